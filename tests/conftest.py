@@ -1,0 +1,68 @@
+"""What every test shares: the wheel is what runs, and what a machine lacks is said aloud."""
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, sync_playwright
+
+import kilowatch
+
+ROOT = Path(__file__).resolve().parents[1]
+SHARED_DATA = ROOT.parent / "shared" / "data"
+# Without these Chromium calls home at every start, which a closed network refuses many times.
+CHROMIUM_FLAGS = (
+    *("--disable-gpu", "--disable-quic", "--no-first-run"),
+    *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
+)
+
+
+def tests_source() -> bool:
+    """Tell whether a developer asked for a quick run on src/ in place of the wheel."""
+    return os.environ.get("KILOWATCH_TEST_SOURCE") == "1"
+
+
+def pytest_configure() -> None:
+    """Refuse to test anything but the installed wheel, which is what users get."""
+    place = Path(kilowatch.__file__)
+    if "site-packages" not in place.parts and not tests_source():
+        raise pytest.UsageError(
+            f"kilowatch comes from {place}, not from an installed wheel: run ./dev test, or set "
+            "KILOWATCH_TEST_SOURCE=1 for a quick run on the source"
+        )
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """Return the folder of real meter data beside the project; skip where it is absent."""
+    if not SHARED_DATA.is_dir():
+        pytest.skip("the real meter data (../shared/data) is not on this machine")
+    return SHARED_DATA
+
+
+@pytest.fixture(scope="session")
+def chromium_path() -> str:
+    """Return the Chromium to test pages with; its absence is a failure, not a skip."""
+    names = (os.environ.get("KILOWATCH_CHROMIUM"), "chromium", "chromium-browser", "google-chrome")
+    found = next((path for name in names if name and (path := shutil.which(name))), None)
+    assert found, "no Chromium: run ./dev test, which brings one, or set KILOWATCH_CHROMIUM"
+    return found
+
+
+@pytest.fixture(scope="module")
+def browser(chromium_path: str) -> Iterator[Browser]:
+    """Start a real browser for the tests of one module.
+
+    Not for the whole run: Playwright keeps an event loop going on this thread while it is up,
+    and then no later test could start its own.
+    """
+    with sync_playwright() as playwright:
+        started = playwright.chromium.launch(
+            executable_path=chromium_path,
+            args=list(CHROMIUM_FLAGS),
+            chromium_sandbox=os.geteuid() != 0,  # Chromium refuses its sandbox to root
+        )
+        yield started
+        started.close()
