@@ -1,0 +1,311 @@
+"""What the catalogue keeps: one class for each table.
+
+Times are milliseconds since 1970 in UTC (``…_ms``), as everywhere in Kilowatch. A column marked
+``SECRET`` never appears in the audit history. Tables in ``SEEN_BY_COLLECTOR`` step the revision
+when they change. A change here comes with a migration; a test compares the two.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, Literal
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    CheckConstraint,
+    Double,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    UniqueConstraint,
+)
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+from kilowatch.model.points import Behaviour, Clock, Kind, Stamp, Utility
+
+Environment = Literal["development", "production"]
+Scope = Literal["meter", "user", "site", "partner"]
+Role = Literal[
+    "administrator", "manager", "analyst", "viewer", "end user", "partner administrator"
+]  # fmt: skip
+
+ENVIRONMENTS: tuple[Environment, ...] = ("development", "production")
+SCOPES: tuple[Scope, ...] = ("meter", "user", "site", "partner")
+ROLES: tuple[Role, ...] = (
+    "administrator", "manager", "analyst", "viewer", "end user", "partner administrator"
+)  # fmt: skip
+
+SECRET = {"secret": True}
+NEVER_REUSED = {"sqlite_autoincrement": True}
+"""The log keeps numbers of credentials and series: a number once given stays taken."""
+
+NAMES = {
+    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    "ck": "ck_%(table_name)s_%(constraint_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+    "pk": "pk_%(table_name)s",
+}
+
+
+class Table(DeclarativeBase):
+    """Base of all tables; its constraints have names, so that a migration can change them."""
+
+    metadata = MetaData(naming_convention=NAMES)
+    type_annotation_map: ClassVar[dict[Any, Any]] = {
+        int: BigInteger,
+        float: Double,
+        dict[str, Any]: JSON,
+    }
+
+
+def _id() -> Mapped[int]:
+    return mapped_column(Integer, primary_key=True)
+
+
+def _to(column: str) -> Mapped[Any]:
+    return mapped_column(Integer, ForeignKey(column), index=True)
+
+
+def _text(length: int, **options: Any) -> Mapped[Any]:
+    return mapped_column(String(length), **options)
+
+
+class Counter(Table):
+    """A number that only goes up: ``revision`` and ``series``."""
+
+    __tablename__ = "counter"
+    name: Mapped[str] = _text(20, primary_key=True)
+    value: Mapped[int]
+
+
+class Organisation(Table):
+    """Who owns sites, data points and credentials; ``live_at_ms`` is None while it tests."""
+
+    __tablename__ = "organisation"
+    __table_args__ = NEVER_REUSED
+    id: Mapped[int] = _id()
+    name: Mapped[str] = _text(200)
+    name_key: Mapped[str] = _text(200, unique=True)
+    country: Mapped[str] = _text(2)
+    demo: Mapped[bool] = mapped_column(default=False)
+    created_at_ms: Mapped[int]
+    live_at_ms: Mapped[int | None]
+
+
+class Site(Table):
+    """A place with one time zone."""
+
+    __tablename__ = "site"
+    __table_args__ = (UniqueConstraint("organisation_id", "name"), NEVER_REUSED)
+    id: Mapped[int] = _id()
+    organisation_id: Mapped[int] = _to("organisation.id")
+    name: Mapped[str] = _text(200)
+    zone: Mapped[str] = _text(64)
+    country: Mapped[str] = _text(2)
+    region: Mapped[str] = _text(100, default="")
+    city: Mapped[str] = _text(100, default="")
+    address: Mapped[str] = _text(300, default="")
+    area_m2: Mapped[float | None]
+    contact_name: Mapped[str] = _text(200, default="")
+    contact_email: Mapped[str] = _text(254, default="")
+    created_at_ms: Mapped[int]
+
+
+class Meter(Table):
+    """A device on a site; ``parent_id`` is the meter that feeds it."""
+
+    __tablename__ = "meter"
+    __table_args__ = NEVER_REUSED
+    id: Mapped[int] = _id()
+    site_id: Mapped[int] = _to("site.id")
+    name: Mapped[str] = _text(200)
+    parent_id: Mapped[int | None] = _to("meter.id")
+    created_at_ms: Mapped[int]
+
+
+class Appliance(Table):
+    """A channel of a meter: what one circuit feeds."""
+
+    __tablename__ = "appliance"
+    __table_args__ = NEVER_REUSED
+    id: Mapped[int] = _id()
+    meter_id: Mapped[int] = _to("meter.id")
+    name: Mapped[str] = _text(200)
+    created_at_ms: Mapped[int]
+
+
+class DataPoint(Table):
+    """A registered data stream; ``model.points.DataPoint`` explains the settings.
+
+    ``test_series`` is the series of the development environment, once an organisation went live
+    and left its test data behind; before that both environments write to ``series``.
+    """
+
+    __tablename__ = "data_point"
+    __table_args__ = (
+        UniqueConstraint("organisation_id", "stream_id"),
+        CheckConstraint("kind IN ('electrical', 'single')", name="kind"),
+        CheckConstraint("behaviour IN ('register', 'amount', 'rate', 'gauge')", name="behaviour"),
+        CheckConstraint("stamp IN ('start', 'end')", name="stamp"),
+        CheckConstraint("clock IN ('auto', 'offset', 'wall')", name="clock"),
+        NEVER_REUSED,
+    )
+    id: Mapped[int] = _id()
+    organisation_id: Mapped[int] = _to("organisation.id")
+    site_id: Mapped[int] = _to("site.id")
+    meter_id: Mapped[int] = _to("meter.id")
+    appliance_id: Mapped[int | None] = _to("appliance.id")
+    parent_id: Mapped[int | None] = _to("data_point.id")
+    stream_id: Mapped[str] = _text(200)
+    series: Mapped[int] = mapped_column(unique=True)
+    test_series: Mapped[int | None] = mapped_column(unique=True)
+    name: Mapped[str] = _text(200)
+    kind: Mapped[Kind] = _text(10)
+    utility: Mapped[Utility] = _text(20)
+    unit: Mapped[str] = _text(10)
+    interval_s: Mapped[int]
+    tolerance_s: Mapped[float | None]
+    behaviour: Mapped[Behaviour] = _text(10)
+    stamp: Mapped[Stamp] = _text(5, default="start")
+    clock: Mapped[Clock] = _text(6, default="auto")
+    register_max: Mapped[float | None]
+    created_at_ms: Mapped[int]
+
+
+class SeriesHistory(Table):
+    """Every series a data point ever had, so that old readings can still be told apart."""
+
+    __tablename__ = "series_history"
+    series: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    data_point_id: Mapped[int] = _to("data_point.id")
+    from_ms: Mapped[int]
+    reason: Mapped[str] = _text(100)
+
+
+class User(Table):
+    """A person with an account."""
+
+    __tablename__ = "user"
+    __table_args__ = NEVER_REUSED
+    id: Mapped[int] = _id()
+    email: Mapped[str] = _text(254, unique=True)
+    name: Mapped[str] = _text(200)
+    password_hash: Mapped[str | None] = _text(200, info=SECRET)
+    created_at_ms: Mapped[int]
+    disabled_at_ms: Mapped[int | None]
+
+
+class Membership(Table):
+    """A person's role in an organisation, in all of it or only where ``Grant`` says."""
+
+    __tablename__ = "membership"
+    __table_args__ = (UniqueConstraint("user_id", "organisation_id"),)
+    id: Mapped[int] = _id()
+    user_id: Mapped[int] = _to("user.id")
+    organisation_id: Mapped[int] = _to("organisation.id")
+    role: Mapped[Role] = _text(30)
+    whole_organisation: Mapped[bool]
+    created_at_ms: Mapped[int]
+
+
+class Grant(Table):
+    """A site, or one data point, that a person without the whole organisation may see."""
+
+    __tablename__ = "grant_of_access"
+    __table_args__ = (
+        UniqueConstraint("user_id", "site_id", "data_point_id"),
+        CheckConstraint("(site_id IS NULL) <> (data_point_id IS NULL)", name="one_target"),
+    )
+    id: Mapped[int] = _id()
+    user_id: Mapped[int] = _to("user.id")
+    site_id: Mapped[int | None] = _to("site.id")
+    data_point_id: Mapped[int | None] = _to("data_point.id")
+    created_at_ms: Mapped[int]
+
+
+class Credential(Table):
+    """A generated user name and secret that may push within a scope, in one environment.
+
+    The target is ``data_point_id``, ``user_id`` or ``site_id`` for the scopes meter, user and
+    site; a partner's is the organisation.
+    """
+
+    __tablename__ = "credential"
+    __table_args__ = (
+        CheckConstraint("scope IN ('meter', 'user', 'site', 'partner')", name="scope"),
+        CheckConstraint("environment IN ('development', 'production')", name="environment"),
+        NEVER_REUSED,
+    )
+    id: Mapped[int] = _id()
+    organisation_id: Mapped[int] = _to("organisation.id")
+    username: Mapped[str] = _text(100, unique=True)
+    secret_digest: Mapped[bytes] = mapped_column(LargeBinary, info=SECRET)
+    scope: Mapped[Scope] = _text(10)
+    data_point_id: Mapped[int | None] = _to("data_point.id")
+    user_id: Mapped[int | None] = _to("user.id")
+    site_id: Mapped[int | None] = _to("site.id")
+    environment: Mapped[Environment] = _text(12)
+    name: Mapped[str] = _text(200, default="")
+    mirrors_id: Mapped[int | None] = _to("credential.id")
+    created_at_ms: Mapped[int]
+    revoked_at_ms: Mapped[int | None]
+    last_used_ms: Mapped[int | None]
+
+
+class LoginSession(Table):
+    """A browser that is logged in; its token is stored as a keyed digest."""
+
+    __tablename__ = "login_session"
+    __table_args__ = NEVER_REUSED
+    id: Mapped[int] = _id()
+    token_digest: Mapped[bytes] = mapped_column(LargeBinary, unique=True, info=SECRET)
+    user_id: Mapped[int] = _to("user.id")
+    created_at_ms: Mapped[int]
+    rotated_at_ms: Mapped[int]
+    seen_at_ms: Mapped[int]
+    expires_at_ms: Mapped[int]
+    revoked_at_ms: Mapped[int | None]
+    address: Mapped[str] = _text(100)
+    user_agent: Mapped[str] = _text(300)
+
+
+class LoginAttempt(Table):
+    """Failed log-ins of one account or from one address, for slowing them down."""
+
+    __tablename__ = "login_attempt"
+    key: Mapped[str] = _text(300, primary_key=True)
+    failures: Mapped[int]
+    last_failure_ms: Mapped[int]
+    blocked_until_ms: Mapped[int]
+
+
+class AuditEntry(Table):
+    """Who changed what, when, and what it was before and after; never a secret."""
+
+    __tablename__ = "audit"
+    __table_args__ = (
+        Index("ix_audit_subject", "subject", "subject_id"),
+        Index("ix_audit_organisation_id_at_ms", "organisation_id", "at_ms"),
+    )
+    id: Mapped[int] = _id()
+    at_ms: Mapped[int]
+    actor: Mapped[str] = _text(300)
+    user_id: Mapped[int | None]
+    address: Mapped[str] = _text(100, default="")
+    action: Mapped[str] = _text(30)
+    subject: Mapped[str] = _text(30)
+    subject_id: Mapped[int | None]
+    organisation_id: Mapped[int | None]
+    before: Mapped[dict[str, Any]]
+    after: Mapped[dict[str, Any]]
+
+
+SEEN_BY_COLLECTOR = (Organisation, Site, DataPoint, User, Membership, Grant, Credential)
+"""A change to one of these steps the revision, so that collector and pipeline load it."""
+
+NOT_AUDITED = (Counter, SeriesHistory, LoginSession, LoginAttempt, AuditEntry)
+"""The platform's own bookkeeping: each of its lines follows from something that is audited."""
