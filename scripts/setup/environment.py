@@ -62,7 +62,6 @@ def make_venv() -> None:
         return
     version = f"{sys.version_info.major}.{sys.version_info.minor}"
     say(f"making {VENV} with Python {version}")
-    create = [sys.executable, "-m", "venv", "--clear", VENV]
     debian = which("apt-get") and os.geteuid() == 0
     if (
         subprocess.run([sys.executable, "-c", "import ensurepip"], check=False).returncode
@@ -71,7 +70,7 @@ def make_venv() -> None:
         # Debian keeps venv's heart in a package of its own.
         apt_install(f"python{version}-venv")
     run(
-        create,
+        [sys.executable, "-m", "venv", "--clear", str(VENV)],
         f"could not create {VENV}: install Python's venv module (on Debian and Ubuntu the package "
         f"python{version}-venv) and check that the folder is writable, then run this again",
     )
