@@ -1,5 +1,6 @@
 """What every test shares: the wheel is what runs, and what a machine lacks is said aloud."""
 
+import importlib.util
 import os
 import shutil
 from collections.abc import Iterator
@@ -7,8 +8,6 @@ from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, sync_playwright
-
-import kilowatch
 
 ROOT = Path(__file__).resolve().parents[1]
 SHARED_DATA = ROOT.parent / "shared" / "data"
@@ -26,11 +25,13 @@ def tests_source() -> bool:
 
 def pytest_configure() -> None:
     """Refuse to test anything but the installed wheel, which is what users get."""
-    place = Path(kilowatch.__file__)
-    if "site-packages" not in place.parts and not tests_source():
+    spec = importlib.util.find_spec("kilowatch")
+    place = Path(spec.origin) if spec and spec.origin else None
+    installed = place is not None and "site-packages" in place.parts
+    if not installed and not (place and tests_source()):
         raise pytest.UsageError(
-            f"kilowatch comes from {place}, not from an installed wheel: run ./dev test, or set "
-            "KILOWATCH_TEST_SOURCE=1 for a quick run on the source"
+            f"kilowatch comes from {place or 'nowhere'}, not from an installed wheel: run ./dev "
+            "test, or set KILOWATCH_TEST_SOURCE=1 and PYTHONPATH=src for a run on the source"
         )
 
 

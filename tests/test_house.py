@@ -111,7 +111,7 @@ def test_every_python_dependency_is_pinned_with_hashes_and_without_an_address(lo
     assert "://" not in text
 
 
-@pytest.mark.parametrize("lock", NPM_LOCKS, ids=lambda lock: lock.parent.name)
+@pytest.mark.parametrize("lock", NPM_LOCKS, ids=lambda lock: str(lock.relative_to(ROOT)))
 def test_every_browser_library_is_pinned_with_hashes_and_without_an_address(lock: Path) -> None:
     """The same holds for what runs in your browser."""
     packages = json.loads(lock.read_text())["packages"]
