@@ -1,0 +1,144 @@
+"""The store's questions as SQL.
+
+Statements stay inside what old and new ClickHouse share: integer time in milliseconds, plain
+conditions, plain GROUP BY. Superseded rows are left out in ``newest.py``, on whole rows.
+
+Every value in a statement is an integer, written with ``:d``: nothing a person typed gets here.
+"""
+
+# ruff: noqa: S608 - see above
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+
+import numpy as np
+import pyarrow as pa
+
+from kilowatch.model.blocks import IntervalBlock, Ints, ReadingBlock
+from kilowatch.store import schema
+from kilowatch.store.columns import intervals_of, readings_of
+from kilowatch.store.newest import newest_intervals, newest_readings
+from kilowatch.store.store import GRAINS, Generations, RollUp
+
+_FIGURES = ", ".join(name for name in schema.FIGURES if name != "generation")
+
+
+class ClickHouseReads:
+    """``Reads`` over anything that runs a SELECT and returns an Arrow table.
+
+    Args:
+        select: Runs one statement under its own limits.
+    """
+
+    def __init__(self, select: Callable[[str], pa.Table]) -> None:
+        self._select = select
+
+    def readings(
+        self, series: Sequence[int], from_ms: int, to_ms: int, limit: int | None = None
+    ) -> ReadingBlock:
+        """Return readings pushed for instants in [from_ms, to_ms), the first ``limit`` if given."""
+        where = f"WHERE {_in('series', series)} AND at >= {from_ms:d} AND at < {to_ms:d}"
+        if limit is None:
+            return self._readings(where)
+        # FINAL, so that superseded rows do not count towards the limit.
+        return self._readings(f"FINAL {where} ORDER BY series, at LIMIT {limit:d}")
+
+    def readings_since(self, since_ms: Mapping[int, int]) -> ReadingBlock:
+        """Return, for each series, its readings at or after its own instant [ms], in one query."""
+        if not since_ms:
+            return ReadingBlock.empty()
+        return self._readings(
+            f"WHERE {_in('series', since_ms)} AND at >= {min(since_ms.values()):d} "
+            f"AND at >= {_own(since_ms)}"
+        )
+
+    def _readings(self, where: str) -> ReadingBlock:
+        return newest_readings(readings_of(self._select(f"SELECT * FROM reading {where}")))
+
+    def previous(self, before_ms: Mapping[int, int]) -> dict[int, int]:
+        """Return, for each series, the last reading's instant before its own instant [ms]."""
+        return self._nearest("max(at)", "at <", before_ms)
+
+    def following(self, after_ms: Mapping[int, int]) -> dict[int, int]:
+        """Return, for each series, the first reading's instant after its own instant [ms]."""
+        return self._nearest("min(at)", "at >", after_ms)
+
+    def _nearest(self, what: str, side: str, at_ms: Mapping[int, int]) -> dict[int, int]:
+        if not at_ms:
+            return {}
+        table = self._select(
+            f"SELECT series, {what} AS nearest FROM reading "
+            f"WHERE {_in('series', at_ms)} AND {side} {_own(at_ms)} GROUP BY series"
+        )
+        columns = (table.column("series").to_pylist(), table.column("nearest").to_pylist())
+        return dict(zip(*columns, strict=True))
+
+    def intervals(
+        self, generations: Generations, channels: Sequence[int] | None, from_ms: int, to_ms: int
+    ) -> IntervalBlock:
+        """Return interval rows that start in [from_ms, to_ms); all channels if None."""
+        return self._figures("interval WHERE", generations, channels, from_ms, to_ms)
+
+    def rollups(
+        self,
+        grain: RollUp,
+        generations: Generations,
+        channels: Sequence[int] | None,
+        from_ms: int,
+        to_ms: int,
+    ) -> IntervalBlock:
+        """Return hours or local days that start in [from_ms, to_ms); all channels if None."""
+        table = f"rollup WHERE grain = {GRAINS[grain]:d} AND"
+        return self._figures(table, generations, channels, from_ms, to_ms)
+
+    def _figures(
+        self,
+        table: str,
+        generations: Generations,
+        channels: Sequence[int] | None,
+        from_ms: int,
+        to_ms: int,
+    ) -> IntervalBlock:
+        if not generations or (channels is not None and not len(channels)):
+            return IntervalBlock.empty()
+        chosen = "" if channels is None else f" AND {_in('channel', channels)}"
+        rows = self._select(
+            f"SELECT {_FIGURES} FROM {table} {_grid(generations)}{chosen} "
+            f"AND start >= {from_ms:d} AND start < {to_ms:d}"
+        )
+        return newest_intervals(intervals_of(rows))
+
+    def days(self, series: int, generation: int, from_ms: int, to_ms: int) -> Ints:
+        """Return the starts of stored local days with data in [from_ms, to_ms), shape (n,) [ms]."""
+        rows = self._select(
+            f"SELECT start FROM rollup WHERE series = {series:d} AND generation = {generation:d} "
+            f"AND grain = {GRAINS['day']:d} AND start >= {from_ms:d} AND start < {to_ms:d} "
+            "GROUP BY start ORDER BY start"
+        )
+        return np.asarray(rows.column("start").to_numpy(), np.int64)
+
+
+def _in(column: str, numbers: Collection[int]) -> str:
+    return f"{column} IN ({', '.join(f'{number:d}' for number in numbers)})"
+
+
+def _grid(generations: Generations) -> str:
+    """Return the condition that picks each series' own generation."""
+    by_generation: dict[int, list[int]] = {}
+    for series, generation in generations.items():
+        by_generation.setdefault(generation, []).append(series)
+    if len(by_generation) == 1:
+        ((generation, series_of),) = by_generation.items()
+        return f"{_in('series', series_of)} AND generation = {generation:d}"
+    pairs = ", ".join(f"({series:d}, {generation:d})" for series, generation in generations.items())
+    return f"(series, generation) IN ({pairs})"
+
+
+def _own(at_ms: Mapping[int, int]) -> str:
+    """Return the expression for each series' own instant."""
+    if len(set(at_ms.values())) == 1:
+        return f"{next(iter(at_ms.values())):d}"
+    series = ", ".join(f"{number:d}" for number in at_ms)
+    instants = ", ".join(f"{instant:d}" for instant in at_ms.values())
+    return f"transform(series, [{series}], [{instants}], 0)"

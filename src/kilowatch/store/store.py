@@ -1,0 +1,84 @@
+"""What a store must do: the seam between one machine (chDB) and a ClickHouse cluster."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Literal, Protocol
+
+from kilowatch.model.blocks import IntervalBlock, Ints, ReadingBlock
+
+RollUp = Literal["hour", "day"]
+GRAINS: dict[RollUp, int] = {"hour": 1, "day": 2}
+"""Codes of the stored roll-ups; stored, never changed."""
+
+Generations = Mapping[int, int]
+"""Series to the generation of its interval grid: rows of other generations are not read."""
+
+
+class Reads(Protocol):
+    """What can be asked; safe from any thread.
+
+    Blocks come back without superseded rows, sorted by series, then channel, then time.
+    Every method raises ``KilowatchError``: 503 ``store_busy`` when a query met its limit of time
+    or memory, 503 ``store_failed`` when the engine could not do it.
+    """
+
+    def readings(
+        self, series: Sequence[int], from_ms: int, to_ms: int, limit: int | None = None
+    ) -> ReadingBlock:
+        """Return readings pushed for instants in [from_ms, to_ms), the first ``limit`` if given."""
+
+    def readings_since(self, since_ms: Mapping[int, int]) -> ReadingBlock:
+        """Return, for each series, its readings at or after its own instant [ms], in one query."""
+
+    def previous(self, before_ms: Mapping[int, int]) -> dict[int, int]:
+        """Return, for each series, the last reading's instant before its own instant [ms]."""
+
+    def following(self, after_ms: Mapping[int, int]) -> dict[int, int]:
+        """Return, for each series, the first reading's instant after its own instant [ms]."""
+
+    def intervals(
+        self, generations: Generations, channels: Sequence[int] | None, from_ms: int, to_ms: int
+    ) -> IntervalBlock:
+        """Return interval rows that start in [from_ms, to_ms); all channels if None."""
+
+    def rollups(
+        self,
+        grain: RollUp,
+        generations: Generations,
+        channels: Sequence[int] | None,
+        from_ms: int,
+        to_ms: int,
+    ) -> IntervalBlock:
+        """Return hours or local days that start in [from_ms, to_ms); all channels if None."""
+
+    def days(self, series: int, generation: int, from_ms: int, to_ms: int) -> Ints:
+        """Return the starts of stored local days with data in [from_ms, to_ms), shape (n,) [ms]."""
+
+
+class Store(Protocol):
+    """Durable columns of readings, intervals and roll-ups.
+
+    A write that failed with 503 ``store_failed`` (a full disk) left nothing behind that
+    repeating it would not mend.
+    """
+
+    @property
+    def pages(self) -> Reads:
+        """For people: limited in time and memory, some queries side by side."""
+
+    @property
+    def own(self) -> Reads:
+        """For the pipeline: never waits for a page, no limit of time."""
+
+    def write_readings(self, block: ReadingBlock) -> None:
+        """Store readings; durable on return."""
+
+    def write_intervals(self, block: IntervalBlock, generation: Ints) -> None:
+        """Store interval rows of the grid generations given, shape (n,); durable on return."""
+
+    def write_rollups(self, grain: RollUp, block: IntervalBlock, generation: Ints) -> None:
+        """Store hours or local days of the generations given, shape (n,); durable on return."""
+
+    def close(self) -> None:
+        """Let running queries end and release the folder."""

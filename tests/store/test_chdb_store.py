@@ -1,0 +1,281 @@
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from dataclasses import fields
+from pathlib import Path
+from random import Random
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from kilowatch.model.blocks import IntervalBlock, ReadingBlock
+from kilowatch.model.errors import KilowatchError
+from kilowatch.store import schema
+from kilowatch.store.chdb_store import ChdbStore
+from kilowatch.store.engine import StoreSettings
+from kilowatch.store.newest import newest_intervals
+
+NAN = float("nan")
+FOREVER = 2**60
+
+
+def readings(
+    rows: list[tuple[int, int, int, dict[int, float]]],
+) -> ReadingBlock:
+    """Make readings from (series, at_ms, seq, values)."""
+    ints = {
+        name: np.array([row[place] for row in rows], np.int64)
+        for place, name in enumerate(("series", "at_ms", "seq"))
+    }
+    channels = sorted({channel for row in rows for channel in row[3]})
+    return ReadingBlock(
+        **ints,
+        offset_min=np.full(len(rows), 60),
+        flags=np.full(len(rows), 4),
+        available_ms=ints["at_ms"] + 250,
+        values={c: np.array([row[3].get(c, NAN) for row in rows]) for c in channels},
+    )
+
+
+def intervals(rows: list[tuple[int, int, int, int, float, float]]) -> IntervalBlock:
+    """Make interval rows from (series, channel, start_ms, version, mean, amount)."""
+    series, channel, start, version = (
+        np.array([row[place] for row in rows], np.int64) for place in range(4)
+    )
+    mean, amount = (np.array([row[place] for row in rows], np.float64) for place in (4, 5))
+    filled = np.full(len(rows), 1)
+    return IntervalBlock(
+        series=series,
+        channel=channel,
+        start_ms=start,
+        duration_ms=filled * 300_000,
+        version=version,
+        count=filled,
+        mean=mean,
+        low=mean - 1.5,
+        high=mean,
+        amount=amount,
+        unallocated=np.where(np.isnan(amount), NAN, 0.0),
+        covered_ms=filled * 300_000,
+        quality=filled * 0,
+    )
+
+
+def ones(block: IntervalBlock) -> np.ndarray:
+    """Return generation 1 for every row."""
+    return np.ones(len(block), np.int64)
+
+
+def same(first: ReadingBlock | IntervalBlock, second: ReadingBlock | IntervalBlock) -> bool:
+    """Tell whether two blocks hold the same figures, unknown being equal to unknown."""
+    for name in (field.name for field in fields(first)):
+        one, other = getattr(first, name), getattr(second, name)
+        if isinstance(one, dict):
+            if one.keys() != other.keys():
+                return False
+            if not all(np.array_equal(one[c], other[c], equal_nan=True) for c in one):
+                return False
+        elif not np.array_equal(one, other, equal_nan=True):
+            return False
+    return True
+
+
+def test_what_was_pushed_comes_back_as_it_was(store: ChdbStore) -> None:
+    """Every column of a reading survives, and what a packet did not carry is not a zero."""
+    block = readings([(7, 1_000, 1, {5: 1.5, 25: 10.25}), (7, 2_000, 2, {5: -0.1})])
+    store.write_readings(block)
+    back = store.pages.readings([7], 0, FOREVER)
+    assert same(back, block)
+    assert np.isnan(back.values[25][1])
+    assert sorted(back.values) == [5, 25], "a channel that no packet carried is not there at all"
+
+
+def test_a_correction_to_unknown_is_not_the_old_figure(store: ChdbStore) -> None:
+    """A 5 that was corrected to "not known" is shown as not known before the engine has merged."""
+    store.write_readings(readings([(1, 1_000, 1, {0: 5.0})]))
+    store.write_readings(readings([(1, 1_000, 2, {0: NAN}), (1, 2_000, 3, {0: 6.0})]))
+    both = store.pages.readings([1], 0, FOREVER)
+    assert both.seq.tolist() == [2, 3]
+    assert np.isnan(both.values[0][0])
+    limited = store.pages.readings([1], 0, FOREVER, limit=2)
+    assert same(limited, both), "a superseded row does not count towards the limit"
+
+    first, corrected = intervals([(1, 0, 0, 1, 5.0, 5.0)]), intervals([(1, 0, 0, 2, NAN, NAN)])
+    store.write_intervals(first, ones(first))
+    store.write_intervals(corrected, ones(corrected))
+    back = store.pages.intervals({1: 1}, None, 0, FOREVER)
+    assert same(back, corrected)
+    store._engine.execute("SYSTEM START MERGES interval")
+    store._engine.execute("OPTIMIZE TABLE interval FINAL")
+    assert same(store.pages.intervals({1: 1}, None, 0, FOREVER), corrected)
+
+
+def test_an_older_figure_that_arrives_late_changes_nothing(store: ChdbStore) -> None:
+    """A replay writes partial intervals again; the complete ones have the larger version."""
+    complete, partial = intervals([(1, 5, 0, 9, 2.0, 1.0)]), intervals([(1, 5, 0, 4, 1.0, 0.5)])
+    store.write_intervals(complete, ones(complete))
+    store.write_intervals(partial, ones(partial))
+    assert same(store.pages.intervals({1: 1}, [5], 0, FOREVER), complete)
+
+
+def test_rows_of_an_earlier_grid_are_not_read(store: ChdbStore) -> None:
+    """After an interval is changed from 5 to 15 minutes the 5-minute rows are still on disk."""
+    block = intervals(
+        [(1, 5, 0, 1, 1.0, NAN), (1, 5, 300_000, 2, 2.0, NAN), (2, 5, 0, 3, 3.0, NAN)]
+    )
+    store.write_intervals(block, np.array([1, 1, 4]))
+    later = intervals([(1, 5, 0, 2, 1.5, NAN)])
+    store.write_intervals(later, np.array([2]))
+    assert store.pages.intervals({1: 2}, None, 0, FOREVER).mean.tolist() == [1.5]
+    both = store.pages.intervals({1: 2, 2: 4}, None, 0, FOREVER)
+    assert both.mean.tolist() == [1.5, 3.0], "each series is read on its own grid"
+    assert len(store.pages.intervals({1: 3}, None, 0, FOREVER)) == 0
+
+
+def test_hours_and_days_are_kept_apart(store: ChdbStore) -> None:
+    """An hour and a day that begin at the same instant are two rows."""
+    block = intervals([(1, 5, 0, 1, 1.0, 1.0)])
+    store.write_rollups("hour", block, ones(block))
+    store.write_rollups("day", intervals([(1, 5, 0, 1, 2.0, 24.0)]), ones(block))
+    assert store.pages.rollups("hour", {1: 1}, [5], 0, FOREVER).amount.tolist() == [1.0]
+    assert store.pages.rollups("day", {1: 1}, [5], 0, FOREVER).amount.tolist() == [24.0]
+    assert store.pages.days(1, 1, 0, FOREVER).tolist() == [0]
+    assert store.pages.days(1, 2, 0, FOREVER).tolist() == []
+
+
+def test_each_stream_is_read_from_its_own_instant(store: ChdbStore) -> None:
+    """The pipeline loads what a thousand streams need in one query, no more of each than that."""
+    rows = [(s, at, s * 10 + at, {0: float(at)}) for s in (1, 2, 3) for at in (100, 200, 300)]
+    store.write_readings(readings(rows))
+    block = store.own.readings_since({1: 200, 2: 300})
+    assert list(zip(block.series.tolist(), block.at_ms.tolist(), strict=True)) == [
+        (1, 200), (1, 300), (2, 300),
+    ]  # fmt: skip
+    assert store.own.previous({1: 300, 2: 100, 3: 101}) == {1: 200, 3: 100}
+    assert store.own.following({1: 300, 2: 100, 3: 99}) == {2: 200, 3: 100}
+    assert len(store.own.readings_since({})) == 0
+
+
+def test_a_mean_without_known_extremes_stays_without(store: ChdbStore) -> None:
+    """Extremes equal to the mean take no room on disk; that must not invent any."""
+    block = intervals([(1, 5, 0, 1, 2.0, NAN), (1, 5, 1, 1, NAN, 3.0), (1, 5, 2, 1, 4.0, NAN)])
+    block.low = np.array([2.0, 1.0, NAN])
+    block.high = np.array([NAN, 9.0, 4.5])
+    store.write_intervals(block, ones(block))
+    assert same(store.pages.intervals({1: 1}, None, 0, FOREVER), block)
+
+
+def test_what_was_written_survives_the_death_of_the_process(folder: Path) -> None:
+    """A write that returned is there after kill -9, and the folder opens again at once."""
+    program = (
+        "import sys, time; from pathlib import Path; import numpy as np\n"
+        "from kilowatch.store.chdb_store import ChdbStore\n"
+        "from kilowatch.model.blocks import ReadingBlock\n"
+        "store = ChdbStore(Path(sys.argv[1])); n = np.arange(1000, dtype=np.int64)\n"
+        "store.write_readings(ReadingBlock(n * 0 + 1, n, n * 0, n * 0, n, n, {0: n * 0.5}))\n"
+        "print('written', flush=True); time.sleep(60)\n"
+    )
+    arguments = [sys.executable, "-c", program, str(folder)]
+    with subprocess.Popen(arguments, stdout=subprocess.PIPE, text=True) as child:
+        assert child.stdout is not None
+        assert child.stdout.readline() == "written\n"
+        with pytest.raises(KilowatchError, match=f"process number {child.pid}") as refusal:
+            ChdbStore(folder)
+        assert refusal.value.code == "store_locked"
+        os.kill(child.pid, signal.SIGKILL)
+        child.wait()
+    store = ChdbStore(folder)
+    try:
+        assert store.pages.readings([1], 0, FOREVER).values[0].sum() == sum(range(1000)) * 0.5
+    finally:
+        store.close()
+
+
+def test_tables_of_a_later_release_are_refused(folder: Path) -> None:
+    """Going back to an old program says so instead of misreading the data."""
+    store = ChdbStore(folder)
+    store._engine.execute(f"INSERT INTO schema_version VALUES ({len(schema.MIGRATIONS) + 1})")
+    store.close()
+    with pytest.raises(KilowatchError, match="Start the Kilowatch release") as refusal:
+        ChdbStore(folder)
+    assert refusal.value.code == "store_newer"
+
+
+def test_tables_move_forward_when_the_program_does(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A folder of the first version gets what later versions add, once, and keeps its data."""
+    store = ChdbStore(folder)
+    store.write_readings(readings([(1, 1_000, 1, {0: 5.0})]))
+    store.close()
+    added = ("ALTER TABLE reading ADD COLUMN IF NOT EXISTS later Nullable(Float64)",)
+    monkeypatch.setattr(schema, "MIGRATIONS", (*schema.MIGRATIONS, added))
+    for _ in range(2):
+        store = ChdbStore(folder)
+        versions = store._engine.query("SELECT version FROM schema_version ORDER BY version")
+        assert versions.column("version").to_pylist() == [1, 2]
+        assert store.pages.readings([1], 0, FOREVER).values[0].tolist() == [5.0]
+        assert "later" in store._engine.query("SELECT * FROM reading").column_names
+        store.close()
+
+
+def test_a_slow_query_ends_at_its_limit_and_stops_nobody(folder: Path) -> None:
+    """A page that asks for too much gets an answer that says so, while others go on."""
+    limits = StoreSettings(readers=2, query_s_max=1.0, query_bytes_max=50_000_000)
+    store = ChdbStore(folder, limits)
+    block = intervals([(1, 5, 0, 1, 1.0, 1.0)])
+    refused: list[KilowatchError] = []
+
+    def ask_too_much() -> None:
+        try:
+            store._engine.query("SELECT count() FROM numbers(100000000000) WHERE number % 7 = 9")
+        except KilowatchError as error:
+            refused.append(error)
+
+    slow = threading.Thread(target=ask_too_much)
+    slow.start()
+    time.sleep(0.1)
+    store.write_intervals(block, ones(block))
+    assert len(store.pages.intervals({1: 1}, None, 0, FOREVER)) == 1
+    assert slow.is_alive(), "both came and went while the slow query was running"
+    slow.join()
+    assert [(error.code, error.retry_helps) for error in refused] == [("store_busy", True)]
+    with pytest.raises(KilowatchError) as greedy:
+        store._engine.query("SELECT groupArray(number) FROM numbers(100000000)")
+    assert greedy.value.code == "store_busy"
+    store.close()
+    store.close()
+
+
+rows_of_any_kind = st.lists(
+    st.tuples(
+        st.integers(1, 3), st.sampled_from([0, 5, 24]), st.integers(0, 4), st.integers(1, 50)
+    ),
+    max_size=40,
+)
+
+
+@given(rows_of_any_kind, st.randoms(use_true_random=False))
+@settings(max_examples=200)
+def test_order_and_repetition_of_rows_do_not_matter(
+    keys: list[tuple[int, int, int, int]], random: Random
+) -> None:
+    """However parts lie on disk, the newest row of each interval is the one that is shown."""
+    expected: dict[tuple[int, int, int], int] = {}
+    for series, channel, start, version in keys:
+        key = (series, channel, start)
+        expected[key] = max(version, expected.get(key, 0))
+    twice = keys + keys
+    random.shuffle(twice)
+    block = intervals([(*key, float(key[3]), NAN) for key in twice]) if twice else None
+    found = newest_intervals(block or IntervalBlock.empty())
+    assert list(
+        zip(found.series.tolist(), found.channel.tolist(), found.start_ms.tolist(), strict=True)
+    ) == sorted(expected)
+    assert found.version.tolist() == [expected[key] for key in sorted(expected)]
+    assert np.array_equal(found.mean, found.version)
