@@ -1,0 +1,124 @@
+"""What the next batch must know of the past, so that nothing older is ever read again."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from kilowatch.model.blocks import Ints, ReadingBlock
+from kilowatch.model.parameters import AP, ENERGY_CHANNELS, VALUE
+from kilowatch.pipeline.electrical import PHASES, first_of_stream, sum_of_phases
+from kilowatch.pipeline.grids import AMOUNT, NEVER_MS, REGISTER, BatchGrid, Bools, PointGrid
+from kilowatch.pipeline.registers import keys_of
+
+_POWERS = tuple(AP + phase for phase in PHASES)
+ENERGY_PHASES = tuple(total + phase for total in ENERGY_CHANNELS for phase in PHASES)
+
+
+@dataclass(frozen=True, slots=True)
+class Carry:
+    """What to keep of readings and settings until the next packet of each stream.
+
+    Attributes:
+        keep: Readings that are context of the next one, shape (n,).
+        since_ms: By series, first interval start that a packet in order can still change.
+        first_register_ms: By series and energy, for the next ``PointGrid``.
+        first_export_ms: By series, for the next ``PointGrid``; missing while none was seen.
+    """
+
+    keep: Bools
+    since_ms: dict[int, int]
+    first_register_ms: dict[int, dict[int, int]]
+    first_export_ms: dict[int, int]
+
+
+def carry(readings: ReadingBlock, effective_ms: Ints, points: Mapping[int, PointGrid]) -> Carry:
+    """Return what the intervals of later packets rest on.
+
+    That is everything since the interval of the last packet, or since the interval of a
+    register channel's last reading where a next one would be spread back to it; and each
+    register channel's last reading before that.
+
+    Args:
+        readings: Readings sorted by series and instant, with their own context.
+        effective_ms: Their effective instants, shape (n,) [ms].
+        points: Settings by series.
+    """
+    if not len(readings):
+        return Carry(np.empty(0, np.bool_), {}, {}, {})
+    grid = BatchGrid(readings.series, points)
+    stream, streams = grid.of_row, np.arange(len(grid.series))
+    last_ms = np.zeros(len(streams), np.int64)
+    np.maximum.at(last_ms, stream, effective_ms)
+    since_ms = grid.buckets(grid.sampled_ms(last_ms, streams), streams).start_ms
+    registers = _register_readings(readings, grid)
+    for rows in registers:
+        final = _last_of_streams(rows, stream, effective_ms)
+        own = stream[final]
+        starts = grid.buckets(effective_ms[final], own).start_ms
+        near = last_ms[own] - effective_ms[final] <= grid.gap_ms[own]
+        since_ms[own[near]] = np.minimum(since_ms[own[near]], starts[near])
+    keep = effective_ms >= since_ms[stream]
+    for rows in registers:
+        before = rows[effective_ms[rows] < since_ms[stream[rows]]]
+        keep[_last_of_streams(before, stream, effective_ms)] = True
+    return Carry(
+        keep,
+        dict(zip(grid.series.tolist(), since_ms.tolist(), strict=True)),
+        _first_registers(readings, effective_ms, grid, points),
+        _first_exports(readings, effective_ms, grid),
+    )
+
+
+def _register_readings(readings: ReadingBlock, grid: BatchGrid) -> list[Ints]:
+    """Return, for each set of register channels that come together, the readings with them."""
+    register = grid.behaviour[grid.of_row] == REGISTER
+    electrical = ~grid.single[grid.of_row]
+    energies = electrical & (grid.behaviour[grid.of_row] != AMOUNT)
+    found: dict[bytes, Ints] = {}
+    for channel in (VALUE, *ENERGY_PHASES):
+        if channel in readings.values:
+            counts = register & ~electrical if channel == VALUE else energies
+            known = counts & ~np.isnan(readings.values[channel])
+            found.setdefault(known.tobytes(), np.flatnonzero(known))
+    return [rows for rows in found.values() if len(rows)]
+
+
+def _last_of_streams(rows: Ints, stream: Ints, effective_ms: Ints) -> Ints:
+    """Return, of some readings, the last one of each stream."""
+    key = keys_of(stream[rows], effective_ms[rows])
+    if (key[1:] < key[:-1]).any():
+        rows = rows[np.argsort(key, kind="stable")]
+    own = stream[rows]
+    return rows[
+        np.flatnonzero(np.concatenate([own[1:] != own[:-1], np.ones(1, np.bool_)])[: len(own)])
+    ]
+
+
+def _first_registers(
+    readings: ReadingBlock, effective_ms: Ints, grid: BatchGrid, points: Mapping[int, PointGrid]
+) -> dict[int, dict[int, int]]:
+    electrical = ~grid.single[grid.of_row]
+    first = {key: dict(points[key].first_register_ms) for key in grid.series.tolist()}
+    for total in ENERGY_CHANNELS:
+        known = np.full(len(grid.series), NEVER_MS)
+        for phase in PHASES:
+            if total + phase in readings.values:
+                carried = electrical & ~np.isnan(readings.values[total + phase])
+                known = first_of_stream(grid.of_row, effective_ms, carried, known)
+        for stream in np.flatnonzero(known < NEVER_MS).tolist():
+            own = first[int(grid.series[stream])]
+            own[total] = min(own.get(total, NEVER_MS), int(known[stream]))
+    return first
+
+
+def _first_exports(readings: ReadingBlock, effective_ms: Ints, grid: BatchGrid) -> dict[int, int]:
+    phases = [readings.values[channel] for channel in _POWERS if channel in readings.values]
+    known = grid.first_negative_ms
+    if phases:
+        exporting = ~grid.single[grid.of_row] & (sum_of_phases(phases) < 0)
+        known = first_of_stream(grid.of_row, effective_ms, exporting, known)
+    some = np.flatnonzero(known < NEVER_MS)
+    return dict(zip(grid.series[some].tolist(), known[some].tolist(), strict=True))

@@ -1,0 +1,206 @@
+"""The settings of a batch's data points, as columns, and the time grid that they make."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+
+from kilowatch.model.blocks import Floats, Ints, ReadingBlock
+from kilowatch.model.calendar import DAY_S, Buckets, Zone, buckets
+from kilowatch.model.clock import (
+    NO_EVIDENCE,
+    ClockWitness,
+    Decision,
+    effective_ms,
+    evidence,
+    live_window_ms,
+)
+from kilowatch.model.parameters import PC, PE
+from kilowatch.model.points import DataPoint
+
+Bools = npt.NDArray[np.bool_]
+
+REGISTER, AMOUNT, RATE, GAUGE = 0, 1, 2, 3
+_BEHAVIOUR = {"register": REGISTER, "amount": AMOUNT, "rate": RATE, "gauge": GAUGE}
+
+NEVER_MS = 1 << 42  # after every instant that a packet can carry (year 2109)
+
+
+@dataclass(frozen=True, slots=True)
+class PointGrid:
+    """What the interval rules must know about one data stream.
+
+    Attributes:
+        point: Its settings.
+        zone: The site's time zone.
+        clock: Which part of its timestamps to believe.
+        first_register_ms: For ``PC``, ``PE``, ``QC`` and ``QE``: effective instant of the
+            first packet that carried any phase of that energy; missing while none has.
+        first_export_ms: Effective instant of the first negative total active power.
+    """
+
+    point: DataPoint
+    zone: Zone
+    clock: Decision = "undecided"
+    first_register_ms: Mapping[int, int] = field(default_factory=dict)
+    first_export_ms: int | None = None
+    _columns: tuple[float, ...] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        point, unit = self.point, self.point.unit_of_value
+        single = point.kind == "single"
+        # A month or a day is as long as the calendar says: up to an hour more than registered.
+        calendar_ms = 3_600_000 if point.interval_s >= DAY_S else 0
+        columns = (
+            point.interval_s,
+            point.gap_ms + calendar_ms,
+            single,
+            _BEHAVIOUR[point.behaviour],
+            point.stamp == "end",
+            unit.factor if single else 1.0,
+            unit.offset if single else 0.0,
+            unit.amount_factor,
+            np.inf if point.register_max is None else point.register_max,
+            self.first_register_ms.get(PC, NEVER_MS),
+            self.first_register_ms.get(PE, NEVER_MS),
+            NEVER_MS if self.first_export_ms is None else self.first_export_ms,
+        )
+        object.__setattr__(self, "_columns", columns)
+
+    @staticmethod
+    def of(point: DataPoint, decision: Decision = "undecided") -> PointGrid:
+        """Return the grid of a data point; ``decision`` counts when its clock is ``auto``."""
+        clock = decision if point.clock == "auto" else point.clock
+        return PointGrid(point, Zone.of(point.zone), clock)
+
+
+class BatchGrid:
+    """The settings of every stream in a batch, one element each, shape (streams,).
+
+    Attributes:
+        series: Keys, rising.
+        of_row: For each reading, the number of its stream here, shape (n,).
+    """
+
+    def __init__(self, series: Ints, points: Mapping[int, PointGrid]) -> None:
+        self.series, self.of_row = np.unique(series, return_inverse=True)
+        grids = [points[key] for key in self.series.tolist()]
+        table = np.array([grid._columns for grid in grids]).reshape(len(grids), 12).T  # noqa: SLF001
+        self.interval_s: Ints = table[0].astype(np.int64)
+        self.gap_ms: Ints = table[1].astype(np.int64)
+        self.single: Bools = table[2] != 0
+        self.behaviour: Ints = table[3].astype(np.int64)
+        self.stamp_end: Bools = table[4] != 0
+        self.factor: Floats = table[5]
+        self.offset: Floats = table[6]
+        self.amount_factor: Floats = table[7]
+        self.register_max: Floats = table[8]
+        self.first_import_ms: Ints = table[9].astype(np.int64)
+        self.first_export_register_ms: Ints = table[10].astype(np.int64)
+        self.first_negative_ms: Ints = table[11].astype(np.int64)
+        self.zones = list({id(grid.zone): grid.zone for grid in grids}.values())
+        number = {id(zone): position for position, zone in enumerate(self.zones)}
+        self._zone_of = np.array([number[id(grid.zone)] for grid in grids], np.int64)
+
+    def buckets(self, at_ms: Ints, stream: Ints) -> Buckets:
+        """Return the interval of each instant on the grid of its stream.
+
+        Args:
+            at_ms: Effective instants, shape (k,) [ms].
+            stream: Numbers of their streams, shape (k,).
+        """
+        interval_s = self.interval_s[stream]
+        if len(self.zones) == 1:
+            return buckets(at_ms, interval_s, self.zones[0])
+        start, end = np.empty_like(at_ms), np.empty_like(at_ms)
+        zone_of = self._zone_of[stream]
+        for number, zone in enumerate(self.zones):
+            rows = np.flatnonzero(zone_of == number)
+            part = buckets(at_ms[rows], interval_s[rows], zone)
+            start[rows], end[rows] = part.start_ms, part.end_ms
+        return Buckets(start, end)
+
+    def sampled_ms(self, at_ms: Ints, stream: Ints) -> Ints:
+        """Return an instant inside the interval that a sample stamped ``at_ms`` belongs to."""
+        return at_ms - self.stamp_end[stream]
+
+
+def effective_of(readings: ReadingBlock, points: Mapping[int, PointGrid]) -> Ints:
+    """Return the effective instant of each reading, shape (n,) [ms].
+
+    Raises:
+        KeyError: A series has no grid.
+    """
+    series, of_row = np.unique(readings.series, return_inverse=True)
+    kinds: dict[tuple[str, Decision], int] = {}
+    grids = [points[key] for key in series.tolist()]
+    kind_of = np.array(
+        [kinds.setdefault((grid.zone.name, grid.clock), len(kinds)) for grid in grids], np.int64
+    )
+    at_ms = readings.at_ms.copy()
+    for (zone_name, decision), kind in kinds.items():
+        if decision == "offset":
+            continue
+        rows = slice(None) if len(kinds) == 1 else np.flatnonzero(kind_of[of_row] == kind)
+        at_ms[rows] = effective_ms(
+            readings.at_ms[rows],
+            readings.offset_min[rows],
+            readings.flags[rows],
+            decision,
+            Zone.of(zone_name),
+        )
+    return at_ms
+
+
+def watch_clocks(
+    readings: ReadingBlock,
+    points: Mapping[int, PointGrid],
+    witnesses: Mapping[int, ClockWitness],
+) -> dict[int, ClockWitness]:
+    """Let new packets speak about the clocks that are not decided yet.
+
+    Args:
+        readings: New packets only, in the order of the log within each series.
+        points: Grids of their series.
+        witnesses: What earlier packets said, by series.
+
+    Returns:
+        The witnesses that have changed, by series.
+    """
+    open_series = [
+        key
+        for key in np.unique(readings.series).tolist()
+        if points[key].point.clock == "auto"
+        and witnesses.get(key, _NEW_WITNESS).decision == "undecided"
+    ]
+    if not open_series:
+        return {}
+    rows = np.flatnonzero(np.isin(readings.series, open_series))
+    says = np.full(len(rows), NO_EVIDENCE, np.int64)
+    series = readings.series[rows]
+    for zone in {points[key].zone for key in open_series}:
+        here = np.flatnonzero(
+            np.isin(series, [key for key in open_series if points[key].zone is zone])
+        )
+        some = rows[here]
+        window = [live_window_ms(points[key].point.gap_ms) for key in series[here].tolist()]
+        says[here] = evidence(
+            readings.at_ms[some],
+            readings.offset_min[some],
+            readings.flags[some],
+            readings.available_ms[some],
+            np.array(window, np.int64),
+            zone,
+        )
+    pieces: dict[int, list[int]] = {}
+    for row in np.flatnonzero(says != NO_EVIDENCE).tolist():
+        pieces.setdefault(int(series[row]), []).append(int(says[row]))
+    return {
+        key: witnesses.get(key, _NEW_WITNESS).with_evidence(some) for key, some in pieces.items()
+    }
+
+
+_NEW_WITNESS = ClockWitness()

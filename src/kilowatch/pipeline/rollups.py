@@ -1,0 +1,118 @@
+"""From intervals to hours, local days, weeks, months and years.
+
+The same function makes the roll-ups that are stored and those that a reader asks for, and
+rolls up roll-ups, so that a month is the same number whichever way it was reached.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from kilowatch.model.blocks import Floats, IntervalBlock, Ints
+from kilowatch.model.calendar import Grain, Zone, grain_end_ms, grain_start_ms
+from kilowatch.model.parameters import AP, APP, PF
+
+
+def roll_up(block: IntervalBlock, grain: Grain, zones: Mapping[int, Zone] | Zone) -> IntervalBlock:
+    """Add up interval rows to longer buckets.
+
+    Amounts, unallocated amounts, counts and covered time are summed (what is not known
+    adds nothing; nothing known at all stays NaN); means are weighted by covered time; a
+    total's power factor is the sum of P over the sum of S where both are in the block;
+    quality is the worst. A row that is longer than its bucket is never split: it comes
+    back as it is.
+
+    Args:
+        block: Interval rows or roll-ups, in any order, of any generation of grids.
+        grain: Length of the buckets.
+        zones: Time zone by series, or one for all.
+
+    Returns:
+        One row for each series, channel and bucket that has data, sorted so; its duration
+        is the bucket's.
+
+    Raises:
+        ValueError: ``grain`` is unknown.
+    """
+    if not len(block):
+        return block
+    start_ms, end_ms = _buckets(block, grain, zones)
+    fits = block.duration_ms <= end_ms - start_ms
+    start_ms = np.where(fits, start_ms, block.start_ms)
+    duration_ms = np.where(fits, end_ms - start_ms, block.duration_ms)
+    order = np.lexsort((block.start_ms, start_ms, block.channel, block.series))
+    rows, start_ms, duration_ms = block.take(order), start_ms[order], duration_ms[order]
+    first = _first_of_groups(rows.series, rows.channel, start_ms, duration_ms)
+
+    def total(figures: Ints) -> Ints:
+        return np.add.reduceat(figures, first)
+
+    known = ~np.isnan(rows.mean)
+    weight = np.where(known, rows.covered_ms, 0)
+    weighed = total(np.where(known, rows.mean, 0.0) * weight)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        mean = weighed / total(weight)
+    out = IntervalBlock(
+        series=rows.series[first],
+        channel=rows.channel[first],
+        start_ms=start_ms[first],
+        duration_ms=duration_ms[first],
+        version=np.maximum.reduceat(rows.version, first),
+        count=total(rows.count),
+        mean=mean,
+        low=np.fmin.reduceat(rows.low, first),
+        high=np.fmax.reduceat(rows.high, first),
+        amount=_sum_of_known(rows.amount, first),
+        unallocated=_sum_of_known(rows.unallocated, first),
+        covered_ms=np.minimum(total(rows.covered_ms), duration_ms[first]),
+        quality=np.maximum.reduceat(rows.quality, first),
+    )
+    _renew_power_factors(out)
+    return out
+
+
+def _buckets(
+    block: IntervalBlock, grain: Grain, zones: Mapping[int, Zone] | Zone
+) -> tuple[Ints, Ints]:
+    if isinstance(zones, Zone):
+        return (
+            grain_start_ms(block.start_ms, grain, zones),
+            grain_end_ms(block.start_ms, grain, zones),
+        )
+    series, of_row = np.unique(block.series, return_inverse=True)
+    own = [zones[key] for key in series.tolist()]
+    start_ms, end_ms = np.empty_like(block.start_ms), np.empty_like(block.start_ms)
+    for zone in set(own):
+        rows = np.flatnonzero(np.array([one is zone for one in own])[of_row])
+        start_ms[rows] = grain_start_ms(block.start_ms[rows], grain, zone)
+        end_ms[rows] = grain_end_ms(block.start_ms[rows], grain, zone)
+    return start_ms, end_ms
+
+
+def _first_of_groups(*columns: Ints) -> Ints:
+    change = np.zeros(len(columns[0]), np.bool_)
+    change[0] = True
+    for column in columns:
+        change[1:] |= column[1:] != column[:-1]
+    return np.flatnonzero(change)
+
+
+def _sum_of_known(figures: Floats, first: Ints) -> Floats:
+    known = ~np.isnan(figures)
+    total = np.add.reduceat(np.where(known, figures, 0.0), first)
+    return np.where(np.logical_or.reduceat(known, first), total, np.nan)
+
+
+def _renew_power_factors(block: IntervalBlock) -> None:
+    """Replace the mean of each total power factor by sum P over sum S of its bucket."""
+    places = []
+    for channel in (PF, AP, APP):
+        rows = np.flatnonzero(block.channel == channel)
+        places.append({(int(block.series[r]), int(block.start_ms[r])): int(r) for r in rows})
+    factors, active, apparent = places
+    for place in factors.keys() & active.keys() & apparent.keys():
+        s = block.mean[apparent[place]]
+        if s > 0:
+            block.mean[factors[place]] = block.mean[active[place]] / s
