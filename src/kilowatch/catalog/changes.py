@@ -140,7 +140,9 @@ def _visible(row: Table) -> dict[str, Any]:
     return {
         name: getattr(row, name)
         for name, column in columns.items()
-        if not column.info.get("secret") and getattr(row, name) is not None
+        if not column.info.get("secret")
+        and name not in {"id", "organisation_id", "created_at_ms"}  # the entry has them itself
+        and getattr(row, name) not in {None, ""}
     }
 
 

@@ -74,6 +74,15 @@ class Catalog:
             yield change
             change.finish()
 
+    @contextmanager
+    def bookkeeping(self) -> Iterator[Session]:
+        """Open a transaction for what no person changes, such as when a session was last seen.
+
+        Nothing in it is audited, and the revision stays.
+        """
+        with _plainly(), Session(self._writer, expire_on_commit=False) as session, session.begin():
+            yield session
+
     def close(self) -> None:
         """Close every connection."""
         self.engine.dispose()

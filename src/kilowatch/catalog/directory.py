@@ -229,7 +229,7 @@ def _past_series(connection: Connection, environment: Environment) -> dict[int, 
         .join(Row)
         .where(SeriesHistory.series != _present_series(environment))
     )
-    return {series: point_id for series, point_id in connection.execute(statement)}  # noqa: C416 - a Result is no mapping
+    return {row.series: row.data_point_id for row in connection.execute(statement)}
 
 
 def _present_series(environment: Environment) -> ColumnElement[int]:
@@ -264,17 +264,12 @@ def _reaches(connection: Connection, environment: Environment) -> Reaches:
     reaches: Reaches = {}
     for user_id, organisation_id, whole in connection.execute(memberships):
         reaches.setdefault(user_id, {})[organisation_id] = _Reach(whole)
-    sites = select(Grant.user_id, Site.organisation_id, Site.id).join(
-        Site, Grant.site_id == Site.id
-    )
-    for user_id, organisation_id, site_id in connection.execute(sites):
-        if reach := reaches.get(user_id, {}).get(organisation_id):
+    grants = select(Grant.user_id, Grant.organisation_id, Grant.site_id, Grant.data_point_id)
+    for user_id, organisation_id, site_id, data_point_id in connection.execute(grants):
+        reach = reaches.get(user_id, {}).get(organisation_id)
+        if reach and site_id is not None:
             reach.sites.add(site_id)
-    points = select(Grant.user_id, Row.organisation_id, Row.id).join(
-        Row, Grant.data_point_id == Row.id
-    )
-    for user_id, organisation_id, data_point_id in connection.execute(points):
-        if reach := reaches.get(user_id, {}).get(organisation_id):
+        elif reach and data_point_id is not None:
             reach.data_points.add(data_point_id)
     return reaches
 

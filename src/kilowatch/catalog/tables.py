@@ -121,6 +121,7 @@ class Meter(Table):
     __tablename__ = "meter"
     __table_args__ = NEVER_REUSED
     id: Mapped[int] = _id()
+    organisation_id: Mapped[int] = _to("organisation.id")
     site_id: Mapped[int] = _to("site.id")
     name: Mapped[str] = _text(200)
     parent_id: Mapped[int | None] = _to("meter.id")
@@ -133,6 +134,7 @@ class Appliance(Table):
     __tablename__ = "appliance"
     __table_args__ = NEVER_REUSED
     id: Mapped[int] = _id()
+    organisation_id: Mapped[int] = _to("organisation.id")
     meter_id: Mapped[int] = _to("meter.id")
     name: Mapped[str] = _text(200)
     created_at_ms: Mapped[int]
@@ -222,6 +224,7 @@ class Grant(Table):
     )
     id: Mapped[int] = _id()
     user_id: Mapped[int] = _to("user.id")
+    organisation_id: Mapped[int] = _to("organisation.id")
     site_id: Mapped[int | None] = _to("site.id")
     data_point_id: Mapped[int | None] = _to("data_point.id")
     created_at_ms: Mapped[int]

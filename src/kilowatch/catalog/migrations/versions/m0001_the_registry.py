@@ -134,28 +134,40 @@ def upgrade() -> None:
     op.create_table(
         "meter",
         sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("organisation_id", sa.Integer(), nullable=False),
         sa.Column("site_id", sa.Integer(), nullable=False),
         sa.Column("name", sa.String(length=200), nullable=False),
         sa.Column("parent_id", sa.Integer(), nullable=True),
         sa.Column("created_at_ms", sa.BigInteger(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["organisation_id"], ["organisation.id"], name=op.f("fk_meter_organisation_id")
+        ),
         sa.ForeignKeyConstraint(["parent_id"], ["meter.id"], name=op.f("fk_meter_parent_id")),
         sa.ForeignKeyConstraint(["site_id"], ["site.id"], name=op.f("fk_meter_site_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_meter")),
         sqlite_autoincrement=True,
     )
+    op.create_index(op.f("ix_meter_organisation_id"), "meter", ["organisation_id"], unique=False)
     op.create_index(op.f("ix_meter_parent_id"), "meter", ["parent_id"], unique=False)
     op.create_index(op.f("ix_meter_site_id"), "meter", ["site_id"], unique=False)
     op.create_table(
         "appliance",
         sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("organisation_id", sa.Integer(), nullable=False),
         sa.Column("meter_id", sa.Integer(), nullable=False),
         sa.Column("name", sa.String(length=200), nullable=False),
         sa.Column("created_at_ms", sa.BigInteger(), nullable=False),
         sa.ForeignKeyConstraint(["meter_id"], ["meter.id"], name=op.f("fk_appliance_meter_id")),
+        sa.ForeignKeyConstraint(
+            ["organisation_id"], ["organisation.id"], name=op.f("fk_appliance_organisation_id")
+        ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_appliance")),
         sqlite_autoincrement=True,
     )
     op.create_index(op.f("ix_appliance_meter_id"), "appliance", ["meter_id"], unique=False)
+    op.create_index(
+        op.f("ix_appliance_organisation_id"), "appliance", ["organisation_id"], unique=False
+    )
     op.create_table(
         "data_point",
         sa.Column("id", sa.Integer(), nullable=False),
@@ -263,6 +275,7 @@ def upgrade() -> None:
         "grant_of_access",
         sa.Column("id", sa.Integer(), nullable=False),
         sa.Column("user_id", sa.Integer(), nullable=False),
+        sa.Column("organisation_id", sa.Integer(), nullable=False),
         sa.Column("site_id", sa.Integer(), nullable=True),
         sa.Column("data_point_id", sa.Integer(), nullable=True),
         sa.Column("created_at_ms", sa.BigInteger(), nullable=False),
@@ -272,6 +285,11 @@ def upgrade() -> None:
         ),
         sa.ForeignKeyConstraint(
             ["data_point_id"], ["data_point.id"], name=op.f("fk_grant_of_access_data_point_id")
+        ),
+        sa.ForeignKeyConstraint(
+            ["organisation_id"],
+            ["organisation.id"],
+            name=op.f("fk_grant_of_access_organisation_id"),
         ),
         sa.ForeignKeyConstraint(["site_id"], ["site.id"], name=op.f("fk_grant_of_access_site_id")),
         sa.ForeignKeyConstraint(["user_id"], ["user.id"], name=op.f("fk_grant_of_access_user_id")),
@@ -285,6 +303,12 @@ def upgrade() -> None:
     )
     op.create_index(
         op.f("ix_grant_of_access_data_point_id"), "grant_of_access", ["data_point_id"], unique=False
+    )
+    op.create_index(
+        op.f("ix_grant_of_access_organisation_id"),
+        "grant_of_access",
+        ["organisation_id"],
+        unique=False,
     )
     op.create_index(
         op.f("ix_grant_of_access_site_id"), "grant_of_access", ["site_id"], unique=False

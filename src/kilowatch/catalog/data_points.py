@@ -1,0 +1,201 @@
+"""Registering data points: what a stream may be, checked before its first packet comes."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from kilowatch.catalog import secrets
+from kilowatch.catalog.changes import Change
+from kilowatch.catalog.registry import add_meter, check_name
+from kilowatch.catalog.settings_check import Settings, checked
+from kilowatch.catalog.tables import Appliance, DataPoint, Meter, Organisation, SeriesHistory, Site
+from kilowatch.model.errors import KilowatchError
+
+STREAM_ID_MAX = 200
+_UNFIT = re.compile(r"[\x00-\x1f\x7f]|^\s|\s$")
+
+
+def new_stream_id(utility: str) -> str:
+    """Return a URL-safe stream id that nobody guesses: the utility and 78 random bits."""
+    return f"{utility}-{secrets.readable(16)}"
+
+
+def check_stream_id(stream_id: str) -> str:
+    """Return a stream id that can stand in a packet and in a URL.
+
+    Raises:
+        KilowatchError: ``invalid_stream_id``.
+    """
+    fits = 0 < len(stream_id) <= STREAM_ID_MAX and stream_id.isprintable()
+    if not fits or _UNFIT.search(stream_id):
+        raise KilowatchError(
+            "invalid_stream_id",
+            f"{stream_id!r} cannot be a stream id.",
+            remedy=f"Use 1 to {STREAM_ID_MAX} printable characters without space at either end.",
+            data={"field": "stream_id"},
+        )
+    return stream_id
+
+
+def register(
+    change: Change,
+    site: Site,
+    name: str,
+    settings: Settings,
+    *,
+    stream_id: str | None = None,
+    meter: Meter | None = None,
+    appliance: Appliance | None = None,
+    parent: DataPoint | None = None,
+) -> DataPoint:
+    """Register a data point; collector and pipeline know it within a second.
+
+    Args:
+        change: An open change.
+        site: Where it is.
+        name: What people call it.
+        settings: How its packets are to be read.
+        stream_id: What packets carry in ``id``, unique within the organisation; made when None.
+        meter: The meter whose reading it is; a meter of the same name is added when None.
+        appliance: The appliance of that meter, or None for the meter as a whole.
+        parent: The data point that feeds this one.
+
+    Raises:
+        KilowatchError: ``stream_id_taken``, ``invalid_stream_id``, ``invalid_name``, or what
+            ``settings_check.checked`` finds.
+    """
+    settings = checked(settings)
+    name = check_name(name, "data point")
+    stream_id = check_stream_id(stream_id or new_stream_id(settings.utility))
+    _refuse_taken(change.session, site.organisation_id, stream_id)
+    meter = meter or add_meter(change, site, name)
+    assert meter.site_id == site.id, (meter.site_id, site.id)
+    assert appliance is None or appliance.meter_id == meter.id
+    point = DataPoint(
+        organisation_id=site.organisation_id,
+        site_id=site.id,
+        meter_id=meter.id,
+        appliance_id=appliance.id if appliance else None,
+        parent_id=parent.id if parent else None,
+        stream_id=stream_id,
+        series=change.next_series(),
+        name=name,
+        created_at_ms=change.now_ms,
+        **settings.columns(),
+    )
+    change.session.add(point)
+    change.session.flush()
+    remember_series(change, point, "registered")
+    return point
+
+
+def remember_series(change: Change, point: DataPoint, reason: str) -> None:
+    """Keep that the data point has its present series from now on."""
+    change.session.add(
+        SeriesHistory(
+            series=point.series, data_point_id=point.id, from_ms=change.now_ms, reason=reason
+        )
+    )
+    change.session.flush()
+
+
+def change_settings(change: Change, data_point_id: int, name: str, settings: Settings) -> DataPoint:
+    """Give a data point another name or other settings, for its whole history.
+
+    Raises:
+        KilowatchError: ``unknown_data_point``, ``invalid_name``, ``kind_is_fixed`` when the kind
+            would change, or what ``settings_check.checked`` finds.
+    """
+    point = change.session.get(DataPoint, data_point_id)
+    if point is None:
+        raise _unknown(str(data_point_id))
+    settings = checked(settings)
+    if settings.kind != point.kind:
+        raise KilowatchError(
+            "kind_is_fixed",
+            f"{point.name} is {point.kind} and stays so: its packets have that shape.",
+            status=409,
+            remedy="Register a new data point for the other kind of packet.",
+            data={"field": "kind"},
+        )
+    point.name = check_name(name, "data point")
+    for column, setting in settings.columns().items():
+        setattr(point, column, setting)
+    change.session.flush()
+    return point
+
+
+def find_data_point(session: Session, organisation: Organisation, stream_id: str) -> DataPoint:
+    """Return the organisation's data point with this stream id, or else with this name.
+
+    Raises:
+        KilowatchError: ``unknown_data_point``; ``ambiguous_name`` when several have the name.
+    """
+    mine = select(DataPoint).where(DataPoint.organisation_id == organisation.id)
+    point = session.scalar(mine.where(DataPoint.stream_id == stream_id))
+    if point is not None:
+        return point
+    named = list(session.scalars(mine.where(DataPoint.name == stream_id).limit(2)))
+    if not named:
+        raise _unknown(stream_id, organisation.name)
+    if len(named) > 1:
+        raise KilowatchError(
+            "ambiguous_name",
+            f"{organisation.name} has several data points named {stream_id!r}.",
+            remedy="Use the stream id: 'kilowatch data-point list' shows it.",
+            data={"field": "data_point"},
+        )
+    return named[0]
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A data point with the names of where it is."""
+
+    organisation: str
+    site: str
+    zone: str
+    point: DataPoint
+
+
+def listing(session: Session, organisation_id: int | None = None) -> list[Listed]:
+    """Return the data points of one organisation, or all, by organisation, site and name."""
+    statement = (
+        select(Organisation.name, Site.name, Site.zone, DataPoint)
+        .join(Organisation, DataPoint.organisation_id == Organisation.id)
+        .join(Site, DataPoint.site_id == Site.id)
+        .order_by(Organisation.name_key, Site.name, DataPoint.name, DataPoint.id)
+    )
+    if organisation_id is not None:
+        statement = statement.where(DataPoint.organisation_id == organisation_id)
+    return [Listed(*row) for row in session.execute(statement)]
+
+
+def _refuse_taken(session: Session, organisation_id: int, stream_id: str) -> None:
+    taken = session.scalar(
+        select(DataPoint).where(
+            DataPoint.organisation_id == organisation_id, DataPoint.stream_id == stream_id
+        )
+    )
+    if taken is not None:
+        raise KilowatchError(
+            "stream_id_taken",
+            f"The stream id {stream_id!r} belongs to the data point {taken.name!r} already.",
+            status=409,
+            remedy="Choose another stream id, or leave it out and one is made.",
+            data={"field": "stream_id"},
+        )
+
+
+def _unknown(stream_id: str, organisation: str = "The catalogue") -> KilowatchError:
+    return KilowatchError(
+        "unknown_data_point",
+        f"{organisation} has no data point {stream_id!r}.",
+        status=404,
+        remedy="'kilowatch data-point list' shows every data point with its stream id.",
+        data={"field": "data_point"},
+    )

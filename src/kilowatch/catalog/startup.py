@@ -1,0 +1,107 @@
+"""The startup package: everything that an integrator needs to push a first packet."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from kilowatch.catalog import credentials, data_points, people, registry
+from kilowatch.catalog.changes import Change
+from kilowatch.catalog.credentials import Issued, Target
+from kilowatch.catalog.places import DEFAULT_ZONE, check_zone, country_of_zone
+from kilowatch.catalog.settings_check import Settings
+from kilowatch.catalog.tables import DataPoint, Environment, Organisation, Site, User
+from kilowatch.model.errors import KilowatchError
+
+DEFAULT_INTERVAL_S = 300
+DEFAULT_COUNTRY = "IE"
+
+
+@dataclass(frozen=True, slots=True)
+class Wishes:
+    """What the integrator says about the streams; the defaults are those of the command.
+
+    Attributes:
+        zone: Time zone of the site.
+        country: None for the time zone's.
+        interval_s: Expected interval of all three streams [s].
+        reading: ``cum`` or ``avg`` for electricity and gas; a temperature is never cumulative.
+        environment: In which the credential works.
+    """
+
+    zone: str = DEFAULT_ZONE
+    country: str | None = None
+    interval_s: int = DEFAULT_INTERVAL_S
+    reading: str = "cum"
+    environment: Environment = "development"
+
+
+@dataclass(frozen=True, slots=True)
+class StartupPackage:
+    """What was made; both secrets are shown once and stored only as digests."""
+
+    organisation: Organisation
+    site: Site
+    streams: dict[str, DataPoint]
+    issued: Issued
+    user: User
+    password: str
+
+
+def make(change: Change, key: bytes, name: str, email: str, wishes: Wishes) -> StartupPackage:
+    """Make an organisation with a site, three streams, a partner credential and an account.
+
+    Args:
+        change: An open change; all of it is made, or nothing.
+        key: The server's key.
+        name: Of the new organisation.
+        email: Of its administrator's dashboard account.
+        wishes: The settings.
+
+    Raises:
+        KilowatchError: ``organisation_exists`` or ``user_exists`` (a second package would hand
+            the first one's streams to somebody else), or what is wrong with a wish.
+    """
+    zone = check_zone(wishes.zone)
+    country = wishes.country or country_of_zone(zone) or DEFAULT_COUNTRY
+    try:
+        organisation = registry.add_organisation(
+            change, name, country=country, live=wishes.environment == "production"
+        )
+    except KilowatchError as error:
+        if error.code == "organisation_exists":
+            error.remedy = (
+                "Nothing was changed. For another credential run 'kilowatch credential add "
+                f'--organization "{name}" --scope partner\'; for another stream run '
+                f"'kilowatch data-point add --organization \"{name}\" …'."
+            )
+        raise
+    site = registry.add_site(change, organisation, "Main site", zone=zone, country=country)
+    streams = {
+        stream: data_points.register(change, site, title, settings)
+        for stream, (title, settings) in _streams(wishes).items()
+    }
+    user, password = people.add_user(change, email)
+    people.set_role(change, user, organisation, "administrator")
+    issued = credentials.issue(
+        change,
+        key,
+        Target(organisation),
+        environment=wishes.environment,
+        name="Startup package",
+    )
+    return StartupPackage(organisation, site, streams, issued, user, password)
+
+
+def _streams(wishes: Wishes) -> dict[str, tuple[str, Settings]]:
+    every, reading = wishes.interval_s, wishes.reading
+    return {
+        "electricity": (
+            "Electricity",
+            Settings("electrical", "electricity", every, reading=reading),
+        ),
+        "gas": ("Gas", Settings("single", "gas", every, unit="m3", reading=reading)),
+        "environmental": (
+            "Temperature",
+            Settings("single", "environmental", every, unit="°C", behaviour="gauge"),
+        ),
+    }
