@@ -1,0 +1,128 @@
+"""From a list of waiting packets to their outcomes: decide, commit, survive what fails."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Final
+
+import apsw
+
+from kilowatch.log.chores import Chores
+from kilowatch.log.records import Outcome
+from kilowatch.model.errors import KilowatchError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from kilowatch.log.gate import Batch, Submission
+    from kilowatch.log.ledger import Chore, Ledger
+
+    Answers = list[tuple[Callable[[Outcome], None], Outcome]]
+
+_log: Final = logging.getLogger(__name__)
+
+# What is wrong with the place and not with a packet: every packet of the batch fails.
+FAULTS: Final = (
+    apsw.FullError,
+    apsw.IOError,
+    apsw.BusyError,
+    apsw.LockedError,
+    apsw.CantOpenError,
+    apsw.ReadOnlyError,
+    apsw.PermissionsError,
+    apsw.NoMemError,
+    apsw.CorruptError,
+    apsw.NotADBError,
+    apsw.ProtocolError,
+    apsw.ConnectionClosedError,
+    KilowatchError,  # the log could not be opened again
+    OSError,
+    MemoryError,
+)
+# After these the same connection can be used again.
+_PASSING: Final = (apsw.FullError, apsw.BusyError, apsw.LockedError)
+
+
+class Committer:
+    """Commits batches to a ledger; one thread uses it.
+
+    Attributes:
+        fault: What stops the log from writing, or an empty string.
+    """
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+        self.fault = ""
+
+    def commit(self, waiting: Sequence[Submission], chores: Chores, *, all_due: bool) -> Answers:
+        """Commit packets, and the chores if they are due, in one transaction.
+
+        If a packet itself is the fault (a bug: what reaches the log was validated), its
+        neighbours are committed without it.
+
+        Returns:
+            One answer for each packet, in order. After a fault of disk or file they all
+            say ``failed``, and the chores are due again.
+        """
+        due = chores.take() if all_due else Chores()
+        try:
+            batch = self._committed(waiting, [due.write] if due else [])
+        except FAULTS as error:
+            chores.put_back(due)
+            return self._fail(error, waiting)
+        except Exception:
+            _log.exception("log: a batch of %d packets holds one that is not right", len(waiting))
+            return self._isolate(waiting, chores)
+        chores.count_duplicates(batch.duplicates)
+        return batch.outcomes
+
+    def _committed(self, waiting: Sequence[Submission], work: Sequence[Chore]) -> Batch:
+        if self._ledger.connection is None:
+            self._ledger.open()
+        batch = self._ledger.batch()
+        for submission in waiting:
+            batch.decide(submission)
+        if batch.entries or batch.discards or work:
+            self._ledger.commit(batch, work)
+            if self.fault:
+                _log.warning("log: writing again after: %s", self.fault)
+                self.fault = ""
+        return batch
+
+    def _isolate(self, waiting: Sequence[Submission], chores: Chores) -> Answers:
+        """Commit each packet alone; the one that is not right fails alone."""
+        answers: Answers = []
+        for number, submission in enumerate(waiting):
+            try:
+                batch = self._committed([submission], [])
+            except FAULTS as error:
+                return [*answers, *self._fail(error, waiting[number:])]
+            except Exception as error:  # noqa: BLE001 - logged with its batch
+                answers.append((submission.done, Outcome("failed", reason=_words(error))))
+            else:
+                chores.count_duplicates(batch.duplicates)
+                answers.extend(batch.outcomes)
+        return answers
+
+    def attempt(self, work: Callable[[], object]) -> None:
+        """Do upkeep that nobody waits for: a fault is noted, and the next turn tries again."""
+        try:
+            if self._ledger.connection is not None:
+                work()
+        except FAULTS as error:
+            self._fail(error, [])
+
+    def _fail(self, error: BaseException, waiting: Sequence[Submission]) -> Answers:
+        words = _words(error)
+        if words != self.fault:
+            _log.error("log: cannot write: %s", words)
+        self.fault = words
+        if not isinstance(error, _PASSING):
+            # The file may hold a commit that was reported as failed (its fsync was).
+            # Opening it anew reads the gate from the file, so both agree again.
+            self._ledger.close()
+        return [(one.done, Outcome("failed", reason=words)) for one in waiting]
+
+
+def _words(error: BaseException) -> str:
+    return f"{type(error).__name__}: {error}"

@@ -1,0 +1,148 @@
+"""The order gate: is a packet new, a repeat, or too late?
+
+A stream's order is decided by its instants alone. The gate holds one small state per
+stream; a batch decides against it and against its own earlier decisions, and nothing of
+a batch reaches the gate before its commit. So a commit that fails needs no undoing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, NamedTuple
+
+from kilowatch.log.records import NOT_CHRONOLOGICAL, Entry, Outcome, flags_of
+from kilowatch.model.packet import Form, Packet
+from kilowatch.wire import digest, encode_merged, values_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+class State(NamedTuple):
+    """What the gate knows of a stream: its latest packet, without the body."""
+
+    at_ms: int
+    seq: int
+    offset_min: int
+    flags: int
+    digest: int
+
+
+class Submission(NamedTuple):
+    """A packet that waits for its answer."""
+
+    series: int
+    packet: Packet
+    form: Form
+    body: bytes
+    received_ms: int
+    credential_id: int
+    done: Callable[[Outcome], None]
+
+
+class Discard(NamedTuple):
+    """A packet that comes too late, to be kept with its reason."""
+
+    submission: Submission
+    digest: int
+    latest_at_ms: int
+
+
+@dataclass(slots=True)
+class Batch:
+    """Decisions that ride on one commit.
+
+    Args:
+        states: The gate: committed states by series. Never changed here.
+        next_seq: Sequence number of the first packet that is accepted.
+        read: Gives a committed entry by its sequence number.
+    """
+
+    states: dict[int, State]
+    next_seq: int
+    read: Callable[[int], Entry]
+    entries: list[Entry] = field(default_factory=list)
+    changed: dict[int, State] = field(default_factory=dict)
+    discards: list[Discard] = field(default_factory=list)
+    duplicates: list[Submission] = field(default_factory=list)
+    outcomes: list[tuple[Callable[[Outcome], None], Outcome]] = field(default_factory=list)
+
+    def decide(self, submission: Submission) -> None:
+        """Decide one packet and remember what has to be written and answered."""
+        packet = submission.packet
+        state = self.changed.get(submission.series) or self.states.get(submission.series)
+        if state is None or packet.at_ms > state.at_ms:
+            self._accept(submission, digest(packet.values), submission.body, merged=False)
+            return
+        fingerprint = digest(packet.values)
+        if packet.at_ms == state.at_ms:
+            if fingerprint == state.digest:
+                self._repeat(submission, state)
+                return
+            if submission.form is Form.PARTIAL:
+                self._merge(submission, state)
+                return
+        self.discards.append(Discard(submission, fingerprint, state.at_ms))
+        self._answer(submission, "discarded", state, reason=NOT_CHRONOLOGICAL)
+
+    def _accept(
+        self, submission: Submission, fingerprint: int, body: bytes, *, merged: bool
+    ) -> None:
+        series, packet, form, _, received_ms, credential_id, _ = submission
+        seq = self.next_seq
+        self.next_seq = seq + 1
+        flags = flags_of(form, packet.offset_kind)
+        state = State(packet.at_ms, seq, packet.offset_min, flags, fingerprint)
+        self.changed[series] = state
+        self.entries.append(
+            Entry(
+                seq,
+                series,
+                packet.at_ms,
+                packet.offset_min,
+                flags,
+                received_ms,
+                credential_id,
+                body,
+            )
+        )
+        self._answer(submission, "accepted", state, merged=merged)
+
+    def _repeat(self, submission: Submission, state: State) -> None:
+        self.duplicates.append(submission)
+        self._answer(submission, "duplicate", state)
+
+    def _merge(self, submission: Submission, state: State) -> None:
+        latest = self._entry(state.seq)
+        earlier = values_of(latest.body, latest.flags)
+        fingerprint = digest({**earlier.values, **submission.packet.values})
+        if fingerprint == state.digest:
+            self._repeat(submission, state)
+            return
+        body = encode_merged(earlier, submission.packet, submission.body)
+        self._accept(submission, fingerprint, body, merged=True)
+
+    def _entry(self, seq: int) -> Entry:
+        if self.entries and seq >= self.entries[0].seq:
+            return self.entries[seq - self.entries[0].seq]
+        return self.read(seq)
+
+    def _answer(
+        self,
+        submission: Submission,
+        status: str,
+        state: State,
+        *,
+        merged: bool = False,
+        reason: str = "",
+    ) -> None:
+        outcome = Outcome(
+            status,  # type: ignore[arg-type]
+            state.seq,
+            state.at_ms,
+            state.offset_min,
+            state.flags,
+            merged,
+            reason,
+        )
+        self.outcomes.append((submission.done, outcome))

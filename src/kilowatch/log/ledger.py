@@ -1,0 +1,289 @@
+"""What one transaction of the log writes, and how the gate is read back from the file."""
+
+from __future__ import annotations
+
+from itertools import islice
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+import apsw
+
+from kilowatch.log import kept, segments
+from kilowatch.log.gate import Batch, State
+from kilowatch.log.records import Entry
+from kilowatch.log.schema import check_tables, insert_many, last_segment, open_for_writing
+from kilowatch.wire import digest, values_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    Chore = Callable[[apsw.Connection], None]
+
+TAIL_ROWS_MAX: Final = 20_000  # a reader scans the tail for a stream's counts: about 5 ms
+FLUSH_STREAMS_MAX: Final = 512  # streams written beside one commit: about 1 ms
+CHECKPOINT_PAGES: Final = 2_000  # 8 MB
+CHECKPOINT_PAGES_FORCED: Final = 16_000  # 64 MB: readers have kept the WAL from starting over
+
+_STREAM: Final = (
+    "streams(series, seq, at_ms, offset_min, flags, digest, received_ms, credential_id, accepted)"
+)
+_STREAM_AGAIN: Final = (
+    "ON CONFLICT(series) DO UPDATE SET seq = excluded.seq, at_ms = excluded.at_ms,"
+    " offset_min = excluded.offset_min, flags = excluded.flags, digest = excluded.digest,"
+    " received_ms = excluded.received_ms, credential_id = excluded.credential_id, body = NULL,"
+    " accepted = accepted + excluded.accepted"
+)
+_DISCARDED_AGAIN: Final = (
+    "ON CONFLICT(series) DO UPDATE SET discarded = discarded + excluded.discarded,"
+    " last_discarded_ms = excluded.last_discarded_ms"
+)
+_LOOSE_AGAIN: Final = (
+    "ON CONFLICT(series) DO UPDATE SET duplicate = duplicate + excluded.duplicate,"
+    " refused = refused + excluded.refused,"
+    " last_duplicate_ms = ifnull(excluded.last_duplicate_ms, last_duplicate_ms),"
+    " last_refused_ms = ifnull(excluded.last_refused_ms, last_refused_ms)"
+)
+
+
+class Loose(NamedTuple):
+    """Counts that may lack the last second: duplicates and refusals of one stream."""
+
+    duplicate: int = 0
+    refused: int = 0
+    last_duplicate_ms: int | None = None
+    last_refused_ms: int | None = None
+
+
+class _Unflushed:
+    """A stream whose row is behind: since which number, by how many packets."""
+
+    __slots__ = ("accepted", "credential_id", "first_seq", "received_ms")
+
+    def __init__(self, first_seq: int) -> None:
+        self.first_seq = first_seq
+        self.accepted = 0
+        self.received_ms = 0
+        self.credential_id = 0
+
+
+class Ledger:
+    """The open log file and the gate that stands before it; one thread uses it.
+
+    Args:
+        path: The log's file.
+        segment_rows: Packets in a segment.
+        vfs: Name of SQLite's file layer; tests inject faults with it.
+
+    Raises:
+        KilowatchError: ``log_corrupt``.
+    """
+
+    def __init__(self, path: Path, *, segment_rows: int, vfs: str | None = None) -> None:
+        self._path = path
+        self._segment_rows = segment_rows
+        self._vfs = vfs
+        self.states: dict[int, State] = {}
+        self.last_seq = 0
+        self.wal_pages = 0
+        self.connection: apsw.Connection | None = None
+        self.open()
+
+    def open(self) -> None:
+        """Open the file, check it, and read the gate from it."""
+        connection = open_for_writing(self._path, self._vfs)
+        try:
+            check_tables(connection, self._path)
+            # After a failed fsync the kernel may hold pages that are not on disk and think
+            # they are. What we found in the WAL is written again, into the file, and synced.
+            connection.wal_checkpoint(None, apsw.SQLITE_CHECKPOINT_TRUNCATE)
+            self._load(connection)
+        except BaseException:
+            connection.close(force=True)
+            raise
+        connection.set_wal_hook(self._on_wal)
+        self.connection = connection
+
+    def _on_wal(self, _connection: apsw.Connection, _database: str, pages: int) -> int:
+        self.wal_pages = pages
+        return 0
+
+    def _load(self, connection: apsw.Connection) -> None:
+        states = {
+            series: State(*rest)
+            for series, *rest in connection.execute(
+                "SELECT series, at_ms, seq, offset_min, flags, digest FROM streams WHERE seq > 0"
+            )
+        }
+        unflushed: dict[int, _Unflushed] = {}
+        tail: int = connection.execute("SELECT value FROM meta WHERE key = 'tail_seq'").get
+        last = segments.last_seq(connection)
+        while tail < last:
+            block = segments.entries(connection, tail, 10_000)
+            for entry in block:
+                state = states.get(entry.series)
+                if state is None or entry.seq > state.seq:
+                    fingerprint = digest(values_of(entry.body, entry.flags).values)
+                    states[entry.series] = State(
+                        entry.at_ms, entry.seq, entry.offset_min, entry.flags, fingerprint
+                    )
+                    _note(unflushed, entry)
+            tail = block[-1].seq
+        self.states, self._unflushed, self.last_seq = states, unflushed, last
+        self._newest = last_segment(connection)
+
+    def close(self) -> None:
+        """Close the file; errors are of no consequence, for all that counts is committed."""
+        if self.connection is not None:
+            self.connection.close(force=True)
+            self.connection = None
+
+    def entry(self, seq: int) -> Entry:
+        """Return the latest packet of a stream, from its segment or from the stream's row."""
+        assert self.connection is not None
+        found = segments.entry(self.connection, seq) or segments.latest(self.connection, seq)
+        assert found is not None, seq
+        return found
+
+    def batch(self) -> Batch:
+        """Return an empty batch that continues the log."""
+        return Batch(self.states, self.last_seq + 1, self.entry)
+
+    def commit(
+        self, batch: Batch, chores: Sequence[Chore] = (), streams_max: int = FLUSH_STREAMS_MAX
+    ) -> None:
+        """Write a batch and what else is due, all or nothing, and then let the gate know.
+
+        Args:
+            batch: Decisions since the last commit; can be empty.
+            chores: What else to write in the same transaction.
+            streams_max: Most stream rows to bring up to date on the way.
+
+        Raises:
+            apsw.Error: Nothing was written, and the gate is as it was.
+        """
+        assert self.connection is not None
+        connection = self.connection
+        flushed = self._due(streams_max)
+        newest = self._newest
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            newest = segments.append(connection, batch.entries, newest, self._segment_rows)
+            self._write_streams(connection, flushed)
+            _write_discards(connection, batch)
+            for chore in chores:
+                chore(connection)
+            connection.execute("COMMIT")
+        except BaseException:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+            raise
+        for series in flushed:
+            del self._unflushed[series]
+        for entry in batch.entries:
+            _note(self._unflushed, entry)
+        self._newest = newest
+        self.states.update(batch.changed)
+        self.last_seq = batch.next_seq - 1
+
+    def flush(self) -> None:
+        """Bring every stream's row up to date, some in each transaction."""
+        while self._unflushed:
+            self.commit(self.batch(), (), FLUSH_STREAMS_MAX * 8)
+
+    def drop_segments(self, stored_seq: int, received_before_ms: int) -> int:
+        """Drop what the platform has stored and nobody will want to replay.
+
+        Args:
+            stored_seq: The platform's cursor.
+            received_before_ms: End of the retention time [ms since 1970, UTC].
+
+        Returns:
+            How many segments were dropped.
+        """
+        assert self.connection is not None
+        dropped = 0
+        for segment in segments.closed(self.connection):
+            if segment.last_seq > stored_seq or segment.last_received_ms >= received_before_ms:
+                break
+            if self._tail() <= segment.last_seq:
+                self.flush()
+            self.commit(self.batch(), [lambda c, one=segment: segments.drop(c, one)])  # type: ignore[misc]
+            dropped += 1
+        return dropped
+
+    def checkpoint(self) -> None:
+        """Move the write-ahead log into the file when it has grown.
+
+        Raises:
+            apsw.Error: It could not; nothing is lost, and the next call tries again.
+        """
+        if self.connection is None or self.wal_pages < CHECKPOINT_PAGES:
+            return
+        forced = self.wal_pages >= CHECKPOINT_PAGES_FORCED
+        mode = apsw.SQLITE_CHECKPOINT_TRUNCATE if forced else apsw.SQLITE_CHECKPOINT_PASSIVE
+        self.connection.wal_checkpoint(None, mode)
+        if forced:
+            self.wal_pages = 0
+
+    def _tail(self) -> int:
+        """Return the first sequence number that some stream's row does not know."""
+        oldest = next(iter(self._unflushed.values()), None)
+        return oldest.first_seq if oldest else self.last_seq + 1
+
+    def _due(self, streams_max: int) -> dict[int, _Unflushed]:
+        """Return the streams to write: the longest behind, once the tail is long."""
+        if streams_max == FLUSH_STREAMS_MAX and self.last_seq - self._tail() < TAIL_ROWS_MAX:
+            return {}
+        return dict(islice(self._unflushed.items(), streams_max))
+
+    def _write_streams(self, connection: apsw.Connection, due: dict[int, _Unflushed]) -> None:
+        if not due:
+            return
+        rows = []
+        for series, behind in due.items():
+            state = self.states[series]
+            rows.append(
+                (
+                    series, state.seq, state.at_ms, state.offset_min, state.flags, state.digest,
+                    behind.received_ms, behind.credential_id, behind.accepted,
+                )
+            )  # fmt: skip
+        insert_many(connection, _STREAM, rows, _STREAM_AGAIN)
+        rest = next(islice(self._unflushed.values(), len(due), None), None)
+        tail = rest.first_seq - 1 if rest else self.last_seq
+        connection.execute("UPDATE meta SET value = ? WHERE key = 'tail_seq'", (tail,))
+
+
+def _note(unflushed: dict[int, _Unflushed], entry: Entry) -> None:
+    behind = unflushed.get(entry.series)
+    if behind is None:
+        behind = unflushed[entry.series] = _Unflushed(entry.seq)
+    behind.accepted += 1
+    behind.received_ms = entry.received_ms
+    behind.credential_id = entry.credential_id
+
+
+def _write_discards(connection: apsw.Connection, batch: Batch) -> None:
+    if not batch.discards:
+        return
+    kept.keep_discards(connection, batch.discards)
+    counts: dict[int, tuple[int, int]] = {}
+    for discard in batch.discards:
+        sent = discard.submission
+        counts[sent.series] = (counts.get(sent.series, (0, 0))[0] + 1, sent.received_ms)
+    insert_many(
+        connection,
+        "streams(series, discarded, last_discarded_ms)",
+        [(series, *count) for series, count in counts.items()],
+        _DISCARDED_AGAIN,
+    )
+
+
+def write_loose(connection: apsw.Connection, loose: dict[int, Loose]) -> None:
+    """Add counts of duplicate and refused packets to their streams' rows."""
+    insert_many(
+        connection,
+        "streams(series, duplicate, refused, last_duplicate_ms, last_refused_ms)",
+        [(series, *counts) for series, counts in loose.items()],
+        _LOOSE_AGAIN,
+    )

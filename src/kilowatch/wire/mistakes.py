@@ -1,0 +1,138 @@
+"""Malformed JSON, named: where it is, what was expected, and what it looks like."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Final
+
+from kilowatch.model.errors import KilowatchError
+
+if TYPE_CHECKING:
+    import json
+
+# Quotes of web pages and word processors, and what Windows-1252 makes of them when its
+# bytes are read as ISO-8859-1.
+TYPOGRAPHIC_DOUBLE: Final = "\u201c\u201d\u201e\u201f\u00ab\u00bb\u2033\u2036\x84\x93\x94"
+TYPOGRAPHIC: Final = TYPOGRAPHIC_DOUBLE + "\u2018\u2019\u201a\u201b\u2032\u2035\x82\x91\x92"
+
+_EXPECTED: Final = {
+    "Expecting property name enclosed in double quotes": "a parameter's name in double quotes",
+    "Illegal trailing comma before end of object": "a parameter's name in double quotes",
+    "Expecting ':' delimiter": "':'",
+    "Expecting ',' delimiter": "',' or the closing bracket",
+    "Expecting value": "a value",
+    "Unterminated string starting at": "the closing double quote of this text",
+    "Invalid control character at": "no control character inside a text (escape it)",
+    "Invalid \\escape": "an escape such as \\n or \\\\",
+    "Invalid \\uXXXX escape": "four hexadecimal digits after \\u",
+}
+_LOOSE_ID: Final = re.compile(r'"id"\s*:\s*"([^"\\\x00-\x1f]{1,255})"')
+_BEFORE_VALUE: Final = re.compile(r'"([^"\\]*)"[ \t\r\n]*:[ \t\r\n]*[+-]?$')
+_C_NOT_A_NUMBER: Final = re.compile(r"[+-]?(nan|inf|1\.#)", re.IGNORECASE)
+_DECIMAL_COMMA: Final = re.compile(r"\d,[ \t]*$")
+
+
+def place(text: str, position: int) -> tuple[int, int]:
+    """Return line and column of a character, both from 1."""
+    return text.count("\n", 0, position) + 1, position - text.rfind("\n", 0, position)
+
+
+def guessed_id(text: str) -> dict[str, str]:
+    """Return the stream id of a body that cannot be parsed, if it can be seen."""
+    found = _LOOSE_ID.search(text)
+    return {"stream_id": found[1]} if found else {}
+
+
+def malformed(text: str, error: json.JSONDecodeError, body: bytes) -> KilowatchError:
+    """Turn the parser's error into one that a person can act on.
+
+    Args:
+        text: The body as text.
+        error: What the parser said.
+        body: The body as it came, to recognise UTF-16.
+    """
+    message = error.msg.split(" (")[0]
+    position = _typographic(text, error.pos)
+    if position is not None:
+        return _refuse(
+            text,
+            position,
+            code="typographic_quotes",
+            expected='a plain double quote (")',
+            found=f"the typographic quote {text[position]}",
+            remedy='Replace typographic quotes by plain ones ("): they come from copying out of '
+            "a web page or a document.",
+        )
+    start = error.pos
+    named = _BEFORE_VALUE.search(text[:start])
+    if message == "Expecting value" and named and _C_NOT_A_NUMBER.match(text, start):
+        return KilowatchError(
+            "not_a_number",
+            f'"{named[1]}" must be a number; it is {text[start:].split(",", maxsplit=1)[0].strip(" }")[:20]}.',
+            remedy="Leave the parameter out or send null when there is no reading.",
+            data={"parameter": named[1], **guessed_id(text)},
+        )
+    ended = not text[start:].strip() and message != "Unterminated string starting at"
+    return _refuse(
+        text,
+        start,
+        code="invalid_json",
+        expected=_EXPECTED.get(message, message),
+        found="the end of the body" if ended else repr(text[start : start + 1]),
+        remedy=_remedy(text, start, message, body),
+        parameter=named[1] if named else None,
+    )
+
+
+def _typographic(text: str, position: int) -> int | None:
+    """Return where a typographic quote stands that explains the error, or None."""
+    if position < len(text) and text[position] in TYPOGRAPHIC:
+        return position
+    for earlier in range(min(position, len(text)) - 1, -1, -1):
+        if text[earlier] in TYPOGRAPHIC_DOUBLE:
+            return earlier
+    for later in range(position, len(text)):  # a text that was never closed
+        if text[later] in TYPOGRAPHIC_DOUBLE:
+            return later
+    return None
+
+
+def _remedy(text: str, position: int, message: str, body: bytes) -> str:
+    found = text[position : position + 1]
+    if not text.strip():
+        return "The body is empty: send the packet as a JSON object."
+    if body[:2] in (b"\xff\xfe", b"\xfe\xff") or body[1:2] == b"\0" or body[:1] == b"\0":
+        return "The body looks like UTF-16: send UTF-8."
+    if not text[position:].strip() or message.startswith("Unterminated"):
+        return "The body seems cut off: check the client's buffer and Content-Length."
+    if found == "'":
+        return "JSON quotes texts and names with double quotes."
+    if found == "}" and message.startswith(("Expecting property", "Illegal trailing")):
+        return "Remove the comma after the last parameter."
+    if found == "/":
+        return "JSON has no comments."
+    if _DECIMAL_COMMA.search(text[:position]) and found.isdigit():
+        return "Write decimals with a point."
+    return ""
+
+
+def _refuse(
+    text: str,
+    position: int,
+    *,
+    code: str,
+    expected: str,
+    found: str,
+    remedy: str,
+    parameter: str | None = None,
+) -> KilowatchError:
+    line, column = place(text, position)
+    data: dict[str, object] = {"line": line, "column": column, "expected": expected}
+    if parameter is not None:
+        data["parameter"] = parameter
+    return KilowatchError(
+        code,
+        f"Malformed JSON at line {line}, column {column}: expected {expected}, found {found}.",
+        remedy=remedy,
+        data=data | guessed_id(text),
+    )
