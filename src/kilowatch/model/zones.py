@@ -20,9 +20,9 @@ from kilowatch.model.blocks import Ints
 
 DAY_MS = 86_400_000
 FIRST_DAY = -31  # the table of days begins on 1969-12-01, a month before the first instant
-_LAST_DAY = 47_847  # 2101-01-01
+_LAST_DAY = 51_499  # 2111-01-01
 _PROBE_S = 3 * 86_400
-"""Offsets are probed every 3 days: no zone has two changes closer than 167 h (1970-2100)."""
+"""Offsets are probed every 3 days: no zone has two changes closer than 167 h (1970-2110)."""
 _EVER = np.iinfo(np.int64).max
 
 
@@ -43,7 +43,7 @@ class WallTimes:
 
 
 class Zone:
-    """An IANA time zone from 1970 to 2100, as a table of segments of constant offset.
+    """An IANA time zone from 1970 to 2110, as a table of segments of constant offset.
 
     Attributes:
         name: IANA name.
@@ -101,7 +101,7 @@ class Zone:
 
     @cached_property
     def day_starts_ms(self) -> Ints:
-        """First instant of each local day from 1969-12-01 (``FIRST_DAY``) to 2101 [ms].
+        """First instant of each local day from 1969-12-01 (``FIRST_DAY``) to 2111 [ms].
 
         Where midnight is skipped, the day starts at the clock change; a day that was
         skipped as a whole (Pacific/Apia, 2011-12-30) starts and ends with the next one.

@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from kilowatch.model.blocks import Ints, ReadingBlock
 from kilowatch.model.parameters import AP, ENERGY_CHANNELS, VALUE
-from kilowatch.pipeline.electrical import PHASES, first_of_stream, sum_of_phases
-from kilowatch.pipeline.grids import AMOUNT, NEVER_MS, REGISTER, BatchGrid, Bools, PointGrid
-from kilowatch.pipeline.registers import keys_of
+from kilowatch.pipeline.grids import (
+    AMOUNT,
+    NEVER_MS,
+    REGISTER,
+    BatchGrid,
+    Bools,
+    PointGrid,
+    rows_in_order,
+)
+from kilowatch.pipeline.phases import PHASES, first_of_stream, sum_of_phases
 
 _POWERS = tuple(AP + phase for phase in PHASES)
-ENERGY_PHASES = tuple(total + phase for total in ENERGY_CHANNELS for phase in PHASES)
+_ENERGIES = tuple(total + phase for total in ENERGY_CHANNELS for phase in PHASES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +55,12 @@ def carry(readings: ReadingBlock, effective_ms: Ints, points: Mapping[int, Point
     """
     if not len(readings):
         return Carry(np.empty(0, np.bool_), {}, {}, {})
+    order = rows_in_order(readings, effective_ms)
+    if order is not None:
+        found = carry(readings.take(order), effective_ms[order], points)
+        keep = np.zeros(len(readings), np.bool_)
+        keep[order] = found.keep
+        return replace(found, keep=keep)
     grid = BatchGrid(readings.series, points)
     stream, streams = grid.of_row, np.arange(len(grid.series))
     last_ms = np.zeros(len(streams), np.int64)
@@ -55,7 +68,7 @@ def carry(readings: ReadingBlock, effective_ms: Ints, points: Mapping[int, Point
     since_ms = grid.buckets(grid.sampled_ms(last_ms, streams), streams).start_ms
     registers = _register_readings(readings, grid)
     for rows in registers:
-        final = _last_of_streams(rows, stream, effective_ms)
+        final = _last_of_streams(rows, stream)
         own = stream[final]
         starts = grid.buckets(effective_ms[final], own).start_ms
         near = last_ms[own] - effective_ms[final] <= grid.gap_ms[own]
@@ -63,7 +76,7 @@ def carry(readings: ReadingBlock, effective_ms: Ints, points: Mapping[int, Point
     keep = effective_ms >= since_ms[stream]
     for rows in registers:
         before = rows[effective_ms[rows] < since_ms[stream[rows]]]
-        keep[_last_of_streams(before, stream, effective_ms)] = True
+        keep[_last_of_streams(before, stream)] = True
     return Carry(
         keep,
         dict(zip(grid.series.tolist(), since_ms.tolist(), strict=True)),
@@ -78,7 +91,7 @@ def _register_readings(readings: ReadingBlock, grid: BatchGrid) -> list[Ints]:
     electrical = ~grid.single[grid.of_row]
     energies = electrical & (grid.behaviour[grid.of_row] != AMOUNT)
     found: dict[bytes, Ints] = {}
-    for channel in (VALUE, *ENERGY_PHASES):
+    for channel in (VALUE, *_ENERGIES):
         if channel in readings.values:
             counts = register & ~electrical if channel == VALUE else energies
             known = counts & ~np.isnan(readings.values[channel])
@@ -86,15 +99,10 @@ def _register_readings(readings: ReadingBlock, grid: BatchGrid) -> list[Ints]:
     return [rows for rows in found.values() if len(rows)]
 
 
-def _last_of_streams(rows: Ints, stream: Ints, effective_ms: Ints) -> Ints:
-    """Return, of some readings, the last one of each stream."""
-    key = keys_of(stream[rows], effective_ms[rows])
-    if (key[1:] < key[:-1]).any():
-        rows = rows[np.argsort(key, kind="stable")]
+def _last_of_streams(rows: Ints, stream: Ints) -> Ints:
+    """Return, of some readings in order, the last one of each stream."""
     own = stream[rows]
-    return rows[
-        np.flatnonzero(np.concatenate([own[1:] != own[:-1], np.ones(1, np.bool_)])[: len(own)])
-    ]
+    return rows[np.append(own[1:] != own[:-1], np.True_)] if len(rows) else rows
 
 
 def _first_registers(

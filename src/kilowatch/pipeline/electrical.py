@@ -1,141 +1,177 @@
-"""Electrical totals: phases summed where that means something, and energy from power."""
+"""Electrical data points: every parameter, its total over phases, and energy from power."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-
 import numpy as np
 
-from kilowatch.model.blocks import Floats, Ints, Quality
-from kilowatch.pipeline.grids import Bools
-from kilowatch.pipeline.registers import RegisterRows
+from kilowatch.model.blocks import Ints, Quality
+from kilowatch.model.parameters import (
+    AP,
+    APP,
+    ENERGY_CHANNELS,
+    FAMILIES,
+    PC,
+    PE,
+    PF,
+    RP,
+    Role,
+)
+from kilowatch.pipeline.batch import Batch, register_cells, rows_of_registers
+from kilowatch.pipeline.grids import AMOUNT
+from kilowatch.pipeline.phases import (
+    PHASES,
+    first_of_stream,
+    imported_and_exported,
+    power_factor,
+    sum_of_phases,
+    total_register,
+)
+from kilowatch.pipeline.samples import Cells, Samples
 
-PHASES = (1, 2, 3)
+_MEASURED = tuple(
+    family.total + phase
+    for family in FAMILIES
+    if family.role is not Role.REGISTER
+    for phase in (PHASES if family.suffixes else (0,))
+)
+_POWERS = tuple(AP + phase for phase in PHASES)
+_ENERGIES = tuple(total + phase for total in ENERGY_CHANNELS for phase in PHASES)
 
 
-@dataclass(slots=True)
-class PowerFactor:
-    """What the power factor of a total is made of, per packet, shape (n,).
+def electrical_cells(batch: Batch) -> list[Cells]:
+    """Return the interval rows of electrical data points.
 
-    Attributes:
-        active: Sum of P over the phases that are known [W].
-        apparent: Sum of S over the same phases [VA].
+    Totals are rows of their own. Energies are registers, or amounts where the data point
+    says so; without either they are the integral of the total active power.
     """
-
-    active: Floats
-    apparent: Floats
-
-    @property
-    def per_packet(self) -> Floats:
-        """The power factor of each packet; NaN where it is not known."""
-        with np.errstate(invalid="ignore", divide="ignore"):
-            return self.active / self.apparent
-
-
-def sum_of_phases(phases: Sequence[Floats]) -> Floats:
-    """Return the sum of the phases that a packet carries, shape (n,); NaN where none.
-
-    A meter that sends its total in ``_1`` only is its own sum.
-    """
-    stacked = np.stack(phases)
-    known = ~np.isnan(stacked)
-    total = np.where(known, stacked, 0.0).sum(axis=0)
-    return np.where(known.any(axis=0), total, np.nan)
+    wanted, groups = batch.samples()
+    cells = _measured(wanted, groups)
+    if any(channel in wanted.values for channel in _POWERS):
+        cells += _energy_from_power(batch, wanted, groups)
+    energies = batch.carried(_ENERGIES)
+    amounts = batch.grid.behaviour[batch.stream] == AMOUNT
+    if amounts.any() and energies:
+        cells.append(_energy_amounts(wanted, groups, energies))
+    if not amounts.all() and energies:
+        dials = batch if not amounts.any() else batch.take(np.flatnonzero(~amounts))
+        cells += _energy_registers(dials, energies)
+    return cells
 
 
-def power_factor(
-    active: Sequence[Floats], apparent: Sequence[Floats], factor: Sequence[Floats]
-) -> PowerFactor:
-    """Return sum P and sum S of each packet, for the power factor of the total.
+def _measured(batch: Batch, groups: Samples) -> list[Cells]:
+    """Means, minima and maxima of what is measured, and of its totals."""
+    columns = {channel: batch.values[channel] for channel in batch.carried(_MEASURED)}
+    for total in (AP, RP, APP):
+        phases = [columns[total + phase] for phase in PHASES if total + phase in columns]
+        if phases:
+            columns[total] = sum_of_phases(phases)
+    if not columns:
+        return []
+    values = np.stack(list(columns.values()))
+    cells = groups.cells(
+        list(columns),
+        groups.count(values),
+        mean=groups.mean(values),
+        low=groups.smallest(values),
+        high=groups.largest(values),
+    )
+    if {AP, APP} <= columns.keys() or any(PF + phase in columns for phase in PHASES):
+        return [cells, _total_power_factor(batch, groups)]
+    return [cells]
 
-    A phase without apparent power gets it from its own power factor (S = abs(P / PF)); a
-    phase where neither is known counts in neither sum. A packet with ``pF_1`` alone is a
-    meter that sends its total there: it stands for itself, with a weight of 1 VA.
 
-    Args:
-        active: ``aP`` of phases 1 to 3, each shape (n,) [W].
-        apparent: ``apP`` of phases 1 to 3, each shape (n,) [VA].
-        factor: ``pF`` of phases 1 to 3, each shape (n,).
-    """
-    p, s, pf = np.stack(active), np.stack(apparent), np.stack(factor)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        s = np.where(np.isnan(s) & (pf != 0), np.abs(p / pf), s)
-    both = ~np.isnan(p) & ~np.isnan(s)
-    total_p, total_s = np.where(both, p, 0.0).sum(axis=0), np.where(both, s, 0.0).sum(axis=0)
-    alone = ~np.isnan(pf[0]) & np.isnan(pf[1:]).all(axis=0) & np.isnan(p).all(axis=0)
-    known = both.any(axis=0) & (total_s > 0)
-    return PowerFactor(
-        active=np.where(alone, pf[0], np.where(known, total_p, np.nan)),
-        apparent=np.where(alone, 1.0, np.where(known, total_s, np.nan)),
+def _total_power_factor(batch: Batch, groups: Samples) -> Cells:
+    parts = power_factor(
+        *([batch.column(total + phase) for phase in PHASES] for total in (AP, APP, PF))
+    )
+    each = parts.per_packet
+    apparent = groups.total(parts.apparent)
+    return groups.cells(
+        [PF],
+        groups.count(each)[None],
+        mean=groups.total(parts.active) / np.where(apparent > 0, apparent, np.nan),
+        low=groups.smallest(each),
+        high=groups.largest(each),
     )
 
 
-def total_register(parts: Sequence[tuple[RegisterRows, int]]) -> RegisterRows:
-    """Add up the register rows of an energy's phases.
+def _energy_from_power(batch: Batch, wanted: Batch, groups: Samples) -> list[Cells]:
+    """Integrate total active power where the meter has sent no energy register yet.
 
-    Args:
-        parts: For each phase, rows and which of their channels it is.
-
-    Returns:
-        Rows of one channel: amounts are summed over the phases that are known, the
-        coverage is that of the phase least known, the quality that of the worst.
+    Export is written from the first interval with power flowing out, so that a meter that
+    only ever imports has no column of zeros.
     """
-    if all(rows.key is parts[0][0].key for rows, _ in parts):
-        key = parts[0][0].key
-        places: list[Ints | slice] = [slice(None)] * len(parts)
-    else:
-        key = np.unique(np.concatenate([rows.key for rows, _ in parts]))
-        places = [np.searchsorted(key, rows.key) for rows, _ in parts]
-    size = len(key)
-    version, fresh = np.zeros(size, np.int64), np.zeros(size, np.bool_)
-    count, quality = np.zeros(size, np.int64), np.full(size, int(Quality.VALID))
-    amount, unallocated = np.zeros(size), np.zeros(size)
-    known, present = np.zeros(size, np.bool_), np.zeros(size, np.bool_)
-    covered_ms = np.full(size, np.iinfo(np.int64).max)
-    for (rows, channel), at in zip(parts, places, strict=True):
-        here, part = rows.present[channel], rows.amount[channel]
-        version[at] = np.maximum(version[at], rows.version)
-        fresh[at] |= rows.fresh
-        count[at] = np.maximum(count[at], rows.count[channel])
-        quality[at] = np.maximum(quality[at], rows.quality[channel])
-        amount[at] += np.where(np.isnan(part), 0.0, part)
-        known[at] |= ~np.isnan(part)
-        unallocated[at] += rows.unallocated[channel]
-        covered_ms[at] = np.minimum(
-            covered_ms[at], np.where(here, rows.covered_ms[channel], covered_ms[at])
+    grid = batch.grid
+    power_w = sum_of_phases([batch.column(channel) for channel in _POWERS])
+    streams = np.arange(len(grid.series))
+    negative_ms = first_of_stream(batch.stream, batch.at_ms, power_w < 0, grid.first_negative_ms)
+    negative = grid.buckets(grid.sampled_ms(negative_ms, streams), streams).start_ms
+    first_import = _interval_of_first(batch, PC, grid.first_import_ms)
+    first_export = _interval_of_first(batch, PE, grid.first_export_register_ms)
+    before_import = groups.start_ms < first_import[groups.stream]
+    before_export = groups.start_ms < np.minimum(first_import, first_export)[groups.stream]
+    exports = groups.start_ms >= negative[groups.stream]
+    flows = imported_and_exported(
+        power_w
+        if wanted is batch
+        else sum_of_phases([wanted.column(channel) for channel in _POWERS])
+    )
+    return [
+        groups.cells(
+            [channel],
+            np.where(chosen, groups.count(flow), 0)[None],
+            amount=groups.mean(flow) * groups.hours,
+            unallocated=0.0,
+            quality=int(Quality.DERIVED),
         )
-        present[at] |= here
-    return RegisterRows(
-        key=key,
-        version=version,
-        fresh=fresh,
-        count=count[None],
-        amount=np.where(known, amount, np.nan)[None],
-        unallocated=unallocated[None],
-        covered_ms=np.where(present, covered_ms, 0)[None],
-        quality=quality[None],
-        present=present[None],
+        for channel, flow, chosen in zip(
+            (PC, PE), flows, (before_import, before_export & exports), strict=True
+        )
+    ]
+
+
+def _interval_of_first(batch: Batch, total: int, known_ms: Ints) -> Ints:
+    """Return the start of the interval of each stream's first packet with this energy [ms]."""
+    grid = batch.grid
+    carried = np.zeros(len(batch.stream), np.bool_)
+    for channel in batch.carried(tuple(total + phase for phase in PHASES)):
+        carried |= ~np.isnan(batch.values[channel])
+    first_ms = first_of_stream(batch.stream, batch.at_ms, carried, known_ms)
+    streams = np.arange(len(first_ms))
+    summed = grid.behaviour == AMOUNT
+    inside_ms = np.where(summed, grid.sampled_ms(first_ms, streams), first_ms)
+    return grid.buckets(inside_ms, streams).start_ms
+
+
+def _energy_amounts(batch: Batch, groups: Samples, energies: list[int]) -> Cells:
+    """Sum energies that are the amounts of their interval."""
+    summed = batch.grid.behaviour[batch.stream] == AMOUNT
+    columns = {c: np.where(summed, batch.values[c], np.nan) for c in energies}
+    for total in ENERGY_CHANNELS:
+        phases = [columns[total + phase] for phase in PHASES if total + phase in columns]
+        if phases:
+            columns[total] = sum_of_phases(phases)
+    values = np.stack(list(columns.values()))
+    return groups.cells(
+        list(columns),
+        groups.count(values),
+        low=groups.smallest(values),
+        high=groups.largest(values),
+        amount=groups.total(values),
+        unallocated=0.0,
     )
 
 
-def imported_and_exported(power_w: Floats) -> tuple[Floats, Floats]:
-    """Split total active power into what flows in and what flows out, shape (n,) [W]."""
-    return np.maximum(power_w, 0.0), np.maximum(-power_w, 0.0)
-
-
-def first_of_stream(stream: Ints, at_ms: Ints, where: Bools, known_ms: Ints) -> Ints:
-    """Return each stream's first instant at which something was so.
-
-    Args:
-        stream: Number of the stream of each reading, rising, shape (n,).
-        at_ms: Effective instants, shape (n,) [ms].
-        where: It was so in this reading, shape (n,).
-        known_ms: What was known before, shape (streams,) [ms].
-    """
-    out = known_ms.copy()
-    rows = np.flatnonzero(where)
-    if len(rows):
-        some, first = np.unique(stream[rows], return_index=True)
-        out[some] = np.minimum(out[some], at_ms[rows[first]])
-    return out
+def _energy_registers(batch: Batch, energies: list[int]) -> list[Cells]:
+    found = rows_of_registers(batch, energies)
+    cells = [register_cells(batch, channels, rows) for channels, rows in found]
+    where = {
+        channel: (rows, position)
+        for channels, rows in found
+        for position, channel in enumerate(channels)
+    }
+    for total in ENERGY_CHANNELS:
+        parts = [where[total + phase] for phase in PHASES if total + phase in where]
+        if parts:
+            cells.append(register_cells(batch, [total], total_register(parts)))
+    return cells

@@ -128,6 +128,26 @@ class BatchGrid:
         return at_ms - self.stamp_end[stream]
 
 
+def rows_in_order(readings: ReadingBlock, effective_ms: Ints) -> Ints | None:
+    """Return the readings that count, by series and effective instant; None if all do, so.
+
+    Of two readings with the same series and pushed instant the one with the larger
+    sequence number counts: it is the merged packet of a partial push. Effective instants
+    of one series can fall only where somebody set a wall clock back.
+    """
+    same = readings.series[1:] == readings.series[:-1]
+    risen = effective_ms[1:] >= effective_ms[:-1]
+    later = readings.at_ms[1:] > readings.at_ms[:-1]
+    rising = readings.series[1:] > readings.series[:-1]
+    if (rising | (same & risen & later)).all():
+        return None
+    order = np.lexsort((readings.seq, readings.at_ms, readings.series))
+    series, at_ms = readings.series[order], readings.at_ms[order]
+    replaced = (series[1:] == series[:-1]) & (at_ms[1:] == at_ms[:-1])
+    order = order[~np.append(replaced, np.False_)]
+    return order[np.lexsort((readings.at_ms[order], effective_ms[order], readings.series[order]))]
+
+
 def effective_of(readings: ReadingBlock, points: Mapping[int, PointGrid]) -> Ints:
     """Return the effective instant of each reading, shape (n,) [ms].
 

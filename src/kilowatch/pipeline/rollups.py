@@ -13,6 +13,7 @@ import numpy as np
 from kilowatch.model.blocks import Floats, IntervalBlock, Ints
 from kilowatch.model.calendar import Grain, Zone, grain_end_ms, grain_start_ms
 from kilowatch.model.parameters import AP, APP, PF
+from kilowatch.pipeline.registers import keys_of
 
 
 def roll_up(block: IntervalBlock, grain: Grain, zones: Mapping[int, Zone] | Zone) -> IntervalBlock:
@@ -107,12 +108,20 @@ def _sum_of_known(figures: Floats, first: Ints) -> Floats:
 
 def _renew_power_factors(block: IntervalBlock) -> None:
     """Replace the mean of each total power factor by sum P over sum S of its bucket."""
-    places = []
-    for channel in (PF, AP, APP):
-        rows = np.flatnonzero(block.channel == channel)
-        places.append({(int(block.series[r]), int(block.start_ms[r])): int(r) for r in rows})
-    factors, active, apparent = places
-    for place in factors.keys() & active.keys() & apparent.keys():
-        s = block.mean[apparent[place]]
-        if s > 0:
-            block.mean[factors[place]] = block.mean[active[place]] / s
+    stream = np.unique(block.series, return_inverse=True)[1]
+    key = keys_of(stream, block.start_ms)
+    factors, active, apparent = (
+        np.flatnonzero(block.channel == channel) for channel in (PF, AP, APP)
+    )
+    p = _means_at(key[factors], key[active], block.mean[active])
+    s = _means_at(key[factors], key[apparent], block.mean[apparent])
+    known = ~np.isnan(p) & (s > 0)
+    block.mean[factors[known]] = p[known] / s[known]
+
+
+def _means_at(wanted: Ints, key: Ints, mean: Floats) -> Floats:
+    """Return the mean that has each wanted key, NaN where none has; ``key`` rises."""
+    if not len(key):
+        return np.full(len(wanted), np.nan)
+    place = np.minimum(np.searchsorted(key, wanted), len(key) - 1)
+    return np.where(key[place] == wanted, mean[place], np.nan)

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from kilowatch.model.blocks import Floats, IntervalBlock, Ints
+from kilowatch.model.blocks import Floats, IntervalBlock, Ints, Quality
 from kilowatch.pipeline.grids import BatchGrid, Bools
 
 
@@ -16,7 +16,7 @@ class Cells:
     """Interval rows before they are laid out: one column an interval, one row a channel.
 
     Attributes:
-        channels: Channel codes, shape (c,).
+        channels: Channel codes, c of them.
         present: Which cells become interval rows, shape (c, g).
         stream: Number of the stream of each interval, shape (g,).
         start_ms: Start of each interval, shape (g,) [ms].
@@ -26,7 +26,7 @@ class Cells:
             broadcasts to (c, g).
     """
 
-    channels: Ints
+    channels: list[int]
     present: Bools
     stream: Ints
     start_ms: Ints
@@ -45,7 +45,7 @@ class Cells:
 
         return IntervalBlock(
             series=column(series[self.stream]),
-            channel=column(self.channels[:, None]),
+            channel=column(np.array(self.channels, np.int64)[:, None]),
             start_ms=column(self.start_ms),
             duration_ms=column(self.end_ms - self.start_ms),
             version=column(self.version),
@@ -53,6 +53,7 @@ class Cells:
         )
 
 
+@dataclass(slots=True)
 class Samples:
     """The readings of a batch, grouped by the interval that each belongs to.
 
@@ -61,17 +62,47 @@ class Samples:
         start_ms: Start of the interval, shape (g,) [ms].
         end_ms: End of the interval, shape (g,) [ms].
         version: Largest sequence number, shape (g,).
+        first: First reading of each group, shape (g,).
+        size: How many readings each group has, shape (g,).
     """
 
-    def __init__(self, grid: BatchGrid, stream: Ints, at_ms: Ints, seq: Ints) -> None:
+    stream: Ints
+    start_ms: Ints
+    end_ms: Ints
+    version: Ints
+    first: Ints
+    size: Ints
+
+    @staticmethod
+    def of(grid: BatchGrid, stream: Ints, at_ms: Ints, seq: Ints) -> Samples:
+        """Group readings, shape (n,), that are sorted by stream and effective instant."""
         where = grid.buckets(grid.sampled_ms(at_ms, stream), stream)
         change = (stream[1:] != stream[:-1]) | (where.start_ms[1:] != where.start_ms[:-1])
-        self._first = np.flatnonzero(np.concatenate([[True], change]))
-        self._alone = len(self._first) == len(stream)
-        self.stream = stream[self._first]
-        self.start_ms = where.start_ms[self._first]
-        self.end_ms = where.end_ms[self._first]
-        self.version = self.largest(seq)
+        first = np.flatnonzero(np.concatenate([[True], change]))
+        return Samples(
+            stream=stream[first],
+            start_ms=where.start_ms[first],
+            end_ms=where.end_ms[first],
+            version=np.maximum.reduceat(seq, first),
+            first=first,
+            size=np.diff(first, append=len(stream)),
+        )
+
+    def rows(self, groups: Bools) -> Ints:
+        """Return the readings of the groups that a mask of shape (g,) selects."""
+        return np.flatnonzero(np.repeat(groups, self.size))
+
+    def take(self, groups: Bools) -> Samples:
+        """Return some of the groups, over the readings that ``rows`` returns for them."""
+        size = self.size[groups]
+        return Samples(
+            stream=self.stream[groups],
+            start_ms=self.start_ms[groups],
+            end_ms=self.end_ms[groups],
+            version=self.version[groups],
+            first=np.cumsum(size) - size,
+            size=size,
+        )
 
     @property
     def duration_ms(self) -> Ints:
@@ -83,60 +114,50 @@ class Samples:
         """Length of each interval, shape (g,) [h]."""
         return self.duration_ms / 3_600_000
 
-    def largest(self, figures: np.ndarray) -> np.ndarray:
-        """Return the largest of each group; NaN only where all are NaN."""
-        return figures if self._alone else np.fmax.reduceat(figures, self._first, axis=-1)
+    def largest(self, figures: Any) -> Any:
+        """Return the largest of each group, shape (…, g); NaN only where all are NaN."""
+        return self._each(np.fmax, figures)
 
-    def smallest(self, figures: np.ndarray) -> np.ndarray:
-        """Return the smallest of each group; NaN only where all are NaN."""
-        return figures if self._alone else np.fmin.reduceat(figures, self._first, axis=-1)
+    def smallest(self, figures: Any) -> Any:
+        """Return the smallest of each group, shape (…, g); NaN only where all are NaN."""
+        return self._each(np.fmin, figures)
 
-    def count(self, figures: np.ndarray) -> Ints:
+    def count(self, figures: Floats) -> Ints:
         """Return how many of each group are not NaN, shape (…, g)."""
-        known = (~np.isnan(figures)).astype(np.int64)
-        return known if self._alone else np.add.reduceat(known, self._first, axis=-1)
+        counted: Ints = self._each(np.add, (~np.isnan(figures)).astype(np.int64))
+        return counted
 
-    def total(self, figures: np.ndarray) -> np.ndarray:
+    def total(self, figures: Floats) -> Floats:
         """Return the sum of each group; NaN counts as nothing, and none at all is 0."""
-        known = np.where(np.isnan(figures), 0.0, figures)
-        return known if self._alone else np.add.reduceat(known, self._first, axis=-1)
+        added: Floats = self._each(np.add, np.where(np.isnan(figures), 0.0, figures))
+        return added
 
-    def mean(self, figures: np.ndarray) -> np.ndarray:
+    def mean(self, figures: Floats) -> Floats:
         """Return the mean of each group; NaN where nothing is known."""
         count = self.count(figures)
         return np.where(count > 0, self.total(figures) / np.maximum(count, 1), np.nan)
 
-    def cells(
-        self,
-        channels: Ints,
-        count: Ints,
-        chosen: Bools,
-        **figures: Any,
-    ) -> Cells:
-        """Return the cells of channels that have samples in chosen intervals.
+    def _each(self, combine: np.ufunc, figures: Any) -> Any:
+        if len(self.first) == figures.shape[-1]:
+            return figures  # one reading an interval
+        return combine.reduceat(figures, self.first, axis=-1)
+
+    def cells(self, channels: list[int], count: Ints, **figures: Any) -> Cells:
+        """Return the cells of channels that have samples.
 
         Args:
-            channels: Channel codes, shape (c,).
-            count: Samples, shape (c, g).
-            chosen: Intervals wanted, shape (g,).
+            channels: Channel codes, c of them.
+            count: Samples, shape (c, g); an interval with none has no row.
             figures: Columns that differ from "nothing known"; see ``Cells.figures``.
         """
-        columns: dict[str, Any] = {
-            "mean": np.nan,
-            "low": np.nan,
-            "high": np.nan,
-            "amount": np.nan,
-            "unallocated": np.nan,
-            "covered_ms": self.duration_ms,
-            "quality": 0,
-        }
-        columns |= {"count": count, **figures}
+        unknown = dict.fromkeys(("mean", "low", "high", "amount", "unallocated"), np.nan)
+        known = {"count": count, "covered_ms": self.duration_ms, "quality": int(Quality.VALID)}
         return Cells(
             channels=channels,
-            present=(count > 0) & chosen,
+            present=count > 0,
             stream=self.stream,
             start_ms=self.start_ms,
             end_ms=self.end_ms,
             version=self.version,
-            figures=columns,
+            figures=unknown | known | figures,
         )
