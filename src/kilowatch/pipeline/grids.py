@@ -145,7 +145,8 @@ def rows_in_order(readings: ReadingBlock, effective_ms: Ints) -> Ints | None:
     series, at_ms = readings.series[order], readings.at_ms[order]
     replaced = (series[1:] == series[:-1]) & (at_ms[1:] == at_ms[:-1])
     order = order[~np.append(replaced, np.False_)]
-    return order[np.lexsort((readings.at_ms[order], effective_ms[order], readings.series[order]))]
+    order = order[np.lexsort((readings.at_ms[order], effective_ms[order], readings.series[order]))]
+    return np.asarray(order, np.int64)
 
 
 def effective_of(readings: ReadingBlock, points: Mapping[int, PointGrid]) -> Ints:

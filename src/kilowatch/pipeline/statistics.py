@@ -103,8 +103,9 @@ def statistics(
         raise ValueError(f"the period from {from_ms} to {to_ms} is empty")
     demand = interval_demand(block)
     known = ~np.isnan(demand)
-    covered_ms = float(block.covered_ms[known].sum())
-    mean = _over(float(block.amount[known].sum()), covered_ms / _HOUR_MS)
+    counted = ~np.isnan(block.amount)
+    covered_ms = float(block.covered_ms[counted].sum())
+    mean = _over(float(block.amount[counted].sum()), covered_ms / _HOUR_MS)
     peak = peak_demand(block, demand_period_s, zone)
     return Statistics(
         total=total_amount(block),
