@@ -54,6 +54,19 @@ class Committer:
         self._ledger = ledger
         self.fault = ""
 
+    def start(self) -> None:
+        """Open the log. Where that fails for now (a full disk), later commits try again.
+
+        Raises:
+            KilowatchError: ``log_corrupt`` or ``log_version``: a person has to look.
+        """
+        try:
+            self._ledger.open()
+        except KilowatchError:
+            raise
+        except FAULTS as error:
+            self._fail(error, [])
+
     def commit(self, waiting: Sequence[Submission], chores: Chores, *, all_due: bool) -> Answers:
         """Commit packets, and the chores if they are due, in one transaction.
 
@@ -70,7 +83,7 @@ class Committer:
         except FAULTS as error:
             chores.put_back(due)
             return self._fail(error, waiting)
-        except Exception:
+        except Exception:  # noqa: BLE001 - one packet must not stop its neighbours
             _log.exception("log: a batch of %d packets holds one that is not right", len(waiting))
             return self._isolate(waiting, chores)
         chores.count_duplicates(batch.duplicates)

@@ -10,7 +10,7 @@ import apsw
 from kilowatch.log import kept, segments
 from kilowatch.log.gate import Batch, State
 from kilowatch.log.records import Entry
-from kilowatch.log.schema import check_tables, insert_many, last_segment, open_for_writing
+from kilowatch.log.schema import BUSY_MS, check_tables, insert_many, last_segment, open_for_writing
 from kilowatch.wire import digest, values_of
 
 if TYPE_CHECKING:
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 TAIL_ROWS_MAX: Final = 20_000  # a reader scans the tail for a stream's counts: about 5 ms
 FLUSH_STREAMS_MAX: Final = 512  # streams written beside one commit: about 1 ms
 CHECKPOINT_PAGES: Final = 2_000  # 8 MB
+BUSY_FORCED_MS: Final = 100
 CHECKPOINT_PAGES_FORCED: Final = 16_000  # 64 MB: readers have kept the WAL from starting over
 
 _STREAM: Final = (
@@ -67,15 +68,18 @@ class _Unflushed:
 
 
 class Ledger:
-    """The open log file and the gate that stands before it; one thread uses it.
+    """The log file and the gate that stands before it; one thread uses it.
 
     Args:
         path: The log's file.
         segment_rows: Packets in a segment.
         vfs: Name of SQLite's file layer; tests inject faults with it.
 
-    Raises:
-        KilowatchError: ``log_corrupt``.
+    Attributes:
+        connection: The open file, or None: before ``open``, and after a fault.
+        states: The gate, as committed.
+        last_seq: Last sequence number, as committed.
+        wal_pages: Length of the write-ahead log.
     """
 
     def __init__(self, path: Path, *, segment_rows: int, vfs: str | None = None) -> None:
@@ -85,17 +89,25 @@ class Ledger:
         self.states: dict[int, State] = {}
         self.last_seq = 0
         self.wal_pages = 0
+        self._checkpoint_at = CHECKPOINT_PAGES
+        self._unflushed: dict[int, _Unflushed] = {}
+        self._newest = 0
         self.connection: apsw.Connection | None = None
-        self.open()
 
     def open(self) -> None:
-        """Open the file, check it, and read the gate from it."""
+        """Open the file, check it, and read the gate from it.
+
+        Raises:
+            KilowatchError: ``log_corrupt`` or ``log_version``; the file is as it was.
+            apsw.Error: The file cannot be used just now.
+        """
         connection = open_for_writing(self._path, self._vfs)
         try:
             check_tables(connection, self._path)
             # After a failed fsync the kernel may hold pages that are not on disk and think
             # they are. What we found in the WAL is written again, into the file, and synced.
             connection.wal_checkpoint(None, apsw.SQLITE_CHECKPOINT_TRUNCATE)
+            self.wal_pages, self._checkpoint_at = 0, CHECKPOINT_PAGES
             self._load(connection)
         except BaseException:
             connection.close(force=True)
@@ -104,6 +116,8 @@ class Ledger:
         self.connection = connection
 
     def _on_wal(self, _connection: apsw.Connection, _database: str, pages: int) -> int:
+        if pages < self.wal_pages:  # it has started over
+            self._checkpoint_at = CHECKPOINT_PAGES
         self.wal_pages = pages
         return 0
 
@@ -132,7 +146,7 @@ class Ledger:
         self._newest = last_segment(connection)
 
     def close(self) -> None:
-        """Close the file; errors are of no consequence, for all that counts is committed."""
+        """Close the file as it stands."""
         if self.connection is not None:
             self.connection.close(force=True)
             self.connection = None
@@ -174,8 +188,7 @@ class Ledger:
                 chore(connection)
             connection.execute("COMMIT")
         except BaseException:
-            if connection.in_transaction:
-                connection.execute("ROLLBACK")
+            self._undo()
             raise
         for series in flushed:
             del self._unflushed[series]
@@ -184,6 +197,14 @@ class Ledger:
         self._newest = newest
         self.states.update(batch.changed)
         self.last_seq = batch.next_seq - 1
+
+    def _undo(self) -> None:
+        assert self.connection is not None
+        try:
+            if self.connection.in_transaction:
+                self.connection.execute("ROLLBACK")
+        except apsw.Error:
+            self.close()
 
     def flush(self) -> None:
         """Bring every stream's row up to date, some in each transaction."""
@@ -214,16 +235,30 @@ class Ledger:
     def checkpoint(self) -> None:
         """Move the write-ahead log into the file when it has grown.
 
+        A reader that is in the middle of it keeps it from starting over; then we try again
+        some pages later, and at 64 MB wait for the reader, but not long.
+
         Raises:
-            apsw.Error: It could not; nothing is lost, and the next call tries again.
+            apsw.Error: It could not; nothing is lost, and a later call tries again.
         """
-        if self.connection is None or self.wal_pages < CHECKPOINT_PAGES:
+        if self.connection is None or self.wal_pages < self._checkpoint_at:
             return
-        forced = self.wal_pages >= CHECKPOINT_PAGES_FORCED
-        mode = apsw.SQLITE_CHECKPOINT_TRUNCATE if forced else apsw.SQLITE_CHECKPOINT_PASSIVE
-        self.connection.wal_checkpoint(None, mode)
-        if forced:
-            self.wal_pages = 0
+        self._checkpoint_at = self.wal_pages + CHECKPOINT_PAGES // 4
+        if self.wal_pages < CHECKPOINT_PAGES_FORCED:
+            self.connection.wal_checkpoint(None, apsw.SQLITE_CHECKPOINT_PASSIVE)
+            return
+        self._checkpoint_at = self.wal_pages + CHECKPOINT_PAGES
+        self.connection.set_busy_timeout(BUSY_FORCED_MS)
+        try:
+            self.connection.wal_checkpoint(None, apsw.SQLITE_CHECKPOINT_RESTART)
+        finally:
+            self.connection.set_busy_timeout(BUSY_MS)
+
+    def finish(self) -> None:
+        """Bring the file in order for a long rest: rows up to date, no write-ahead log."""
+        self.flush()
+        if self.connection is not None:
+            self.connection.wal_checkpoint(None, apsw.SQLITE_CHECKPOINT_TRUNCATE)
 
     def _tail(self) -> int:
         """Return the first sequence number that some stream's row does not know."""

@@ -8,16 +8,17 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+import apsw
+
 from kilowatch.log import kept, segments
 from kilowatch.log.kept import owner_of
 from kilowatch.log.records import Counters, Entry, Head, KeptPacket
 from kilowatch.log.schema import open_for_reading
+from kilowatch.model.errors import KilowatchError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from os import PathLike
-
-    import apsw
 
 _COUNTERS: Final = (
     "series, seq, accepted, duplicate, discarded, refused,"
@@ -29,7 +30,8 @@ class LogReader:
     """The log as the platform, the pages and the commands see it.
 
     Threads may share one. Before the log exists it is an empty one. Every method is one
-    read transaction: a long one would keep the writer's WAL from starting over.
+    read transaction: a long one would keep the writer's WAL from starting over. Each of
+    them raises ``KilowatchError`` 503 ``log_unreadable`` when the file cannot be read.
 
     Args:
         path: The log's file.
@@ -43,23 +45,37 @@ class LogReader:
     def close(self) -> None:
         """Close the file."""
         with self._lock:
-            if self._connection is not None:
-                self._connection.close(force=True)
-                self._connection = None
+            self._drop_connection()
 
     @contextmanager
     def _reading(self) -> Iterator[apsw.Connection | None]:
+        """Give a connection inside a read transaction, or None where there is no log."""
         with self._lock:
-            if self._connection is None:
-                if not self._path.exists():
-                    yield None
-                    return
-                self._connection = open_for_reading(self._path)
-            self._connection.execute("BEGIN")
+            if self._connection is None and not self._path.exists():
+                yield None
+                return
             try:
+                if self._connection is None:
+                    self._connection = open_for_reading(self._path)
+                self._connection.execute("BEGIN")
                 yield self._connection
-            finally:
                 self._connection.execute("ROLLBACK")
+            except apsw.Error as error:
+                self._drop_connection()
+                raise KilowatchError(
+                    "log_unreadable",
+                    f"The log {self._path} cannot be read: {error}.",
+                    status=503,
+                    retry_helps=True,
+                ) from error
+            except BaseException:
+                self._drop_connection()
+                raise
+
+    def _drop_connection(self) -> None:
+        if self._connection is not None:
+            self._connection.close(force=True)
+            self._connection = None
 
     def read(self, after_seq: int, limit: int = 20_000) -> list[Entry]:
         """Return entries after a sequence number, oldest first.

@@ -80,8 +80,9 @@ def open_for_writing(path: Path, vfs: str | None = None) -> apsw.Connection:
         raise corrupt(path, "it is empty")
     try:
         connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE, vfs=vfs)
-        _check_header(connection, path)
+        connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)  # a refused file stays as is
         connection.set_busy_timeout(BUSY_MS)
+        _check_header(connection, path)
         connection.pragma("synchronous", "FULL")
         connection.pragma("wal_autocheckpoint", 0)
         connection.pragma("cache_size", -8_000)  # 8 MB: the end of a table and the kept packets

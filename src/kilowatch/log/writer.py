@@ -89,12 +89,13 @@ class LogWriter:
         self._queue_max, self._queue_bytes_max = queue_max, queue_bytes_max
         self._retention_ms, self._clock = retention_ms, clock
         self._writer_lock = WriterLock(path)
+        self._ledger = Ledger(path, segment_rows=segment_rows, vfs=vfs)
+        self._committer = Committer(self._ledger)
         try:
-            self._ledger = Ledger(path, segment_rows=segment_rows, vfs=vfs)
+            self._committer.start()
         except BaseException:
             self._writer_lock.release()
             raise
-        self._committer = Committer(self._ledger)
         self._reader = LogReader(path)
         self._queue: queue.SimpleQueue[Submission | _Wake] = queue.SimpleQueue()
         self._chores = Chores()
@@ -246,9 +247,9 @@ class LogWriter:
             waiting, stopping = self._next()
             try:
                 self._turn(waiting, upkeep=stopping or self._upkeep_in_s() <= 0)
-            except Exception:
+            except Exception:  # noqa: BLE001 - the log outlives its caller's mistakes
                 _log.exception("log: a callback failed")
-        self._committer.attempt(self._ledger.flush)
+        self._committer.attempt(self._ledger.finish)
         self._ledger.close()
 
     def _next(self) -> tuple[list[Submission], bool]:

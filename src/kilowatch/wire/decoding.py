@@ -14,7 +14,7 @@ import msgspec
 from kilowatch.model.errors import KilowatchError
 from kilowatch.model.packet import Form, OffsetKind, Packet
 from kilowatch.model.parameters import CHANNEL_BY_PARAMETER, VALUE
-from kilowatch.wire.explaining import ID_LENGTH_MAX, examine, text_of
+from kilowatch.wire.explaining import ID_LENGTH_MAX, WIRE_NAMES, examine, text_of
 from kilowatch.wire.timestamps import format_timestamp, parse_timestamp
 
 __all__ = ["FUTURE_MS_MAX", "check_time", "decode", "text_of", "values_of"]
@@ -23,8 +23,8 @@ EARLIEST_MS: Final = 365 * 86_400_000  # 1971: a meter that lost its clock resta
 FUTURE_MS_MAX: Final = 86_400_000
 
 _CHANNELS: Final[dict[str, int]] = {"value": VALUE, **CHANNEL_BY_PARAMETER}
-_IDENTITY: Final = frozenset({"id", "tsISO8601"})
-_NONE: Final[tuple[str, ...]] = ()
+_FLOAT: Final = frozenset({float})
+_LARGE: Final = 2**1023  # integers beyond it are looked at closely
 _decode: Final = msgspec.json.Decoder(dict[str, Any]).decode
 
 
@@ -93,38 +93,69 @@ def _decode_fast(body: bytes, form: Form) -> Packet | None:
         fields = _decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
-    stream_id, text = fields.get("id"), fields.get("tsISO8601")
+    stream_id, text = fields.pop("id", None), fields.pop("tsISO8601", None)
     if type(stream_id) is not str or type(text) is not str:
         return None
-    values: dict[int, float] = {}
-    ignored = _NONE
-    for name, value in fields.items():
-        channel = _CHANNELS.get(name)
-        if channel is not None:
-            if type(value) is float:
-                values[channel] = value
-            elif type(value) is int and -(2**1023) < value < 2**1023:
-                values[channel] = float(value)
-            elif value is not None:
-                return None
-        elif name not in _IDENTITY:
-            if name == "v_13" or type(value) is dict or type(value) is list:
-                return None
-            ignored += (name,)
     # A parameter that came twice left no trace in ``fields``, but its colon is in the body.
     # A backslash could hide one more or one less, so a body with one goes the slow way.
-    colons = body.count(b":") - stream_id.count(":") - text.count(":")
-    if (
-        colons != len(fields)
-        or not values
-        or (VALUE in values and len(values) > 1)
-        or not 0 < len(stream_id) <= ID_LENGTH_MAX
-        or b"\\" in body
-    ):
+    colons = len(fields) + 2 + stream_id.count(":") + text.count(":")
+    if body.count(b":") != colons or b"\\" in body or not 0 < len(stream_id) <= ID_LENGTH_MAX:
+        return None
+    found = _values_fast(fields)
+    if found is None:
         return None
     try:
         at_ms, offset_min, kind = parse_timestamp(text, form)
     except KilowatchError as refusal:
         refusal.data["stream_id"] = stream_id
         raise
-    return Packet(stream_id, at_ms, offset_min, kind, values, ignored)
+    return Packet(stream_id, at_ms, offset_min, kind, *found)
+
+
+def _values_fast(fields: dict[str, Any]) -> tuple[dict[int, float], tuple[str, ...]] | None:
+    """Return values by channel and the names to ignore; None if in doubt."""
+    ignored: tuple[str, ...] = ()
+    try:
+        values = {_CHANNELS[name]: value for name, value in fields.items()}
+    except KeyError:
+        known = _known(fields)
+        if known is None:
+            return None
+        ignored = tuple(name for name in fields if name not in WIRE_NAMES)
+        values = known
+    if not _FLOAT.issuperset(map(type, values.values())):
+        plain = _as_floats(values)
+        if plain is None:
+            return None
+        values = plain
+    if not values or (VALUE in values and len(values) > 1):
+        return None
+    return values, ignored
+
+
+def _known(fields: dict[str, Any]) -> dict[int, Any] | None:
+    """Leave out what is not in the contract; None if it needs a closer look."""
+    known: dict[int, Any] = {}
+    for name, value in fields.items():
+        channel = WIRE_NAMES.get(name)
+        if channel is None:
+            if type(value) is dict or type(value) is list:
+                return None
+        elif channel in known:  # v_13 and v_31
+            return None
+        else:
+            known[channel] = value
+    return known
+
+
+def _as_floats(values: dict[int, Any]) -> dict[int, float] | None:
+    """Leave out null and convert integers; None if there is anything else."""
+    plain: dict[int, float] = {}
+    for channel, value in values.items():
+        if type(value) is float:
+            plain[channel] = value
+        elif type(value) is int and -_LARGE < value < _LARGE:
+            plain[channel] = float(value)
+        elif value is not None:
+            return None
+    return plain

@@ -20,8 +20,8 @@ ID_LENGTH_MAX: Final = 255
 DEPTH_MAX: Final = 64  # far below the interpreter's limit, and the same wherever it runs
 INTEGER_DIGITS_MAX: Final = 400  # the largest double has 309
 
-_CHANNELS: Final[dict[str, int]] = {"value": VALUE, **WIRE_CHANNELS}
-_NESTING: Final = re.compile(r'"(?:[^"\\]|\\.)*"|([\[{])|([\]}])', re.DOTALL)
+WIRE_NAMES: Final[dict[str, int]] = {"value": VALUE, **WIRE_CHANNELS}
+_NESTING: Final = re.compile(r'"(?:[^"\\]|\\.)*+"?|([\[{])|([\]}])', re.DOTALL)
 _SPACE: Final = " \t\n\r"
 
 Pairs = list[tuple[str, Any]]
@@ -130,19 +130,11 @@ def _not_one_packet(text: str, position: int, what: str) -> NoReturn:
     )
 
 
-def _same(left: Any, right: Any) -> bool:
-    if isinstance(left, bool) or isinstance(right, bool):
-        return left is right
-    return (type(left) is type(right) and bool(left == right)) or (
-        isinstance(left, int | float) and isinstance(right, int | float) and left == right
-    )
-
-
 def _agreed(pairs: Pairs, name: str) -> Any:
     """Return the value of a name; one that comes twice must say the same both times."""
     found = [value for key, value in pairs if key == name and value is not None]
     for other in found[1:]:
-        if not _same(found[0], other):
+        if type(other) is not type(found[0]) or other != found[0]:
             raise _conflict(name, name)
     return found[0] if found else None
 
@@ -205,7 +197,7 @@ def _values(pairs: Pairs) -> tuple[dict[int, float], tuple[str, ...]]:
     named: dict[int, str] = {}
     ignored: dict[str, None] = {}
     for name, value in pairs:
-        channel = _CHANNELS.get(name)
+        channel = WIRE_NAMES.get(name)
         if isinstance(value, NotANumber) and (channel is not None or value[-1] in "Ny"):
             raise _not_a_number(name, value)
         if channel is None:

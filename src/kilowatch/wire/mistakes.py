@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 # bytes are read as ISO-8859-1.
 TYPOGRAPHIC_DOUBLE: Final = "\u201c\u201d\u201e\u201f\u00ab\u00bb\u2033\u2036\x84\x93\x94"
 TYPOGRAPHIC: Final = TYPOGRAPHIC_DOUBLE + "\u2018\u2019\u201a\u201b\u2032\u2035\x82\x91\x92"
+_TYPOGRAPHIC_DOUBLE: Final = re.compile(f"[{TYPOGRAPHIC_DOUBLE}]")
 
 _EXPECTED: Final = {
     "Expecting property name enclosed in double quotes": "a parameter's name in double quotes",
@@ -28,7 +29,7 @@ _EXPECTED: Final = {
 }
 _LOOSE_ID: Final = re.compile(r'"id"\s*:\s*"([^"\\\x00-\x1f]{1,255})"')
 _BEFORE_VALUE: Final = re.compile(r'"([^"\\]*)"[ \t\r\n]*:[ \t\r\n]*[+-]?$')
-_C_NOT_A_NUMBER: Final = re.compile(r"[+-]?(nan|inf|1\.#)", re.IGNORECASE)
+_C_NOT_A_NUMBER: Final = re.compile(r"[+-]?(?:nan|inf|1\.#)[\w()]{0,16}", re.IGNORECASE)
 _DECIMAL_COMMA: Final = re.compile(r"\d,[ \t]*$")
 
 
@@ -64,11 +65,12 @@ def malformed(text: str, error: json.JSONDecodeError, body: bytes) -> KilowatchE
             "a web page or a document.",
         )
     start = error.pos
-    named = _BEFORE_VALUE.search(text[:start])
-    if message == "Expecting value" and named and _C_NOT_A_NUMBER.match(text, start):
+    named = _BEFORE_VALUE.search(text[:start]) if message == "Expecting value" else None
+    word = _C_NOT_A_NUMBER.match(text, start)
+    if named and word:
         return KilowatchError(
             "not_a_number",
-            f'"{named[1]}" must be a number; it is {text[start:].split(",", maxsplit=1)[0].strip(" }")[:20]}.',
+            f'"{named[1]}" must be a number; it is {word[0]}.',
             remedy="Leave the parameter out or send null when there is no reading.",
             data={"parameter": named[1], **guessed_id(text)},
         )
@@ -86,34 +88,33 @@ def malformed(text: str, error: json.JSONDecodeError, body: bytes) -> KilowatchE
 
 def _typographic(text: str, position: int) -> int | None:
     """Return where a typographic quote stands that explains the error, or None."""
-    if position < len(text) and text[position] in TYPOGRAPHIC:
+    if text[position : position + 1] in TYPOGRAPHIC and position < len(text):
         return position
-    for earlier in range(min(position, len(text)) - 1, -1, -1):
-        if text[earlier] in TYPOGRAPHIC_DOUBLE:
-            return earlier
-    for later in range(position, len(text)):  # a text that was never closed
-        if text[later] in TYPOGRAPHIC_DOUBLE:
-            return later
-    return None
+    before = max(text.rfind(quote, 0, position) for quote in TYPOGRAPHIC_DOUBLE)
+    if before >= 0:
+        return before
+    after = _TYPOGRAPHIC_DOUBLE.search(text, position)  # a text that was never closed
+    return after.start() if after else None
 
 
 def _remedy(text: str, position: int, message: str, body: bytes) -> str:
     found = text[position : position + 1]
-    if not text.strip():
-        return "The body is empty: send the packet as a JSON object."
-    if body[:2] in (b"\xff\xfe", b"\xfe\xff") or body[1:2] == b"\0" or body[:1] == b"\0":
-        return "The body looks like UTF-16: send UTF-8."
-    if not text[position:].strip() or message.startswith("Unterminated"):
-        return "The body seems cut off: check the client's buffer and Content-Length."
-    if found == "'":
-        return "JSON quotes texts and names with double quotes."
-    if found == "}" and message.startswith(("Expecting property", "Illegal trailing")):
-        return "Remove the comma after the last parameter."
-    if found == "/":
-        return "JSON has no comments."
-    if _DECIMAL_COMMA.search(text[:position]) and found.isdigit():
-        return "Write decimals with a point."
-    return ""
+    utf_16 = body[:2] in (b"\xff\xfe", b"\xfe\xff") or b"\0" in body[:2]
+    cut_off = not text[position:].strip() or message.startswith("Unterminated")
+    no_name = message.startswith(("Expecting property", "Illegal trailing"))
+    looks_like = (
+        (not text.strip(), "The body is empty: send the packet as a JSON object."),
+        (utf_16, "The body looks like UTF-16: send UTF-8."),
+        (cut_off, "The body seems cut off: check the client's buffer and Content-Length."),
+        (found == "'", "JSON quotes texts and names with double quotes."),
+        (found == "}" and no_name, "Remove the comma after the last parameter."),
+        (found == "/", "JSON has no comments."),
+        (
+            found.isdigit() and _DECIMAL_COMMA.search(text[:position]),
+            "Write decimals with a point.",
+        ),
+    )
+    return next((remedy for applies, remedy in looks_like if applies), "")
 
 
 def _refuse(

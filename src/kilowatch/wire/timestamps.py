@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, date, datetime, timedelta, timezone
+from functools import lru_cache
 from typing import Final
 
 from kilowatch.model.errors import KilowatchError
@@ -25,8 +26,16 @@ EXAMPLE: Final = "2026-03-29T14:05:00.000+02:00"
 EXAMPLE_UTC: Final = "2026-03-29T12:05:00.000Z"
 
 _EPOCH_DAY: Final = date(1970, 1, 1).toordinal()
-_ZERO: Final = timedelta(0)
-_SHORTEST: Final = 17  # yyyy-mm-ddThh:mmZ
+# The usual ways to write what follows the minute, ready to be looked up: parsing a
+# timestamp by look-up takes a third of the time that ``datetime`` takes.
+_SECONDS: Final = {"": 0} | {f":{second:02}": second * 1000 for second in range(60)}
+_MILLIS: Final = {"": 0} | {f".{milli:03}": milli for milli in range(1000)}
+_OFFSETS: Final = {
+    f"{sign}{minutes // 60:02}:{minutes % 60:02}": minutes if sign == "+" else -minutes
+    for sign in "+-"
+    for minutes in range(OFFSET_MIN_MAX + 1)
+}
+_MINUTE: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d", re.ASCII)
 _SHAPE: Final = re.compile(
     r"(\d{4})-(\d\d)-(\d\d)[Tt ](\d\d):(\d\d)(?::(\d\d)(?:[.,](\d+))?)?"
     r"(?:([Zz])|([+\-\u2212])(\d\d)(?::?(\d\d))?)?",
@@ -60,30 +69,35 @@ def parse_timestamp(text: str, form: Form) -> tuple[int, int, OffsetKind]:
         >>> parse_timestamp("1970-01-01T01:00:00.5+01:00", Form.LOCAL)
         (500, 60, <OffsetKind.NUMERIC: 0>)
     """
-    if len(text) >= _SHORTEST and text[4] == text[7] == "-" and text[10] == "T":
-        if text[-1] == "Z":
-            kind = OffsetKind.ZULU
-        elif text[-6] in "+-" and text[-3] == ":" and text[13] == ":":
-            kind = OffsetKind.NUMERIC
-        else:
-            return _parse_slowly(text, form)
-        try:
-            moment = datetime.fromisoformat(text)
-        except ValueError:
-            return _parse_slowly(text, form)
-        offset = moment.utcoffset() or _ZERO
-        offset_min = offset.days * DAY_MINUTES + offset.seconds // 60
-        if -OFFSET_MIN_MAX <= offset_min <= OFFSET_MIN_MAX and text[13] == ":":
-            at_ms = (
-                (moment.toordinal() - _EPOCH_DAY) * DAY_MINUTES
-                + moment.hour * 60
-                + moment.minute
-                - offset_min
-            ) * MINUTE_MS + (moment.second * 1000 + moment.microsecond // 1000)
+    if text[-1:] == "Z":
+        offset_min: int | None = 0
+        kind, rest = OffsetKind.ZULU, text[16:-1]
+    else:
+        offset_min = _OFFSETS.get(text[-6:])
+        kind, rest = OffsetKind.NUMERIC, text[16:-6]
+    local_ms = _minute_ms(text[:16])
+    if offset_min is not None and local_ms is not None:
+        second_ms = _SECONDS.get(rest[:3])
+        milli = _MILLIS.get(rest[3:])
+        if second_ms is not None and milli is not None:
+            at_ms = local_ms + second_ms + milli - offset_min * MINUTE_MS
             if form is Form.UTC:
                 return at_ms, 0, OffsetKind.ZULU
             return at_ms, offset_min, kind
     return _parse_slowly(text, form)
+
+
+@lru_cache(maxsize=8_192)  # live packets share their minutes; a backfill runs along them
+def _minute_ms(text: str) -> int | None:
+    """Return ``yyyy-mm-ddThh:mm`` as if it were UTC [ms since 1970]; None for the slow path."""
+    if _MINUTE.fullmatch(text) is None:
+        return None
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    days = moment.toordinal() - _EPOCH_DAY
+    return (days * DAY_MINUTES + moment.hour * 60 + moment.minute) * MINUTE_MS
 
 
 def _parse_slowly(text: str, form: Form) -> tuple[int, int, OffsetKind]:
