@@ -7,6 +7,7 @@ Four scopes: one meter (data point), one user (what that person may see), one si
 from __future__ import annotations
 
 import re
+import shlex
 import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -91,7 +92,7 @@ def issue(
             "not_live",
             f"{organisation.name} is not live yet, so it has no production credentials.",
             status=409,
-            remedy=f"Run 'kilowatch go-live \"{organisation.name}\"' first.",
+            remedy=f"Run 'kilowatch go-live {shlex.quote(organisation.name)}' first.",
             data={"field": "environment"},
         )
     _check_inside(change.session, target)

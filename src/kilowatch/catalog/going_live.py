@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass
 
 from sqlalchemy import select
@@ -21,13 +22,13 @@ class WentLive:
 
     Attributes:
         organisation: Now live.
-        issued: A production credential for each development one, with its secret.
+        issued: For each development user name, the production credential that takes over.
         data_points: How many data points go on under their stream ids.
         left_test_data: Whether they begin empty.
     """
 
     organisation: Organisation
-    issued: tuple[Issued, ...]
+    issued: dict[str, Issued]
     data_points: int
     left_test_data: bool
 
@@ -57,7 +58,7 @@ def go_live(
             f"{organisation.name} is live already; its production credentials were shown then.",
             status=409,
             remedy=f"For another one, run 'kilowatch credential add --environment production "
-            f'--organization "{organisation.name}" --scope partner\'.',
+            f"--organization {shlex.quote(organisation.name)} --scope partner'.",
         )
     organisation.live_at_ms = change.now_ms
     change.session.flush()
@@ -75,8 +76,8 @@ def go_live(
         Credential.environment == "development",
         Credential.revoked_at_ms.is_(None),
     )
-    issued = tuple(
-        credentials.issue(
+    issued = {
+        old.username: credentials.issue(
             change,
             key,
             _target(change.session, organisation, old),
@@ -85,7 +86,7 @@ def go_live(
             mirrors=old,
         )
         for old in change.session.scalars(testing.order_by(Credential.id))
-    )
+    }
     return WentLive(organisation, issued, len(points), leave_test_data)
 
 

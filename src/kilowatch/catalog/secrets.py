@@ -117,3 +117,30 @@ def verify_password(stored: str | None, password: str) -> bool:
 def outdated(stored: str) -> bool:
     """Tell whether a hash was made with other parameters than today's and should be renewed."""
     return _HASHER.check_needs_rehash(stored)
+
+
+def server_key(folder: Path, setting: str = "") -> bytes:
+    """Return the server's key: from the setting ``secret_key``, or else from the data folder.
+
+    Args:
+        folder: The data folder.
+        setting: 64 hexadecimal digits, or empty for the file ``secret.key``.
+
+    Raises:
+        KilowatchError: ``wrong_setting`` when the setting is not 64 hexadecimal digits (it is not
+            repeated in the message), or what ``load_or_create_key`` says.
+    """
+    if not setting:
+        return load_or_create_key(folder)
+    try:
+        key = bytes.fromhex(setting)
+    except ValueError:
+        key = b""
+    if len(key) != KEY_BYTES:
+        raise KilowatchError(
+            "wrong_setting",
+            f"The setting secret_key is not {2 * KEY_BYTES} hexadecimal digits.",
+            status=500,
+            remedy="Make one with 'openssl rand -hex 32', or leave it out for the file secret.key.",
+        )
+    return key

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from typing import Any, TypedDict
+from typing import Any, TypedDict, TypeVar
 
 from kilowatch.catalog.spans import check_interval, interval_text
 from kilowatch.model.errors import KilowatchError
@@ -47,6 +47,8 @@ _OTHER_SPELLINGS = {
     "l/min": "L/min", "l/h": "L/h", "C": "°C", "degC": "°C", "F": "°F", "degF": "°F",
     "W/m²": "W/m2", "lux": "lx", "Btu": "BTU",
 }  # fmt: skip
+
+Word = TypeVar("Word", bound=str)
 
 
 class Columns(TypedDict):
@@ -115,10 +117,10 @@ def checked(settings: Settings) -> Settings:
         KilowatchError: ``invalid_setting`` or ``invalid_interval``; ``data["field"]`` names the
             setting, so that a form can show the message beside it.
     """
-    _one_of("kind", settings.kind, KINDS)
-    _one_of("utility", settings.utility, UTILITIES)
-    _one_of("stamp", settings.stamp, STAMPS)
-    _one_of("clock", settings.clock, CLOCKS)
+    one_of("kind", settings.kind, KINDS)
+    one_of("utility", settings.utility, UTILITIES)
+    one_of("stamp", settings.stamp, STAMPS)
+    one_of("clock", settings.clock, CLOCKS)
     check_interval(settings.interval_s)
     unit = _unit(settings)
     behaviour = _behaviour(settings, unit)
@@ -127,9 +129,16 @@ def checked(settings: Settings) -> Settings:
     return replace(settings, unit=unit, behaviour=behaviour)
 
 
-def _one_of(field: str, word: str, words: tuple[str, ...]) -> None:
-    if word not in words:
-        raise _invalid(field, f"{word!r} is not a {field}.", f"Choose one of: {', '.join(words)}.")
+def one_of(field: str, word: str, words: tuple[Word, ...]) -> Word:
+    """Return the word if it is one of those that the field can have.
+
+    Raises:
+        KilowatchError: ``invalid_setting``, naming all of them.
+    """
+    for known in words:
+        if word == known:
+            return known
+    raise _invalid(field, f"{word!r} is not a {field}.", f"Choose one of: {', '.join(words)}.")
 
 
 def _unit(settings: Settings) -> str:
@@ -159,7 +168,7 @@ def _unit(settings: Settings) -> str:
 def _behaviour(settings: Settings, unit: str) -> Behaviour:
     behaviour = settings.behaviour
     if settings.reading is not None:
-        _one_of("reading", settings.reading, ("cum", "avg"))
+        one_of("reading", settings.reading, ("cum", "avg"))
         meant = behaviour_from_reading(settings.reading, settings.kind, unit)
         if behaviour is not None and (behaviour == "register") != (meant == "register"):
             raise _invalid(
@@ -171,7 +180,7 @@ def _behaviour(settings: Settings, unit: str) -> Behaviour:
     if behaviour is None:
         counts = settings.kind == "electrical" or UNITS[unit].behaviour == "amount"
         behaviour = behaviour_from_reading("cum" if counts else "avg", settings.kind, unit)
-    _one_of("behaviour", behaviour, BEHAVIOURS)
+    one_of("behaviour", behaviour, BEHAVIOURS)
     _check_behaviour(settings.kind, unit, behaviour)
     return behaviour
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass
 
 from kilowatch.catalog import credentials, data_points, people, registry
@@ -69,10 +70,11 @@ def make(change: Change, key: bytes, name: str, email: str, wishes: Wishes) -> S
         )
     except KilowatchError as error:
         if error.code == "organisation_exists":
+            quoted = shlex.quote(" ".join(name.split()))
             error.remedy = (
                 "Nothing was changed. For another credential run 'kilowatch credential add "
-                f'--organization "{name}" --scope partner\'; for another stream run '
-                f"'kilowatch data-point add --organization \"{name}\" …'."
+                f"--organization {quoted} --scope partner'; for another stream run "
+                f"'kilowatch data-point add --organization {quoted} --name …'."
             )
         raise
     site = registry.add_site(change, organisation, "Main site", zone=zone, country=country)
