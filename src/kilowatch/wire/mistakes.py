@@ -28,7 +28,7 @@ _EXPECTED: Final = {
     "Invalid \\uXXXX escape": "four hexadecimal digits after \\u",
 }
 _LOOSE_ID: Final = re.compile(r'"id"\s*:\s*"([^"\\\x00-\x1f]{1,255})"')
-_BEFORE_VALUE: Final = re.compile(r'"([^"\\]*)"[ \t\r\n]*:[ \t\r\n]*[+-]?$')
+_BEFORE_VALUE: Final = re.compile(r'"([^"\\]*)"[ \t\r\n]*:[ \t\r\n]*([+-]?1?)$')
 _C_NOT_A_NUMBER: Final = re.compile(r"[+-]?(?:nan|inf|1\.#)[\w()]{0,16}", re.IGNORECASE)
 _DECIMAL_COMMA: Final = re.compile(r"\d,[ \t]*$")
 
@@ -65,8 +65,8 @@ def malformed(text: str, error: json.JSONDecodeError, body: bytes) -> KilowatchE
             "a web page or a document.",
         )
     start = error.pos
-    named = _BEFORE_VALUE.search(text[:start]) if message == "Expecting value" else None
-    word = _C_NOT_A_NUMBER.match(text, start)
+    named = _BEFORE_VALUE.search(text[:start])
+    word = _C_NOT_A_NUMBER.match(text, named.start(2)) if named else None
     if named and word:
         return KilowatchError(
             "not_a_number",
@@ -74,7 +74,7 @@ def malformed(text: str, error: json.JSONDecodeError, body: bytes) -> KilowatchE
             remedy="Leave the parameter out or send null when there is no reading.",
             data={"parameter": named[1], **guessed_id(text)},
         )
-    ended = not text[start:].strip() and message != "Unterminated string starting at"
+    ended = not text[start:].strip() or message == "Unterminated string starting at"
     return _refuse(
         text,
         start,
