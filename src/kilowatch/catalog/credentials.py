@@ -12,12 +12,13 @@ import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from sqlalchemy import select, update
+from sqlalchemy import bindparam, select, update
 from sqlalchemy.orm import Session
 
 from kilowatch.catalog import secrets
 from kilowatch.catalog.changes import Change
 from kilowatch.catalog.database import Catalog
+from kilowatch.catalog.registry import fresh
 from kilowatch.catalog.tables import (
     Credential,
     DataPoint,
@@ -86,7 +87,7 @@ def issue(
         KilowatchError: ``not_live`` for a production credential before go-live;
             ``other_organisation`` when the target lies outside the organisation.
     """
-    organisation = target.organisation
+    organisation = fresh(change.session, target.organisation)
     if environment == "production" and organisation.live_at_ms is None:
         raise KilowatchError(
             "not_live",
@@ -150,14 +151,15 @@ def touch(catalog: Catalog, last_used_ms: Mapping[int, int]) -> None:
         last_used_ms: Credential number to instant [ms since 1970, UTC]; people's numbers, which
             are negative, are passed over.
     """
-    rows = [
-        {"id": number, "last_used_ms": at_ms}
-        for number, at_ms in last_used_ms.items()
-        if number > 0
-    ]
+    rows = [{"number": n, "at_ms": at_ms} for n, at_ms in last_used_ms.items() if n > 0]
+    statement = (
+        update(Credential)
+        .where(Credential.id == bindparam("number"))
+        .values(last_used_ms=bindparam("at_ms"))
+    )
     if rows:
         with catalog.bookkeeping() as session:
-            session.execute(update(Credential), rows)
+            session.connection().execute(statement, rows)
 
 
 def holder(session: Session, credential_id: int) -> str:

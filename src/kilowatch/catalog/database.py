@@ -70,6 +70,7 @@ class Catalog:
                 than ``BUSY_TIMEOUT_S``.
         """
         with _plainly(), Session(self._writer, expire_on_commit=False) as session, session.begin():
+            session.connection()  # takes the write lock now, so that what is read stays true
             change = Change(session, actor, self.clock())
             yield change
             change.finish()

@@ -12,6 +12,7 @@ from kilowatch.catalog import credentials
 from kilowatch.catalog.changes import Change
 from kilowatch.catalog.credentials import Issued, Target
 from kilowatch.catalog.data_points import remember_series
+from kilowatch.catalog.registry import fresh
 from kilowatch.catalog.tables import Credential, DataPoint, Organisation, Site, User
 from kilowatch.model.errors import KilowatchError
 
@@ -51,7 +52,7 @@ def go_live(
     Raises:
         KilowatchError: ``live_already``.
     """
-    organisation = change.session.merge(organisation)
+    organisation = fresh(change.session, organisation)
     if organisation.live_at_ms is not None:
         raise KilowatchError(
             "live_already",

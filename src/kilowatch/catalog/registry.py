@@ -7,14 +7,17 @@ take a session. Names are compared without regard to case and spaces, as people 
 from __future__ import annotations
 
 import difflib
+from typing import TypeVar
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from kilowatch.catalog.changes import Change
 from kilowatch.catalog.places import check_country, check_zone, country_of_zone
-from kilowatch.catalog.tables import Appliance, Meter, Organisation, Site
+from kilowatch.catalog.tables import Appliance, DataPoint, Meter, Organisation, Site, User
 from kilowatch.model.errors import KilowatchError
+
+Row = TypeVar("Row", Organisation, Site, Meter, Appliance, DataPoint, User)
 
 
 def name_key(name: str) -> str:
@@ -36,6 +39,16 @@ def check_name(name: str, what: str, *, longest: int = 200) -> str:
             data={"field": "name"},
         )
     return clean
+
+
+def fresh(session: Session, row: Row) -> Row:
+    """Return a row as it is now, whatever it was when somebody else read it.
+
+    Never ``session.merge``: it would write the old values over newer ones.
+    """
+    found = session.get(type(row), row.id, populate_existing=True)
+    assert found is not None, row
+    return found
 
 
 def add_organisation(
@@ -242,6 +255,6 @@ def change_site(change: Change, site: Site, *, name: str, zone: str, country: st
             status=409,
             data={"field": "name"},
         )
-    stored = change.session.merge(site)
+    stored = fresh(change.session, site)
     stored.name, stored.zone, stored.country = clean, check_zone(zone), check_country(country)
     change.session.flush()

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sqlalchemy import delete, select
+from sqlalchemy import delete, select, update
 from sqlalchemy.orm import Session
 
 from kilowatch.catalog import attempts, rights, secrets
 from kilowatch.catalog.changes import Actor, Change
 from kilowatch.catalog.database import Catalog
+from kilowatch.catalog.registry import fresh
 from kilowatch.catalog.tables import LoginSession, User
 from kilowatch.model.errors import KilowatchError
 
@@ -70,7 +71,7 @@ def authenticate(
     with catalog.change(Actor(user.email, user.id, address)) as change:
         attempts.succeeded(change.session, names[0])
         if secrets.outdated(stored):
-            change.session.merge(user).password_hash = secrets.hash_password(password)
+            fresh(change.session, user).password_hash = secrets.hash_password(password)
         change.record("logged in", "user", user.id)
         return _start(change, key, user.id, address, user_agent)
 
@@ -88,8 +89,9 @@ def look_up(catalog: Catalog, key: bytes, token: str) -> LoggedIn | None:
         )
         stale = now_ms - row.seen_at_ms >= SEEN_EVERY_MS
     if stale:
+        seen = update(LoginSession).where(LoginSession.id == row.id)
         with catalog.bookkeeping() as session:
-            session.merge(row).seen_at_ms = now_ms
+            session.execute(seen.values(seen_at_ms=now_ms))
     return logged_in
 
 
