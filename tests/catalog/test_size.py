@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import insert
 
 from kilowatch import catalog
-from kilowatch.catalog import registry
+from kilowatch.catalog import credentials, registry, startup
 from kilowatch.catalog.directory import load
 from kilowatch.catalog.tables import DataPoint
 
@@ -56,3 +56,22 @@ def test_a_hundred_thousand_data_points_load_quickly_and_stay_small(
     assert took_s < LOAD_S_MAX
     assert size_mb < MEMORY_MB_MAX
     print(f"{COUNT:,} data points: {took_s:.2f} s, {size_mb:.0f} MB")  # noqa: T201
+
+
+def test_data_points_are_taken_over_while_none_has_changed(
+    opened: catalog.Catalog, key: bytes, actor: catalog.Actor
+) -> None:
+    """Revoking one of 10,000 credentials must not wait until 100,000 data points are read."""
+    with opened.change(actor) as change:
+        made = startup.make(change, key, "Acme", "ann@example.com", startup.Wishes())
+    first = load(opened, "development")
+    with opened.change(actor) as change:
+        credentials.revoke(change, made.issued.credential.username)
+    second = load(opened, "development", first)
+    assert second.streams is first.streams
+    assert second.credential(made.issued.credential.username) is None
+    with opened.change(actor) as change:
+        registry.change_site(change, made.site, name="A", zone="Europe/Paris", country="FR")
+    third = load(opened, "development", second)
+    assert {point.zone for point in third.points.values()} == {"Europe/Paris"}
+    assert load(opened, "production", third).streams is not third.streams

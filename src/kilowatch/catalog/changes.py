@@ -17,6 +17,7 @@ from sqlalchemy.orm import Session
 from kilowatch.catalog.tables import (
     NOT_AUDITED,
     SEEN_BY_COLLECTOR,
+    STREAMS,
     AuditEntry,
     Counter,
     Organisation,
@@ -60,7 +61,7 @@ class Change:
     session: Session
     actor: Actor
     now_ms: int
-    _seen_by_collector: bool = field(default=False, init=False)
+    _steps: set[str] = field(default_factory=set, init=False)
 
     def __post_init__(self) -> None:
         event.listen(self.session, "after_flush", self._after_flush)
@@ -89,8 +90,8 @@ class Change:
     def finish(self) -> None:
         """Write what is open and step the revision if collector or pipeline must see it."""
         self.session.flush()
-        if self._seen_by_collector:
-            step = update(Counter).where(Counter.name == "revision")
+        if self._steps:
+            step = update(Counter).where(Counter.name.in_(self._steps))
             self.session.execute(step.values(value=Counter.value + 1))
 
     def _after_flush(self, session: Session, _context: object) -> None:
@@ -104,7 +105,10 @@ class Change:
                 self._note("changed", row, before, after)
 
     def _note(self, action: str, row: Any, before: dict[str, Any], after: dict[str, Any]) -> None:
-        self._seen_by_collector |= isinstance(row, SEEN_BY_COLLECTOR)
+        if isinstance(row, SEEN_BY_COLLECTOR):
+            self._steps.add("revision")
+        if isinstance(row, STREAMS):
+            self._steps.add("streams")
         if isinstance(row, NOT_AUDITED):
             return
         owner = row.id if isinstance(row, Organisation) else getattr(row, "organisation_id", None)

@@ -75,7 +75,7 @@ def _text(length: int, **options: Any) -> Mapped[Any]:
 
 
 class Counter(Table):
-    """A number that only goes up: ``revision`` and ``series``."""
+    """A number that only goes up: ``revision``, ``streams`` and ``series``."""
 
     __tablename__ = "counter"
     name: Mapped[str] = _text(20, primary_key=True)
@@ -307,7 +307,12 @@ class AuditEntry(Table):
     after: Mapped[dict[str, Any]]
 
 
-SEEN_BY_COLLECTOR = (Organisation, Site, DataPoint, User, Membership, Grant, Credential)
+STREAMS = (Site, DataPoint, SeriesHistory)
+"""A change to one of these steps the counter ``streams``: the data points are loaded again."""
+
+SEEN_BY_COLLECTOR = (
+    *STREAMS, Organisation, User, Membership, Grant, Credential,
+)  # fmt: skip
 """A change to one of these steps the revision, so that collector and pipeline load it."""
 
 NOT_AUDITED = (Counter, SeriesHistory, LoginSession, LoginAttempt, AuditEntry)

@@ -332,5 +332,9 @@ def upgrade() -> None:
     )
     op.bulk_insert(
         sa.table("counter", sa.column("name"), sa.column("value")),
-        [{"name": "revision", "value": 1}, {"name": "series", "value": 0}],
+        [
+            {"name": "revision", "value": 1},
+            {"name": "streams", "value": 1},
+            {"name": "series", "value": 0},
+        ],
     )
