@@ -10,5 +10,6 @@ Read first: ``plan.py`` (which streams there are), then ``events.py`` (what ther
 from kilowatch.demo.events import Event, events
 from kilowatch.demo.feed import Progress, run
 from kilowatch.demo.organisation import Account, organisation
+from kilowatch.demo.plan import TRY_STREAM
 
-__all__ = ["Account", "Event", "Progress", "events", "organisation", "run"]
+__all__ = ["TRY_STREAM", "Account", "Event", "Progress", "events", "organisation", "run"]

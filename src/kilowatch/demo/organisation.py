@@ -20,8 +20,16 @@ from kilowatch.catalog import (
     secrets,
 )
 from kilowatch.catalog.settings_check import Settings
-from kilowatch.catalog.tables import Credential, DataPoint, Meter, Organisation
-from kilowatch.demo.plan import BUILDINGS, ORGANISATION, STREAMS, Building, Stream
+from kilowatch.catalog.tables import Credential, DataPoint, Meter, Organisation, Site
+from kilowatch.demo.plan import (
+    BUILDINGS,
+    OFFICE,
+    ORGANISATION,
+    STREAMS,
+    TRY_STREAM,
+    Building,
+    Stream,
+)
 from kilowatch.demo.timeline import COUNTRY, ZONE_NAME
 
 DASHBOARD_USER = "demo@example.com"
@@ -39,7 +47,7 @@ class Account:
         password: Of that credential.
         dashboard_user: E-mail address for the log-in page.
         dashboard_password: For the log-in page; empty when a person has changed it.
-        streams: Stream ids that are registered.
+        streams: Simulated streams that are registered.
     """
 
     organisation_id: int
@@ -78,7 +86,8 @@ def organisation(catalog: Catalog, folder: Path, key: bytes) -> Account:
         _complete(change, whole)
         _credential(change, whole, key, kept)
         _dashboard_user(change, whole, kept)
-        streams = tuple(_points(change, whole))
+        there = _points(change, whole)
+        streams = tuple(s.stream_id for s in STREAMS if s.stream_id in there)
         account = Account(
             whole.id, whole.created_at_ms, kept.username, kept.password, DASHBOARD_USER,
             kept.dashboard_password or "", streams,
@@ -110,6 +119,14 @@ def _complete(change: Change, whole: Organisation) -> None:
         missing = [s for s in STREAMS if s.building is building and s.stream_id not in there]
         if missing:
             _complete_building(change, whole, building, missing, there)
+    if TRY_STREAM not in there:
+        data_points.register(
+            change,
+            _site(change, whole, OFFICE),
+            "Yours to push to",
+            Settings("single", "temperature", 60, unit="°C", behaviour="gauge"),
+            stream_id=TRY_STREAM,
+        )
 
 
 def _complete_building(
@@ -119,10 +136,7 @@ def _complete_building(
     missing: list[Stream],
     there: dict[str, DataPoint],
 ) -> None:
-    names = {site.name: site for site in registry.sites(change.session, whole.id)}
-    site = names.get(building.name) or registry.add_site(
-        change, whole, building.name, zone=ZONE_NAME, country=COUNTRY, city=building.town.name
-    )
+    site = _site(change, whole, building)
     for stream in missing:
         parent = there.get(stream.parent) if stream.parent else None
         feeding = change.session.get(Meter, parent.meter_id) if parent else None
@@ -142,6 +156,13 @@ def _complete_building(
             meter=registry.add_meter(change, site, stream.name, parent=feeding),
             parent=parent,
         )
+
+
+def _site(change: Change, whole: Organisation, building: Building) -> Site:
+    names = {site.name: site for site in registry.sites(change.session, whole.id)}
+    return names.get(building.name) or registry.add_site(
+        change, whole, building.name, zone=ZONE_NAME, country=COUNTRY, city=building.town.name
+    )
 
 
 def _credential(change: Change, whole: Organisation, key: bytes, kept: _Kept) -> None:

@@ -122,6 +122,9 @@ STREAMS: tuple[Stream, ...] = (
 )
 """In the order of their history: the office's main meter first, so that its chart stands soon."""
 
+TRY_STREAM = "try-it"
+"""A temperature that nobody simulates: for the first packet of a newcomer."""
+
 STREAM_BY_ID = {stream.stream_id: stream for stream in STREAMS}
 
 PACKETS_MAX = 500_000
