@@ -156,9 +156,21 @@ def test_each_stream_is_read_from_its_own_instant(store: ChdbStore) -> None:
     assert list(zip(block.series.tolist(), block.at_ms.tolist(), strict=True)) == [
         (1, 200), (1, 300), (2, 300),
     ]  # fmt: skip
-    assert store.own.previous({1: 300, 2: 100, 3: 101}) == {1: 200, 3: 100}
-    assert store.own.following({1: 300, 2: 100, 3: 99}) == {2: 200, 3: 100}
-    assert len(store.own.readings_since({})) == 0
+    exact = store.own.readings_at({1: [100, 150], 3: [200, 300], 2: []})
+    assert list(zip(exact.series.tolist(), exact.at_ms.tolist(), strict=True)) == [
+        (1, 100), (3, 200), (3, 300),
+    ]  # fmt: skip
+    assert len(store.own.readings_since({})) == len(store.own.readings_at({})) == 0
+
+
+def test_each_stream_is_read_between_its_own_instants(store: ChdbStore) -> None:
+    """Closing an hour of many streams at once reads no more of each than is missing."""
+    block = intervals([(s, 5, at, 1, float(at), NAN) for s in (1, 2) for at in (100, 200, 300)])
+    store.write_intervals(block, ones(block))
+    found = store.own.intervals({1: 1, 2: 1}, None, {1: 200, 2: 100}, {1: 400, 2: 300})
+    assert list(zip(found.series.tolist(), found.start_ms.tolist(), strict=True)) == [
+        (1, 200), (1, 300), (2, 100), (2, 200),
+    ]  # fmt: skip
 
 
 def test_a_mean_without_known_extremes_stays_without(store: ChdbStore) -> None:

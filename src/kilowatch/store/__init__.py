@@ -8,3 +8,9 @@ Refuses: to be opened by two processes, to compute (the pipeline owns every numb
 Read first: ``store.py`` (what a store must do), then ``schema.py`` (the tables), then
 ``chdb_store.py`` (how the engine does it).
 """
+
+from kilowatch.store.chdb_store import ChdbStore
+from kilowatch.store.engine import StoreSettings
+from kilowatch.store.store import Reads, RollUp, Store
+
+__all__ = ["ChdbStore", "Reads", "RollUp", "Store", "StoreSettings"]

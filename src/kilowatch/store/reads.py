@@ -19,7 +19,7 @@ from kilowatch.model.blocks import IntervalBlock, Ints, ReadingBlock
 from kilowatch.store import schema
 from kilowatch.store.columns import intervals_of, readings_of
 from kilowatch.store.newest import newest_intervals, newest_readings
-from kilowatch.store.store import GRAINS, Generations, RollUp
+from kilowatch.store.store import GRAINS, Bound, Generations, RollUp
 
 _FIGURES = ", ".join(name for name in schema.FIGURES if name != "generation")
 
@@ -48,34 +48,20 @@ class ClickHouseReads:
         """Return, for each series, its readings at or after its own instant [ms], in one query."""
         if not since_ms:
             return ReadingBlock.empty()
-        return self._readings(
-            f"WHERE {_in('series', since_ms)} AND at >= {min(since_ms.values()):d} "
-            f"AND at >= {_own(since_ms)}"
-        )
+        return self._readings(f"WHERE {_in('series', since_ms)} AND {_from('at', since_ms)}")
 
     def _readings(self, where: str) -> ReadingBlock:
         return newest_readings(readings_of(self._select(f"SELECT * FROM reading {where}")))
 
-    def previous(self, before_ms: Mapping[int, int]) -> dict[int, int]:
-        """Return, for each series, the last reading's instant before its own instant [ms]."""
-        return self._nearest("max(at)", "at <", before_ms)
-
-    def following(self, after_ms: Mapping[int, int]) -> dict[int, int]:
-        """Return, for each series, the first reading's instant after its own instant [ms]."""
-        return self._nearest("min(at)", "at >", after_ms)
-
-    def _nearest(self, what: str, side: str, at_ms: Mapping[int, int]) -> dict[int, int]:
-        if not at_ms:
-            return {}
-        table = self._select(
-            f"SELECT series, {what} AS nearest FROM reading "
-            f"WHERE {_in('series', at_ms)} AND {side} {_own(at_ms)} GROUP BY series"
-        )
-        columns = (table.column("series").to_pylist(), table.column("nearest").to_pylist())
-        return dict(zip(*columns, strict=True))
+    def readings_at(self, at_ms: Mapping[int, Sequence[int]]) -> ReadingBlock:
+        """Return, for each series, its readings at some instants [ms], in one query."""
+        pairs = ", ".join(f"({key:d}, {at:d})" for key, some in at_ms.items() for at in some)
+        if not pairs:
+            return ReadingBlock.empty()
+        return self._readings(f"WHERE (series, at) IN ({pairs})")
 
     def intervals(
-        self, generations: Generations, channels: Sequence[int] | None, from_ms: int, to_ms: int
+        self, generations: Generations, channels: Sequence[int] | None, from_ms: Bound, to_ms: Bound
     ) -> IntervalBlock:
         """Return interval rows that start in [from_ms, to_ms); all channels if None."""
         return self._figures("interval WHERE", generations, channels, from_ms, to_ms)
@@ -85,8 +71,8 @@ class ClickHouseReads:
         grain: RollUp,
         generations: Generations,
         channels: Sequence[int] | None,
-        from_ms: int,
-        to_ms: int,
+        from_ms: Bound,
+        to_ms: Bound,
     ) -> IntervalBlock:
         """Return hours or local days that start in [from_ms, to_ms); all channels if None."""
         table = f"rollup WHERE grain = {GRAINS[grain]:d} AND"
@@ -97,15 +83,15 @@ class ClickHouseReads:
         table: str,
         generations: Generations,
         channels: Sequence[int] | None,
-        from_ms: int,
-        to_ms: int,
+        from_ms: Bound,
+        to_ms: Bound,
     ) -> IntervalBlock:
         if not generations or (channels is not None and not len(channels)):
             return IntervalBlock.empty()
         chosen = "" if channels is None else f" AND {_in('channel', channels)}"
         rows = self._select(
             f"SELECT {_FIGURES} FROM {table} {_grid(generations)}{chosen} "
-            f"AND start >= {from_ms:d} AND start < {to_ms:d}"
+            f"AND {_from('start', from_ms)} AND {_until('start', to_ms)}"
         )
         return newest_intervals(intervals_of(rows))
 
@@ -133,6 +119,20 @@ def _grid(generations: Generations) -> str:
         return f"{_in('series', series_of)} AND generation = {generation:d}"
     pairs = ", ".join(f"({series:d}, {generation:d})" for series, generation in generations.items())
     return f"(series, generation) IN ({pairs})"
+
+
+def _from(column: str, bound: Bound) -> str:
+    """Return the condition for a column not to lie before each series' own instant."""
+    if isinstance(bound, int):
+        return f"{column} >= {bound:d}"
+    # The plain comparison is what the engine finds the place on disk by.
+    return f"{column} >= {min(bound.values()):d} AND {column} >= {_own(bound)}"
+
+
+def _until(column: str, bound: Bound) -> str:
+    if isinstance(bound, int):
+        return f"{column} < {bound:d}"
+    return f"{column} < {max(bound.values()):d} AND {column} < {_own(bound)}"
 
 
 def _own(at_ms: Mapping[int, int]) -> str:

@@ -14,6 +14,9 @@ GRAINS: dict[RollUp, int] = {"hour": 1, "day": 2}
 Generations = Mapping[int, int]
 """Series to the generation of its interval grid: rows of other generations are not read."""
 
+Bound = int | Mapping[int, int]
+"""An instant [ms] for all series, or each one's own."""
+
 
 class Reads(Protocol):
     """What can be asked; safe from any thread.
@@ -31,14 +34,11 @@ class Reads(Protocol):
     def readings_since(self, since_ms: Mapping[int, int]) -> ReadingBlock:
         """Return, for each series, its readings at or after its own instant [ms], in one query."""
 
-    def previous(self, before_ms: Mapping[int, int]) -> dict[int, int]:
-        """Return, for each series, the last reading's instant before its own instant [ms]."""
-
-    def following(self, after_ms: Mapping[int, int]) -> dict[int, int]:
-        """Return, for each series, the first reading's instant after its own instant [ms]."""
+    def readings_at(self, at_ms: Mapping[int, Sequence[int]]) -> ReadingBlock:
+        """Return, for each series, its readings at some instants [ms], in one query."""
 
     def intervals(
-        self, generations: Generations, channels: Sequence[int] | None, from_ms: int, to_ms: int
+        self, generations: Generations, channels: Sequence[int] | None, from_ms: Bound, to_ms: Bound
     ) -> IntervalBlock:
         """Return interval rows that start in [from_ms, to_ms); all channels if None."""
 
@@ -47,8 +47,8 @@ class Reads(Protocol):
         grain: RollUp,
         generations: Generations,
         channels: Sequence[int] | None,
-        from_ms: int,
-        to_ms: int,
+        from_ms: Bound,
+        to_ms: Bound,
     ) -> IntervalBlock:
         """Return hours or local days that start in [from_ms, to_ms); all channels if None."""
 

@@ -1,0 +1,221 @@
+"""The loop from the log to the store: take in, show, write, move the cursor, recompute."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from pathlib import Path
+
+import structlog
+
+from kilowatch.model.errors import KilowatchError
+from kilowatch.pipeline.contexts import Contexts
+from kilowatch.pipeline.flushing import Flush, Flusher
+from kilowatch.pipeline.intake import Intake
+from kilowatch.pipeline.recomputing import Recomputer
+from kilowatch.pipeline.state import StateFile
+from kilowatch.pipeline.streams import Log, PointsNow, Streams
+from kilowatch.store.store import Store
+
+logger = structlog.get_logger("pipeline")
+
+
+@dataclass(frozen=True, slots=True)
+class PipelineSettings:
+    """How the pipeline works; the defaults are measured (decision record 0005).
+
+    Attributes:
+        batch_rows: Most packets to take from the log at a time.
+        flush_rows: Readings after which the tail is written.
+        flush_s: Time after which it is written [s].
+        held_rows_max: Readings in the tail at which the log waits (a store that can't write).
+        poll_s: How often to look at the log without being woken [s].
+        slice_rows: Readings that a recomputation works on at a time.
+        retry_s_max: Longest wait after a failure [s].
+        flush_in_background: Write in a thread of its own, so that new packets are seen meanwhile.
+        clock: Seconds that never go back.
+    """
+
+    batch_rows: int = 20_000
+    flush_rows: int = 20_000
+    flush_s: float = 10.0
+    held_rows_max: int = 80_000
+    poll_s: float = 0.5
+    slice_rows: int = 5_000
+    retry_s_max: float = 30.0
+    flush_in_background: bool = True
+    clock: Callable[[], float] = time.monotonic
+
+
+class Consumer:
+    """Follows the log; one thread calls ``run``, or ``step`` as often as it likes.
+
+    Args:
+        log: Where packets come from.
+        store: Where rows go; open.
+        state_path: The pipeline's own file.
+        points: Returns the present data points, at once.
+        reload: Reads the catalogue anew; for a packet of a data point just registered.
+        streams: What readers see.
+        on_stored: Told the cursor after every flush, from the writing thread.
+        settings: Sizes and times.
+    """
+
+    def __init__(
+        self,
+        *,
+        log: Log,
+        store: Store,
+        state_path: Path,
+        points: PointsNow,
+        reload: PointsNow | None = None,
+        streams: Streams,
+        on_stored: Callable[[int], None] = lambda _seq: None,
+        settings: PipelineSettings | None = None,
+    ) -> None:
+        self._log = log
+        self._points = points
+        self._reload = reload or points
+        self._streams = streams
+        self._settings = settings = settings or PipelineSettings()
+        self._clock = clock = settings.clock
+        self._file = StateFile(state_path)
+        self._flusher = Flusher(
+            streams, self._file, on_stored, background=settings.flush_in_background
+        )
+        self._contexts = Contexts(streams)
+        self._intake = Intake(streams, self._contexts)
+        self._recomputer = Recomputer(
+            streams, self._contexts, self._file, self._settings.slice_rows, clock
+        )
+        self._changed: set[int] = set()
+        self._oldest: float | None = None
+        self._revision: int | None = None
+        self._wake = threading.Event()
+        self._stop = threading.Event()
+        streams.open(store, *self._file.load())
+        on_stored(streams.seq)
+
+    def wake(self) -> None:
+        """Say that the log has something new; from any thread."""
+        self._wake.set()
+
+    def stop(self) -> None:
+        """Ask ``run`` to write what is hot and return; from any thread."""
+        self._stop.set()
+        self._wake.set()
+
+    def run(self) -> None:
+        """Follow the log until stopped; a failure is noted and tried again."""
+        wait_s = 0.0
+        while not self._stop.is_set():
+            if wait_s:
+                self._wake.wait(wait_s)
+            self._wake.clear()
+            try:
+                wait_s = 0.0 if self.step() else self._settings.poll_s
+                self._streams.fault = ""
+            except Exception as error:  # noqa: BLE001 - the pipeline must come back by itself
+                wait_s = min(max(1.0, wait_s * 2), self._settings.retry_s_max)
+                self._streams.fault = str(error)
+                self._note(error)
+                self._stop.wait(wait_s)
+        self.finish()
+
+    def finish(self) -> None:
+        """Write what is hot as far as possible, and let go of the file."""
+        try:
+            self.flush()
+        except KilowatchError as error:
+            self._note(error)  # the log has it: the next start takes it from there
+        self._file.close()
+
+    def step(self) -> bool:
+        """Do one round.
+
+        Returns:
+            Whether there is more to do at once.
+
+        Raises:
+            KilowatchError: The store could not be read or written; step again later.
+        """
+        if not self._flusher.busy:
+            self._check_flush()
+        self._follow_catalogue()
+        entries = self._take()
+        if self._due() and not self._flusher.busy:
+            self._start_flush()
+        full = entries >= self._settings.batch_rows
+        recomputed = self._recomputer.slice(self._points)
+        self._note_changed(recomputed)
+        return full or self._recomputer.waiting
+
+    def flush(self) -> None:
+        """Write everything that is hot now, and wait for it.
+
+        Raises:
+            KilowatchError: The store could not be written.
+        """
+        self._flusher.wait()
+        self._check_flush()
+        self._start_flush()
+        self._flusher.wait()
+        self._check_flush()
+
+    def _take(self) -> int:
+        if self._streams.hot.readings >= self._settings.held_rows_max:
+            return 0
+        entries = self._log.read(self._streams.seq, self._settings.batch_rows)
+        if not entries:
+            return 0
+        points = self._points()
+        if any(points.by_series(series) is None for series in {entry.series for entry in entries}):
+            points = self._reload()
+        changed = self._intake.take(entries, points.by_series)
+        self._streams.seq = entries[-1].seq
+        self._note_changed(changed)
+        self._recomputer.look_at(changed, points)
+        return len(entries)
+
+    def _note_changed(self, series: Collection[int]) -> None:
+        if not series:
+            return
+        self._changed |= set(series)
+        if self._oldest is None:
+            self._oldest = self._clock()
+        self._streams.hub.publish(series)
+
+    def _check_flush(self) -> None:
+        """Raise what the last flush ended with; its streams are still to be written."""
+        failed = self._flusher.take_failed()
+        if failed:
+            self._changed |= failed
+            self._oldest = self._clock()
+        self._flusher.check()
+
+    def _due(self) -> bool:
+        if self._oldest is None:
+            return False
+        return (
+            self._streams.hot.rows >= self._settings.flush_rows
+            or self._clock() - self._oldest >= self._settings.flush_s
+        )
+
+    def _start_flush(self) -> None:
+        states = self._streams.states
+        changed, self._changed, self._oldest = self._changed, set(), None
+        self._flusher.start(Flush.of(self._streams, {series: states[series] for series in changed}))
+
+    def _follow_catalogue(self) -> None:
+        points = self._points()
+        if points.revision != self._revision:
+            self._recomputer.look_at(list(self._streams.states), points)
+            self._revision = points.revision
+
+    def _note(self, error: Exception) -> None:
+        if isinstance(error, KilowatchError):
+            logger.warning("pipeline.waiting", code=error.code, detail=error.detail)
+        else:
+            logger.error("pipeline.failed", exc_info=error)

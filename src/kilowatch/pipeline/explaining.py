@@ -1,0 +1,121 @@
+"""From a shown figure back to the readings and settings that it rests on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from typing import Any
+
+import numpy as np
+
+from kilowatch.model.blocks import FLOAT_COLUMNS, IntervalBlock, Ints, Quality, ReadingBlock
+from kilowatch.model.calendar import bucket_end_ms, bucket_start_ms
+from kilowatch.model.parameters import channel_name
+from kilowatch.model.points import DataPoint
+from kilowatch.pipeline.grids import PointGrid, effective_of
+from kilowatch.pipeline.state import StreamState, grid_of
+
+_HOUR_MS = 3_600_000
+READINGS_MAX = 2_000
+
+
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """Where one stream's rows come from, by span [ms].
+
+    Attributes:
+        intervals: Rows that start in the span, all channels, effective instants.
+        readings: Readings in the span, pushed instants.
+    """
+
+    intervals: Callable[[int, int], IntervalBlock]
+    readings: Callable[[int, int], ReadingBlock]
+
+
+def nothing_to_explain(point: DataPoint, at_ms: int) -> dict[str, Any]:
+    """Return the story of a stream that never had a packet."""
+    return _title(point, at_ms) | {
+        "text": "No packet of this stream has been processed yet.",
+        "settings": None,
+        "intervals": [],
+        "readings": [],
+    }
+
+
+def explain(sources: Sources, point: DataPoint, state: StreamState, at_ms: int) -> dict[str, Any]:
+    """Return the interval at an instant, its readings and the settings that applied.
+
+    Args:
+        sources: Rows of the stream.
+        point: The data point.
+        state: Of its stream.
+        at_ms: Effective instant [ms since 1970, UTC].
+    """
+    grid = grid_of(point, state.progress)
+    interval_s = grid.point.interval_s
+    start = int(bucket_start_ms([at_ms], interval_s, grid.zone)[0])
+    end = int(bucket_end_ms([at_ms], interval_s, grid.zone)[0])
+    readings = _around(sources, state, grid, start, end)
+    effective_ms = effective_of(readings, {point.series: grid})
+    return _title(point, at_ms) | {
+        "start_ms": start,
+        "end_ms": end,
+        "generation": state.progress.generation,
+        "settings": state.progress.settings,
+        "intervals": _figures(sources.intervals(start, end)),
+        "readings": _readings(readings, effective_ms, start, end),
+    }
+
+
+def _title(point: DataPoint, at_ms: int) -> dict[str, Any]:
+    return {"stream_id": point.stream_id, "series": point.series, "at_ms": at_ms}
+
+
+def _around(
+    sources: Sources, state: StreamState, grid: PointGrid, start: int, end: int
+) -> ReadingBlock:
+    """Return the readings of an interval, with the one before and the one after."""
+    # Pushed and effective instants differ by hours at most; how many, the last reading shows.
+    last_ms = state.progress.last_ms
+    shift_ms = 0 if last_ms is None else state.at_ms - last_ms
+    around_ms = grid.point.gap_ms + 2 * _HOUR_MS
+    found = sources.readings(start + shift_ms - around_ms, end + shift_ms + around_ms)
+    effective_ms = effective_of(found, {grid.point.series: grid}) if len(found) else found.at_ms
+    inside = np.flatnonzero((effective_ms >= start) & (effective_ms <= end))
+    if not len(inside):
+        return found.take(inside)
+    return found.take(slice(max(int(inside[0]) - 1, 0), int(inside[-1]) + 2))
+
+
+def _figures(rows: IntervalBlock) -> list[dict[str, Any]]:
+    names = [field.name for field in fields(rows) if field.name not in ("series", "channel")]
+    columns = {name: getattr(rows, name).tolist() for name in names}
+    columns["quality"] = [Quality(quality).name.lower() for quality in columns["quality"]]
+    for name in FLOAT_COLUMNS:
+        columns[name] = [None if np.isnan(value) else value for value in columns[name]]
+    return [
+        {"channel": channel_name(channel), **{name: columns[name][row] for name in names}}
+        for row, channel in enumerate(rows.channel.tolist())
+    ]
+
+
+def _readings(
+    block: ReadingBlock, effective_ms: Ints, start: int, end: int
+) -> list[dict[str, Any]]:
+    return [
+        {
+            "at_ms": int(block.at_ms[row]),
+            "offset_min": int(block.offset_min[row]),
+            "effective_ms": int(effective_ms[row]),
+            "inside": bool(start <= effective_ms[row] < end),
+            "seq": int(block.seq[row]),
+            "flags": int(block.flags[row]),
+            "received_ms": int(block.available_ms[row]),
+            "values": {
+                channel_name(channel): float(column[row])
+                for channel, column in sorted(block.values.items())
+                if not np.isnan(column[row])
+            },
+        }
+        for row in range(len(block))
+    ]

@@ -1,0 +1,138 @@
+"""Write the hot tail to the store in big blocks, then move the cursor, in that order."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from kilowatch.pipeline.closing import Closing, close
+from kilowatch.pipeline.hot import HotBatch, HotView, join
+from kilowatch.pipeline.state import StateFile, StreamState, pack
+from kilowatch.pipeline.streams import Streams
+
+
+@dataclass(frozen=True, slots=True)
+class Flush:
+    """What is written together.
+
+    Attributes:
+        cursor: Everything up to here is in ``batches`` or in the store already.
+        batches: Hot rows that nobody changes any more.
+        packed: States as they were at the cursor, by series.
+        closings: How far these streams had come.
+    """
+
+    cursor: int
+    batches: tuple[HotBatch, ...]
+    packed: Mapping[int, bytes]
+    closings: Mapping[int, Closing]
+
+    @staticmethod
+    def of(streams: Streams, changed: Mapping[int, StreamState]) -> Flush:
+        """Freeze what readers see now."""
+        closings = {
+            series: Closing.hand_over(state.progress)
+            for series, state in changed.items()
+            if state.progress.last_ms is not None
+        }
+        packed = {series: pack(state) for series, state in changed.items()}
+        return Flush(streams.seq, streams.hot.freeze(), packed, closings)
+
+    def write(self, streams: Streams, file: StateFile) -> None:
+        """Store rows and roll-ups, then move the cursor; repeating it changes nothing.
+
+        Raises:
+            KilowatchError: The store could not do it; the tail keeps everything.
+        """
+        rows = join(self.batches) if self.batches else None
+        if rows is not None:
+            store = streams.store
+            if len(rows.readings):
+                store.write_readings(rows.readings)
+            if len(rows.intervals):
+                store.write_intervals(rows.intervals, rows.generation)
+            close(store, self.closings, HotView((rows,)))
+        reached = {series: closing.progress for series, closing in self.closings.items()}
+        file.save(
+            self.cursor,
+            [
+                (series, state, reached[series].hour_ms, reached[series].day_ms)
+                if series in reached
+                else (series, state, 0, 0)
+                for series, state in self.packed.items()
+            ],
+        )
+
+
+class Flusher:
+    """Writes one flush at a time, in a thread, so that new packets are seen meanwhile.
+
+    Args:
+        streams: Where the hot tail is.
+        file: Where the cursor is.
+        on_stored: Told the cursor after every flush.
+        background: False writes in the caller's thread.
+    """
+
+    def __init__(
+        self,
+        streams: Streams,
+        file: StateFile,
+        on_stored: Callable[[int], None],
+        *,
+        background: bool = True,
+    ) -> None:
+        self._streams = streams
+        self._file = file
+        self._on_stored = on_stored
+        self._background = background
+        self._thread: threading.Thread | None = None
+        self._error: BaseException | None = None
+        self._failed: frozenset[int] = frozenset()
+
+    @property
+    def busy(self) -> bool:
+        """Whether a flush is being written."""
+        return self._thread is not None and self._thread.is_alive()
+
+    def start(self, flush: Flush) -> None:
+        """Begin to write; the one before has ended."""
+        assert not self.busy
+        if not self._background:
+            self._run(flush)
+            self.check()
+            return
+        self._thread = threading.Thread(target=self._run, args=(flush,), name="pipeline-flush")
+        self._thread.start()
+
+    def wait(self) -> None:
+        """Wait for the flush that is being written."""
+        if self._thread is not None:
+            self._thread.join()
+
+    def check(self) -> None:
+        """Raise what the last flush ended with, once.
+
+        Raises:
+            KilowatchError: The store could not do it; the tail has kept everything.
+        """
+        error, self._error = self._error, None
+        if error is not None:
+            raise error
+
+    def take_failed(self) -> frozenset[int]:
+        """Return the series of a flush that failed, once: they are still to be written."""
+        failed, self._failed = self._failed, frozenset[int]()
+        return failed
+
+    def _run(self, flush: Flush) -> None:
+        try:
+            flush.write(self._streams, self._file)
+        except BaseException as error:  # noqa: BLE001 - the consumer's thread raises it
+            self._streams.hot.thaw(stored=False)
+            self._error = error
+            self._failed |= frozenset(flush.packed)
+            return
+        self._streams.hot.thaw(stored=True)
+        self._on_stored(flush.cursor)

@@ -1,0 +1,142 @@
+"""Which streams must be computed again, one after the other, a slice at a time."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from kilowatch.pipeline.contexts import Contexts
+from kilowatch.pipeline.recompute import Recomputation
+from kilowatch.pipeline.state import StateFile, StreamState, settings_of
+from kilowatch.pipeline.streams import Points, PointsNow, Streams
+
+RETRY_S, RETRY_S_MAX = 60.0, 3_600.0
+
+
+@dataclass(slots=True)
+class _Failed:
+    """A recomputation that failed: when to try again, and under which settings it was."""
+
+    due: float
+    wait_s: float
+    settings: dict[str, Any] | None
+
+
+class Recomputer:
+    """Finds streams whose rows no longer fit their settings, and computes them again.
+
+    Args:
+        streams: What readers see.
+        contexts: Context rows, renewed with a stream.
+        file: Where generations are reserved.
+        slice_rows: Readings to work on at a time.
+        clock: Seconds that never go back.
+    """
+
+    def __init__(
+        self,
+        streams: Streams,
+        contexts: Contexts,
+        file: StateFile,
+        slice_rows: int,
+        clock: Callable[[], float],
+    ) -> None:
+        self._streams = streams
+        self._contexts = contexts
+        self._file = file
+        self._slice_rows = slice_rows
+        self._clock = clock
+        self._queue: OrderedDict[int, None] = OrderedDict()
+        self._running: Recomputation | None = None
+        self._failed: dict[int, _Failed] = {}
+
+    @property
+    def waiting(self) -> bool:
+        """Whether a slice could be done at once."""
+        return self._running is not None or bool(self._queue)
+
+    def look_at(self, series: Iterable[int], points: Points) -> None:
+        """Queue those of the streams whose rows do not fit their settings any more."""
+        for one in series:
+            point = points.by_series(one)
+            state = self._streams.states[one]
+            if point is None or not state.packets:
+                continue
+            wanted = settings_of(point, state.witness)
+            if wanted == state.progress.settings and not state.stale and not state.failure:
+                continue
+            failed = self._failed.get(one)
+            if self._only_clock_and_no_matter(state, wanted):
+                state.progress.settings = wanted
+            elif failed is None or failed.settings != wanted:
+                self._queue[one] = None
+
+    def slice(self, points_now: PointsNow) -> set[int]:
+        """Do one slice of work, if there is any.
+
+        Returns:
+            The stream that has changed over or whose state has changed; empty if none has.
+
+        Raises:
+            KilowatchError: The store could not be read or written.
+        """
+        self._queue_retries()
+        if self._running is None and not self._begin(points_now()):
+            return set()
+        running = self._running
+        assert running is not None
+        series = running.series
+        outcome = running.advance(self._streams, self._contexts)
+        self._streams.recomputing[series] = running.share
+        if outcome is None:
+            return set()
+        self._running = None
+        del self._streams.recomputing[series]
+        if outcome:
+            self._fail(running, outcome)
+        else:
+            self._failed.pop(series, None)
+            self.look_at([series], points_now())  # settings may have changed meanwhile
+        return {series}
+
+    def _begin(self, points: Points) -> bool:
+        while self._queue:
+            series, _ = self._queue.popitem(last=False)
+            point = points.by_series(series)
+            if point is None:
+                continue
+            state = self._streams.states[series]
+            generation = self._file.reserve_generation(series)
+            self._running = Recomputation(series, point, state, generation, self._slice_rows)
+            self._streams.recomputing[series] = 0.0
+            return True
+        return False
+
+    def _fail(self, running: Recomputation, why: str) -> None:
+        series = running.series
+        self._streams.states[series].failure = why
+        before = self._failed.get(series)
+        wait_s = min(before.wait_s * 2, RETRY_S_MAX) if before else RETRY_S
+        settings = running.progress.settings
+        self._failed[series] = _Failed(self._clock() + wait_s, wait_s, settings)
+
+    def _queue_retries(self) -> None:
+        now = self._clock()
+        for series, failed in self._failed.items():
+            if failed.due <= now:
+                self._queue[series] = None
+                failed.due = float("inf")
+
+    @staticmethod
+    def _only_clock_and_no_matter(state: StreamState, wanted: dict[str, object]) -> bool:
+        """Say whether only the clock is seen in another way, and every instant stays the same."""
+        settings = state.progress.settings
+        return (
+            settings is not None
+            and not state.offset_matters
+            and not state.stale
+            and not state.failure
+            and settings | {"clock": wanted["clock"]} == wanted
+        )

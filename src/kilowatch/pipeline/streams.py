@@ -1,0 +1,90 @@
+"""What the consumer writes and readers read: the hot tail, each stream's state, who listens."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Protocol
+
+from kilowatch.log import Entry
+from kilowatch.model.errors import KilowatchError
+from kilowatch.model.points import DataPoint
+from kilowatch.pipeline.hot import HotTail
+from kilowatch.pipeline.state import StreamState
+from kilowatch.pipeline.subscription import Hub
+from kilowatch.store.store import Store
+
+
+class Log(Protocol):
+    """What the pipeline needs of the log (``kilowatch.log.LogReader`` is one)."""
+
+    def read(self, after_seq: int, limit: int = 20_000) -> list[Entry]:
+        """Return entries after a sequence number, oldest first."""
+
+    def last_seq(self) -> int:
+        """Return the largest sequence number, or 0."""
+
+
+class Points(Protocol):
+    """What the pipeline needs of the catalogue (``Directory`` is one)."""
+
+    @property
+    def revision(self) -> int:
+        """Rises with every change."""
+
+    @property
+    def points(self) -> Mapping[int, DataPoint]:
+        """Present data points by series."""
+
+    def by_series(self, series: int) -> DataPoint | None:
+        """Return the data point that a series belongs or has belonged to."""
+
+
+PointsNow = Callable[[], Points]
+
+
+class Streams:
+    """Shared by the consumer, which alone changes it, and its readers.
+
+    Attributes:
+        hot: Rows that are not stored yet.
+        states: By series. Readers take what belongs together inside ``hot.snapshot``.
+        hub: Tells subscribers which series have changed.
+        seq: Everything up to this log sequence number is visible to readers.
+        recomputing: Share of history done, by series that is being computed again.
+        busy: Why nothing can be read yet, or an empty string.
+        fault: Why the pipeline does not go on, or an empty string.
+    """
+
+    def __init__(self) -> None:
+        self.hot = HotTail()
+        self.states: dict[int, StreamState] = {}
+        self.hub = Hub()
+        self.seq = 0
+        self.recomputing: dict[int, float] = {}
+        self.busy = "the store is opening"
+        self.fault = ""
+        self._store: Store | None = None
+
+    def open(self, store: Store, seq: int, states: dict[int, StreamState]) -> None:
+        """Begin to serve readers."""
+        self.states.update(states)
+        self.seq = seq
+        self._store = store
+        self.busy = ""
+
+    @property
+    def store(self) -> Store:
+        """The open store.
+
+        Raises:
+            KilowatchError: 503 ``store_busy`` while it is opening.
+        """
+        if self._store is None or self.busy:
+            raise KilowatchError(
+                "store_busy",
+                f"Measurements can't be read yet: {self.busy}.",
+                status=503,
+                remedy="Try again in some seconds.",
+                retry_helps=True,
+            )
+        return self._store
