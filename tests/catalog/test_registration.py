@@ -73,7 +73,7 @@ def test_an_interval_that_is_shown_can_be_typed_back(interval_s: int) -> None:
         (Settings("electrical", "electricity", 60, unit="kWh"), "unit", "no unit of its own"),
         (Settings("single", "gas", 60, unit="kwh"), "unit", "not a unit"),
         (Settings("single", "gas", 60, unit="cubits"), "unit", "not a unit"),
-        (Settings("single", "gas", 60, reading="sum"), "reading", "not a reading"),
+        (Settings("single", "gas", 60, reading="sum"), "reading", "not a known reading"),
         (
             Settings("single", "gas", 60, behaviour="gauge", reading="cum"),
             "behaviour",

@@ -138,7 +138,9 @@ def one_of(field: str, word: str, words: tuple[Word, ...]) -> Word:
     for known in words:
         if word == known:
             return known
-    raise _invalid(field, f"{word!r} is not a {field}.", f"Choose one of: {', '.join(words)}.")
+    raise _invalid(
+        field, f"{word!r} is not a known {field}.", f"Choose one of: {', '.join(words)}."
+    )
 
 
 def _unit(settings: Settings) -> str:
