@@ -55,12 +55,12 @@ class Batch:
     Args:
         states: The gate: committed states by series. Never changed here.
         next_seq: Sequence number of the first packet that is accepted.
-        read: Gives a committed entry by its sequence number.
+        read: Gives a stream's latest committed entry by series and sequence number.
     """
 
     states: dict[int, State]
     next_seq: int
-    read: Callable[[int], Entry]
+    read: Callable[[int, int], Entry]
     entries: list[Entry] = field(default_factory=list)
     changed: dict[int, State] = field(default_factory=dict)
     discards: list[Discard] = field(default_factory=list)
@@ -113,7 +113,7 @@ class Batch:
         self._answer(submission, "duplicate", state)
 
     def _merge(self, submission: Submission, state: State) -> None:
-        latest = self._entry(state.seq)
+        latest = self._entry(submission.series, state.seq)
         earlier = values_of(latest.body, latest.flags)
         fingerprint = digest({**earlier.values, **submission.packet.values})
         if fingerprint == state.digest:
@@ -122,10 +122,10 @@ class Batch:
         body = encode_merged(earlier, submission.packet, submission.body)
         self._accept(submission, fingerprint, body, merged=True)
 
-    def _entry(self, seq: int) -> Entry:
+    def _entry(self, series: int, seq: int) -> Entry:
         if self.entries and seq >= self.entries[0].seq:
             return self.entries[seq - self.entries[0].seq]
-        return self.read(seq)
+        return self.read(series, seq)
 
     def _answer(
         self,

@@ -151,10 +151,12 @@ class Ledger:
             self.connection.close(force=True)
             self.connection = None
 
-    def entry(self, seq: int) -> Entry:
+    def entry(self, series: int, seq: int) -> Entry:
         """Return the latest packet of a stream, from its segment or from the stream's row."""
         assert self.connection is not None
-        found = segments.entry(self.connection, seq) or segments.latest(self.connection, seq)
+        found = segments.entry(self.connection, seq) or segments.latest(
+            self.connection, series, seq
+        )
         assert found is not None, seq
         return found
 

@@ -104,6 +104,13 @@ class LogReader:
         with self._reading() as connection:
             return None if connection is None else segments.entry(connection, seq)
 
+    def latest(self, series: int, seq: int) -> Entry | None:
+        """Return a stream's latest entry, whose number is known; it outlives its segment."""
+        with self._reading() as connection:
+            if connection is None:
+                return None
+            return segments.entry(connection, seq) or segments.latest(connection, series, seq)
+
     def entry(self, series: int, at_ms: int) -> Entry | None:
         """Return a stream's entry of an instant (the last one, of merged packets).
 
@@ -125,7 +132,7 @@ class LogReader:
             counters, seq = _counters(connection, [series]).get(series, (Counters(), 0))
             if not seq:
                 return None
-            entry = segments.entry(connection, seq) or segments.latest(connection, seq)
+            entry = segments.entry(connection, seq) or segments.latest(connection, series, seq)
             return entry and Head(entry, counters)
 
     def counters(self, series: Sequence[int] | None = None) -> dict[int, Counters]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from itertools import pairwise
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from kilowatch.log.records import Entry
@@ -142,12 +144,12 @@ def entry(connection: apsw.Connection, seq: int) -> Entry | None:
     return row and Entry._make(row)
 
 
-def latest(connection: apsw.Connection, seq: int) -> Entry | None:
+def latest(connection: apsw.Connection, series: int, seq: int) -> Entry | None:
     """Return a stream's latest packet whose segment was dropped, from the stream's row."""
     row = next(
         connection.execute(
-            f"SELECT {COLUMNS} FROM streams WHERE seq = ? AND body NOT NULL",
-            (seq,),
+            f"SELECT {COLUMNS} FROM streams WHERE series = ? AND seq = ? AND body NOT NULL",
+            (series, seq),
         ),
         None,
     )
@@ -189,9 +191,5 @@ def find(connection: apsw.Connection, series: int, at_ms: int) -> Entry | None:
 
 def _reaching(connection: apsw.Connection, after_seq: int) -> list[int]:
     """Return the segments that hold anything after a sequence number."""
-    starts = firsts(connection)
-    return [
-        first
-        for first, following in zip(starts, [*starts[1:], 1 << 62], strict=True)
-        if following > after_seq + 1
-    ]
+    starts = [*firsts(connection), sys.maxsize]
+    return [first for first, following in pairwise(starts) if following > after_seq + 1]

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from os import PathLike
 
-    from kilowatch.log.records import Head, Outcome
+    from kilowatch.log.records import Entry, Head, Outcome
     from kilowatch.model.packet import Form, Packet
 
     Done = Callable[[Outcome], None]
@@ -51,7 +51,7 @@ class LogWriter:
     """The one writer of a log; the collector's.
 
     Every method may be called from any thread and none of them waits for the disk,
-    except ``close`` (and ``head``, which reads).
+    except ``close`` (``latest`` and ``head`` read).
 
     Args:
         path: The log's file; made if absent.
@@ -63,6 +63,7 @@ class LogWriter:
         queue_max: Packets that may wait, with those being committed.
         retention_ms: How long a stored segment stays for replays [ms].
         segment_rows: Packets in a segment.
+        upkeep_s: Time between writes of what need not be durable at once [s].
         clock: Seconds since 1970; for retention times only.
         vfs: Name of SQLite's file layer, for tests that inject faults.
 
@@ -80,6 +81,7 @@ class LogWriter:
         queue_bytes_max: int = QUEUE_BYTES_MAX,
         retention_ms: int = RETENTION_MS,
         segment_rows: int = SEGMENT_ROWS,
+        upkeep_s: float = UPKEEP_S,
         clock: Callable[[], float] = time.time,
         vfs: str | None = None,
     ) -> None:
@@ -87,7 +89,7 @@ class LogWriter:
         self._on_commit = on_commit
         self._on_done_batch = on_done_batch or _one_by_one
         self._queue_max, self._queue_bytes_max = queue_max, queue_bytes_max
-        self._retention_ms, self._clock = retention_ms, clock
+        self._retention_ms, self._upkeep_s, self._clock = retention_ms, upkeep_s, clock
         self._writer_lock = WriterLock(path)
         self._ledger = Ledger(path, segment_rows=segment_rows, vfs=vfs)
         self._committer = Committer(self._ledger)
@@ -100,7 +102,7 @@ class LogWriter:
         self._queue: queue.SimpleQueue[Submission | _Wake] = queue.SimpleQueue()
         self._chores = Chores()
         self._upkeep_done_s = self._forgot_s = -math.inf
-        self._released = False
+        self._released = self._in_upkeep = False
         self._lock = threading.Lock()  # over the next four
         self._waiting = self._waiting_bytes = 0
         self._stored_seq = 0
@@ -207,8 +209,13 @@ class LogWriter:
             self._released = True
         self._queue.put(_WAKE)
 
+    def latest(self, series: int) -> Entry | None:
+        """Return a stream's latest committed packet, or None: two look-ups, about 30 µs."""
+        state = self._ledger.states.get(series)
+        return None if state is None else self._reader.latest(series, state.seq)
+
     def head(self, series: int) -> Head | None:
-        """Return a stream's latest committed packet and its counters, or None."""
+        """Return a stream's latest committed packet and its counters: up to 10 ms."""
         return self._reader.head(series)
 
     def last_seq(self) -> int:
@@ -224,6 +231,7 @@ class LogWriter:
                 "waiting": self._waiting,
                 "waiting_bytes": self._waiting_bytes,
                 "stored_seq": self._stored_seq,
+                "upkeep_due": bool(self._chores) or self._released or self._in_upkeep,
                 "wal_pages": self._ledger.wal_pages,
                 "fault": self._committer.fault,
             }
@@ -269,10 +277,11 @@ class LogWriter:
         return waiting, True
 
     def _upkeep_in_s(self) -> float:
-        return self._upkeep_done_s + UPKEEP_S - time.monotonic()
+        return self._upkeep_done_s + self._upkeep_s - time.monotonic()
 
     def _turn(self, waiting: list[Submission], *, upkeep: bool) -> None:
         """Commit, answer, and do the upkeep if it is due."""
+        self._in_upkeep = upkeep
         if upkeep:
             self._upkeep_done_s = now_s = time.monotonic()
             if now_s - self._forgot_s > FORGET_S:
@@ -293,6 +302,7 @@ class LogWriter:
             if upkeep and self._released:
                 self._released = False
                 self._committer.attempt(self._drop_segments)
+            self._in_upkeep = False
 
     def _drop_segments(self) -> None:
         self._ledger.drop_segments(self._stored_seq, self._now_ms() - self._retention_ms)
