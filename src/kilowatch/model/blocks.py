@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 from enum import IntEnum
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -131,8 +131,8 @@ class IntervalBlock:
     @classmethod
     def empty(cls) -> Self:
         """Return a block without rows."""
-        ints, floats = np.empty(0, np.int64), np.empty(0, np.float64)
-        return cls(*(floats if f.name in FLOAT_COLUMNS else ints for f in fields(cls)))
+        empty: dict[bool, Any] = {True: np.empty(0, np.float64), False: np.empty(0, np.int64)}
+        return cls(*(empty[f.name in FLOAT_COLUMNS] for f in fields(cls)))
 
     @classmethod
     def concatenate(cls, blocks: list[IntervalBlock]) -> Self:

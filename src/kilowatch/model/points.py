@@ -104,4 +104,4 @@ def behaviour_from_reading(reading: str, kind: Kind, unit: str) -> Behaviour:
         return "amount"
     behaviour = UNITS[unit].behaviour
     assert behaviour in BEHAVIOURS, unit  # noqa: S101 - the table of units is ours
-    return behaviour  # type: ignore[return-value]
+    return behaviour

@@ -1,0 +1,61 @@
+"""The collector as a process: the push API and the writer of the log."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+from kilowatch import catalog, collector
+from kilowatch.catalog import secrets
+from kilowatch.cli.child import Ready
+from kilowatch.cli.folder import DataFolder
+from kilowatch.cli.settings import Settings
+from kilowatch.collector import Addresses, CollectorSettings
+
+DAY_S = 86_400
+
+
+async def run(folder: DataFolder, settings: Settings, stop: asyncio.Event, ready: Ready) -> None:
+    """Serve the push API until asked to stop."""
+    registered = catalog.open(folder.catalog)
+
+    def on_ready(addresses: Addresses) -> None:
+        ports = {
+            "push_http_port": addresses.http_port,
+            "push_https_port": addresses.https_port,
+        }
+        ready(
+            {
+                "push_http": addresses.push_http,
+                "push_https": addresses.push_https,
+                "settings": ports,
+            }
+        )
+
+    try:
+        await collector.run(_settings(folder, settings), registered, stop, on_ready)
+    finally:
+        registered.close()
+
+
+def _settings(folder: DataFolder, settings: Settings) -> CollectorSettings:
+    return CollectorSettings(
+        environment=settings.environment,
+        server_key=secrets.server_key(folder.root, settings.secret_key),
+        log_path=folder.log,
+        control_socket=folder.collector_socket,
+        maintenance_file=folder.maintenance,
+        tls_dir=folder.tls,
+        tls_certificate=_path(settings.tls_certificate),
+        tls_key=_path(settings.tls_key),
+        host=settings.host,
+        http_port=settings.push_http_port,
+        https_port=settings.push_https_port,
+        public_url=settings.public_push_url,
+        trusted_proxies=settings.trusted_proxies,
+        log_retention_s=settings.log_retention_days * DAY_S,
+    )
+
+
+def _path(text: str) -> Path | None:
+    return Path(text) if text else None

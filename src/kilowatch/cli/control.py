@@ -1,0 +1,115 @@
+"""What the platform answers to commands on its Unix socket: status, counts, explain."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+from starlette.routing import Route
+
+from kilowatch.catalog.directory import Directory
+from kilowatch.cli.explain import instant_ms
+from kilowatch.log import LogReader
+from kilowatch.model.errors import KilowatchError
+from kilowatch.model.points import DataPoint
+from kilowatch.pipeline.view import View
+
+Answer = Callable[[Request], dict[str, Any]]
+
+
+def create_control(directory: Callable[[], Directory], view: View, reader: LogReader) -> Starlette:
+    """Build the control application.
+
+    Args:
+        directory: Returns the present snapshot of registered data points.
+        view: Reads measurements.
+        reader: Reads the log.
+    """
+
+    def status(_request: Request) -> dict[str, Any]:
+        lag = view.lag()
+        points = list(directory().points.values())
+        last = view.last_values(points)
+        counters = reader.counters(None).values()
+        return {
+            "busy": view.busy(),
+            "lag": {"packets": lag.packets, "seconds": lag.seconds},
+            "log": {"first": reader.first_seq(), "last": reader.last_seq()},
+            "packets": {
+                outcome: sum(getattr(counter, outcome) for counter in counters)
+                for outcome in ("accepted", "duplicate", "discarded", "refused")
+            },
+            "streams": {"registered": len(points), "with_data": len(last)},
+            "last": [
+                {
+                    "stream_id": point.stream_id,
+                    "name": point.name,
+                    "organisation_id": point.organisation_id,
+                    "last_ms": last[point.series].at_ms,
+                    "gap_ms": point.gap_ms,
+                }
+                for point in points
+                if point.series in last
+            ],
+        }
+
+    def counts(request: Request) -> dict[str, Any]:
+        wanted = set(request.query_params.getlist("stream"))
+        extents = {
+            point.stream_id: view.extent(point)
+            for point in directory().points.values()
+            if not wanted or point.stream_id in wanted
+        }
+        return {"streams": {name: e.packets if e else 0 for name, e in extents.items()}}
+
+    def explain(request: Request) -> dict[str, Any]:
+        point = _point(directory(), request)
+        story = view.explain(point, instant_ms(request.query_params["time"], point.zone))
+        for reading in story.get("readings", []):
+            entry = reader.entry(point.series, reading["at_ms"])
+            reading["packet"] = entry.body.decode("utf-8", "replace") if entry is not None else None
+        return story
+
+    routes = {"/status": status, "/counts": counts, "/explain": explain}
+    return Starlette(routes=[Route(path, _in_thread(answer)) for path, answer in routes.items()])
+
+
+def _point(directory: Directory, request: Request) -> DataPoint:
+    wanted = request.query_params["stream"]
+    organisation = request.query_params.get("organisation")
+    found = [
+        point
+        for point in directory.points.values()
+        if point.stream_id == wanted
+        and (organisation is None or organisation == str(point.organisation_id))
+    ]
+    if not found:
+        raise KilowatchError(
+            "unknown_stream",
+            f"No data point has the stream id {wanted!r}.",
+            status=404,
+            remedy="`kilowatch data-point list` shows them all.",
+        )
+    if len(found) > 1:
+        numbers = ", ".join(str(point.organisation_id) for point in found)
+        raise KilowatchError(
+            "ambiguous_stream",
+            f"Several organisations have a stream {wanted!r}: {numbers}.",
+            remedy="Name one with --organization.",
+        )
+    return found[0]
+
+
+def _in_thread(answer: Answer) -> Callable[[Request], Any]:
+    async def endpoint(request: Request) -> JSONResponse:
+        try:
+            return JSONResponse(await run_in_threadpool(answer, request))
+        except KilowatchError as error:
+            body = {"code": error.code, "detail": error.detail, "remedy": error.remedy}
+            return JSONResponse(body, status_code=error.status)
+
+    return endpoint

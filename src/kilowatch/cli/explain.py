@@ -1,0 +1,105 @@
+"""``kilowatch explain``: from a shown number back to the packets that it rests on."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any
+from zoneinfo import ZoneInfo
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+
+from kilowatch.cli.ask import ask
+from kilowatch.cli.folder import DEFAULT, DataFolder
+from kilowatch.model.errors import KilowatchError
+
+FIGURES = ("amount", "unallocated", "mean", "low", "high")
+
+
+def explain(
+    stream: Annotated[str, typer.Argument(help="Stream id of the data point.")],
+    time: Annotated[str, typer.Argument(help="2026-11-23T09:15, in the site's local time.")],
+    organization: Annotated[
+        str | None, typer.Option(help="Number of the organisation, if several have the stream.")
+    ] = None,
+    data: Annotated[
+        Path, typer.Option("--data", help="The data folder.", envvar="KILOWATCH_DATA")
+    ] = DEFAULT,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Show the interval at a time, its readings, settings, packet bytes and log sequence."""
+    socket = DataFolder(data.absolute()).control_socket
+    question: dict[str, Any] = {"stream": stream, "time": time}
+    if organization is not None:
+        question["organisation"] = organization
+    story = ask(socket, "/explain", parameters=question, what="platform")
+    if as_json:
+        typer.echo(json.dumps(story, indent=1))
+        return
+    _show(story)
+
+
+def instant_ms(text: str, zone: str) -> int:
+    """Read a person's time: with an offset as it says, without one in the site's zone.
+
+    Returns:
+        The instant [ms since 1970, UTC].
+
+    Raises:
+        KilowatchError: ``wrong_time`` with an example of a right one.
+    """
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise KilowatchError(
+            "wrong_time",
+            f"{text!r} is not a time.",
+            remedy="Write it like 2026-11-23T09:15 (the site's local time) or with an offset.",
+        ) from None
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=ZoneInfo(zone))
+    return round(moment.astimezone(UTC).timestamp() * 1000)
+
+
+def _show(story: dict[str, Any]) -> None:
+    console = Console(highlight=False, soft_wrap=True)
+    settings = story["settings"]
+    zone = ZoneInfo(settings["zone"])
+    console.print(
+        f"[bold]{escape(story['stream_id'])}[/bold], {_local(story['start_ms'], zone)} to"
+        f" {_local(story['end_ms'], zone)} ({settings['zone']})"
+    )
+    console.print("\n[bold]Figures[/bold]" + ("" if story["intervals"] else ": none at this time"))
+    for row in story["intervals"]:
+        console.print(f"  {row['channel']:6} {_figures(row)}", markup=False)
+    console.print("\n[bold]Packets that they rest on[/bold], by log sequence number")
+    for reading in story["readings"]:
+        place = "in the interval" if reading["inside"] else "beside it"
+        stamp = _local(reading["effective_ms"], zone)
+        console.print(f"  #{reading['seq']} {stamp}, {place}", markup=False)
+        packet = reading["packet"] or "(its bytes have left the log; its values are kept)"
+        console.print(f"    {packet}", markup=False)
+    console.print("\n[bold]Settings that applied[/bold]")
+    for name, value in {**settings, "generation of the grid": story["generation"]}.items():
+        console.print(f"  {name:12} {'not known' if value is None else value}", markup=False)
+    if story["clock_reason"]:
+        console.print(f"  {story['clock_reason']}", markup=False)
+
+
+def _figures(row: dict[str, Any]) -> str:
+    told = [f"{name} {row[name]:.10g}" for name in FIGURES if row.get(name) is not None]
+    covered = f"{row['covered_ms'] / 1000:.0f} of {row['duration_ms'] / 1000:.0f} s known"
+    packets = "1 packet" if row["count"] == 1 else f"{row['count']} packets"
+    return f"{', '.join(told) or 'not known'}; {row['quality']}, {packets}, {covered}"
+
+
+def _local(at_ms: int, zone: ZoneInfo) -> str:
+    return datetime.fromtimestamp(at_ms / 1000, zone).isoformat(sep=" ", timespec="milliseconds")
+
+
+def register(app: typer.Typer) -> None:
+    """Add ``kilowatch explain`` to the command line."""
+    app.command()(explain)

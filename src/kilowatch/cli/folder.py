@@ -1,0 +1,119 @@
+"""The data folder: one place for everything that a server keeps."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from kilowatch.model.errors import KilowatchError
+
+DEFAULT = Path("kilowatch-data")
+
+SOCKET_PATH_MAX = 100
+"""A Unix socket's path holds 107 bytes on Linux and 103 on macOS; deeper folders get theirs
+in the system's temporary folder."""
+
+
+@dataclass(frozen=True, slots=True)
+class DataFolder:
+    """Paths inside one server's data folder.
+
+    Attributes:
+        root: The folder itself; readable by its owner only.
+    """
+
+    root: Path
+
+    @property
+    def catalog(self) -> Path:
+        """The registry of organisations, data points, users and credentials."""
+        return self.root / "catalog.sqlite"
+
+    @property
+    def log(self) -> Path:
+        """The durable log of packets."""
+        return self.root / "log" / "log.sqlite"
+
+    @property
+    def store(self) -> Path:
+        """The columnar store's folder."""
+        return self.root / "store"
+
+    @property
+    def pipeline(self) -> Path:
+        """The pipeline's cursor and the state of each stream."""
+        return self.root / "pipeline.sqlite"
+
+    @property
+    def tls(self) -> Path:
+        """The folder of the certificate that is made at the first start."""
+        return self.root / "tls"
+
+    @property
+    def addresses(self) -> Path:
+        """Where the running server can be reached."""
+        return self.root / "addresses.json"
+
+    @property
+    def control_socket(self) -> Path:
+        """Where commands reach the platform."""
+        return self._socket("control.sock")
+
+    @property
+    def collector_socket(self) -> Path:
+        """Where platform and commands reach the collector."""
+        return self._socket("collector.sock")
+
+    @property
+    def maintenance(self) -> Path:
+        """Present while pushes answer 503."""
+        return self.root / "maintenance"
+
+    def _socket(self, name: str) -> Path:
+        path = self.root.absolute() / name
+        if len(os.fsencode(path)) <= SOCKET_PATH_MAX:
+            return path
+        digest = hashlib.blake2b(os.fsencode(self.root.absolute()), digest_size=8).hexdigest()
+        return Path(tempfile.gettempdir()) / f"kilowatch-{os.getuid()}-{digest}" / name
+
+    def create(self) -> None:
+        """Make the folder and what must exist before the first process starts.
+
+        Raises:
+            KilowatchError: ``folder_unusable`` if it can't be made or written.
+        """
+        try:
+            self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self.log.parent.mkdir(mode=0o700, exist_ok=True)
+            self.control_socket.parent.mkdir(mode=0o700, exist_ok=True)
+        except OSError as error:
+            raise _unusable(self.root, error) from None
+        if not os.access(self.root, os.W_OK | os.X_OK):
+            raise _unusable(self.root, PermissionError(13, "Permission denied"))
+
+    def read_addresses(self) -> dict[str, Any]:
+        """Return what the server wrote about itself, empty before its first start."""
+        try:
+            addresses: dict[str, Any] = json.loads(self.addresses.read_text(encoding="utf-8"))
+        except (FileNotFoundError, json.JSONDecodeError):
+            return {}
+        return addresses
+
+    def write_addresses(self, addresses: dict[str, Any]) -> None:
+        """Write where the server can be reached, whole or not at all."""
+        whole = self.addresses.with_suffix(".new")
+        whole.write_text(json.dumps(addresses, indent=1) + "\n", encoding="utf-8")
+        whole.replace(self.addresses)
+
+
+def _unusable(root: Path, error: OSError) -> KilowatchError:
+    return KilowatchError(
+        "folder_unusable",
+        f"The data folder {root} can't be used: {error.strerror}.",
+        remedy="Choose another one with --data, or give this user the right to write there.",
+    )

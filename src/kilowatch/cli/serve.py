@@ -1,0 +1,156 @@
+"""``kilowatch serve``: read the settings, start the processes, say where they listen."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import fcntl
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import asdict
+from functools import partial
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+from kilowatch import catalog
+from kilowatch.catalog import secrets
+from kilowatch.cli import settings as settings_module
+from kilowatch.cli.folder import DEFAULT, DataFolder
+from kilowatch.cli.logs import configure_logs
+from kilowatch.cli.settings import Settings
+from kilowatch.cli.supervisor import Child, supervise
+from kilowatch.model.errors import KilowatchError
+
+Data = Annotated[Path, typer.Option("--data", help="The data folder.", envvar="KILOWATCH_DATA")]
+
+
+def serve(
+    data: Data = DEFAULT,
+    environment: Annotated[
+        str | None, typer.Option(help="development or production.", show_default="development")
+    ] = None,
+    host: Annotated[
+        str | None, typer.Option(help="Address to listen on.", show_default="127.0.0.1")
+    ] = None,
+    push_http_port: Annotated[int | None, typer.Option(show_default="8080")] = None,
+    push_https_port: Annotated[int | None, typer.Option(show_default="8443")] = None,
+    dashboard_port: Annotated[int | None, typer.Option(show_default="8000")] = None,
+    dashboard_https_port: Annotated[int | None, typer.Option(show_default="8444")] = None,
+    only: Annotated[str | None, typer.Option(help="collector or platform alone.")] = None,
+) -> None:
+    """Run the platform: push API, pipeline, store and dashboard."""
+    folder = DataFolder(data.absolute())
+    settings = settings_module.load(
+        folder.root,
+        {
+            "environment": environment,
+            "host": host,
+            "push_http_port": push_http_port,
+            "push_https_port": push_https_port,
+            "dashboard_port": dashboard_port,
+            "dashboard_https_port": dashboard_https_port,
+        },
+        os.environ,
+    )
+    if only not in (None, *CHILDREN):
+        raise KilowatchError("wrong_setting", f"--only takes collector or platform, not {only!r}.")
+    run(folder, settings, (only,) if only else CHILDREN)
+
+
+CHILDREN = ("collector", "platform")
+PORTS = ("push_http_port", "push_https_port", "dashboard_port", "dashboard_https_port")
+
+
+def run(
+    folder: DataFolder,
+    settings: Settings,
+    names: tuple[str, ...] = CHILDREN,
+    on_ready: Callable[[dict[str, Any]], None] | None = None,
+) -> None:
+    """Serve until a signal comes; also what ``kilowatch demo`` runs underneath.
+
+    Args:
+        folder: The data folder.
+        settings: The settings of the server.
+        names: The processes to run.
+        on_ready: Called once with the addresses; without it, they are printed.
+
+    Raises:
+        KilowatchError: The folder, a port or a setting can't be used.
+    """
+    folder.create()
+    with _alone_in(folder):
+        _serve(folder, settings, names, on_ready)
+
+
+@contextlib.contextmanager
+def _alone_in(folder: DataFolder) -> Iterator[None]:
+    with (folder.root / "lock").open("a") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise KilowatchError(
+                "already_running",
+                f"Another `kilowatch serve` is already running on {folder.root}.",
+                remedy="Stop it first, or choose another folder with --data.",
+            ) from None
+        yield
+
+
+def _serve(
+    folder: DataFolder,
+    settings: Settings,
+    names: tuple[str, ...],
+    on_ready: Callable[[dict[str, Any]], None] | None,
+) -> None:
+    prepare(folder, settings)
+    told: dict[str, Any] = {"folder": str(folder.root), "settings": asdict(settings)}
+    children = [Child(name, told) for name in names]
+    if on_ready is None:
+        on_ready = partial(_greet, folder, names)
+
+    greeted = False
+
+    def ready(said: dict[str, dict[str, Any]]) -> None:
+        nonlocal greeted
+        addresses = {**folder.read_addresses(), "environment": settings.environment}
+        pids = {name: message["pid"] for name, message in said.items()}
+        for message in said.values():
+            addresses.update({key: value for key, value in message.items() if key != "pid"})
+        addresses["ports"] = [told["settings"][port] for port in PORTS]
+        folder.write_addresses({**addresses, "pids": {"serve": os.getpid(), **pids}})
+        if not greeted:
+            greeted = True
+            on_ready(addresses)
+
+    asyncio.run(supervise(children, on_ready=ready))
+
+
+def prepare(folder: DataFolder, settings: Settings) -> None:
+    """Make what the processes expect to find: a key and an up-to-date catalogue."""
+    configure_logs(settings.log_level, "serve")
+    secrets.server_key(folder.root, settings.secret_key)
+    catalog.open(folder.catalog).close()
+
+
+def _greet(folder: DataFolder, names: tuple[str, ...], addresses: dict[str, Any]) -> None:
+    console = Console(highlight=False, soft_wrap=True)
+    console.print(f"[bold]Kilowatch[/bold] is serving ({addresses['environment']}).")
+    if "collector" in names:
+        console.print(f"  push       {addresses['push_https']}")
+        if addresses["environment"] == "development":
+            console.print(f"             {addresses['push_http']}  (this machine only)")
+    if "platform" in names:
+        console.print(f"  dashboard  {addresses['dashboard_https']}")
+        if addresses["environment"] == "development":
+            console.print(f"             {addresses['dashboard_http']}  (this machine only)")
+    console.print(f"  data       {folder.root}")
+    console.print("Ctrl-C stops it. First steps: [bold]kilowatch startup-package --help[/bold]")
+
+
+def register(app: typer.Typer) -> None:
+    """Add ``kilowatch serve`` to the command line."""
+    app.command()(serve)

@@ -1,0 +1,155 @@
+"""Settings: flags, then ``KILOWATCH_…`` variables, then ``kilowatch.toml`` in the data folder.
+
+Only the composition root reads the environment. A key that nobody knows is an error, so
+that a typo can't silently leave a default in force.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+
+from kilowatch.model.errors import KilowatchError
+
+PREFIX = "KILOWATCH_"
+
+NOT_SETTINGS = frozenset(
+    {"KILOWATCH_VENV", "KILOWATCH_CHROMIUM", "KILOWATCH_TEST_SOURCE", "KILOWATCH_PUSH_PASSWORD"}
+)
+"""Variables with our prefix that set up a developer's machine or a client, not a server."""
+
+
+def _setting(default: Any, meaning: str) -> Any:
+    return field(default=default, metadata={"help": meaning})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Everything that an operator can set; one server is one environment."""
+
+    environment: Literal["development", "production"] = _setting(
+        "development", "Production refuses every request that is not secure."
+    )
+    host: str = _setting("127.0.0.1", "Address to listen on; 0.0.0.0 for all interfaces.")
+    push_http_port: int = _setting(8080, "Port of the push API over HTTP; 0 takes a free one.")
+    push_https_port: int = _setting(8443, "Port of the push API over HTTPS; 0 takes a free one.")
+    dashboard_port: int = _setting(
+        8000, "Port of the dashboard over HTTP, on the loopback address in development only."
+    )
+    dashboard_https_port: int = _setting(8444, "Port of the dashboard over HTTPS.")
+    public_push_url: str = _setting(
+        "", "Address of the push API as clients see it, where a proxy stands before it."
+    )
+    public_dashboard_url: str = _setting("", "Address of the dashboard as people see it.")
+    trusted_proxies: tuple[str, ...] = _setting(
+        (), "Networks (CIDR) of proxies whose X-Forwarded-Proto is believed."
+    )
+    tls_certificate: str = _setting(
+        "", "PEM file with the certificate chain; without it, one is made at the first start."
+    )
+    tls_key: str = _setting("", "PEM file with the certificate's private key.")
+    log_retention_days: float = _setting(
+        7.0, "How long packets stay in the log after the pipeline has stored them [days]."
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = _setting(
+        "info", "How much the program says on standard error."
+    )
+    secret_key: str = _setting(
+        "",
+        "Key of the digests of secrets, 64 hexadecimal digits; without it, the file secret.key.",
+    )
+
+
+SECRET_KEY_BYTES = 32
+SECRETS = frozenset({"secret_key"})
+
+
+def load(folder: Path, flags: Mapping[str, Any], environ: Mapping[str, str]) -> Settings:
+    """Read the settings of one server.
+
+    Args:
+        folder: The data folder; its ``kilowatch.toml`` is read if it is there.
+        flags: Values from the command line; None means not given.
+        environ: Environment variables.
+
+    Raises:
+        KilowatchError: ``unknown_setting`` or ``wrong_setting``, naming key and source.
+    """
+    known = {f.name for f in dataclasses.fields(Settings)}
+    values = _from_file(folder / "kilowatch.toml", known)
+    values.update(_from_environ(environ, known))
+    values.update({key: value for key, value in flags.items() if value is not None})
+    try:
+        settings = msgspec.convert(values, Settings, strict=False)
+        _check(settings)
+    except ValueError as error:
+        raise KilowatchError(
+            "wrong_setting",
+            f"A setting has a value that it can't take: {error}.",
+            remedy="See docs/reference/settings.md for what each one takes.",
+        ) from None
+    return settings
+
+
+def _check(settings: Settings) -> None:
+    if len(bytes.fromhex(settings.secret_key)) not in (0, SECRET_KEY_BYTES):
+        raise ValueError(f"secret_key must have {2 * SECRET_KEY_BYTES} hexadecimal digits")
+    if bool(settings.tls_certificate) != bool(settings.tls_key):
+        raise ValueError("tls_certificate and tls_key go together")
+
+
+def _unknown(key: str, source: str) -> KilowatchError:
+    return KilowatchError(
+        "unknown_setting",
+        f"{source} sets {key!r}, which is not a setting.",
+        remedy="Correct the name or remove it; docs/reference/settings.md lists them all.",
+    )
+
+
+def _from_file(path: Path, known: set[str]) -> dict[str, Any]:
+    try:
+        values = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise KilowatchError("wrong_setting", f"{path} is not valid TOML: {error}.") from None
+    for key in values:
+        if key not in known:
+            raise _unknown(key, str(path))
+    return values
+
+
+def _from_environ(environ: Mapping[str, str], known: set[str]) -> dict[str, Any]:
+    values: dict[str, Any] = {}
+    for variable, text in environ.items():
+        if (
+            not variable.startswith(PREFIX)
+            or variable in NOT_SETTINGS
+            or variable == "KILOWATCH_DATA"
+        ):
+            continue
+        key = variable.removeprefix(PREFIX).lower()
+        if key.endswith("_file") and key.removesuffix("_file") in SECRETS:
+            values[key.removesuffix("_file")] = _secret_from(Path(text), variable)
+        elif key not in known:
+            raise _unknown(variable, "The environment")
+        elif key == "trusted_proxies":
+            values[key] = [part.strip() for part in text.split(",") if part.strip()]
+        else:
+            values[key] = text
+    return values
+
+
+def _secret_from(path: Path, variable: str) -> str:
+    try:
+        return path.read_text(encoding="utf-8").strip()
+    except OSError as error:
+        raise KilowatchError(
+            "wrong_setting", f"{variable} names {path}, which can't be read: {error.strerror}."
+        ) from None

@@ -1,0 +1,201 @@
+"""The parent of a server's processes: starts them, restarts them, and outlives none of them.
+
+Each child holds the read end of a pipe whose write end only the parent has: the first line
+carries the child's settings, and end of file means that the parent is gone, however it went.
+A second pipe brings back one line when the child is ready. Children run in sessions of
+their own, so that Ctrl-C reaches the parent alone and signals have one owner.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import structlog
+
+from kilowatch.model.errors import KilowatchError
+
+log = structlog.get_logger("supervisor")
+
+EXIT_REFUSED = 3
+"""A child's exit code for a fault that a restart can't mend (a port is taken, a wrong key)."""
+
+READY_S_MAX = 90.0  # a store with 100 million readings opens in 5 s; slow disks get patience
+STOP_S_MAX = 15.0  # a child flushes up to 10 s of intervals when it stops
+RESTART_S_MIN, RESTART_S_MAX = 0.2, 5.0
+
+
+@dataclass(slots=True)
+class Child:
+    """One supervised process.
+
+    Attributes:
+        name: ``collector`` or ``platform``.
+        settings: What the child gets on its first line.
+        process: The running process, or None between two of them.
+        ready: What the child said when it was ready.
+    """
+
+    name: str
+    settings: dict[str, Any]
+    process: asyncio.subprocess.Process | None = None
+    ready: dict[str, Any] = field(default_factory=dict)
+    lifeline: int | None = None
+
+    async def start(self) -> dict[str, Any]:
+        """Start the process and wait until it says that it is ready.
+
+        Raises:
+            KilowatchError: The child refused to start, in its own words.
+        """
+        life_read, life_write = os.pipe()
+        ready_read, ready_write = os.pipe()
+        try:
+            self.process = await asyncio.create_subprocess_exec(
+                sys.executable, "-m", "kilowatch.cli.child", self.name,
+                str(life_read), str(ready_write),
+                pass_fds=(life_read, ready_write),
+                start_new_session=True,
+                stdin=asyncio.subprocess.DEVNULL,
+            )  # fmt: skip
+        finally:
+            os.close(life_read)
+            os.close(ready_write)
+        self.lifeline = life_write
+        os.write(life_write, json.dumps(self.settings).encode() + b"\n")
+        try:
+            line = await asyncio.wait_for(_read_line(ready_read), READY_S_MAX)
+        except TimeoutError:
+            await self.stop()
+            raise KilowatchError(
+                "not_ready", f"The {self.name} was not ready after {READY_S_MAX:.0f} s."
+            ) from None
+        finally:
+            os.close(ready_read)
+        if not line:
+            code = await self.process.wait()
+            raise KilowatchError("child_died", f"The {self.name} ended with code {code} at start.")
+        said: dict[str, Any] = json.loads(line)
+        if "refused" in said:
+            await self.process.wait()
+            raise KilowatchError(
+                said["refused"], said["detail"], remedy=said["remedy"], data={"child": self.name}
+            )
+        self.settings["settings"].update(said.pop("settings", {}))  # a free port stays the same
+        self.ready = {**said, "pid": self.process.pid}
+        return self.ready
+
+    async def stop(self) -> None:
+        """End the process: by the pipe, then by signals."""
+        if self.lifeline is not None:
+            os.close(self.lifeline)
+            self.lifeline = None
+        if self.process is None:
+            return
+        try:
+            await asyncio.wait_for(self.process.wait(), STOP_S_MAX)
+        except TimeoutError:
+            log.warning("child did not stop in time", child=self.name)
+            with contextlib.suppress(ProcessLookupError):
+                self.process.kill()
+            await self.process.wait()
+
+
+async def _read_line(descriptor: int) -> bytes:
+    loop = asyncio.get_running_loop()
+    reader = asyncio.StreamReader()
+    transport, _ = await loop.connect_read_pipe(
+        lambda: asyncio.StreamReaderProtocol(reader), os.fdopen(os.dup(descriptor), "rb")
+    )
+    try:
+        return await reader.readline()
+    finally:
+        transport.close()
+
+
+async def supervise(
+    children: list[Child], *, on_ready: Callable[[dict[str, dict[str, Any]]], None]
+) -> None:
+    """Run the children until a signal asks to stop; restart one that crashes.
+
+    Args:
+        children: In the order in which they start; they stop in the opposite one.
+        on_ready: Called with what each child said, at first and after each restart.
+
+    Raises:
+        KilowatchError: A child refused to start.
+    """
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+    watchers: list[asyncio.Task[None]] = []
+    try:
+        for child in children:
+            if not stop.is_set():
+                await _unless_stopped(child.start(), stop)
+        if not stop.is_set():
+
+            def tell() -> None:
+                on_ready({child.name: child.ready for child in children})
+
+            tell()
+            watchers = [asyncio.create_task(_keep_alive(child, stop, tell)) for child in children]
+            waiting = asyncio.create_task(stop.wait())
+            await asyncio.wait([waiting, *watchers], return_when=asyncio.FIRST_COMPLETED)
+            waiting.cancel()
+    finally:
+        stop.set()
+        for watcher in watchers:
+            watcher.cancel()
+        for child in reversed(children):
+            await child.stop()
+    for watcher in watchers:
+        if watcher.done() and not watcher.cancelled() and (error := watcher.exception()):
+            raise error
+
+
+async def _unless_stopped(starting: Any, stop: asyncio.Event) -> None:
+    start, stopped = asyncio.ensure_future(starting), asyncio.ensure_future(stop.wait())
+    await asyncio.wait([start, stopped], return_when=asyncio.FIRST_COMPLETED)
+    stopped.cancel()
+    if start.done():
+        start.result()
+    else:
+        start.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await start
+
+
+async def _keep_alive(child: Child, stop: asyncio.Event, tell: Callable[[], None]) -> None:
+    wait_s = RESTART_S_MIN
+    while True:
+        assert child.process is not None
+        started = time.monotonic()
+        code = await child.process.wait()
+        if stop.is_set():
+            return
+        log.error("process ended, it is started again", child=child.name, code=code)
+        if child.lifeline is not None:
+            os.close(child.lifeline)
+            child.lifeline = None
+        if time.monotonic() - started > 10 * RESTART_S_MAX:
+            wait_s = RESTART_S_MIN
+        while True:
+            await asyncio.sleep(wait_s)
+            wait_s = min(2 * wait_s, RESTART_S_MAX)
+            try:
+                await child.start()
+            except KilowatchError as error:
+                log.error("process did not start", child=child.name, reason=str(error))  # noqa: TRY400
+            else:
+                tell()
+                break
