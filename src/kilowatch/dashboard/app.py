@@ -1,0 +1,182 @@
+"""Putting the dashboard together: what it is given, its doors, its live streams.
+
+``create_app`` needs, each named by what is called on it in ``needs.py``:
+
+* ``catalog``: an open ``kilowatch.catalog.Catalog``;
+* ``view``: the measurements, ``kilowatch.pipeline.view.View`` (``needs.View``);
+* ``log_reader``: the packets, ``kilowatch.log.LogReader`` (``needs.PacketLog``);
+* ``collector_events``: ``CollectorEvents(socket)`` of this room (``needs.RequestEvents``);
+* ``settings``: ``DashboardSettings``.
+
+The application needs its lifespan to be run (uvicorn does), and whoever stops the server calls
+``app.state.rooms.hub.close()`` first: live streams would hold it open for ever.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import jinja2
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.middleware.gzip import GZipMiddleware
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Mount
+from starlette.staticfiles import StaticFiles
+from starlette.templating import Jinja2Templates
+from starlette.types import Receive, Scope, Send
+
+from kilowatch.catalog.database import Catalog
+from kilowatch.dashboard import admin, attributes, breakdown, data, login, problems, streams
+from kilowatch.dashboard.access import Access, Door
+from kilowatch.dashboard.live import Hub
+from kilowatch.dashboard.needs import PacketLog, RequestEvents, View
+from kilowatch.dashboard.registry import Registry
+from kilowatch.dashboard.rooms import Rooms
+from kilowatch.dashboard.security import SecurityHeaders
+from kilowatch.dashboard.settings import DashboardSettings
+from kilowatch.dashboard.words import t
+from kilowatch.model.errors import KilowatchError
+
+HERE = Path(__file__).parent
+STATIC = HERE / "static"
+FOREVER = "public, max-age=31536000, immutable"  # the address changes with the content
+
+DOORS: tuple[Door, ...] = (
+    Door("/login", login.log_in_page, Access.ANYONE),
+    Door("/login", login.log_in, Access.ANYONE, ("POST",)),
+    Door("/logout", login.log_out, Access.SIGNED_IN, ("POST",)),
+    Door("/", breakdown.home, Access.SIGNED_IN),
+    Door("/tree", breakdown.tree, Access.SIGNED_IN),
+    Door("/organization/{number:int}", breakdown.organization, Access.SIGNED_IN),
+    Door("/site/{number:int}", breakdown.site, Access.SIGNED_IN),
+    Door("/breakdown/{point_id:int}", breakdown.breakdown, Access.READ_POINT),
+    Door("/attributes/{point_id:int}", attributes.attributes, Access.READ_POINT),
+    Door("/attributes/{point_id:int}/panels", attributes.panels, Access.READ_POINT),
+    Door("/data/series", data.series, Access.READ_POINT),
+    Door("/data/series.csv", data.series_csv, Access.EXPORT_POINT),
+    Door("/data/days", data.days, Access.READ_POINT),
+    Door("/data/today", breakdown.today, Access.SIGNED_IN),
+    Door("/data/requests", attributes.requests, Access.READ_POINT),
+    Door("/live", streams.live, Access.SIGNED_IN),
+    Door("/admin/data-points", admin.listing, Access.MANAGE_SOMEWHERE),
+    Door("/admin/data-points", admin.create, Access.MANAGE_SOMEWHERE, ("POST",)),
+    Door("/admin/data-points/new", admin.new, Access.MANAGE_SOMEWHERE),
+    Door("/admin/data-points/{point_id:int}", admin.edit, Access.MANAGE_POINT),
+    Door("/admin/data-points/{point_id:int}", admin.change, Access.MANAGE_POINT, ("POST",)),
+)
+"""Every address of the dashboard with who may pass; static files are for anyone."""
+
+
+def create_app(
+    catalog: Catalog,
+    view: View,
+    log_reader: PacketLog,
+    collector_events: RequestEvents,
+    settings: DashboardSettings,
+    *,
+    clock: Callable[[], int] | None = None,
+) -> Starlette:
+    """Build the dashboard.
+
+    Args:
+        catalog: Who owns what.
+        view: Measurements.
+        log_reader: Packets as they came.
+        collector_events: The collector's live view.
+        settings: How it is set up.
+        clock: What time it is [ms since 1970, UTC].
+    """
+    hub = Hub(
+        view,
+        collector_events,
+        heartbeat_s=settings.heartbeat_s,
+        coalesce_s=settings.coalesce_s,
+    )
+    static = f"/static/{_digest(STATIC)}"
+
+    @asynccontextmanager
+    async def lifespan(_app: Starlette) -> AsyncIterator[None]:
+        hub.start()
+        yield
+        await hub.stop()
+
+    app = Starlette(
+        routes=[*_routes(), Mount(static, _Static(STATIC), name="static")],
+        middleware=[
+            Middleware(SecurityHeaders, production=settings.environment == "production"),
+        ],
+        exception_handlers={
+            KilowatchError: _refused,
+            HTTPException: problems.unknown,
+            Exception: problems.broken,
+        },
+        lifespan=lifespan,
+    )
+    app.state.rooms = Rooms(
+        registry=Registry(catalog, settings.environment),
+        view=view,
+        log=log_reader,
+        requests=collector_events,
+        settings=settings,
+        templates=_templates(),
+        hub=hub,
+        static=static,
+        clock=clock or (lambda: time.time_ns() // 1_000_000),
+    )
+    return app
+
+
+def _routes() -> list[BaseRoute]:
+    """Return the routes, those of one path together, so that another method is a 405."""
+    return [door.route() for door in DOORS]
+
+
+async def _refused(request: Request, error: Exception) -> Response:
+    return await problems.refused(request, error)
+
+
+class _Static:
+    """Static files, compressed, kept by browsers until their address changes."""
+
+    def __init__(self, folder: Path) -> None:
+        self._files = GZipMiddleware(StaticFiles(directory=folder), minimum_size=1024)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def with_age(message: Any) -> None:
+            if message["type"] == "http.response.start" and message["status"] == 200:
+                message["headers"] = [
+                    *message.get("headers", []),
+                    (b"cache-control", FOREVER.encode()),
+                ]
+            await send(message)
+
+        await self._files(scope, receive, with_age)
+
+
+def _templates() -> Jinja2Templates:
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(HERE / "templates"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.globals["t"] = t
+    return Jinja2Templates(env=environment)
+
+
+def _digest(folder: Path) -> str:
+    found = hashlib.blake2b(digest_size=6)
+    for path in sorted(folder.rglob("*")):
+        if path.is_file():
+            found.update(path.relative_to(folder).as_posix().encode())
+            found.update(path.read_bytes())
+    return found.hexdigest()

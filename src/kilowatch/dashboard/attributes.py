@@ -1,0 +1,205 @@
+"""Attributes: is my data arriving, and is it right? An integrator's first hour happens here."""
+
+from __future__ import annotations
+
+import difflib
+import json
+from typing import Any
+
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import Response
+
+from kilowatch import wire
+from kilowatch.catalog.credentials import holder
+from kilowatch.catalog.spans import interval_text
+from kilowatch.dashboard.curl import PLACEHOLDER, curl_line
+from kilowatch.dashboard.data import json_answer
+from kilowatch.dashboard.needs import PointStatus
+from kilowatch.dashboard.periods import clock_text, iso_local
+from kilowatch.dashboard.registry import may_point
+from kilowatch.dashboard.rooms import Rooms, point_of, rooms_of, visit_of
+from kilowatch.dashboard.shell import crumbs_of, page
+from kilowatch.dashboard.streams import request_filter
+from kilowatch.dashboard.words import t
+from kilowatch.log.records import Counters, Head, KeptPacket
+from kilowatch.model.errors import KilowatchError
+from kilowatch.model.packet import OffsetKind
+from kilowatch.model.parameters import WIRE_CHANNELS
+from kilowatch.model.points import DataPoint
+
+KEPT_AT_ONCE = 20
+REQUESTS_SHOWN = 50
+REQUESTS_LOOKED_AT = 500  # the organisation's, before those of one data point are picked
+
+
+async def attributes(request: Request) -> Response:
+    """Show everything that is known of a stream."""
+    return await run_in_threadpool(_attributes, request)
+
+
+async def panels(request: Request) -> Response:
+    """Answer the parts that change with each packet again."""
+    return await run_in_threadpool(_panels, request)
+
+
+async def requests(request: Request) -> Response:
+    """Answer the last requests that a person may see, newest first: ``{"requests": [...]}``.
+
+    Query: ``point``, and ``all=1`` for everything of its organisation.
+    """
+    rooms, point, who = rooms_of(request), point_of(request), visit_of(request).person
+    found = await rooms.requests.recent(point.organisation_id, REQUESTS_LOOKED_AT)
+    sees = await run_in_threadpool(request_filter, rooms.registry, who)
+    everything = request.query_params.get("all") == "1"
+    mine = [one for one in found if sees(one) and (everything or concerns(one, point))]
+    return json_answer({"requests": mine[:REQUESTS_SHOWN]})
+
+
+def concerns(event: dict[str, Any], point: DataPoint) -> bool:
+    """Tell whether a request's event is about a data point, or about none that we know."""
+    return event.get("series") == point.series or (
+        event.get("series") is None and event.get("stream_id") in (None, point.stream_id)
+    )
+
+
+def likely(name: str) -> str:
+    """Return the parameter that a mistyped name most likely means, or an empty string."""
+    folded = {known.casefold(): known for known in ("value", *WIRE_CHANNELS)}
+    plain = name.strip().casefold().replace("-", "_").replace(" ", "_")
+    if plain in folded:
+        return folded[plain]
+    close = difflib.get_close_matches(plain, folded, n=1, cutoff=0.5)
+    return folded[close[0]] if close else ""
+
+
+def _attributes(request: Request) -> Response:
+    rooms, visit, point = rooms_of(request), visit_of(request), point_of(request)
+    context = {
+        "page": "attributes",
+        "point": point,
+        "interval": interval_text(point.interval_s),
+        "manages": may_point(visit.person, "manage", point),
+        "environment": rooms.settings.environment,
+        **_changing(rooms, point, request),
+    }
+    crumbs = [*crumbs_of(rooms, visit.person, point), {"name": t("nav.attributes")}]
+    crumbs[-2] = {"name": point.name, "href": f"/breakdown/{point.id}"}
+    return page(request, "attributes.html", crumbs, context, current=f"point-{point.id}")
+
+
+def _panels(request: Request) -> Response:
+    rooms, point = rooms_of(request), point_of(request)
+    context = {"point": point, **_changing(rooms, point, request)}
+    return rooms.templates.TemplateResponse(request, "attributes_panels.html", context)
+
+
+def _changing(rooms: Rooms, point: DataPoint, request: Request) -> dict[str, Any]:
+    head = rooms.log.head(point.series)
+    counters = rooms.log.counters([point.series]).get(point.series, Counters())
+    offset = request.query_params.get("kept", "0")
+    start = int(offset) if offset.isdigit() and len(offset) < 9 else 0
+    kept = rooms.log.kept(point.series, KEPT_AT_ONCE + 1, start)
+    numbers = {one.credential_id for one in kept}
+    if head is not None:
+        numbers.add(head.entry.credential_id)
+    with rooms.registry.catalog.reading() as session:
+        names = {number: holder(session, number) for number in numbers if number}
+    username = PLACEHOLDER
+    if head is not None and names.get(head.entry.credential_id):
+        username = names[head.entry.credential_id].split(" (")[0]
+    status, busy = _status(rooms, point)
+    return {
+        "status": status,
+        "busy": busy,
+        "observed": _observed(status),
+        "ignored": _ignored(status),
+        "latest": _latest(head, point, names) if head else None,
+        "counts": _counts(counters, point.zone),
+        "kept": [_kept(one, point, names) for one in kept[:KEPT_AT_ONCE]],
+        "kept_start": start,
+        "kept_more": start + KEPT_AT_ONCE if len(kept) > KEPT_AT_ONCE else None,
+        "kept_back": max(0, start - KEPT_AT_ONCE) if start else None,
+        "curl": curl_line(point, rooms.settings, rooms.clock(), username),
+    }
+
+
+def _status(rooms: Rooms, point: DataPoint) -> tuple[PointStatus | None, str]:
+    try:
+        return rooms.view.status(point), ""
+    except KilowatchError as error:
+        return None, f"{error.detail} {error.remedy}".strip()
+
+
+def _observed(status: PointStatus | None) -> str:
+    if status is None or status.observed_interval_s is None:
+        return ""
+    return interval_text(max(1, round(status.observed_interval_s)))
+
+
+def _ignored(status: PointStatus | None) -> list[dict[str, Any]]:
+    if status is None:
+        return []
+    named = sorted(status.ignored.items(), key=lambda one: -one[1])
+    return [{"name": name, "packets": packets, "likely": likely(name)} for name, packets in named]
+
+
+def _latest(head: Head, point: DataPoint, names: dict[int, str]) -> dict[str, Any]:
+    entry = head.entry
+    raw = wire.text_of(entry.body)
+    return {
+        "raw": raw,
+        "pretty": _pretty(raw),
+        "at": wire.format_timestamp(entry.at_ms, entry.offset_min, OffsetKind(entry.flags >> 2)),
+        "received": clock_text(entry.received_ms, point.zone),
+        "received_ms": entry.received_ms,
+        "credential": names.get(entry.credential_id, ""),
+        "seq": entry.seq,
+        "bytes": len(entry.body),
+    }
+
+
+def _pretty(raw: str) -> str:
+    """Return JSON with a line for each parameter; as it came where it is not JSON."""
+    try:
+        return json.dumps(json.loads(raw), indent=2, ensure_ascii=False)
+    except ValueError:
+        return raw
+
+
+def _counts(counters: Counters, zone: str) -> list[dict[str, Any]]:
+    return [
+        {
+            "outcome": outcome,
+            "number": getattr(counters, outcome),
+            "last": clock_text(at_ms, zone) if at_ms else "",
+            "last_ms": at_ms,
+        }
+        for outcome in ("accepted", "duplicate", "discarded", "refused")
+        for at_ms in (getattr(counters, f"last_{outcome}_ms"),)
+    ]
+
+
+def _kept(one: KeptPacket, point: DataPoint, names: dict[int, str]) -> dict[str, Any]:
+    raw = wire.text_of(one.body)
+    kind = OffsetKind(one.flags >> 2)
+    reason = one.detail
+    if one.status == "discarded":
+        latest = iso_local(one.latest_at_ms, point.zone) if one.latest_at_ms is not None else ""
+        reason = t("kept.not_chronological", latest=latest)
+    return {
+        "id": one.id,
+        "status": one.status,
+        "code": one.code,
+        "reason": reason,
+        "at": wire.format_timestamp(one.at_ms, one.offset_min, kind) if one.at_ms else "",
+        "received": clock_text(one.received_ms, point.zone),
+        "received_ms": one.received_ms,
+        "last": clock_text(one.last_received_ms, point.zone) if one.repeats > 1 else "",
+        "last_ms": one.last_received_ms,
+        "repeats": one.repeats,
+        "credential": names.get(one.credential_id, ""),
+        "raw": raw,
+        "cut": one.body_bytes > len(one.body),
+        "bytes": one.body_bytes,
+    }

@@ -1,0 +1,171 @@
+"""Breakdown: the frame of the graph, and the overview of a site or an organisation."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+
+from kilowatch.catalog.tree import OrganisationNode, SiteNode
+from kilowatch.dashboard.access import not_found
+from kilowatch.dashboard.curl import curl_line
+from kilowatch.dashboard.periods import PERIODS
+from kilowatch.dashboard.registry import may_point
+from kilowatch.dashboard.rooms import Rooms, point_of, rooms_of, visit_of
+from kilowatch.dashboard.shell import crumbs_of, late_after_ms, page, state_of, tree_of
+from kilowatch.dashboard.today import today_of
+from kilowatch.dashboard.treeview import Branching, leaves_of
+from kilowatch.dashboard.words import t
+from kilowatch.model.points import DataPoint
+
+CARDS_MAX = 60  # data points on one overview; a larger site is walked through its tree
+
+
+async def home(request: Request) -> Response:
+    """Send a person to the first thing they can look at."""
+    return await run_in_threadpool(_home, request)
+
+
+async def breakdown(request: Request) -> Response:
+    """Show the frame; what is in it comes from ``/data/series``."""
+    return await run_in_threadpool(_breakdown, request)
+
+
+async def site(request: Request) -> Response:
+    """Show the data points of a site with their last values and today's figures."""
+    return await run_in_threadpool(_overview, request, "site")
+
+
+async def organization(request: Request) -> Response:
+    """Show the data points of an organisation."""
+    return await run_in_threadpool(_overview, request, "organization")
+
+
+async def tree(request: Request) -> Response:
+    """Answer the tree again: what a search found, or the inside of one branch."""
+    return await run_in_threadpool(_tree, request)
+
+
+async def today(request: Request) -> Response:
+    """Answer today's totals and shapes for the cards of an overview."""
+    body = await run_in_threadpool(_today, request)
+    return Response(msgspec.json.encode(body), media_type="application/json")
+
+
+def _home(request: Request) -> Response:
+    rooms, visit = rooms_of(request), visit_of(request)
+    organisations = rooms.registry.tree(visit.person)
+    with_points = [node for node in organisations if any(leaves_of(node))]
+    if len(with_points) == 1:
+        node = with_points[0]
+        sites = [one for one in node.sites if any(leaves_of(one))]
+        if len(sites) == 1:
+            return RedirectResponse(f"/site/{sites[0].id}", status_code=303)
+        return RedirectResponse(f"/organization/{node.id}", status_code=303)
+    if organisations:
+        first = (with_points or organisations)[0]
+        return RedirectResponse(f"/organization/{first.id}", status_code=303)
+    return page(request, "nothing.html", [{"name": t("product")}], {"page": "nothing"})
+
+
+def _breakdown(request: Request) -> Response:
+    rooms, visit, point = rooms_of(request), visit_of(request), point_of(request)
+    wanted = request.query_params.get("period", "day")
+    context = {
+        "page": "breakdown",
+        "point": point,
+        "periods": PERIODS,
+        "period": wanted if wanted in PERIODS else "day",
+        "period_label": "",
+        "curl": curl_line(point, rooms.settings, rooms.clock()),
+        "exports": may_point(visit.person, "export", point),
+    }
+    crumbs = crumbs_of(rooms, visit.person, point)
+    return page(request, "breakdown.html", crumbs, context, current=f"point-{point.id}")
+
+
+def _overview(request: Request, kind: str) -> Response:
+    rooms = rooms_of(request)
+    organisation, place = _find(rooms, request, kind)
+    points = _points(rooms, place)
+    now_ms = rooms.clock()
+    last = rooms.view.last_values(points)
+    cards = []
+    names = {leaf.id: one.name for one in _sites(place) for leaf in leaves_of(one)}
+    for point in points[:CARDS_MAX]:
+        found = last.get(point.series)
+        late_after = late_after_ms(point, rooms.settings)
+        cards.append(
+            {
+                "point": point,
+                "site": names.get(point.id, ""),
+                "value": found.value if found else None,
+                "unit": found.unit if found else "",
+                "text": f"{found.value:.3g} {found.unit}" if found else "",
+                "at_ms": found.at_ms if found else None,
+                "late_after_ms": late_after,
+                "state": state_of(found.at_ms if found else None, late_after, now_ms),
+            }
+        )
+    crumbs = [{"name": organisation.name, "href": f"/organization/{organisation.id}"}]
+    if isinstance(place, SiteNode):
+        crumbs.append({"name": place.name})
+    context = {
+        "page": "overview",
+        "place": place,
+        "kind": kind,
+        "cards": cards,
+        "more": max(0, len(points) - CARDS_MAX),
+        "several_sites": kind == "organization" and len(organisation.sites) > 1,
+    }
+    return page(request, "overview.html", crumbs, context, current=f"{kind}-{place.id}")
+
+
+def _today(request: Request) -> dict[str, Any]:
+    rooms, visit = rooms_of(request), visit_of(request)
+    text = request.query_params.get("points", "")
+    numbers = [int(part) for part in text.split(",")[:CARDS_MAX] if part.isdigit()]
+    points = [p for number in numbers if (p := rooms.registry.point(visit.person, number))]
+    return {"points": today_of(rooms.view, points, rooms.clock())}
+
+
+def _tree(request: Request) -> Response:
+    rooms, visit = rooms_of(request), visit_of(request)
+    query = request.query_params
+    wanted = Branching(
+        current=query.get("current", "")[:40],
+        search=query.get("q", "").strip()[:100],
+        branch=query.get("branch", "")[:40],
+    )
+    context = {
+        "tree": tree_of(rooms, visit.person, rooms.clock(), wanted),
+        "current": wanted.current,
+        "inside": bool(wanted.branch),
+        "searching": bool(wanted.search),
+    }
+    return rooms.templates.TemplateResponse(request, "tree.html", context)
+
+
+def _find(
+    rooms: Rooms, request: Request, kind: str
+) -> tuple[OrganisationNode, OrganisationNode | SiteNode]:
+    number = request.path_params["number"]
+    for organisation in rooms.registry.tree(visit_of(request).person):
+        if kind == "organization" and organisation.id == number:
+            return organisation, organisation
+        for one in organisation.sites:
+            if kind == "site" and one.id == number:
+                return organisation, one
+    raise not_found()
+
+
+def _sites(place: OrganisationNode | SiteNode) -> list[SiteNode]:
+    return place.sites if isinstance(place, OrganisationNode) else [place]
+
+
+def _points(rooms: Rooms, place: OrganisationNode | SiteNode) -> list[DataPoint]:
+    directory = rooms.registry.directory()
+    return [p for leaf in leaves_of(place) if (p := directory.by_id(leaf.id)) is not None]

@@ -1,0 +1,42 @@
+"""The ready curl line: an integrator's first packet, right at the first try."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+from kilowatch.dashboard.settings import DashboardSettings
+from kilowatch.model.points import DataPoint
+
+PATH = "/measurements/v2/unifiedjson/"
+PLACEHOLDER = "USERNAME"
+
+_EXAMPLE: dict[str, float] = {"temperature": 21.4, "humidity": 48.0, "environmental": 21.4}
+
+
+def example_packet(point: DataPoint, now_ms: int) -> dict[str, object]:
+    """Return a packet that this data point accepts, stamped now on the site's clock."""
+    local = datetime.fromtimestamp(now_ms // 1000, ZoneInfo(point.zone))
+    packet: dict[str, object] = {"id": point.stream_id, "tsISO8601": local.isoformat()}
+    if point.kind == "electrical":
+        packet.update({"aP_1": 1250.0, "v_1": 231.4, "c_1": 5.6, "pC_1": 184320.0})
+    else:
+        packet["value"] = _EXAMPLE.get(point.utility, 1284.5)
+    return packet
+
+
+def curl_line(
+    point: DataPoint, settings: DashboardSettings, now_ms: int, username: str = PLACEHOLDER
+) -> str:
+    """Return a command that pushes one packet; the secret is taken from ``$PASSWORD``.
+
+    The certificate of a first start is self-signed, so development uses the plain address
+    where there is one, and production's address is taken to have a real certificate.
+    """
+    address = settings.push_url_http or settings.push_url
+    base = address.partition("/measurements/")[0].rstrip("/")
+    body = json.dumps(example_packet(point, now_ms), ensure_ascii=False)
+    user = f'"{username}:$PASSWORD"'
+    return f"curl {base}{PATH} \\\n  --user {user} \\\n  --data {shlex.quote(body)}"

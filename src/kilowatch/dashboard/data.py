@@ -1,0 +1,115 @@
+"""The data endpoints behind Breakdown: the series (``answer.py`` documents it), days, a file."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from datetime import date, timedelta
+from typing import Any
+
+import msgspec
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import Response
+
+from kilowatch.dashboard.answer import series_answer
+from kilowatch.dashboard.periods import bounds, iso_local, midnight_ms
+from kilowatch.dashboard.rooms import point_of, rooms_of
+from kilowatch.model.blocks import Quality
+from kilowatch.model.errors import KilowatchError
+
+
+def json_answer(body: Any) -> Response:
+    """Return JSON with numbers at full precision; NaN cannot slip in as a number."""
+    return Response(msgspec.json.encode(body), media_type="application/json")
+
+
+async def series(request: Request) -> Response:
+    """Answer ``/data/series``; its shape stands in ``answer.py``."""
+    return json_answer(await run_in_threadpool(_series, request))
+
+
+async def days(request: Request) -> Response:
+    """Answer the local days of ``month=2026-11`` that have data: ``{"days": [...]}``."""
+    return json_answer(await run_in_threadpool(_days, request))
+
+
+async def series_csv(request: Request) -> Response:
+    """Answer the same figures as a file: one row for each bucket, full precision."""
+    found = await run_in_threadpool(_series, request)
+    state = found["state"]
+    name = re.sub(r"[^A-Za-z0-9]+", "-", found["point"]["name"]).strip("-").lower() or "data"
+    attachment = f'attachment; filename="{name}-{state["date"]}-{state["grain"]}.csv"'
+    return Response(
+        csv_of(found),
+        media_type="text/csv; charset=utf-8",
+        headers={"content-disposition": attachment},
+    )
+
+
+def csv_of(found: dict[str, Any]) -> str:
+    """Write an answer as CSV: local start and end, then each channel's columns."""
+    columns = _columns(found["channels"])
+    spans = sorted(
+        {
+            (start, duration)
+            for channel in found["channels"]
+            for start, duration in zip(channel["start_ms"], channel["duration_ms"], strict=True)
+        }
+    )
+    zone = found["point"]["zone"]
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\r\n")
+    writer.writerow(["start", "end", *(title for title, _ in columns), "covered", "quality"])
+    first = {
+        start: (covered / duration, Quality(quality).name.lower())
+        for channel in reversed(found["channels"])
+        for start, duration, covered, quality in zip(
+            channel["start_ms"],
+            channel["duration_ms"],
+            channel["covered_ms"],
+            channel["quality"],
+            strict=True,
+        )
+    }
+    for start, duration in spans:
+        values = [by_start.get(start) for _, by_start in columns]
+        row = ["" if value is None else repr(value) for value in values]
+        covered, quality = first[start]
+        ends = (iso_local(start, zone), iso_local(start + duration, zone))
+        writer.writerow([*ends, *row, f"{covered:.6g}", quality])
+    return text.getvalue()
+
+
+def _columns(channels: list[dict[str, Any]]) -> list[tuple[str, dict[int, float | None]]]:
+    found = []
+    for channel in channels:
+        amounts = channel["measure"] == "amount"
+        keys = ("amount", "unallocated") if amounts else ("mean", "low", "high")
+        for key in keys:
+            unit = f" [{channel['unit']}]" if channel["unit"] else ""
+            title = f"{channel['channel']} {key}{unit}"
+            found.append((title, dict(zip(channel["start_ms"], channel[key], strict=True))))
+    return found
+
+
+def _series(request: Request) -> dict[str, Any]:
+    rooms = rooms_of(request)
+    return series_answer(
+        rooms.view, point_of(request), request.query_params, rooms.clock(), rooms.settings
+    )
+
+
+def _days(request: Request) -> dict[str, Any]:
+    text = request.query_params.get("month", "")
+    if not re.fullmatch(r"\d{4}-(0[1-9]|1[0-2])", text) or not "1971" <= text <= "2200":
+        raise KilowatchError(
+            "bad_month", f"{text!r} is not a month.", remedy="Write it like 2026-11."
+        )
+    rooms, point = rooms_of(request), point_of(request)
+    first, last = bounds("month", date.fromisoformat(f"{text}-01"))
+    from_ms = midnight_ms(first, point.zone)
+    to_ms = midnight_ms(last + timedelta(1), point.zone)
+    found = rooms.view.days_with_data(point, from_ms, to_ms)
+    return {"days": [day.isoformat() for day in found if first <= day <= last]}

@@ -1,0 +1,114 @@
+"""What the dashboard needs of the rooms that it is given, and no more than that.
+
+The catalogue is used as it is. View, log reader and collector are named here by what is called
+on them, so that a test, or another engine, can stand in for each.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from datetime import date
+from typing import Any, Protocol
+
+from kilowatch.dashboard.periods import Grain
+from kilowatch.log.records import Counters, Head, KeptPacket
+from kilowatch.model.blocks import IntervalBlock
+from kilowatch.model.findings import Finding
+from kilowatch.model.points import DataPoint
+
+
+class Extent(Protocol):
+    """From when to when a data point has data, and how many packets."""
+
+    @property
+    def first_ms(self) -> int: ...  # noqa: D102
+    @property
+    def last_ms(self) -> int: ...  # noqa: D102
+    @property
+    def packets(self) -> int: ...  # noqa: D102
+
+
+class LastValue(Protocol):
+    """The last packet's most telling value, in the unit it was pushed in."""
+
+    @property
+    def at_ms(self) -> int: ...  # noqa: D102
+    @property
+    def value(self) -> float: ...  # noqa: D102
+    @property
+    def unit(self) -> str: ...  # noqa: D102
+
+
+class PointStatus(Protocol):
+    """What the pipeline has found out about a stream."""
+
+    @property
+    def clock(self) -> str: ...  # noqa: D102
+    @property
+    def clock_reason(self) -> str: ...  # noqa: D102
+    @property
+    def observed_interval_s(self) -> float | None: ...  # noqa: D102
+    @property
+    def interval_matches(self) -> bool: ...  # noqa: D102
+    @property
+    def ignored(self) -> Mapping[str, int]: ...  # noqa: D102
+    @property
+    def findings(self) -> Sequence[Finding]: ...  # noqa: D102
+    @property
+    def recomputing(self) -> float | None: ...  # noqa: D102
+
+
+class Subscription(Protocol):
+    """Tells which series changed; ``close`` ends the iteration."""
+
+    def __aiter__(self) -> AsyncIterator[frozenset[int]]: ...
+    def close(self) -> None: ...  # noqa: D102
+
+
+class View(Protocol):
+    """The measurements: ``kilowatch.pipeline.view.View``. Called in threads.
+
+    Raises:
+        KilowatchError: 503 ``store_busy`` while the store opens or a query takes too long.
+    """
+
+    def series(  # noqa: D102
+        self, point: DataPoint, channels: Sequence[int], from_ms: int, to_ms: int, grain: Grain
+    ) -> IntervalBlock: ...
+    def series_many(  # noqa: D102
+        self,
+        points: Sequence[DataPoint],
+        channels: Sequence[int],
+        from_ms: int,
+        to_ms: int,
+        grain: Grain,
+    ) -> IntervalBlock: ...
+    def channels(self, point: DataPoint) -> list[int]: ...  # noqa: D102
+    def days_with_data(self, point: DataPoint, from_ms: int, to_ms: int) -> list[date]: ...  # noqa: D102
+    def extent(self, point: DataPoint) -> Extent | None: ...  # noqa: D102
+    def last_values(self, points: Sequence[DataPoint]) -> Mapping[int, LastValue]: ...  # noqa: D102
+    def status(self, point: DataPoint) -> PointStatus: ...  # noqa: D102
+    def subscribe(  # noqa: D102
+        self, loop: asyncio.AbstractEventLoop, series: Collection[int] | None = None
+    ) -> Subscription: ...
+
+
+class PacketLog(Protocol):
+    """The log as it is read: ``kilowatch.log.LogReader``. Called in threads."""
+
+    def head(self, series: int) -> Head | None: ...  # noqa: D102
+    def counters(self, series: Sequence[int] | None = None) -> Mapping[int, Counters]: ...  # noqa: D102
+    def kept(self, series: int, limit: int = 100, offset: int = 0) -> list[KeptPacket]: ...  # noqa: D102
+
+
+class RequestEvents(Protocol):
+    """The collector's live view: ``CollectorEvents`` of this room, over ``collector.sock``."""
+
+    async def recent(self, organisation_id: int | None, limit: int) -> list[dict[str, Any]]:
+        """Return the last requests, newest first; empty while the collector is away."""
+        ...
+
+    def events(self) -> AsyncIterator[dict[str, Any]]:
+        """Yield ``{"request": {...}}`` and ``{"committed": seq}`` for ever, reconnecting."""
+        ...

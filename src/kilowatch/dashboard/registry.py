@@ -1,0 +1,86 @@
+"""The catalogue as the pages see it: a snapshot of the data points, and each person's tree.
+
+Both are kept until the catalogue's revision steps, so that a page of ten thousand data points
+costs a look at one number.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import OrderedDict
+
+from kilowatch.catalog import directory as directories
+from kilowatch.catalog import tree as trees
+from kilowatch.catalog.database import Catalog
+from kilowatch.catalog.directory import Directory
+from kilowatch.catalog.rights import Person, may
+from kilowatch.catalog.tables import Environment
+from kilowatch.model.points import DataPoint
+
+LOOK_EVERY_S = 0.25
+TREES_KEPT = 64
+
+
+class Registry:
+    """A snapshot that follows the catalogue. Its methods block briefly: call them in a thread.
+
+    Args:
+        catalog: Where it comes from.
+        environment: Which series a data point writes to.
+    """
+
+    def __init__(self, catalog: Catalog, environment: Environment) -> None:
+        self.catalog = catalog
+        self._environment = environment
+        self._lock = threading.Lock()
+        self._directory: Directory | None = None
+        self._looked_s = 0.0
+        self._trees: OrderedDict[tuple[int, int], list[trees.OrganisationNode]] = OrderedDict()
+
+    def directory(self, *, fresh: bool = False) -> Directory:
+        """Return the snapshot in force; ``fresh`` after a change that must be in it."""
+        with self._lock:
+            now_s = time.monotonic()
+            if self._directory is None or (
+                (fresh or now_s - self._looked_s >= LOOK_EVERY_S)
+                and self.catalog.revision() != self._directory.revision
+            ):
+                self._directory = directories.load(self.catalog, self._environment)
+            self._looked_s = now_s
+            return self._directory
+
+    def tree(self, who: Person) -> list[trees.OrganisationNode]:
+        """Return what a person may see, as organisations with everything below."""
+        key = (who.id, self.directory().revision)
+        with self._lock:
+            if key in self._trees:
+                self._trees.move_to_end(key)
+                return self._trees[key]
+        with self.catalog.reading() as session:
+            found = trees.tree(session, who)
+        with self._lock:
+            self._trees[key] = found
+            while len(self._trees) > TREES_KEPT:
+                self._trees.popitem(last=False)
+        return found
+
+    def point(self, who: Person, data_point_id: int) -> DataPoint | None:
+        """Return a data point that a person may read, else None."""
+        point = self.directory().by_id(data_point_id)
+        return point if point is not None and may_point(who, "read", point) else None
+
+    def readable(self, who: Person) -> list[DataPoint]:
+        """Return every data point that a person may read."""
+        return [p for p in self.directory().points.values() if may_point(who, "read", p)]
+
+
+def may_point(who: Person, action: str, point: DataPoint) -> bool:
+    """Tell whether a person may do something to a data point."""
+    return may(
+        who,
+        action,  # type: ignore[arg-type]
+        organisation_id=point.organisation_id,
+        site_id=point.site_id,
+        data_point_id=point.id,
+    )

@@ -1,0 +1,81 @@
+"""What a request's handler reaches: the rooms that were given, and who is asking."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from starlette.requests import Request
+from starlette.templating import Jinja2Templates
+
+from kilowatch.catalog.rights import Person
+from kilowatch.dashboard.live import Hub
+from kilowatch.dashboard.needs import PacketLog, RequestEvents, View
+from kilowatch.dashboard.registry import Registry
+from kilowatch.dashboard.settings import DashboardSettings
+from kilowatch.model.points import DataPoint
+
+
+@dataclass(frozen=True, slots=True)
+class Rooms:
+    """Everything a page may ask.
+
+    Attributes:
+        registry: Who owns what, and who may see it.
+        view: Measurements.
+        log: Packets as they came.
+        requests: The collector's live view.
+        settings: How the dashboard was set up.
+        templates: The pages.
+        hub: The live streams that are open.
+        static: Address of the static files of this version.
+        clock: What time it is [ms since 1970, UTC].
+    """
+
+    registry: Registry
+    view: View
+    log: PacketLog
+    requests: RequestEvents
+    settings: DashboardSettings
+    templates: Jinja2Templates
+    hub: Hub
+    static: str
+    clock: Callable[[], int]
+
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """Who is asking, and for what.
+
+    Attributes:
+        person: Who is logged in.
+        token: Token of the session, from the cookie.
+        csrf: What a form has to bring back.
+        point: The data point that the request names, checked; None if it names none.
+    """
+
+    person: Person
+    token: str
+    csrf: str
+    point: DataPoint | None = None
+
+
+def rooms_of(request: Request) -> Rooms:
+    """Return the rooms of the application that a request came to."""
+    rooms = request.app.state.rooms
+    assert isinstance(rooms, Rooms)
+    return rooms
+
+
+def visit_of(request: Request) -> Visit:
+    """Return who is asking; only behind a door that asked for a log-in."""
+    visit = request.state.visit
+    assert isinstance(visit, Visit)
+    return visit
+
+
+def point_of(request: Request) -> DataPoint:
+    """Return the data point that the request names; only behind a door that checked it."""
+    point = visit_of(request).point
+    assert point is not None
+    return point

@@ -1,0 +1,116 @@
+"""What protects every page: headers, the content security policy, CSRF tokens, cookies."""
+
+from __future__ import annotations
+
+import hmac
+
+from starlette.datastructures import MutableHeaders
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from kilowatch.catalog import secrets
+from kilowatch.dashboard.settings import DashboardSettings
+from kilowatch.model.errors import KilowatchError
+
+POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
+    "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+)
+HEADERS = {
+    "content-security-policy": POLICY,
+    "x-content-type-options": "nosniff",
+    "x-frame-options": "DENY",
+    "referrer-policy": "same-origin",
+    "cross-origin-opener-policy": "same-origin",
+    "cross-origin-resource-policy": "same-origin",
+    "permissions-policy": "camera=(), geolocation=(), microphone=(), payment=(), usb=()",
+}
+STRICT_TRANSPORT = "max-age=31536000"  # a year; in production only: localhost is shared by ports
+
+
+class SecurityHeaders:
+    """Adds the headers to every answer, and ``no-store`` to what is not a static file."""
+
+    def __init__(self, app: ASGIApp, *, production: bool) -> None:
+        self._app = app
+        self._production = production
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on, and its answer back with the headers."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+
+        async def with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                for name, value in HEADERS.items():
+                    headers.setdefault(name, value)
+                headers.setdefault("cache-control", "no-store")
+                if self._production and scope.get("scheme") == "https":
+                    headers.setdefault("strict-transport-security", STRICT_TRANSPORT)
+            await send(message)
+
+        await self._app(scope, receive, with_headers)
+
+
+def is_secure(request: Request, settings: DashboardSettings) -> bool:
+    """Tell whether cookies of this request's answer are for https only."""
+    return settings.secure_cookies or request.url.scheme == "https"
+
+
+def cookie_name(request: Request, settings: DashboardSettings, name: str) -> str:
+    """Return a cookie's name; over https one that other hosts cannot set (``__Host-``)."""
+    return f"__Host-{name}" if is_secure(request, settings) else name
+
+
+def set_cookie(
+    request: Request, response: Response, settings: DashboardSettings, name: str, value: str
+) -> None:
+    """Give the browser a cookie that no script reads and that ends with its session."""
+    response.set_cookie(
+        cookie_name(request, settings, name),
+        value,
+        httponly=True,
+        samesite="lax",
+        secure=is_secure(request, settings),
+        path="/",
+        max_age=settings.session_hours * 3600,
+    )
+
+
+def drop_cookie(
+    request: Request, response: Response, settings: DashboardSettings, name: str
+) -> None:
+    """Take a cookie back."""
+    response.delete_cookie(
+        cookie_name(request, settings, name),
+        httponly=True,
+        samesite="lax",
+        secure=is_secure(request, settings),
+        path="/",
+    )
+
+
+def csrf_token(key: bytes, bound_to: str) -> str:
+    """Return the token that a form has to bring back, bound to a session (or its forerunner)."""
+    token: str = secrets.digest(key, bound_to, "csrf").hex()
+    return token
+
+
+def check_csrf(request: Request, key: bytes, bound_to: str, brought: str) -> None:
+    """Refuse a form that this site did not hand out.
+
+    Raises:
+        KilowatchError: 403 ``form_expired``.
+    """
+    expected = csrf_token(key, bound_to) if bound_to else ""
+    foreign = request.headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none")
+    if foreign or not bound_to or not hmac.compare_digest(expected, brought):
+        raise KilowatchError(
+            "form_expired",
+            "This form is no longer valid.",
+            status=403,
+            remedy="Go back, reload the page and send it again.",
+        )

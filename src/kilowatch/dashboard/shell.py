@@ -1,0 +1,122 @@
+"""The frame of every page: the tree, the way to where we are, who is logged in."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from kilowatch.catalog.rights import Person, may_anywhere
+from kilowatch.catalog.tree import OrganisationNode, SiteNode
+from kilowatch.dashboard.needs import LastValue
+from kilowatch.dashboard.rooms import Rooms, rooms_of, visit_of
+from kilowatch.dashboard.settings import DashboardSettings
+from kilowatch.dashboard.treeview import Branching, branches
+from kilowatch.dashboard.words import locale, words_json
+from kilowatch.model.points import DataPoint
+
+
+def late_after_ms(point: DataPoint, settings: DashboardSettings) -> int:
+    """Return how long without a packet makes a data point late [ms]."""
+    return max(point.gap_ms, round(settings.late_after_s * 1000))
+
+
+def state_of(at_ms: int | None, late_after: int, now_ms: int) -> str:
+    """Return ``fresh``, ``late`` or ``never``."""
+    if at_ms is None:
+        return "never"
+    return "late" if now_ms - at_ms > late_after else "fresh"
+
+
+def page(
+    request: Request,
+    template: str,
+    crumbs: list[dict[str, str]],
+    context: dict[str, Any],
+    *,
+    current: str = "",
+    status: int = 200,
+) -> Response:
+    """Render a page in the frame. Blocks on the catalogue: call it in a thread.
+
+    Args:
+        request: A request behind a door that asked for a log-in.
+        template: Name of the page's template.
+        crumbs: The way to this page, each with ``name`` and perhaps ``href``.
+        context: What the page itself shows; ``point`` adds freshness.
+        current: Key of the node in the tree that is shown (``point-7``, ``site-2``).
+        status: HTTP status.
+    """
+    rooms, visit = rooms_of(request), visit_of(request)
+    now_ms = rooms.clock()
+    frame = {
+        "locale": locale(request.headers.get("accept-language", "")),
+        "static": rooms.static,
+        "words_json": words_json(),
+        "now_ms": now_ms,
+        "csrf": visit.csrf,
+        "current": current,
+        "crumbs": crumbs,
+        "person": {
+            "name": visit.person.name,
+            "email": visit.person.email,
+            "registers": may_anywhere(visit.person, "manage"),
+        },
+        "point": None,
+        "freshness": None,
+        "inside": False,
+        "searching": False,
+        "tree": tree_of(rooms, visit.person, now_ms, Branching(current=current)),
+    }
+    point = context.get("point")
+    if isinstance(point, DataPoint):
+        frame["freshness"] = freshness(rooms, point, now_ms)
+    return rooms.templates.TemplateResponse(
+        request, template, {**frame, **context}, status_code=status
+    )
+
+
+def tree_of(rooms: Rooms, who: Person, now_ms: int, branching: Branching) -> list[dict[str, Any]]:
+    """Return the tree as the template draws it."""
+    points = rooms.registry.directory()
+
+    def last_of(found: list[DataPoint]) -> dict[int, LastValue]:
+        return dict(rooms.view.last_values(found))
+
+    return branches(rooms.registry.tree(who), points, last_of, now_ms, rooms.settings, branching)
+
+
+def freshness(rooms: Rooms, point: DataPoint, now_ms: int) -> dict[str, Any]:
+    """Return how fresh a data point is, for the bar on top."""
+    last = rooms.view.last_values([point]).get(point.series)
+    late_after = late_after_ms(point, rooms.settings)
+    at_ms = last.at_ms if last else None
+    return {
+        "series": point.series,
+        "at_ms": at_ms,
+        "late_after_ms": late_after,
+        "state": state_of(at_ms, late_after, now_ms),
+    }
+
+
+def crumbs_of(rooms: Rooms, who: Person, point: DataPoint) -> list[dict[str, str]]:
+    """Return organisation, site and data point, as the way to its page."""
+    organisation, site = place_of(rooms.registry.tree(who), point)
+    found = []
+    if organisation is not None:
+        found.append({"name": organisation.name, "href": f"/organization/{organisation.id}"})
+    if site is not None:
+        found.append({"name": site.name, "href": f"/site/{site.id}"})
+    return [*found, {"name": point.name}]
+
+
+def place_of(
+    organisations: list[OrganisationNode], point: DataPoint
+) -> tuple[OrganisationNode | None, SiteNode | None]:
+    """Return the organisation and the site that a data point hangs under."""
+    for organisation in organisations:
+        if organisation.id == point.organisation_id:
+            sites = [site for site in organisation.sites if site.id == point.site_id]
+            return organisation, sites[0] if sites else None
+    return None, None

@@ -1,0 +1,116 @@
+// Attributes: requests as they arrive, and the panels fetched again when a packet came.
+import { listen } from "./live.js";
+import { now } from "./freshness.js";
+import { count } from "./numbers.js";
+import { age } from "./sitetime.js";
+import { locale, t } from "./words.js";
+
+const SHOWN = 50;
+const card = document.getElementById("requests");
+const list = card.querySelector("[data-list]");
+const none = card.querySelector("[data-none]");
+const line = document.getElementById("request-line");
+const panels = document.getElementById("panels");
+const clock = new Intl.DateTimeFormat(locale, { hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23", timeZone: card.dataset.zone });
+let everything = false;
+let serial = 0;
+
+function concerns(request) {
+  if (everything) return true;
+  return request.series === Number(card.dataset.pointSeries)
+    || (request.series === null && (request.stream_id === null || request.stream_id === card.dataset.stream));
+}
+
+function put(node, text) {
+  node.textContent = text;
+  node.hidden = !text;
+}
+
+function draw(request) {
+  const item = line.content.firstElementChild.cloneNode(true);
+  const badge = item.querySelector("[data-status]");
+  badge.textContent = request.status;
+  badge.classList.add(request.status >= 400 ? "bad" : request.outcome === "accepted" || request.outcome === "latest" ? "good" : "late");
+  item.querySelector("[data-outcome]").textContent = t(`requests.${request.outcome}`);
+  const time = item.querySelector("[data-time]");
+  time.dateTime = new Date(request.at_ms).toISOString();
+  time.textContent = clock.format(request.at_ms);
+  item.querySelector("[data-from]").textContent = [
+    request.stream_id && request.series !== Number(card.dataset.pointSeries) ? request.stream_id : "",
+    request.username ? t("requests.by", { name: request.username }) : t("requests.nobody"), request.remote,
+    request.secure ? "https" : "http",
+  ].filter(Boolean).join(" · ");
+  put(item.querySelector("[data-detail]"), request.detail || "");
+  // "… This would be accepted: curl -u …": words stay words, the command becomes a block to copy.
+  const remedy = request.remedy || "";
+  const at = remedy.search(/curl -/);
+  put(item.querySelector("[data-remedy]"), (at < 0 ? remedy : remedy.slice(0, at)).trim());
+  if (at >= 0) {
+    const block = item.querySelector("[data-code]");
+    const pre = block.querySelector("pre");
+    serial += 1;
+    pre.id = `request-code-${serial}`;
+    pre.textContent = remedy.slice(at);
+    block.querySelector("button").dataset.copy = pre.id;
+    block.hidden = false;
+  }
+  return item;
+}
+
+function add(request) {
+  if (!concerns(request)) return;
+  const item = draw(request);
+  item.classList.add("arrived");
+  // What is being read stays where it is: below the top, the list keeps its place.
+  const before = list.scrollHeight;
+  list.prepend(item);
+  if (list.scrollTop > 0) list.scrollTop += list.scrollHeight - before;
+  while (list.children.length > SHOWN) list.lastElementChild.remove();
+  none.hidden = true;
+}
+
+async function load() {
+  const reply = await fetch(`/data/requests?point=${card.dataset.point}${everything ? "&all=1" : ""}`);
+  if (!reply.ok) return;
+  const { requests } = await reply.json();
+  list.replaceChildren(...requests.map(draw));
+  none.hidden = requests.length > 0;
+}
+
+for (const input of card.querySelectorAll("input[name=which]")) {
+  input.addEventListener("change", () => { everything = input.value === "all"; load(); });
+}
+
+let planned = null;
+function refreshPanels() {
+  // Not under a reader's hands: an open packet or a selected text waits.
+  planned ??= setTimeout(() => {
+    planned = null;
+    const open = panels.querySelector("details[open]");
+    const selected = String(getSelection()) && panels.contains(getSelection().anchorNode);
+    if (open || selected || panels.contains(document.activeElement)) { setTimeout(refreshPanels, 3000); return; }
+    panels.dispatchEvent(new CustomEvent("kw:refresh"));
+  }, 900);
+}
+
+function ages(root = document) {
+  for (const node of root.querySelectorAll("[data-ago]")) {
+    node.textContent = t("requests.ago", { age: age(now() - Number(node.dataset.ago)) });
+  }
+  for (const node of root.querySelectorAll("data[data-whole]")) node.textContent = count(Number(node.value));
+}
+ages();
+setInterval(ages, 1000);
+document.addEventListener("htmx:afterSwap", (event) => ages(event.target));
+
+function shown(on) {
+  card.querySelector("[data-live-dot]").className = `dot ${on ? "fresh" : "late"}`;
+  card.querySelector("[data-live-text]").textContent = t(on ? "requests.live" : "requests.offline");
+}
+new MutationObserver(() => shown(document.documentElement.dataset.live === "on"))
+  .observe(document.documentElement, { attributeFilter: ["data-live"] });
+
+listen("request", (request) => { add(request); if (concerns(request)) refreshPanels(); });
+listen("values", ({ values }) => { if (Number(card.dataset.pointSeries) in values) refreshPanels(); });
+listen("hello", load);
+load();

@@ -1,0 +1,300 @@
+// The graph: one panel for each parameter over one time axis, so that no axis has two units.
+import { fullWithUnit, scaleFor, short, share } from "../numbers.js";
+import { t } from "../words.js";
+import { alpha, band, bars, css, gapMarks, hatch } from "./marks.js";
+import { gaps, rowAt, rowsOf, thin } from "./rows.js";
+
+const QUESTIONABLE = 4;
+const FLOATING = new Set(["V", "°C", "Hz", "Pa", "", "ppm"]);
+
+function colours(utility) {
+  return {
+    hue: css(`--${utility}`) || css("--other"),
+    phases: [css("--phase-1"), css("--phase-2"), css("--phase-3")],
+    text: css("--text"), muted: css("--muted"), line: css("--line"), strong: css("--line-strong"),
+    surface: css("--surface"), gap: css("--gap"), late: css("--late"),
+    family: css("--font"), font: `12px ${css("--font")}`,
+  };
+}
+
+/** Group the channels of an answer into panels, each with its rows. */
+export function panelsOf(answer) {
+  return answer.parameters_shown.map((parameter) => {
+    const channels = answer.channels.filter((channel) => channel.parameter === parameter.name)
+      .map((channel) => ({ ...channel, rows: rowsOf(channel) }));
+    return { ...parameter, channels };
+  });
+}
+
+function stackedTop(panel) {
+  const tops = new Map();
+  for (const channel of panel.channels) {
+    for (const row of channel.rows) {
+      const top = (row.value ?? 0) + (panel.inlineUnallocated ? row.unallocated : 0);
+      tops.set(row.start, (tops.get(row.start) ?? 0) + top);
+    }
+  }
+  return Math.max(0, ...tops.values());
+}
+
+function largestOf(panel) {
+  if (panel.measure === "amount") return stackedTop(panel);
+  let largest = 0;
+  for (const channel of panel.channels) {
+    for (const row of channel.rows) {
+      largest = Math.max(largest, Math.abs(row.high ?? row.value ?? 0), Math.abs(row.low ?? row.value ?? 0));
+    }
+  }
+  return largest;
+}
+
+function colourOf(panel, channel, look) {
+  return channel.phase ? look.phases[channel.phase - 1] : look.hue;
+}
+
+function gapSeries(panel, index, answer, look, scale) {
+  const { from_ms: from, to_ms: to, now_ms: now } = answer.window;
+  const extent = answer.extent;
+  if (!extent) return [];
+  const late = now - extent.last_ms > answer.status.late_after_ms;
+  const begin = Math.max(from, extent.first_ms - answer.point.interval_s * 1000);
+  const end = Math.min(to, late ? now : extent.last_ms - answer.point.interval_s * 1000);
+  const merged = panel.channels.flatMap((channel) => channel.rows).sort((a, b) => a.start - b.start);
+  panel.gaps = end > begin ? gaps(merged, begin, end) : [];
+  const texts = panel.gaps.map((gap) => (gap.unallocated
+    ? t("chart.gap_used", { amount: `${short(gap.unallocated * scale.factor)} ${scale.unit}` })
+    : t("chart.gap")));
+  return [{
+    type: "custom", xAxisIndex: index, yAxisIndex: index, silent: true, animation: false, z: 1,
+    renderItem: gapMarks(texts, look), encode: { x: [1, 2], y: 3 },
+    data: panel.gaps.map((gap) => [(gap.from + gap.to) / 2, gap.from, gap.to, null]),
+  }];
+}
+
+function barSeries(panel, index, look, scale, pixelMs) {
+  const ground = new Map();
+  const series = [];
+  for (const channel of panel.channels) {
+    const colour = colourOf(panel, channel, look);
+    const styles = [
+      { fill: colour },
+      { fill: hatch(colour, alpha(colour, 0.35)) }, // the bucket is not wholly known
+      { fill: hatch(colour) }, // used across a gap, time unknown
+      { fill: alpha(colour, 0.5), stroke: look.late, lineWidth: 2, lineDash: [3, 3] }, // to be looked at
+    ];
+    const data = [];
+    for (const row of thin(channel.rows, pixelMs, "amount")) {
+      const base = ground.get(row.start) ?? 0;
+      let top = base;
+      const middle = (row.start + row.end) / 2;
+      if (row.value !== null && row.value !== 0) {
+        top = base + row.value * scale.factor;
+        const style = row.quality === QUESTIONABLE ? 3 : row.covered < 0.98 ? 1 : 0;
+        data.push([middle, row.start, row.end, base, top, style]);
+      }
+      if (panel.inlineUnallocated && row.unallocated) {
+        data.push([middle, row.start, row.end, top, top + row.unallocated * scale.factor, 2]);
+        top += row.unallocated * scale.factor;
+      }
+      ground.set(row.start, top);
+    }
+    series.push({
+      type: "custom", name: channel.title, xAxisIndex: index, yAxisIndex: index, animation: false,
+      renderItem: bars(styles), encode: { x: 0, y: [3, 4] }, data, z: 2,
+    });
+  }
+  return series;
+}
+
+function lineSeries(panel, index, look, scale, pixelMs) {
+  const series = [];
+  for (const channel of panel.channels) {
+    const colour = colourOf(panel, channel, look);
+    const rows = thin(channel.rows, pixelMs, "mean");
+    // Three wide bands over each other hide what they should show: apart, only fine ones are drawn.
+    const crowded = panel.channels.length > 1 && rows.length > 0 && rows[0].end - rows[0].start > 2 * 3_600_000;
+    const banded = crowded ? [] : rows.filter((row) => row.low !== null && row.high !== null && row.high > row.low);
+    series.push({
+      type: "custom", xAxisIndex: index, yAxisIndex: index, silent: true, animation: false, z: 2,
+      renderItem: band(alpha(colour, panel.channels.length > 1 ? 0.12 : 0.2)), encode: { x: [1, 2], y: [3, 4] },
+      data: banded.map((row) => [(row.start + row.end) / 2, row.start, row.end,
+        row.low * scale.factor, row.high * scale.factor]),
+    });
+    const data = [];
+    rows.forEach((row, i) => {
+      if (row.value === null) return;
+      data.push([row.start, row.value * scale.factor]);
+      const next = rows[i + 1];
+      if (!next || next.start > row.end || next.value === null) {
+        data.push([row.end, row.value * scale.factor], [row.end, null]);
+      }
+    });
+    series.push({
+      type: "line", name: channel.title, xAxisIndex: index, yAxisIndex: index, step: "end", animation: false,
+      showSymbol: false, connectNulls: false, lineStyle: { width: 1.75, color: colour }, itemStyle: { color: colour },
+      emphasis: { disabled: true }, data, z: 3,
+    });
+  }
+  return series;
+}
+
+function markLines(answer, time, look) {
+  const { from_ms: from, to_ms: to, now_ms: now } = answer.window;
+  const lines = time.changes(from, to).map(({ at, text }) => ({
+    xAxis: at, lineStyle: { color: look.strong, type: "dashed", width: 1 },
+    label: { show: true, formatter: text, position: "insideEndTop", rotate: 0, color: look.muted,
+      fontFamily: look.family, fontSize: 12, align: "left", distance: [6, 4], padding: [2, 4],
+      backgroundColor: look.surface },
+  }));
+  if (now > from && now < to) {
+    lines.push({ xAxis: now, lineStyle: { color: look.strong, width: 1, type: "solid" },
+      label: { show: false } });
+  }
+  return lines;
+}
+
+/** The tooltip's words for an instant: what each panel says about the bucket there. */
+function describe(panels, scales, ms, time) {
+  let title = "";
+  const lines = [];
+  panels.forEach((panel, i) => {
+    const hits = panel.channels.map((channel) => [channel, rowAt(channel.rows, ms)]);
+    const first = hits.find(([, row]) => row)?.[1];
+    if (first && !title) title = time.bucket(first.start, first.end - first.start);
+    if (!first || hits.every(([, row]) => !row || row.value === null)) {
+      const gap = panel.gaps?.find((item) => ms >= item.from && ms < item.to);
+      if (gap) {
+        lines.push(`{n|${panel.title}}  {m|${t(gap.unallocated ? "chart.gap_used" : "chart.gap", {
+          amount: fullWithUnit(gap.unallocated, panel.unit) })}}`);
+      }
+      return;
+    }
+    for (const [channel, row] of hits) {
+      if (!row || row.value === null) continue;
+      const scale = scales[i];
+      const name = channel.phase && panel.channels.length > 1 ? `${panel.title} ${channel.phase_title}` : panel.title;
+      let text = `{n|${name}}  {v|${short(row.value * scale.factor)} ${scale.unit}}`;
+      if (panel.measure === "mean" && row.low !== null && row.high > row.low) {
+        text += `  {m|${short(row.low * scale.factor)} – ${short(row.high * scale.factor)}}`;
+      }
+      lines.push(text);
+      if (row.covered < 0.98) lines.push(`{m|${t("chart.partly", { share: share(row.covered) })}}`);
+      if (panel.inlineUnallocated && row.unallocated) {
+        lines.push(`{m|${t("chart.plus_gap", { amount: fullWithUnit(row.unallocated, panel.unit) })}}`);
+      }
+      if (row.quality === QUESTIONABLE) lines.push(`{m|${t("chart.questionable")}}`);
+    }
+  });
+  if (!lines.length) return "";
+  return [`{t|${title || time.stamp(ms)}}`, ...lines].join("\n");
+}
+
+/** Build the whole option. Returns {option, panels, height}. */
+export function build(answer, time, width, narrow) {
+  const look = colours(answer.point.utility);
+  const panels = panelsOf(answer);
+  const { from_ms: from, to_ms: to } = answer.window;
+  const left = 52;
+  const right = 16;
+  const plotWidth = Math.max(100, width - left - right);
+  const pixelMs = (to - from) / plotWidth;
+  const spans = panels.flatMap((panel) => panel.channels.flatMap((channel) => channel.rows.map((row) => row.end - row.start)));
+  const coarse = spans.length > 0 && spans[0] >= 22 * 3_600_000;
+  const heights = panels.map((_, i) => (panels.length === 1 ? (narrow ? 260 : 400) : i === 0 ? (narrow ? 200 : 248) : (narrow ? 140 : 168)));
+  const ticks = time.ticks(from, to, plotWidth);
+  const named = new Map(ticks.map((tick) => [tick.at, tick]));
+  const lines = markLines(answer, time, look);
+  let top = 36;
+  const grid = [];
+  const xAxis = [];
+  const yAxis = [];
+  const series = [];
+  const scales = [];
+  const legends = [];
+  panels.forEach((panel, i) => {
+    panel.inlineUnallocated = panel.measure === "amount" && coarse;
+    const scale = scaleFor(panel.unit, largestOf(panel));
+    scales.push(scale);
+    grid.push({ left, right, top, height: heights[i] });
+    const lastPanel = i === panels.length - 1;
+    xAxis.push({
+      gridIndex: i, type: "value", min: from, max: to, animation: false,
+      axisLine: { show: true, onZero: false, lineStyle: { color: look.strong } },
+      axisTick: { show: true, length: 4, customValues: ticks.map((tick) => tick.at), lineStyle: { color: look.strong } },
+      axisLabel: {
+        show: lastPanel, color: look.muted, fontFamily: look.family, fontSize: 12, hideOverlap: true,
+        customValues: ticks.map((tick) => tick.at), showMinLabel: true, showMaxLabel: false,
+        formatter: (at) => { const tick = named.get(at); return tick ? (tick.strong ? `{b|${tick.text}}` : tick.text) : ""; },
+        rich: { b: { color: look.text, fontWeight: 600, fontFamily: look.family, fontSize: 12 } },
+      },
+      splitLine: { show: false },
+      axisPointer: { show: true, type: "line", snap: false, label: { show: false }, lineStyle: { color: look.strong, type: "solid" } },
+    });
+    yAxis.push({
+      gridIndex: i, type: "value", animation: false, splitNumber: heights[i] > 200 ? 5 : 3,
+      scale: panel.measure === "mean" && FLOATING.has(panel.unit),
+      min: panel.measure === "amount" ? 0 : undefined,
+      minInterval: undefined,
+      axisLine: { show: false }, axisTick: { show: false },
+      axisLabel: { color: look.muted, fontFamily: look.family, fontSize: 12, formatter: (value) => short(value) },
+      splitLine: { lineStyle: { color: look.line } },
+      axisPointer: { show: false },
+    });
+    legends.push({ panel, scale, top });
+    series.push(...gapSeries(panel, i, answer, look, scale));
+    series.push(...(panel.measure === "amount"
+      ? barSeries(panel, i, look, scale, pixelMs) : lineSeries(panel, i, look, scale, pixelMs)));
+    const carrier = series.at(-1);
+    if (lines.length && carrier) {
+      carrier.markLine = { silent: true, symbol: "none", animation: false,
+        data: lines.map((line) => (i === 0 ? line : { ...line, label: { show: false } })) };
+    }
+    top += heights[i] + (lastPanel ? 32 : 48);
+  });
+  const graphic = legends.map(({ panel, scale, top: at }) => ({
+    type: "text", left: 8, top: at - 28, silent: true,
+    style: { text: legendText(panel, scale), fill: look.text, font: `600 13px ${look.family}`,
+      rich: richPhases(look) },
+  }));
+  const option = {
+    animation: false, grid, xAxis, yAxis, series, graphic,
+    textStyle: { fontFamily: look.family },
+    axisPointer: { link: [{ xAxisIndex: "all" }] },
+    tooltip: {
+      trigger: "axis", renderMode: "richText", confine: true, transitionDuration: 0, order: "seriesAsc",
+      backgroundColor: look.surface, borderColor: look.strong, borderWidth: 1, padding: [8, 12],
+      textStyle: {
+        color: look.text, fontFamily: look.family, fontSize: 12, lineHeight: 18,
+        rich: {
+          t: { fontWeight: 600, color: look.text, lineHeight: 22, fontSize: 12, fontFamily: look.family },
+          n: { color: look.muted, fontSize: 12, fontFamily: look.family },
+          v: { fontWeight: 600, color: look.text, fontSize: 12, fontFamily: look.family },
+          m: { color: look.muted, fontSize: 12, fontFamily: look.family },
+        },
+      },
+      formatter: (params) => {
+        const at = (Array.isArray(params) ? params[0] : params)?.axisValue;
+        return at === undefined ? "" : describe(panels, scales, Number(at), time);
+      },
+    },
+  };
+  return { option, panels, scales, height: top, coarse, plot: { left, width: plotWidth } };
+}
+
+function richPhases(look) {
+  const rich = { u: { fill: look.muted, font: look.font }, t: { fill: look.text, font: `600 13px ${look.family}` } };
+  look.phases.forEach((colour, i) => {
+    rich[`m${i + 1}`] = { fill: colour, font: `700 14px ${look.family}` };
+  });
+  return rich;
+}
+
+const MARKS = ["●", "■", "▲"];
+function legendText(panel, scale) {
+  const unit = scale.unit ? `  {u|${scale.unit}}` : "";
+  const apart = panel.channels.filter((channel) => channel.phase);
+  const phases = apart.length && panel.channels.length > 0
+    ? apart.map((channel) => `   {m${channel.phase}|${MARKS[channel.phase - 1]}} {u|${channel.phase_title}}`).join("")
+    : "";
+  return `{t|${panel.title}}${unit}${phases}`;
+}

@@ -1,0 +1,151 @@
+// The control panel: period, granularity, parameters, phases, view. It only says what was chosen.
+import { t } from "../words.js";
+import * as states from "./state.js";
+
+export class Controls {
+  constructor(root, { change }) {
+    this.root = root;
+    this.change = change;
+    this.answer = null;
+    root.addEventListener("change", (event) => this.changed(event));
+    root.addEventListener("click", (event) => this.clicked(event));
+    this.custom = root.querySelector("#custom");
+    this.custom.addEventListener("submit", (event) => {
+      event.preventDefault();
+      const [from, until] = this.custom.querySelectorAll("input[type=date]");
+      if (from.value && until.value) this.change({ period: "custom", date: from.value, until: until.value, grain: "" });
+    });
+  }
+
+  /** Draw what the server resolved. */
+  show(answer, state) {
+    this.answer = answer;
+    this.state = state;
+    for (const input of this.root.querySelectorAll("input[name=period]")) input.checked = input.value === state.period;
+    for (const input of this.root.querySelectorAll("input[name=view]")) input.checked = input.value === state.view;
+    for (const input of this.root.querySelectorAll("input[name=phases]")) {
+      input.checked = input.value === state.phases;
+    }
+    this.custom.hidden = state.period !== "custom";
+    const [from, until] = this.custom.querySelectorAll("input[type=date]");
+    if (document.activeElement !== from) from.value = answer.window.first;
+    if (document.activeElement !== until) until.value = answer.window.last;
+    from.max = until.max = answer.window.today;
+    this.steps(answer.window);
+    this.grains(answer.window);
+    this.parameters(answer);
+    const csv = this.root.querySelector("[data-csv]");
+    if (csv) csv.href = `/data/series.csv?point=${answer.point.id}&${states.dataQuery(state)}`;
+    this.root.querySelector("[data-phases]").hidden = !answer.parameters.some((item) => item.summable && item.phases > 1);
+  }
+
+  steps({ previous, next }) {
+    const [back, forth] = this.root.querySelectorAll("[data-step]");
+    for (const [button, target] of [[back, previous], [forth, next]]) {
+      button.disabled = !target;
+      button.dataset.date = target?.first ?? "";
+      button.dataset.until = target?.last ?? "";
+    }
+  }
+
+  grains({ grain, grains }) {
+    const select = this.root.querySelector("#grain");
+    const wanted = grains.map((item) => item.word).join();
+    if (select.dataset.offered !== wanted) {
+      select.replaceChildren(...grains.map(({ word, text }) => new Option(text, word)));
+      select.dataset.offered = wanted;
+    }
+    select.value = grain;
+  }
+
+  parameters(answer) {
+    const host = this.root.querySelector("[data-parameters]");
+    const shown = new Set(answer.parameters_shown.map((item) => item.name));
+    const wanted = answer.parameters.map((item) => item.name).join();
+    if (host.dataset.offered !== wanted) {
+      const groups = Map.groupBy ? Map.groupBy(answer.parameters, (item) => item.group)
+        : answer.parameters.reduce((map, item) => map.set(item.group, [...(map.get(item.group) ?? []), item]), new Map());
+      host.replaceChildren(...[...groups].map(([group, items]) => this.group(group, items)));
+      host.dataset.offered = wanted;
+    }
+    for (const input of host.querySelectorAll("input")) input.checked = shown.has(input.value);
+    host.closest("section").hidden = answer.parameters.length < 2;
+  }
+
+  group(group, items) {
+    const set = document.createElement("fieldset");
+    const legend = document.createElement("legend");
+    legend.textContent = group;
+    set.append(legend, ...items.map((item) => {
+      const label = document.createElement("label");
+      label.className = "check";
+      const input = document.createElement("input");
+      input.type = "checkbox";
+      input.name = "parameter";
+      input.value = item.name;
+      const text = document.createElement("span");
+      text.textContent = item.title;
+      label.append(input, text);
+      return label;
+    }));
+    if (!group) legend.remove();
+    return set;
+  }
+
+  /** A day of the calendar: the period around it, or the next end of a custom one. */
+  day(day) {
+    if (this.state?.period !== "custom") { this.change({ date: day, until: "" }); return; }
+    if (this.pending) {
+      const [date, until] = [this.pending, day].sort();
+      this.pending = null;
+      this.change({ date, until, grain: "" });
+    } else {
+      this.pending = day;
+      this.change({ date: day, until: day, grain: "" });
+    }
+  }
+
+  changed(event) {
+    const { name, value } = event.target;
+    if (name === "period") {
+      this.pending = null;
+      const { first, last, today } = this.answer.window;
+      const inside = first <= today && today <= last;
+      if (value === "custom") this.change({ period: value, date: first, until: last, grain: "" });
+      else this.change({ period: value, date: inside ? today : this.anchor(first, last), until: "", grain: "" });
+    } else if (name === "grain") this.change({ grain: value });
+    else if (name === "phases") this.change({ phases: value });
+    else if (name === "view") this.change({ view: value === "graph" ? "" : value });
+    else if (name === "parameter") this.choose();
+  }
+
+  /** From a longer period to a shorter one: its last day that can have data. */
+  anchor(first, last) {
+    const end = this.answer.extent?.last_day;
+    if (end && end >= first && end <= last) return end;
+    return first;
+  }
+
+  choose() {
+    const chosen = [...this.root.querySelectorAll("input[name=parameter]:checked")].map((input) => input.value);
+    if (chosen.length) this.change({ show: chosen.join(",") });
+    else {
+      // A graph of nothing helps nobody: the last parameter stays.
+      for (const input of this.root.querySelectorAll("input[name=parameter]")) {
+        input.checked = this.answer.parameters_shown.some((item) => item.name === input.value);
+      }
+      this.root.querySelector("[data-parameters-hint]").textContent = t("controls.one_stays");
+    }
+  }
+
+  clicked(event) {
+    const step = event.target.closest("[data-step]");
+    if (step && !step.disabled) {
+      this.change({ date: step.dataset.date, until: this.state.period === "custom" ? step.dataset.until : "" });
+    }
+    if (event.target.closest("[data-today]")) {
+      const { today } = this.answer.window;
+      this.change({ date: today, until: this.state.period === "custom" ? today : "", grain: this.state.period === "custom" ? "" : this.state.grain });
+    }
+  }
+}

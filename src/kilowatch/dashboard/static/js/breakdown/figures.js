@@ -1,0 +1,114 @@
+// The figures above and below the graph: three digits in tiles, everything in the list.
+import { fullWithUnit, scaleFor, share, short, withUnit } from "../numbers.js";
+import { t } from "../words.js";
+
+const COMPLETE = 0.9995;
+
+function element(tag, className, text = "") {
+  const node = document.createElement(tag);
+  if (className) node.className = className;
+  node.textContent = text;
+  return node;
+}
+
+function tile(label, value, unit, detail, className = "") {
+  const node = element("div", `tile ${className}`.trim());
+  const scale = scaleFor(unit, value ?? 0);
+  const known = value !== null && value !== undefined;
+  const figure = element("dd", "figure", known ? short(value * scale.factor) : "–");
+  if (known && scale.unit) figure.append(element("span", "unit", ` ${scale.unit}`));
+  figure.title = fullWithUnit(value, unit);
+  node.append(element("dt", "", label), figure);
+  if (detail) node.append(element("dd", "detail", detail));
+  return node;
+}
+
+/** When, seen from the period shown: a clock within a day, a day and a clock otherwise. */
+const when = (answer, time, ms) => (answer.window.period === "day" ? time.clock(ms) : `${time.day(ms)}, ${time.bareClock(ms)}`);
+
+/** The tiles: what somebody wants to know in five seconds. */
+export function tiles(host, answer, time) {
+  const found = [];
+  const energy = answer.summary.find((entry) => entry.measure === "amount");
+  const level = answer.summary.find((entry) => entry.measure === "mean");
+  if (energy) {
+    const missing = energy.complete < COMPLETE;
+    const detail = energy.total === null ? "" : energy.unallocated
+      ? t("tile.of_which_gap", { amount: withUnit(energy.unallocated, energy.unit) })
+      : energy.derived ? t("tile.derived") : missing ? t("tile.incomplete") : t("tile.counted");
+    found.push(tile(t("tile.total"), energy.total, energy.unit, detail, "first"));
+  }
+  const demand = answer.demand;
+  if (demand) {
+    const node = tile(t("tile.peak"), demand.peak, demand.unit, when(answer, time, demand.peak_ms));
+    node.querySelector("dt").title = t("tile.peak_title", { minutes: Math.round(demand.period_s / 60) });
+    found.push(node);
+  }
+  if (level) {
+    const label = energy ? t("tile.mean_of", { name: level.parameter_title.toLowerCase() }) : t("tile.mean");
+    const range = level.low === null ? "" : t("tile.range", {
+      low: withUnit(level.low, level.unit), high: withUnit(level.high, level.unit) });
+    found.push(tile(label, level.mean, level.unit, range));
+  }
+  if (demand?.load_factor != null) {
+    const node = tile(t("tile.load_factor"), null, "", demand.baseload === null ? t("tile.load_factor_detail")
+      : t("tile.baseload", { value: withUnit(demand.baseload, demand.unit) }));
+    node.querySelector(".figure").textContent = share(demand.load_factor);
+    node.querySelector(".figure").title = t("tile.load_factor_title");
+    found.push(node);
+  }
+  const any = energy ?? level;
+  if (any) {
+    const node = tile(t("tile.complete"), null, "", "", "complete");
+    const full = any.complete >= COMPLETE;
+    const figure = node.querySelector(".figure");
+    figure.textContent = share(full ? 1 : Math.min(any.complete, 0.999));
+    const meter = document.createElement("meter");
+    meter.min = 0; meter.max = 1; meter.value = any.complete;
+    meter.setAttribute("aria-label", t("tile.complete"));
+    node.append(meter);
+    found.push(node);
+  }
+  host.replaceChildren(...found);
+}
+
+/** The list below the graph: every figure of every channel shown. */
+export function list(host, answer, time) {
+  const table = element("table", "statistics");
+  const head = element("thead", "");
+  const titles = element("tr", "");
+  for (const key of ["parameter", "total", "mean", "min", "max", "known"]) {
+    const th = element("th", key === "parameter" ? "" : "num", t(`figures.${key}`));
+    th.scope = "col";
+    titles.append(th);
+  }
+  head.append(titles);
+  const body = element("tbody", "");
+  for (const entry of answer.statistics) {
+    const line = element("tr", "");
+    const name = element("th", "", entry.phase_title ? `${entry.parameter_title} ${entry.phase_title}` : entry.parameter_title);
+    name.scope = "row";
+    if (entry.derived) name.append(element("span", "badge", t("quality.derived")));
+    if (entry.questionable) name.append(element("span", "badge late", t("figures.questionable", { n: entry.questionable })));
+    line.append(name);
+    const add = (value, unit, at, extra = "") => {
+      const td = element("td", "num", withUnit(value, unit));
+      td.title = fullWithUnit(value, unit);
+      if (value !== null && value !== undefined) td.dataset.value = value;
+      if (at != null) td.append(element("span", "at", when(answer, time, at)));
+      if (extra) td.append(element("span", "at", extra));
+      line.append(td);
+    };
+    const gap = entry.unallocated ? t("figures.across", { amount: withUnit(entry.unallocated, entry.unit) }) : "";
+    add(entry.measure === "amount" ? entry.total : null, entry.unit, null,
+      entry.measure === "amount" && entry.complete < COMPLETE ? gap || t("figures.incomplete") : gap);
+    add(entry.mean, entry.measure === "amount" ? entry.rate_unit : entry.unit);
+    add(entry.low, entry.unit, entry.low_ms);
+    add(entry.high, entry.unit, entry.high_ms);
+    const known = element("td", "num", share(entry.complete >= COMPLETE ? 1 : Math.min(entry.complete, 0.999)));
+    line.append(known);
+    body.append(line);
+  }
+  table.append(head, body);
+  host.replaceChildren(table);
+}

@@ -1,0 +1,216 @@
+// Breakdown: asks for what the URL names, draws it, and keeps it up to date without moving it.
+import { listen } from "../live.js";
+import { now } from "../freshness.js";
+import { age, dateText, SiteTime } from "../sitetime.js";
+import { t } from "../words.js";
+import { Calendar } from "./calendar.js";
+import { build, panelsOf } from "./chart.js";
+import { Controls } from "./controls.js";
+import { list, tiles } from "./figures.js";
+import * as states from "./state.js";
+import { draw as drawTable } from "./table.js";
+
+const root = document.getElementById("breakdown");
+const point = root.dataset.point;
+const series = Number(root.dataset.pointSeries);
+const host = document.getElementById("chart");
+const message = document.getElementById("message");
+const tableHost = document.getElementById("table");
+const narrow = matchMedia("(max-width: 640px)");
+
+let state = states.read();
+let answer = null;
+let time = null;
+let chart = null;
+let built = null;
+let asking = null;
+
+const calendar = new Calendar(document.getElementById("calendar"), { point, choose: (day) => controls.day(day) });
+const controls = new Controls(root, {
+  change(changes) {
+    state = { ...state, ...changes };
+    states.write(state);
+    load();
+  },
+});
+
+async function load({ quiet = false } = {}) {
+  asking?.abort();
+  const mine = new AbortController();
+  asking = mine;
+  if (!quiet) root.setAttribute("aria-busy", "true");
+  try {
+    const reply = await fetch(`/data/series?point=${point}&${states.dataQuery(state)}`, {
+      signal: mine.signal, headers: { accept: "application/json" },
+    });
+    if (reply.status === 401) { location.assign(`/login?next=${encodeURIComponent(location.pathname + location.search)}`); return; }
+    const body = await reply.json();
+    if (!reply.ok) {
+      // A live update that fails leaves what is being read as it is; the next one will mend it.
+      if (!quiet || !answer) say("bad", body.detail ?? t("failed.title"), body.remedy ?? "", { retry: true });
+      return;
+    }
+    answer = body;
+    show(quiet);
+  } catch (error) {
+    if (error.name === "AbortError") return;
+    if (!quiet || !answer) say("bad", t("failed.title"), t("failed.next"), { retry: true });
+  } finally {
+    if (asking === mine) { asking = null; root.removeAttribute("aria-busy"); root.dataset.ready = "yes"; }
+  }
+}
+
+/** One sentence and one next step, in the place where the graph would be, or above it. */
+function say(kind, title, next, { retry = false, link = null } = {}) {
+  message.className = `notice ${kind}`;
+  message.querySelector("strong").textContent = title;
+  message.querySelector("span").textContent = next;
+  message.querySelector("button").hidden = !retry;
+  const anchor = message.querySelector("a");
+  anchor.hidden = !link;
+  if (link) { anchor.href = link.href; anchor.textContent = link.text; }
+  message.hidden = false;
+  if (!answer) frame("message");
+}
+
+function frame(kind) {
+  root.dataset.frame = kind;
+  host.hidden = kind !== "graph" || state.view === "table";
+  tableHost.hidden = kind !== "graph" || state.view !== "table";
+}
+
+function show(quiet) {
+  time = new SiteTime(answer.window.offsets);
+  const spelled = { ...answer.state, view: state.view };
+  if (!quiet && location.search) { state = spelled; states.write(state, { replace: true }); }
+  const { window, extent } = answer;
+  controls.show(answer, { ...spelled, view: state.view ?? "graph" });
+  calendar.show({
+    first: window.first, last: window.last, today: window.today, fresh: quiet,
+    begin: extent ? extent.first_day : window.today,
+  });
+  root.querySelector("[data-period-label]").textContent = label(window);
+  root.querySelector("[data-zone]").textContent = answer.point.zone;
+  for (const id of ["empty", "single"]) document.getElementById(id).hidden = true;
+  message.hidden = true;
+  if (!extent) { document.getElementById("empty").hidden = false; frame("empty"); figures(false); return; }
+  if (extent.packets < 2) {
+    const single = document.getElementById("single");
+    single.querySelector("[data-when]").textContent = time.stamp(extent.last_ms);
+    single.hidden = false;
+    frame("single"); figures(false);
+    return;
+  }
+  frame("graph");
+  notices(window, extent);
+  figures(true);
+  if (state.view === "table") drawTable(tableHost, answer, panelsOf(answer), time);
+  else drawChart();
+}
+
+function notices(window, extent) {
+  const current = window.now_ms;
+  if (!answer.channels.some((channel) => channel.start_ms.length)) {
+    const before = window.to_ms <= extent.first_ms;
+    say("", t(before ? "none.before" : window.from_ms > extent.last_ms ? "none.after" : "none.between"), "", {
+      link: { href: `?period=${window.period === "custom" ? "day" : window.period}&date=${before ? extent.first_day : extent.last_day}`,
+        text: t(before ? "none.go_first" : "none.go_last") },
+    });
+  } else if (window.to_ms > current && current - extent.last_ms > answer.status.late_after_ms) {
+    say("late", t("late.title", { age: age(current - extent.last_ms) }),
+      t("late.next", { when: time.stamp(extent.last_ms) }),
+      { link: { href: `/attributes/${point}`, text: t("late.link") } });
+  } else if (answer.status.recomputing !== null) {
+    say("", t("recomputing.title"), t("recomputing.next"));
+  }
+}
+
+function figures(on) {
+  const strip = document.getElementById("tiles");
+  const below = document.getElementById("statistics");
+  strip.hidden = !on;
+  below.hidden = !on;
+  if (!on) return;
+  tiles(strip, answer, time);
+  list(below, answer, time);
+}
+
+function label({ period, first, last }) {
+  const long = { weekday: "long", day: "numeric", month: "long", year: "numeric" };
+  const middle = { day: "numeric", month: "short", year: "numeric" };
+  if (period === "day" || first === last) return dateText(first, narrow.matches ? { ...middle, weekday: "short" } : long);
+  if (period === "month") return dateText(first, { month: "long", year: "numeric" });
+  if (period === "year") return first.slice(0, 4);
+  return `${dateText(first, first.slice(0, 4) === last.slice(0, 4) ? { day: "numeric", month: "short" } : middle)} – ${dateText(last, middle)}`;
+}
+
+function drawChart() {
+  const width = host.clientWidth;
+  if (!width) return;
+  built = build(answer, time, width, narrow.matches);
+  host.style.height = `${built.height}px`;
+  if (!chart) {
+    chart = echarts.init(host, null, { renderer: "canvas" });
+    chart.getZr().on("click", drill);
+    chart.getZr().on("mousemove", (event) => {
+      chart.getZr().setCursorStyle(built?.coarse && inside(event) ? "pointer" : "default");
+    });
+  }
+  chart.resize();
+  chart.setOption(built.option, { notMerge: true, lazyUpdate: false });
+  host.setAttribute("aria-label", t("chart.label", {
+    name: answer.point.name, period: label(answer.window),
+    parameters: answer.parameters_shown.map((item) => item.title).join(", "),
+  }));
+  host.dataset.drawn = String(Number(host.dataset.drawn ?? 0) + 1);
+}
+
+const inside = (event) => built.panels.some((_, i) => chart.containPixel({ gridIndex: i }, [event.offsetX, event.offsetY]));
+
+/** A click on a day, week or month opens it. */
+function drill(event) {
+  if (!built?.coarse || !inside(event)) return;
+  const [at] = chart.convertFromPixel({ xAxisIndex: 0 }, [event.offsetX, event.offsetY]);
+  const hit = answer.channels.flatMap((channel) => channel.start_ms.map((start, i) => [start, channel.duration_ms[i]]))
+    .find(([start, duration]) => at >= start && at < start + duration);
+  if (!hit) return;
+  const [start, duration] = hit;
+  const days = duration / 86_400_000;
+  const period = days > 27 ? "month" : days > 2 ? "week" : "day";
+  state = { ...state, period, date: time.iso(start), until: "", grain: "" };
+  states.write(state);
+  load();
+}
+
+// Live: the same window again, at most once a second, less often when it is heavy.
+let due = 0;
+let planned = null;
+function update() {
+  if (planned) return;
+  const rows = answer ? Math.max(0, ...answer.channels.map((channel) => channel.start_ms.length)) : 0;
+  const pause = rows > 3000 ? 10_000 : rows > 600 ? 3_000 : 400;
+  planned = setTimeout(async () => {
+    planned = null;
+    due = Date.now() + pause;
+    await load({ quiet: true });
+    window.dispatchEvent(new CustomEvent("kw:updated"));
+  }, Math.max(0, due - Date.now()));
+}
+listen("values", ({ values }) => {
+  if (!(series in values)) return;
+  if (!answer || !answer.extent || answer.extent.packets < 2 || now() < answer.window.to_ms + 3_600_000) update();
+});
+listen("hello", () => { if (answer && now() < answer.window.to_ms + 3_600_000) update(); });
+
+addEventListener("popstate", () => { state = states.read(); load(); });
+message.querySelector("button").addEventListener("click", () => load());
+document.addEventListener("kw:theme", () => { if (chart && root.dataset.frame === "graph" && !host.hidden) drawChart(); });
+let resizing = null;
+new ResizeObserver(() => {
+  clearTimeout(resizing);
+  resizing = setTimeout(() => {
+    if (answer && root.dataset.frame === "graph" && !host.hidden && host.clientWidth !== chart?.getWidth()) drawChart();
+  }, 60);
+}).observe(host);
+
+load();

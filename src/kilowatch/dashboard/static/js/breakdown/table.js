@@ -1,0 +1,114 @@
+// The graph as a table: every bucket with its full value, holes said aloud, sums at the foot.
+import { column, count, fullWithUnit, scaleFor, share } from "../numbers.js";
+import { t } from "../words.js";
+import { gaps } from "./rows.js";
+
+const AT_ONCE = 1_000; // rows that a browser lays out without anyone waiting
+
+function cell(tag, text, attributes = {}) {
+  const node = document.createElement(tag);
+  node.textContent = text;
+  for (const [name, value] of Object.entries(attributes)) node.setAttribute(name, value);
+  return node;
+}
+
+function row(cells) {
+  const node = document.createElement("tr");
+  node.append(...cells);
+  return node;
+}
+
+function columnsOf(panels) {
+  return panels.flatMap((panel) => panel.channels.flatMap((channel) => {
+    const name = channel.phase && channel.phase_title ? `${panel.title} ${channel.phase_title}` : panel.title;
+    const largest = Math.max(0, ...channel.rows.map((item) => Math.abs(item.value ?? 0)));
+    const scale = scaleFor(panel.unit, largest);
+    const format = column(largest, scale.factor);
+    const base = { panel, channel, scale, format, by: new Map(channel.rows.map((item) => [item.start, item])) };
+    const unit = scale.unit ? ` [${scale.unit}]` : "";
+    if (panel.measure === "amount") {
+      const across = channel.rows.some((item) => item.unallocated);
+      return [{ ...base, key: "value", title: `${name}${unit}` },
+        ...(across ? [{ ...base, key: "unallocated", title: `${t("table.across_gap")}${unit}` }] : [])];
+    }
+    return [{ ...base, key: "value", title: `${name}, ${t("table.mean")}${unit}` },
+      { ...base, key: "low", title: `${t("table.min")}${unit}` }, { ...base, key: "high", title: `${t("table.max")}${unit}` }];
+  }));
+}
+
+function foot(columns, answer, notes) {
+  const cells = [cell("th", t("table.total"), { scope: "row" })];
+  for (const item of columns) {
+    const figures = answer.statistics.find((entry) => entry.channel === item.channel.channel
+      && entry.measure === item.panel.measure);
+    let value = null;
+    if (item.panel.measure === "amount") {
+      value = item.key === "unallocated" ? figures?.unallocated : figures?.total === null || !figures ? null : figures.total - figures.unallocated;
+    } else value = { value: figures?.mean, low: figures?.low, high: figures?.high }[item.key] ?? null;
+    cells.push(cell("td", value === null || value === undefined ? "–" : item.format(value),
+      { class: "num", "data-value": value ?? "", title: fullWithUnit(value, item.panel.unit) }));
+  }
+  cells.push(cell("td", ""), ...(notes ? [cell("td", "")] : []));
+  return row(cells);
+}
+
+function note(item) {
+  if (item.quality === 4) return t("quality.questionable");
+  if (item.quality === 1) return t("quality.derived");
+  if (item.quality === 3) return t("quality.estimated");
+  if (item.quality === 2) return t("quality.edited");
+  return "";
+}
+
+/** Draw the table into `host`. Redrawing with the same shape keeps the scroll position. */
+export function draw(host, answer, panels, time, all = false) {
+  const columns = columnsOf(panels);
+  const starts = [...new Set(columns.flatMap((item) => [...item.by.keys()]))].sort((a, b) => a - b);
+  const table = document.createElement("table");
+  table.className = "figures-table";
+  const caption = cell("caption", t("table.caption", { name: answer.point.name }), { class: "sr" });
+  const merged = starts.map((start) => columns.map((item) => item.by.get(start)).find(Boolean));
+  const notes = merged.some(note);
+  const head = document.createElement("thead");
+  head.append(row([cell("th", t("table.time", { zone: answer.point.zone }), { scope: "col" }),
+    ...columns.map((item) => cell("th", item.title, { scope: "col", class: "num" })),
+    cell("th", t("table.known"), { scope: "col", class: "num" }),
+    ...(notes ? [cell("th", t("table.note"), { scope: "col" })] : [])]));
+  const body = document.createElement("tbody");
+  const extent = answer.extent;
+  const holes = merged.length && extent ? gaps(merged, merged[0].start, merged.at(-1).end) : [];
+  let hole = 0;
+  for (const item of all ? merged : merged.slice(0, AT_ONCE)) {
+    while (hole < holes.length && holes[hole].from < item.start) {
+      const gap = holes[hole];
+      const text = t("table.hole", { until: time.stamp(gap.to) });
+      body.append(row([cell("th", time.stamp(gap.from), { scope: "row" }),
+        cell("td", text, { colspan: columns.length + (notes ? 2 : 1), class: "hole" })]));
+      hole += 1;
+    }
+    const line = row([cell("th", time.stamp(item.start), { scope: "row" }),
+      ...columns.map((column_) => {
+        const own = column_.by.get(item.start);
+        const value = own ? own[column_.key] : null;
+        const known = value !== null && value !== undefined;
+        return cell("td", known ? column_.format(value) : "–", { class: "num",
+          "data-value": known ? value : "", "data-channel": column_.channel.channel, "data-key": column_.key,
+          title: known ? fullWithUnit(value, column_.panel.unit) : t("table.unknown") });
+      }),
+      cell("td", share(item.covered), { class: "num muted" }), ...(notes ? [cell("td", note(item), { class: "muted" })] : [])]);
+    line.dataset.start = item.start;
+    body.append(line);
+  }
+  const footer = document.createElement("tfoot");
+  if (starts.length) footer.append(foot(columns, answer, notes));
+  table.append(caption, head, body, footer);
+  const scroll = host.scrollTop;
+  host.replaceChildren(table);
+  host.scrollTop = scroll;
+  if (!all && merged.length > AT_ONCE) {
+    const more = cell("button", t("table.more", { n: count(merged.length) }), { type: "button", class: "button" });
+    more.addEventListener("click", () => draw(host, answer, panels, time, true));
+    host.append(more);
+  }
+  if (!starts.length) host.append(cell("p", t("table.empty"), { class: "muted" }));
+}

@@ -1,0 +1,39 @@
+// What every page does: theme, menus, the tree, live freshness, copy buttons.
+import { listen, start } from "./live.js";
+import { refresh, take } from "./freshness.js";
+import { withUnit } from "./numbers.js";
+import { t } from "./words.js";
+import "./copy.js";
+import "./tree.js";
+
+// Theme
+for (const input of document.querySelectorAll('input[name="theme"]')) {
+  input.checked = input.value === document.documentElement.dataset.themeChoice;
+  input.addEventListener("change", () => window.kilowatchTheme(input.value));
+}
+
+// Menus close on a click elsewhere and on Escape
+const menus = () => document.querySelectorAll("details.menu[open]");
+document.addEventListener("click", (event) => {
+  for (const menu of menus()) if (!menu.contains(event.target)) menu.open = false;
+});
+document.addEventListener("keydown", (event) => {
+  if (event.key !== "Escape") return;
+  for (const menu of menus()) { menu.open = false; menu.querySelector("summary")?.focus(); }
+});
+
+// Numbers that the server sent bare get the reader's own separators
+export function localise(root = document) {
+  for (const node of root.querySelectorAll("data[data-unit]")) {
+    if (node.value !== "") node.textContent = withUnit(Number(node.value), node.dataset.unit);
+  }
+}
+localise();
+document.addEventListener("htmx:afterSwap", (event) => { localise(event.target); refresh(event.target); });
+document.addEventListener("htmx:responseError", (event) => {
+  if (event.detail.xhr.status === 401) location.assign("/login");
+});
+
+listen("values", (message) => take(message.values));
+document.title = document.title || t("product");
+addEventListener("load", start, { once: true });

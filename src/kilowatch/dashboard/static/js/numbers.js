@@ -1,0 +1,56 @@
+// Numbers by locale, units chosen to fit: Wh to GWh, m³ to litres.
+import { locale } from "./words.js";
+
+const PREFIXED = new Set(["Wh", "varh", "W", "var", "VA", "Pa"]);
+const SIGNS = { m3: "m³", "m3/h": "m³/h", "W/m2": "W/m²" };
+
+/** Choose a scale for values up to `largest`: {unit, factor}, shown = value * factor. */
+export function scaleFor(unit, largest) {
+  const size = Math.abs(largest ?? 0);
+  if (PREFIXED.has(unit)) {
+    if (size >= 1e9) return { unit: `G${unit}`, factor: 1e-9 };
+    if (size >= 1e6) return { unit: `M${unit}`, factor: 1e-6 };
+    if (size >= 1e3) return { unit: `k${unit}`, factor: 1e-3 };
+    return { unit, factor: 1 };
+  }
+  if (unit === "m3" && size > 0 && size < 0.1) return { unit: "L", factor: 1e3 };
+  if (unit === "m3/h" && size > 0 && size < 0.1) return { unit: "L/h", factor: 1e3 };
+  return { unit: SIGNS[unit] ?? unit, factor: 1 };
+}
+
+const significant = new Intl.NumberFormat(locale, { maximumSignificantDigits: 3 });
+const whole = new Intl.NumberFormat(locale, { maximumFractionDigits: 0 });
+const full = new Intl.NumberFormat(locale, { maximumFractionDigits: 9 });
+const percent = new Intl.NumberFormat(locale, { style: "percent", maximumFractionDigits: 1 });
+
+/** Three significant digits, and never fewer than the whole part has. */
+export function short(value) {
+  return Math.abs(value) >= 1000 ? whole.format(value) : significant.format(value);
+}
+
+export const count = (value) => whole.format(value);
+export const share = (value) => percent.format(value);
+
+/** A value with its unit in three digits: "61.3 kW". */
+export function withUnit(value, unit) {
+  if (value === null || value === undefined) return "–";
+  const scale = scaleFor(unit, value);
+  return `${short(value * scale.factor)} ${scale.unit}`.trim();
+}
+
+/** The whole value, for hovering and tables. */
+export function fullWithUnit(value, unit) {
+  if (value === null || value === undefined) return "–";
+  const scale = scaleFor(unit, value);
+  return `${full.format(value * scale.factor)} ${scale.unit}`.trim();
+}
+
+/** A formatter for a column: the same number of decimals in every row. */
+export function column(largest, factor) {
+  const size = Math.abs(largest * factor);
+  const decimals = size >= 1000 ? 1 : size >= 100 ? 2 : size >= 1 ? 3 : 5;
+  const format = new Intl.NumberFormat(locale, {
+    minimumFractionDigits: decimals, maximumFractionDigits: decimals,
+  });
+  return (value) => format.format(value * factor);
+}

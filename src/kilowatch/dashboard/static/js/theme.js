@@ -1,0 +1,17 @@
+// Light or dark: what the system prefers, until the person chooses. Runs before the page is painted.
+(() => {
+  const dark = matchMedia("(prefers-color-scheme: dark)");
+  const stored = () => { try { return localStorage.getItem("theme") || "auto"; } catch { return "auto"; } };
+  const apply = () => {
+    const choice = stored();
+    document.documentElement.dataset.themeChoice = choice;
+    document.documentElement.dataset.theme = choice === "auto" ? (dark.matches ? "dark" : "light") : choice;
+    document.dispatchEvent(new CustomEvent("kw:theme"));
+  };
+  dark.addEventListener("change", apply);
+  window.kilowatchTheme = (choice) => {
+    try { localStorage.setItem("theme", choice); } catch { /* private browsing: for this page only */ }
+    apply();
+  };
+  apply();
+})();

@@ -1,0 +1,221 @@
+"""The tree as it is drawn: branches open where we are, far ones fetched when they are opened."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from kilowatch.catalog.directory import Directory
+from kilowatch.catalog.tree import Leaf, MeterNode, OrganisationNode, SiteNode
+from kilowatch.dashboard.needs import LastValue
+from kilowatch.dashboard.settings import DashboardSettings
+from kilowatch.model.points import DataPoint
+
+DRAWN_AT_ONCE = 150  # data points; a larger tree fetches the branches that are opened
+FOUND_MAX = 100
+
+Node = dict[str, Any]
+LastOf = Callable[[list[DataPoint]], dict[int, LastValue]]
+
+
+@dataclass(frozen=True, slots=True)
+class Branching:
+    """What of the tree is wanted.
+
+    Attributes:
+        current: Key of the node that is shown on the page.
+        search: Only data points whose name, id or site has these words.
+        branch: Only what is below this node.
+    """
+
+    current: str = ""
+    search: str = ""
+    branch: str = ""
+
+
+def branches(
+    organisations: list[OrganisationNode],
+    directory: Directory,
+    last_of: LastOf,
+    now_ms: int,
+    settings: DashboardSettings,
+    wanted: Branching,
+) -> list[Node]:
+    """Return the nodes to draw.
+
+    Args:
+        organisations: What the person may see.
+        directory: Settings of the data points.
+        last_of: Looks up last values.
+        now_ms: What time it is [ms since 1970, UTC].
+        settings: When a data point is late.
+        wanted: Which part of the tree.
+    """
+    if wanted.search:
+        organisations = _matching(organisations, wanted.search)
+    leaves = [leaf for organisation in organisations for leaf in leaves_of(organisation)]
+    everything = bool(wanted.search) or len(leaves) <= DRAWN_AT_ONCE
+    points = [p for leaf in leaves if (p := directory.by_id(leaf.id)) is not None]
+    drawer = _Drawer(
+        last_of(points), {p.id: p for p in points}, now_ms, settings, wanted, everything
+    )
+    nodes = [drawer.organisation(node, alone=len(organisations) == 1) for node in organisations]
+    return _below(nodes, wanted.branch) if wanted.branch else nodes
+
+
+def leaves_of(node: OrganisationNode | SiteNode | MeterNode) -> Iterable[Leaf]:
+    """Yield every data point below a node."""
+    if isinstance(node, OrganisationNode):
+        for site in node.sites:
+            yield from leaves_of(site)
+    elif isinstance(node, SiteNode):
+        for meter in node.meters:
+            yield from leaves_of(meter)
+    else:
+        yield from node.points
+        for appliance in node.appliances:
+            yield from appliance.points
+
+
+@dataclass(slots=True)
+class _Drawer:
+    last: dict[int, LastValue]
+    points: dict[int, DataPoint]
+    now_ms: int
+    settings: DashboardSettings
+    wanted: Branching
+    everything: bool
+
+    def organisation(self, node: OrganisationNode, *, alone: bool) -> Node:
+        children = [self.site(site) for site in node.sites]
+        inside = any(child["holds_current"] for child in children)
+        return self._branch(
+            "organization", node.id, node.name, children, opened=alone or inside or self._searching
+        )
+
+    def site(self, node: SiteNode) -> Node:
+        holds = any(f"point-{leaf.id}" == self.wanted.current for leaf in leaves_of(node))
+        key = f"site-{node.id}"
+        wanted = key in (self.wanted.branch, self.wanted.current)
+        shown = self.everything or holds or wanted
+        children = [child for meter in node.meters for child in self.meter(meter)] if shown else []
+        found = self._branch(
+            "site", node.id, node.name, children, opened=shown and (self.everything or holds)
+        )
+        late = sum(self.leaf(leaf)["state"] == "late" for leaf in leaves_of(node))
+        found.update(lazy=not shown, late=late, holds_current=holds or key == self.wanted.current)
+        return found
+
+    def meter(self, node: MeterNode) -> list[Node]:
+        own = [self.leaf(leaf) for leaf in node.points]
+        if not node.appliances:
+            if len(own) <= 1:
+                return own  # a meter with one reading is that reading
+            return [self._branch("meter", node.id, node.name, own, opened=True)]
+        below = [
+            self._branch(
+                "appliance", one.id, one.name, [self.leaf(leaf) for leaf in one.points], opened=True
+            )
+            if len(one.points) != 1
+            else self.leaf(one.points[0])
+            for one in node.appliances
+        ]
+        return [self._branch("meter", node.id, node.name, own + below, opened=True)]
+
+    def leaf(self, leaf: Leaf) -> Node:
+        point = self.points.get(leaf.id)
+        last = self.last.get(point.series) if point else None
+        late_after = max(point.gap_ms, round(self.settings.late_after_s * 1000)) if point else 0
+        state = "never"
+        if last is not None:
+            state = "late" if self.now_ms - last.at_ms > late_after else "fresh"
+        return {
+            "kind": "point",
+            "id": leaf.id,
+            "key": f"point-{leaf.id}",
+            "series": point.series if point else "",
+            "name": leaf.name,
+            "utility": leaf.utility,
+            "current": f"point-{leaf.id}" == self.wanted.current,
+            "at_ms": last.at_ms if last else None,
+            "value": last.value if last else None,
+            "unit": last.unit if last else "",
+            "text": f"{last.value:.3g} {last.unit}" if last else "",
+            "late_after_ms": late_after,
+            "state": state,
+            "holds_current": f"point-{leaf.id}" == self.wanted.current,
+        }
+
+    @property
+    def _searching(self) -> bool:
+        return bool(self.wanted.search)
+
+    def _branch(
+        self, kind: str, number: int, name: str, nodes: list[Node], *, opened: bool
+    ) -> Node:
+        key = f"{kind}-{number}"
+        holds = any(child["holds_current"] for child in nodes)
+        pages = ("organization", "site")
+        return {
+            "kind": kind,
+            "key": key,
+            "name": name,
+            "href": f"/{kind}/{number}" if kind in pages else "",
+            "children": nodes,
+            "open": opened or holds or self._searching,
+            "current": key == self.wanted.current,
+            "holds_current": holds or key == self.wanted.current,
+            "lazy": False,
+            "late": 0,
+        }
+
+
+def _matching(organisations: list[OrganisationNode], search: str) -> list[OrganisationNode]:
+    words = search.casefold().split()
+    left = FOUND_MAX
+    found = []
+    for organisation in organisations:
+        sites = []
+        for site in organisation.sites:
+            meters = []
+            for meter in site.meters:
+                above = f"{organisation.name} {site.name} {meter.name}"
+                own = [leaf for leaf in meter.points if _has(leaf, above, words)][:left]
+                left -= len(own)
+                appliances = []
+                for appliance in meter.appliances:
+                    mine = [
+                        leaf
+                        for leaf in appliance.points
+                        if _has(leaf, f"{above} {appliance.name}", words)
+                    ][:left]
+                    left -= len(mine)
+                    if mine:
+                        appliances.append(type(appliance)(appliance.id, appliance.name, mine))
+                if own or appliances:
+                    meters.append(MeterNode(meter.id, meter.name, meter.parent_id, own, appliances))
+            if meters:
+                sites.append(SiteNode(site.id, site.name, site.zone, meters))
+        if sites:
+            found.append(
+                OrganisationNode(
+                    organisation.id, organisation.name, organisation.live, organisation.demo, sites
+                )
+            )
+    return found
+
+
+def _has(leaf: Leaf, above: str, words: list[str]) -> bool:
+    text = f"{above} {leaf.name} {leaf.stream_id} {leaf.utility}".casefold()
+    return all(word in text for word in words)
+
+
+def _below(nodes: list[Node], key: str) -> list[Node]:
+    for node in nodes:
+        if node["key"] == key:
+            children: list[Node] = node["children"]
+            return children
+        if found := _below(node.get("children", []), key):
+            return found
+    return []

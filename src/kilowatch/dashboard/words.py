@@ -1,0 +1,49 @@
+"""The one catalogue of texts, and the reader's language as far as numbers and dates go."""
+
+from __future__ import annotations
+
+import json
+import re
+from functools import cache
+from pathlib import Path
+
+from markupsafe import Markup
+
+FOLDER = Path(__file__).parent / "words"
+IN_BROWSER = (
+    "age.", "calendar.", "chart.", "copy.", "controls.", "failed.", "figures.", "late.", "none.",
+    "product", "quality.", "recomputing.", "requests.", "state.", "table.", "tile.",
+)  # fmt: skip
+"""What the ES modules use; the rest stays on the server."""
+
+_LOCALE = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*")
+
+
+@cache
+def catalogue(language: str = "en") -> dict[str, str]:
+    """Return every text by its key."""
+    texts: dict[str, str] = json.loads((FOLDER / f"{language}.json").read_text(encoding="utf-8"))
+    return texts
+
+
+def t(key: str, **values: object) -> str:
+    """Return a text with its placeholders filled in.
+
+    Raises:
+        KeyError: The catalogue has no such text, or the text wants a value that is missing.
+    """
+    text = catalogue()[key]
+    return text.format(**values) if values else text
+
+
+@cache
+def words_json() -> Markup:
+    """Return the browser's part of the catalogue, safe inside a ``script`` element."""
+    texts = {key: text for key, text in catalogue().items() if key.startswith(IN_BROWSER)}
+    return Markup(json.dumps(texts, ensure_ascii=False).replace("<", "\\u003c"))  # noqa: S704
+
+
+def locale(accept_language: str) -> str:
+    """Return the reader's first language, for numbers and dates; English when unreadable."""
+    first = accept_language.split(",", 1)[0].split(";", 1)[0].strip()
+    return first if _LOCALE.fullmatch(first) else "en"
