@@ -13,7 +13,8 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import text
 
 from kilowatch import catalog
-from kilowatch.catalog.database import alembic_config
+from kilowatch.catalog.database import HEAD
+from kilowatch.catalog.migrating import alembic_config
 from kilowatch.catalog.tables import Table
 from kilowatch.model.errors import KilowatchError
 
@@ -35,7 +36,7 @@ def test_migrations_and_tables_agree(tmp_path: Path) -> None:
         context = MigrationContext.configure(connection, opts={"compare_type": True})
         assert compare_metadata(context, Table.metadata) == []
         revision = context.get_current_revision()
-    assert revision == ScriptDirectory.from_config(alembic_config()).get_current_head()
+    assert revision == HEAD == ScriptDirectory.from_config(alembic_config()).get_current_head()
 
 
 def test_migrations_only_go_forward() -> None:
@@ -96,3 +97,14 @@ def test_a_file_that_is_no_catalogue_is_named(tmp_path: Path) -> None:
     path.write_text("this is a shopping list, not a registry " * 40)
     with pytest.raises(KilowatchError, match="is not a Kilowatch catalogue"):
         catalog.open(path)
+
+
+def test_an_up_to_date_catalogue_opens_without_the_migration_tool(tmp_path: Path) -> None:
+    """A server that restarts is back sooner: Alembic is loaded once for each version."""
+    catalog.open(tmp_path / "catalog.sqlite").close()
+    program = (
+        "import sys; from pathlib import Path; from kilowatch import catalog\n"
+        "catalog.open(Path(sys.argv[1])); print('alembic' in sys.modules)"
+    )
+    command = [sys.executable, "-c", program, str(tmp_path / "catalog.sqlite")]
+    assert subprocess.run(command, capture_output=True, text=True, check=True).stdout == "False\n"
