@@ -136,7 +136,10 @@ class IntervalBlock:
 
     @classmethod
     def concatenate(cls, blocks: list[IntervalBlock]) -> Self:
-        """Join blocks in the order given."""
+        """Join blocks in the order given; rows are shared where nothing has to be joined."""
+        blocks = [block for block in blocks if len(block)]
+        if len(blocks) == 1 and isinstance(blocks[0], cls):
+            return blocks[0]
         if not blocks:
             return cls.empty()
         return cls(*(np.concatenate([getattr(b, f.name) for b in blocks]) for f in fields(cls)))

@@ -173,7 +173,8 @@ def _within(blocks: Sequence[IntervalBlock], spans: _Spans) -> IntervalBlock:
     series = np.array(sorted(spans), np.int64)
     bounds = np.array([spans[one] for one in series.tolist()], np.int64).reshape(-1, 2)
     own = bounds[np.searchsorted(series, rows.series)]
-    return rows.take((rows.start_ms >= own[:, 0]) & (rows.start_ms < own[:, 1]))
+    mine = (rows.start_ms >= own[:, 0]) & (rows.start_ms < own[:, 1])
+    return rows if mine.all() else rows.take(mine)
 
 
 def _roll_up(

@@ -145,8 +145,12 @@ class Consumer:
             self._check_flush()
         self._follow_catalogue()
         entries = self._take()
-        if self._due() and not self._flusher.busy:
-            self._start_flush()
+        if self._due():
+            if self._flusher.busy and self._streams.hot.rows >= self._settings.flush_rows:
+                self._flusher.wait()  # the disk sets the pace, and memory stays bounded
+                self._check_flush()
+            if not self._flusher.busy:
+                self._start_flush()
         full = entries >= self._settings.batch_rows
         recomputed = self._recomputer.slice(self._points)
         self._note_changed(recomputed)

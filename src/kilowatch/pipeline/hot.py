@@ -140,7 +140,7 @@ class HotView:
         mine = (found.start_ms >= from_ms) & (found.start_ms < to_ms)
         if channels is not None:
             mine &= np.isin(found.channel, list(channels))
-        return newest_intervals(found.take(mine))
+        return newest_intervals(found if mine.all() else found.take(mine))
 
 
 def join(batches: Sequence[HotBatch]) -> HotBatch:
