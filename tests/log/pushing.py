@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import threading
 import time
 from collections.abc import Iterable, Sequence
@@ -105,6 +106,14 @@ class Pushing:
     def close(self) -> None:
         """Close the writer."""
         self.writer.close()
+
+
+def copy_as_after_a_crash(log: Path, folder: Path) -> Path:
+    """Copy a log as ``kill -9`` leaves it: the file and its write-ahead log, nothing closed."""
+    folder.mkdir(parents=True)
+    for name in (log.name, log.name + "-wal"):
+        shutil.copy(log.with_name(name), folder / name)
+    return folder / log.name
 
 
 def wait(places: list[Any], number: int) -> Outcome:

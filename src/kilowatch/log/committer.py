@@ -39,7 +39,7 @@ FAULTS: Final = (
     OSError,
     MemoryError,
 )
-# After these the same connection can be used again.
+_DAMAGE: Final = (apsw.CorruptError, apsw.NotADBError)
 _PASSING: Final = (apsw.FullError, apsw.BusyError, apsw.LockedError)
 
 
@@ -48,11 +48,12 @@ class Committer:
 
     Attributes:
         fault: What stops the log from writing, or an empty string.
+        upkeep_fault: What stops checkpoints or the dropping of segments, or an empty string.
     """
 
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
-        self.fault = ""
+        self.fault = self.upkeep_fault = ""
 
     def start(self) -> None:
         """Open the log. Where that fails for now (a full disk), later commits try again.
@@ -117,22 +118,32 @@ class Committer:
                 answers.extend(batch.outcomes)
         return answers
 
-    def attempt(self, work: Callable[[], object]) -> None:
-        """Do upkeep that nobody waits for: a fault is noted, and the next turn tries again."""
+    def attempt(self, work: Callable[[], bool]) -> None:
+        """Do upkeep that nobody waits for: a fault is noted, and a later turn tries again.
+
+        Args:
+            work: Returns whether there was anything to do.
+        """
         try:
-            if self._ledger.connection is not None:
-                work()
+            if self._ledger.connection is not None and work():
+                self.upkeep_fault = ""
         except FAULTS as error:
-            self._fail(error, [])
+            words = _words(error)
+            if words != self.upkeep_fault:
+                _log.warning("log: upkeep failed, packets are still taken: %s", words)
+            self.upkeep_fault = words
+            if isinstance(error, _DAMAGE):
+                self._ledger.close()
 
     def _fail(self, error: BaseException, waiting: Sequence[Submission]) -> Answers:
         words = _words(error)
         if words != self.fault:
             _log.error("log: cannot write: %s", words)
-        self.fault = words
-        if not isinstance(error, _PASSING):
-            # The file may hold a commit that was reported as failed (its fsync was).
-            # Opening it anew reads the gate from the file, so both agree again.
+        again, self.fault = bool(self.fault), words
+        if not isinstance(error, _PASSING) and (again or not isinstance(error, apsw.IOError)):
+            # On the same connection the next commit writes over what this one left behind.
+            # If that fails too, the file is opened anew, and the gate is read from it: a
+            # commit whose fsync failed may be in it all the same.
             self._ledger.close()
         return [(one.done, Outcome("failed", reason=words)) for one in waiting]
 

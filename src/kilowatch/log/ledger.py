@@ -164,22 +164,20 @@ class Ledger:
         """Return an empty batch that continues the log."""
         return Batch(self.states, self.last_seq + 1, self.entry)
 
-    def commit(
-        self, batch: Batch, chores: Sequence[Chore] = (), streams_max: int = FLUSH_STREAMS_MAX
-    ) -> None:
+    def commit(self, batch: Batch, chores: Sequence[Chore] = (), flush: int = 0) -> None:
         """Write a batch and what else is due, all or nothing, and then let the gate know.
 
         Args:
             batch: Decisions since the last commit; can be empty.
             chores: What else to write in the same transaction.
-            streams_max: Most stream rows to bring up to date on the way.
+            flush: How many streams' rows to bring up to date; 0 for as many as are due.
 
         Raises:
             apsw.Error: Nothing was written, and the gate is as it was.
         """
         assert self.connection is not None
         connection = self.connection
-        flushed = self._due(streams_max)
+        flushed = self._due(flush)
         newest = self._newest
         connection.execute("BEGIN IMMEDIATE")
         try:
@@ -211,9 +209,9 @@ class Ledger:
     def flush(self) -> None:
         """Bring every stream's row up to date, some in each transaction."""
         while self._unflushed:
-            self.commit(self.batch(), (), FLUSH_STREAMS_MAX * 8)
+            self.commit(self.batch(), flush=FLUSH_STREAMS_MAX * 8)
 
-    def drop_segments(self, stored_seq: int, received_before_ms: int) -> int:
+    def drop_segments(self, stored_seq: int, received_before_ms: int) -> bool:
         """Drop what the platform has stored and nobody will want to replay.
 
         Args:
@@ -221,57 +219,62 @@ class Ledger:
             received_before_ms: End of the retention time [ms since 1970, UTC].
 
         Returns:
-            How many segments were dropped.
+            Whether any were dropped.
         """
         assert self.connection is not None
-        dropped = 0
+        dropped = False
         for segment in segments.closed(self.connection):
             if segment.last_seq > stored_seq or segment.last_received_ms >= received_before_ms:
                 break
             if self._tail() <= segment.last_seq:
                 self.flush()
             self.commit(self.batch(), [lambda c, one=segment: segments.drop(c, one)])  # type: ignore[misc]
-            dropped += 1
+            dropped = True
         return dropped
 
-    def checkpoint(self) -> None:
+    def checkpoint(self) -> bool:
         """Move the write-ahead log into the file when it has grown.
 
         A reader that is in the middle of it keeps it from starting over; then we try again
         some pages later, and at 64 MB wait for the reader, but not long.
 
+        Returns:
+            Whether there was a need.
+
         Raises:
             apsw.Error: It could not; nothing is lost, and a later call tries again.
         """
         if self.connection is None or self.wal_pages < self._checkpoint_at:
-            return
+            return False
         self._checkpoint_at = self.wal_pages + CHECKPOINT_PAGES // 4
         if self.wal_pages < CHECKPOINT_PAGES_FORCED:
             self.connection.wal_checkpoint(None, apsw.SQLITE_CHECKPOINT_PASSIVE)
-            return
+            return True
         self._checkpoint_at = self.wal_pages + CHECKPOINT_PAGES
         self.connection.set_busy_timeout(BUSY_FORCED_MS)
         try:
             self.connection.wal_checkpoint(None, apsw.SQLITE_CHECKPOINT_RESTART)
         finally:
             self.connection.set_busy_timeout(BUSY_MS)
+        return True
 
-    def finish(self) -> None:
+    def finish(self) -> bool:
         """Bring the file in order for a long rest: rows up to date, no write-ahead log."""
         self.flush()
         if self.connection is not None:
             self.connection.wal_checkpoint(None, apsw.SQLITE_CHECKPOINT_TRUNCATE)
+        return True
 
     def _tail(self) -> int:
         """Return the first sequence number that some stream's row does not know."""
         oldest = next(iter(self._unflushed.values()), None)
         return oldest.first_seq if oldest else self.last_seq + 1
 
-    def _due(self, streams_max: int) -> dict[int, _Unflushed]:
-        """Return the streams to write: the longest behind, once the tail is long."""
-        if streams_max == FLUSH_STREAMS_MAX and self.last_seq - self._tail() < TAIL_ROWS_MAX:
-            return {}
-        return dict(islice(self._unflushed.items(), streams_max))
+    def _due(self, flush: int) -> dict[int, _Unflushed]:
+        """Return the streams to write: those longest behind, some once the tail is long."""
+        if not flush and self.last_seq - self._tail() >= TAIL_ROWS_MAX:
+            flush = FLUSH_STREAMS_MAX
+        return dict(islice(self._unflushed.items(), flush))
 
     def _write_streams(self, connection: apsw.Connection, due: dict[int, _Unflushed]) -> None:
         if not due:

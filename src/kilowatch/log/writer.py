@@ -234,6 +234,7 @@ class LogWriter:
                 "upkeep_due": bool(self._chores) or self._released or self._in_upkeep,
                 "wal_pages": self._ledger.wal_pages,
                 "fault": self._committer.fault,
+                "upkeep_fault": self._committer.upkeep_fault,
             }
 
     def close(self) -> None:
@@ -304,8 +305,8 @@ class LogWriter:
                 self._committer.attempt(self._drop_segments)
             self._in_upkeep = False
 
-    def _drop_segments(self) -> None:
-        self._ledger.drop_segments(self._stored_seq, self._now_ms() - self._retention_ms)
+    def _drop_segments(self) -> bool:
+        return self._ledger.drop_segments(self._stored_seq, self._now_ms() - self._retention_ms)
 
     def _now_ms(self) -> int:
         return int(self._clock() * 1000)
