@@ -200,6 +200,26 @@ def test_a_new_password_ends_every_session(
         log_in(office, key)
 
 
+def test_a_password_that_is_changed_meanwhile_does_not_log_in(
+    office: catalog.Catalog,
+    key: bytes,
+    actor: catalog.Actor,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Hashing takes a moment; a password that is replaced in it no longer opens the door."""
+    honest = secrets.verify_password
+
+    def slow(stored: str | None, password: str) -> bool:
+        right = honest(stored, password)
+        with office.change(actor) as change:
+            people.set_password(change, 1, "quite another one")
+        return right
+
+    monkeypatch.setattr(secrets, "verify_password", slow)
+    with pytest.raises(KilowatchError, match="do not belong together"):
+        log_in(office, key)
+
+
 def test_the_token_itself_is_not_stored(office: catalog.Catalog, key: bytes) -> None:
     """Who reads the registry cannot become somebody who is logged in."""
     token = log_in(office, key)

@@ -113,7 +113,7 @@ def test_a_credential_is_unknown_in_the_other_environment(
 
 
 def test_a_person_pushes_with_their_own_account_in_every_organisation_they_belong_to(
-    world: World, actor: catalog.Actor
+    world: World, key: bytes, actor: catalog.Actor
 ) -> None:
     """An integrator's own e-mail address works too, and sees only what was granted."""
     with world.opened.change(actor) as change:
@@ -122,6 +122,7 @@ def test_a_person_pushes_with_their_own_account_in_every_organisation_they_belon
         assert guest is not None
         point = data_points.find_data_point(change.session, theirs, "theirs")
         people.grant(change, guest, point)
+        there = credentials.issue(change, key, Target(theirs, guest), environment="development")
     directory = world.directory("development")
     person = directory.credential("GUEST@example.com")
     assert person is not None
@@ -133,10 +134,13 @@ def test_a_person_pushes_with_their_own_account_in_every_organisation_they_belon
         if (found := directory.find(person, place)) and directory.allows(person, found)
     }
     assert reached == {"main", "other on site", "theirs"}
-    # The generated credential of the same person belongs to one organisation.
+    # A generated credential of the same person belongs to one organisation.
     own = directory.credential(world.issued["user", "development"].credential.username)
+    other = directory.credential(there.credential.username)
     assert own is not None
-    assert directory.find(own, "theirs") is None
+    assert other is not None
+    assert [place for place in PLACES if directory.find(own, place)] == list(PLACES[:3])
+    assert [place for place in PLACES if directory.find(other, place)] == ["theirs"]
 
 
 def test_a_revoked_credential_is_gone_from_the_next_directory(

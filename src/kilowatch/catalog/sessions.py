@@ -60,18 +60,16 @@ def authenticate(
     if not secrets.verify_password(stored, password):
         with catalog.bookkeeping() as session:
             attempts.failed(session, names, catalog.clock())
-        raise KilowatchError(
-            "log_in_failed",
-            "E-mail address and password do not belong together.",
-            status=401,
-            remedy="Check both; an administrator can set a new password.",
-        )
+        raise _failed()
     assert user is not None
     assert stored is not None
     with catalog.change(Actor(user.email, user.id, address)) as change:
+        now = fresh(change.session, user)
+        if now.password_hash != stored or now.disabled_at_ms is not None:
+            raise _failed()  # changed while we were hashing, perhaps because of a thief
         attempts.succeeded(change.session, names[0])
         if secrets.outdated(stored):
-            fresh(change.session, user).password_hash = secrets.hash_password(password)
+            now.password_hash = secrets.hash_password(password)
         change.record("logged in", "user", user.id)
         return _start(change, key, user.id, address, user_agent)
 
@@ -167,6 +165,15 @@ def _find(
     )
     row = session.execute(statement).one_or_none()
     return None if row is None else (row[0], row[1])
+
+
+def _failed() -> KilowatchError:
+    return KilowatchError(
+        "log_in_failed",
+        "E-mail address and password do not belong together.",
+        status=401,
+        remedy="Check both; an administrator can set a new password.",
+    )
 
 
 def _slowed(wait_ms: int) -> KilowatchError:
