@@ -1,0 +1,154 @@
+"""What to change, in plain words, for each refusal that an integrator meets in the live view."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import re
+from collections.abc import Iterable
+
+from kilowatch import wire
+from kilowatch.catalog.directory import Directory
+from kilowatch.model.errors import KilowatchError
+from kilowatch.model.packet import Form
+
+STREAMS_COMPARED_MAX = 5_000
+"""A misspelt id is compared with this many at most: a few milliseconds."""
+
+PLAIN_QUOTES = str.maketrans(dict.fromkeys("\u201c\u201d\u201e\u201f\u00ab\u00bb\u2033\u2036", '"'))
+_LOCAL_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d+)?)?$")
+_NUMBER = re.compile(r"-?(0|[1-9]\d*)([.,]\d+)?([eE][+-]?\d+)?$")
+
+
+def remedy(
+    error: KilowatchError,
+    body: bytes,
+    *,
+    path: str,
+    username: str,
+    organisation_id: int | None,
+    directory: Directory,
+    push_url: str,
+) -> str:
+    """Return what to change about a refused request.
+
+    Args:
+        error: Why it was refused.
+        body: The first bytes of its body.
+        path: Where it was sent.
+        username: As sent; empty for none.
+        organisation_id: Whose it is, as far as that can be told.
+        directory: The registry in force.
+        push_url: Address for examples.
+    """
+    if error.code == "credentials_wrong":
+        return _credentials(username, directory)
+    if error.code == "credentials_missing":
+        return f"Send a user name and a password: curl -u {username or 'USER'}:$PASSWORD {push_url}"
+    if error.code == "stream_unknown" and organisation_id is not None:
+        return _stream(str(error.data.get("stream_id", "")), organisation_id, directory)
+    if error.status == 400 and "/measurements/" in path and body:
+        better = corrected(body)
+        if better:
+            url = push_url.partition("/measurements/")[0] + path
+            return (
+                f"{error.remedy} This would be accepted: curl -u {username or 'USER'}:$PASSWORD "
+                f"{url} -d {_quoted(better)}"
+            ).strip()
+    return error.remedy
+
+
+def _credentials(username: str, directory: Directory) -> str:
+    if not username:
+        return "The user name is empty: send the one that the startup package printed."
+    record = directory.credential(username)
+    if record is not None:
+        what = "the account" if record.password_hash else "user"
+        return f"Wrong password for {what} {username}: copy it again, without spaces or quotes."
+    known = directory.refused.get(username)
+    if known is None:
+        near = username.strip()
+        if near != username and directory.credential(near):
+            return f"There are spaces around the user name {near!r}: remove them."
+        return f"There is no user {username!r} on this server: check the name and the address."
+    other = "production" if directory.environment == "development" else "development"
+    return {
+        "revoked": f"{username} was revoked: issue a new credential.",
+        "other_environment": f"{username} belongs to the {other} environment, and this server is "
+        f"{directory.environment}: use the credential issued for it, or the other server.",
+        "not_live": f"The organisation of {username} is not live yet: run kilowatch go-live, or "
+        "push to the development environment.",
+        "disabled": f"The account behind {username} is disabled: enable it or use another one.",
+    }[known.reason]
+
+
+def _stream(stream_id: str, organisation_id: int, directory: Directory) -> str:
+    near = nearest_stream(stream_id, organisation_id, directory)
+    if near:
+        return f"Did you mean {near!r}? Stream ids must match letter for letter."
+    return f"Register {stream_id!r} as a data point, or send the id of one that is registered."
+
+
+def nearest_stream(stream_id: str, organisation_id: int, directory: Directory) -> str | None:
+    """Return the organisation's stream whose id looks most like this one, if any does."""
+    plain = stream_id.strip().casefold()
+    own = _own_streams(organisation_id, directory)
+    names: list[str] = []
+    for name in own:
+        if name.casefold() == plain:
+            return name
+        names.append(name)
+    close = difflib.get_close_matches(stream_id, names, n=1, cutoff=0.6)
+    return close[0] if close else None
+
+
+def _own_streams(organisation_id: int, directory: Directory) -> Iterable[str]:
+    own = (
+        point.stream_id
+        for point in directory.points.values()
+        if point.organisation_id == organisation_id
+    )
+    for _, name in zip(range(STREAMS_COMPARED_MAX), own, strict=False):
+        yield name
+
+
+def corrected(body: bytes) -> str | None:
+    """Return a packet that means the same and is right, or None if we can't tell.
+
+    Mends what clients get wrong most: typographic or single quotes, a comma after the last
+    parameter, numbers as texts, and a timestamp without its offset.
+    """
+    text = wire.text_of(body).translate(PLAIN_QUOTES).strip()
+    for attempt in (text, re.sub(r",\s*}", "}", text), text.replace("'", '"')):
+        try:
+            fields = json.loads(attempt)
+        except ValueError:
+            continue
+        if isinstance(fields, list) and len(fields) == 1:
+            fields = fields[0]
+        if isinstance(fields, dict):
+            break
+    else:
+        return None
+    better = json.dumps({name: _mended(name, value) for name, value in fields.items()})
+    try:
+        wire.decode(better.encode(), Form.LOCAL)
+    except KilowatchError:
+        return None
+    return better
+
+
+def _mended(name: str, value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    if name == "tsISO8601":
+        stamp = value.strip().replace(" ", "T")
+        return stamp + "+00:00" if _LOCAL_TIME.match(stamp) else stamp
+    number = value.strip()
+    if name != "id" and _NUMBER.match(number):
+        return float(number.replace(",", "."))
+    return value
+
+
+def _quoted(text: str) -> str:
+    return "'" + text.replace("'", "'\\''") + "'"

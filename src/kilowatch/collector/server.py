@@ -1,0 +1,288 @@
+"""Starting and stopping the push server: listeners, clocks, threads."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import os
+import resource
+import socket
+import ssl
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from email.utils import formatdate
+from typing import Any
+
+import structlog
+from uvicorn.config import Config
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.server import ServerState
+
+from kilowatch.catalog import directory as directories
+from kilowatch.catalog.database import Catalog
+from kilowatch.collector import certificate, pages
+from kilowatch.collector.control import Control
+from kilowatch.collector.protocol import PushProtocol
+from kilowatch.collector.reception import Reception
+from kilowatch.collector.routes import ROUTES
+from kilowatch.collector.settings import CollectorSettings
+from kilowatch.log import LogWriter, Outcome
+from kilowatch.model.errors import KilowatchError
+
+log = structlog.get_logger(__name__)
+
+BACKLOG = 2048
+EVERYWHERE = frozenset({"0.0.0.0", "::"})  # noqa: S104 - for telling it from an address
+LOOPBACK = frozenset({"127.0.0.1", "::1"})
+TICK_S = 1.0
+Done = Callable[[Outcome], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Addresses:
+    """Where a running collector listens.
+
+    Attributes:
+        push_http: Address of the push API over HTTP.
+        push_https: Address of it over HTTPS, as clients see it.
+        http_port: The port taken.
+        https_port: The port taken.
+    """
+
+    push_http: str
+    push_https: str
+    http_port: int
+    https_port: int
+
+
+def new_event_loop() -> asyncio.AbstractEventLoop:
+    """Return the fastest event loop there is on this system."""
+    try:
+        import uvloop  # noqa: PLC0415 - optional: it does not exist for Windows
+    except ImportError:
+        return asyncio.new_event_loop()
+    loop: asyncio.AbstractEventLoop = uvloop.new_event_loop()
+    return loop
+
+
+async def run(
+    settings: CollectorSettings,
+    catalog: Catalog,
+    stop: asyncio.Event,
+    on_ready: Callable[[Addresses], None] = lambda _: None,
+) -> None:
+    """Serve the push API until ``stop`` is set.
+
+    Args:
+        settings: The collector's.
+        catalog: The registry, already open.
+        stop: Set it to end: requests under way get their answers first.
+        on_ready: Called once with the addresses, when both ports answer.
+
+    Raises:
+        KilowatchError: ``port_taken``, ``tls_unusable``, ``wrong_setting``, or what the log
+            and the catalogue raise when they can't be opened.
+    """
+    collector = Collector(settings, catalog, asyncio.get_running_loop())
+    try:
+        await collector.start()
+        on_ready(collector.addresses)
+        await stop.wait()
+    finally:
+        await collector.close()
+
+
+class Collector:
+    """A running push server; ``run`` is the way to use it.
+
+    Args:
+        settings: The collector's.
+        catalog: The registry, already open; closing it is the caller's.
+        loop: The running event loop.
+    """
+
+    def __init__(
+        self, settings: CollectorSettings, catalog: Catalog, loop: asyncio.AbstractEventLoop
+    ) -> None:
+        self.settings = settings
+        self._catalog = catalog
+        self._loop = loop
+        self._servers: list[asyncio.Server] = []
+        self._tasks: list[asyncio.Task[None]] = []
+        self._state = ServerState()
+        self._control_state = ServerState()
+        self._tls_stamp: tuple[int, ...] = ()
+        snapshot = directories.load(catalog, settings.environment)
+        self.log = LogWriter(
+            settings.log_path,
+            on_commit=self._committed,
+            on_done_batch=self._done,
+            retention_ms=round(settings.log_retention_s * 1000),
+        )
+        self.reception = Reception(settings, catalog, snapshot, self.log, loop)
+        self.control = Control(self.reception, self.log, lambda: len(self._state.connections))
+        self.addresses = Addresses("", "", 0, 0)
+
+    def _committed(self, seq: int) -> None:
+        self.control.committed(seq)
+
+    def _done(self, outcomes: list[tuple[Done, Outcome]]) -> None:
+        """Bring the outcomes of one commit from the log's thread to the loop."""
+        with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
+            self._loop.call_soon_threadsafe(_answer, outcomes)
+
+    async def start(self) -> None:
+        """Listen on both ports and on the control socket."""
+        settings = self.settings
+        _allow_many_connections()
+        files = self._tls_files()
+        self._tls_stamp = certificate.stamp(*files)
+        context = certificate.tls_context(*files)
+        http = await self._listen(settings.http_port, "--push-http-port", None)
+        https = await self._listen(settings.https_port, "--push-https-port", context)
+        shown = "localhost" if settings.host in EVERYWHERE | LOOPBACK else settings.host
+        path = ROUTES[0].path
+        self.addresses = Addresses(
+            push_http=f"http://{shown}:{http}{path}",
+            push_https=settings.public_url or f"https://{shown}:{https}{path}",
+            http_port=http,
+            https_port=https,
+        )
+        self.reception.push_url = self.addresses.push_https
+        await self._listen_control()
+        for task in (self.reception.watch.run(), self._tick(context), self._report_use()):
+            self._tasks.append(self._loop.create_task(task))
+
+    def _tls_files(self) -> tuple[Any, Any]:
+        settings = self.settings
+        if settings.tls_certificate and settings.tls_key:
+            return settings.tls_certificate, settings.tls_key
+        return certificate.ensure_certificate(settings.tls_dir, _hosts(settings))
+
+    async def _listen(self, port: int, flag: str, context: ssl.SSLContext | None) -> int:
+        config = Config(pages.application, lifespan="off", log_config=None, access_log=False)
+        config.load()
+
+        def connection() -> PushProtocol:
+            return PushProtocol(config, self._state, {}, self._loop, reception=self.reception)
+
+        options: dict[str, Any] = {"ssl": context, "backlog": BACKLOG}
+        if context is not None:
+            options["ssl_handshake_timeout"] = self.settings.tls_handshake_timeout_s
+        try:
+            server = await self._loop.create_server(connection, self.settings.host, port, **options)
+        except OSError as error:
+            raise _port_error(self.settings.host, port, flag, error) from None
+        self._servers.append(server)
+        return int(server.sockets[0].getsockname()[1])
+
+    async def _listen_control(self) -> None:
+        path = self.settings.control_socket
+        config = Config(
+            self.control.application(), lifespan="off", log_config=None, access_log=False
+        )
+        config.load()
+        with contextlib.suppress(FileNotFoundError):
+            path.unlink()
+        listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        before = os.umask(0o177)  # nobody else may connect, not even for a moment
+        try:
+            listener.bind(str(path))
+        finally:
+            os.umask(before)
+        self._servers.append(
+            await self._loop.create_unix_server(
+                lambda: HttpToolsProtocol(config, self._control_state, {}, self._loop),
+                sock=listener,
+            )
+        )
+
+    async def _tick(self, context: ssl.SSLContext) -> None:
+        """Do once a second what needs no more precision than that."""
+        while True:
+            reception = self.reception
+            reception.tick()
+            date = formatdate(time.time(), usegmt=True).encode()
+            for state in (self._state, self._control_state):
+                state.default_headers = [(b"date", date)]
+            for connection in list(self._state.connections):
+                assert isinstance(connection, PushProtocol)
+                connection.sweep(reception.now_s)
+            files = self._tls_files()
+            if (found := certificate.stamp(*files)) != self._tls_stamp:
+                self._tls_stamp = found
+                try:
+                    certificate.load(context, *files)
+                    log.info("certificate loaded again", file=str(files[0]))
+                except KilowatchError as error:
+                    log.warning("the new certificate can't be used", reason=error.detail)
+            await asyncio.sleep(TICK_S)
+
+    async def _report_use(self) -> None:
+        """Write when credentials were last used, a few seconds late and off the loop."""
+        while True:
+            await asyncio.sleep(5.0)
+            await self.reception.report_use()
+
+    async def close(self) -> None:
+        """Stop listening, answer what is under way, and bring the log in order."""
+        self.control.stop()
+        for server in self._servers:
+            server.close()
+        connections = self._state.connections | self._control_state.connections
+        for connection in connections:
+            connection.shutdown()
+        ends_s = self._loop.time() + self.settings.shutdown_s_max
+        states = (self._state, self._control_state)
+        while any(s.connections for s in states) and self._loop.time() < ends_s:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)  # connections come and go without telling us
+        for connection in self._state.connections | self._control_state.connections:
+            if connection.transport is not None:
+                connection.transport.abort()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self.reception.report_use()
+        await self._loop.run_in_executor(None, self.log.close)
+        self.reception.close()
+        with contextlib.suppress(FileNotFoundError):
+            self.settings.control_socket.unlink()
+
+
+def _answer(outcomes: list[tuple[Done, Outcome]]) -> None:
+    for done, outcome in outcomes:
+        done(outcome)
+
+
+def _hosts(settings: CollectorSettings) -> list[str]:
+    public = settings.public_url.partition("//")[2].partition("/")[0].rpartition(":")[0]
+    host = "" if settings.host in EVERYWHERE else settings.host
+    return [name for name in (host, public) if name]
+
+
+def _port_error(host: str, port: int, flag: str, error: OSError) -> KilowatchError:
+    # uvloop and asyncio wrap the reason differently; the number stays.
+    if error.errno == errno.EADDRINUSE:
+        return KilowatchError(
+            "port_taken",
+            f"Port {port} on {host} is taken by another program.",
+            status=500,
+            remedy=f"Stop that program, or choose another port with {flag}.",
+            data={"port": port, "flag": flag},
+        )
+    return KilowatchError(
+        "port_unusable",
+        f"Port {port} on {host} can't be used: {error.strerror or error}.",
+        status=500,
+        remedy=f"Choose another port with {flag}, or another address with --host.",
+        data={"port": port, "flag": flag},
+    )
+
+
+def _allow_many_connections() -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != hard:
+        with contextlib.suppress(ValueError, OSError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
