@@ -30,16 +30,18 @@ class Clock:
 
 async def _run_until(server: Any, clock: Clock, enough: Any) -> list[Progress]:
     told: list[Progress] = []
+    troubles: list[Any] = []
     stop = asyncio.Event()
     work = asyncio.create_task(
         run(server.url, "u", "p", NAMES, stop, started_ms=round(STARTED * 1000), now=clock,
-            history_days=2, on_progress=told.append)
+            history_days=2, on_progress=told.append, on_trouble=lambda *what: troubles.append(what))
     )  # fmt: skip
     async with asyncio.timeout(60):
         while not enough(told):  # noqa: ASYNC110
             await asyncio.sleep(0.02)
     stop.set()
     await work
+    assert all(pause_s > 0 for _, _, pause_s in troubles)  # 0: not stored
     return told
 
 
@@ -130,7 +132,7 @@ def test_a_server_that_breaks_off_costs_the_demo_nothing(fake_server: Any) -> No
         clock.start()
         server = fake_server(
             lambda _n, _m: (
-                "" if dice.random() > 0.002 else dice.choice(["drop after commit", "503"])
+                "" if dice.random() > 0.002 else dice.choice(["drop after commit", "drop"])
             )
         )
         async with server.running():

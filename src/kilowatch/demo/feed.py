@@ -13,13 +13,13 @@ from functools import partial
 import msgspec
 import numpy as np
 
-from kilowatch.client import Answer, Backoff, Pusher, Target, Trust
+from kilowatch.client import Answer, Backoff, Outcome, Pusher, Target, Trust
 from kilowatch.client.pusher import OnTrouble
 from kilowatch.demo.plan import STREAMS, Stream
 from kilowatch.demo.timeline import DAY_MS, SLOT_MS
 from kilowatch.demo.world import World, history_start_ms, instants
 
-FIRST_WINDOW = 64
+FIRST_WINDOW = 32
 WINDOW = 16
 """Packets of a stream under way at once while its history is pushed: they share commits, so
 that a disk with slow syncs does not make a year of one meter take minutes."""
@@ -110,17 +110,20 @@ async def run(  # noqa: PLR0913 - the composition root names each
         now: Time of day [s since 1970].
         history_days: Length of the history before the first start [d].
         on_progress: Told every few hundred packets.
-        on_trouble: Told when the server has to be asked again.
+        on_trouble: Told when the server has to be asked again, and (with a pause of 0)
+            when a packet was discarded or refused, which the demo's never should be.
         trust: Whom to believe on TLS.
     """
     target = Target.parse(push_url, username, password, trust)
     clockwork = _Clockwork(history_start_ms(started_ms, history_days), started_ms, now)
     tell = on_progress or (lambda _: None)
     wanted = [stream for stream in STREAMS if stream.stream_id in streams]
+    trouble = on_trouble or (lambda _stream, _answer, _pause: None)
     async with Pusher(
-        target, connections=CONNECTIONS, patient=True, backoff=BACKOFF, on_trouble=on_trouble
+        target, connections=CONNECTIONS, patient=True, backoff=BACKOFF, on_trouble=trouble
     ) as pusher:
-        work = asyncio.create_task(_feed_all(pusher, wanted, clockwork, tell))
+        feeds = [_Feed(pusher, stream, clockwork, tell, trouble) for stream in wanted]
+        work = asyncio.create_task(_feed_all(feeds))
         stopping = asyncio.create_task(stop.wait())
         await asyncio.wait({work, stopping}, return_when=asyncio.FIRST_COMPLETED)
         stopping.cancel()
@@ -130,12 +133,9 @@ async def run(  # noqa: PLR0913 - the composition root names each
             await work
 
 
-async def _feed_all(
-    pusher: Pusher, streams: list[Stream], clockwork: _Clockwork, tell: OnProgress
-) -> None:
+async def _feed_all(feeds: list[_Feed]) -> None:
     async with asyncio.TaskGroup() as group:
-        for number, stream in enumerate(streams):
-            feed = _Feed(pusher, stream, clockwork, tell)
+        for number, feed in enumerate(feeds):
             await feed.find_start()
             if number == 0:
                 await feed.push_history(FIRST_WINDOW)
@@ -150,6 +150,7 @@ class _Feed:
     stream: Stream
     clockwork: _Clockwork
     tell: OnProgress
+    trouble: OnTrouble
     next_ms: int = 0
     pushed: int = 0
 
@@ -190,13 +191,18 @@ class _Feed:
                 continue
             world = await self.clockwork.until(due_ms)
             for body in world.packets(self.stream, np.array([due_ms])):
-                await self.pusher.push(self.stream.stream_id, body)
+                self._check(await self.pusher.push(self.stream.stream_id, body))
             self.next_ms = due_ms + 1
 
-    def _count(self, total: int, _body: bytes, _answer: Answer) -> None:
+    def _count(self, total: int, _body: bytes, answer: Answer) -> None:
+        self._check(answer)
         self.pushed += 1
         if self.pushed % _TOLD_EVERY == 0:
             self.tell(Progress(self.stream.stream_id, self.pushed, total, live=False))
+
+    def _check(self, answer: Answer) -> None:
+        if answer.outcome not in {Outcome.ACCEPTED, Outcome.DUPLICATE}:
+            self.trouble(self.stream.stream_id, answer, 0.0)
 
 
 def instant_ms(packet: bytes) -> int:
