@@ -52,22 +52,42 @@ class Dashboard:
         return {start: value for start, value in pairs if value is not None}
 
 
-def logged_in(browser: Browser, url: str, user: str, password: str) -> tuple[BrowserContext, Page]:
-    """Log in as a person does; any script error or policy violation fails the journey."""
-    context = browser.new_context(viewport={"width": 1440, "height": 900}, locale="en-IE")
-    page = context.new_page()
-    page.on("pageerror", lambda error: _fail(str(error)))
-    page.on("console", lambda line: _fail(line.text) if line.type == "error" else None)
+@dataclass(slots=True)
+class Visit:
+    """A person's browser window; script errors and policy violations are remembered.
+
+    Attributes:
+        context: The browser's profile.
+        page: Its one tab.
+        problems: What the browser complained about.
+    """
+
+    context: BrowserContext
+    page: Page
+    problems: list[str] = field(default_factory=list)
+
+    def close(self) -> None:
+        """Close the window; a browser that complained fails the journey."""
+        self.context.close()
+        assert not self.problems, self.problems
+
+
+def logged_in(browser: Browser, url: str, user: str, password: str, **options: Any) -> Visit:
+    """Log in as a person does."""
+    context = browser.new_context(locale="en-IE", **options)
+    visit = Visit(context, context.new_page())
+    page = visit.page
+    page.on("pageerror", lambda error: visit.problems.append(str(error)))
+    page.on(
+        "console",
+        lambda line: visit.problems.append(line.text) if line.type == "error" else None,
+    )
     page.goto(f"{url}login")
     page.fill("#email", user)
     page.fill("#password", password)
     page.click("button[type=submit]")
     page.wait_for_url(re.compile(r"^(?!.*/login)"))
-    return context, page
-
-
-def _fail(what: str) -> None:
-    raise AssertionError(what)
+    return visit
 
 
 def table_values(page: Page, url: str, point: int, channel: str, query: str) -> dict[int, float]:

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 
 from kilowatch.cli import (
     bench,
@@ -61,7 +62,7 @@ def main() -> None:
         app()
     except KilowatchError as error:
         console = Console(stderr=True, highlight=False, soft_wrap=True)
-        console.print(f"[bold red]Error:[/bold red] {error.detail}", markup=True)
+        console.print(f"[bold red]Error:[/bold red] {escape(error.detail)}")
         if error.remedy:
             console.print(error.remedy, markup=False)
         sys.exit(1)

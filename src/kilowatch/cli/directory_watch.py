@@ -8,6 +8,7 @@ import structlog
 
 from kilowatch.catalog import Catalog, directory
 from kilowatch.catalog.directory import Directory
+from kilowatch.catalog.tables import Environment
 from kilowatch.model.errors import KilowatchError
 
 log = structlog.get_logger("directory_watch")
@@ -23,7 +24,7 @@ class DirectoryWatch:
         environment: ``development`` or ``production``.
     """
 
-    def __init__(self, catalog: Catalog, environment: directory.Environment) -> None:
+    def __init__(self, catalog: Catalog, environment: Environment) -> None:
         self._catalog = catalog
         self._environment = environment
         self._now = directory.load(catalog, environment)

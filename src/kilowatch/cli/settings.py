@@ -20,7 +20,13 @@ from kilowatch.model.errors import KilowatchError
 PREFIX = "KILOWATCH_"
 
 NOT_SETTINGS = frozenset(
-    {"KILOWATCH_VENV", "KILOWATCH_CHROMIUM", "KILOWATCH_TEST_SOURCE", "KILOWATCH_PUSH_PASSWORD"}
+    {
+        "KILOWATCH_VENV",
+        "KILOWATCH_CHROMIUM",
+        "KILOWATCH_TEST_SOURCE",
+        "KILOWATCH_TEST_OUTPUT",
+        "KILOWATCH_PUSH_PASSWORD",
+    }
 )
 """Variables with our prefix that set up a developer's machine or a client, not a server."""
 
