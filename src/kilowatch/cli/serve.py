@@ -35,10 +35,18 @@ def serve(
     host: Annotated[
         str | None, typer.Option(help="Address to listen on.", show_default="127.0.0.1")
     ] = None,
-    push_http_port: Annotated[int | None, typer.Option(show_default="8080")] = None,
-    push_https_port: Annotated[int | None, typer.Option(show_default="8443")] = None,
-    dashboard_port: Annotated[int | None, typer.Option(show_default="8000")] = None,
-    dashboard_https_port: Annotated[int | None, typer.Option(show_default="8444")] = None,
+    push_http_port: Annotated[
+        int | None, typer.Option(help="Push API, HTTP; 0 takes a free one.", show_default="8080")
+    ] = None,
+    push_https_port: Annotated[
+        int | None, typer.Option(help="Push API, HTTPS; 0 takes a free one.", show_default="8443")
+    ] = None,
+    dashboard_port: Annotated[
+        int | None, typer.Option(help="Dashboard, HTTP; 0 takes a free one.", show_default="8000")
+    ] = None,
+    dashboard_https_port: Annotated[
+        int | None, typer.Option(help="Dashboard, HTTPS; 0 takes a free one.", show_default="8444")
+    ] = None,
     only: Annotated[str | None, typer.Option(help="collector or platform alone.")] = None,
 ) -> None:
     """Run the platform: push API, pipeline, store and dashboard."""
