@@ -95,25 +95,25 @@ def _dial(building: Building, utility: Utility, unit: str, decimals: int, name: 
 
 def _outdoor(building: Building) -> Stream:
     return Stream(
-        f"{building.key}-temperature", "Outdoor temperature", building, "single", "temperature",
+        f"{building.key}-temperature", "Outdoors", building, "single", "temperature",
         "°C", "gauge", 1800, 60, decimals=1,
     )  # fmt: skip
 
 
 STREAMS: tuple[Stream, ...] = (
-    _electric("office-electricity", "Electricity, main meter", OFFICE),
-    _sub("office-hvac", "Ventilation and cooling", OFFICE),
+    _electric("office-electricity", "Electricity", OFFICE),
+    _sub("office-hvac", "HVAC", OFFICE),
     _sub("office-lighting", "Lighting", OFFICE),
     _dial(OFFICE, "gas", "m3", 2, "Gas"),
     _dial(OFFICE, "water", "m3", 3, "Water"),
     _outdoor(OFFICE),
-    _electric("market-electricity", "Electricity, main meter", MARKET),
+    _electric("market-electricity", "Electricity", MARKET),
     _sub("market-refrigeration", "Refrigeration", MARKET),
     _sub("market-bakery", "Bakery", MARKET),
     _dial(MARKET, "gas", "m3", 2, "Gas"),
     _dial(MARKET, "water", "m3", 3, "Water"),
     _outdoor(MARKET),
-    _electric("school-electricity", "Electricity, main meter", SCHOOL, SOLAR_MAIN_METER),
+    _electric("school-electricity", "Electricity", SCHOOL, SOLAR_MAIN_METER),
     _sub("school-kitchen", "Kitchen", SCHOOL),
     _dial(SCHOOL, "production", "kWh", 2, "Solar panels"),
     _dial(SCHOOL, "gas", "m3", 2, "Gas"),
