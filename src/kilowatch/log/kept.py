@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from kilowatch.log.records import NOT_CHRONOLOGICAL, KeptPacket, flags_of
 from kilowatch.log.schema import insert_many
+from kilowatch.wire import digest
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -67,10 +68,10 @@ def keep_discards(connection: apsw.Connection, discards: Sequence[Discard]) -> N
     rows = [
         (
             sent.series, 0, NOT_CHRONOLOGICAL, "", sent.packet.at_ms, sent.packet.offset_min,
-            flags_of(sent.form, sent.packet.offset_kind), fingerprint, latest_at_ms,
+            flags_of(sent.form, sent.packet.offset_kind), digest(sent.packet.values), latest_at_ms,
             sent.received_ms, sent.received_ms, 1, sent.credential_id, sent.body, len(sent.body),
         )
-        for sent, fingerprint, latest_at_ms in discards
+        for sent, latest_at_ms in discards
     ]  # fmt: skip
     insert_many(connection, _INTO, rows, _AGAIN)
 

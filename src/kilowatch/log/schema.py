@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from functools import lru_cache
+from itertools import chain
 from typing import TYPE_CHECKING, Any, Final
 
 import apsw
@@ -10,7 +12,7 @@ import apsw
 from kilowatch.model.errors import KilowatchError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
     from pathlib import Path
 
 APPLICATION_ID: Final = 0x4B574C47  # "KWLG"
@@ -23,7 +25,7 @@ INSERT INTO meta VALUES ('tail_seq', 0);
 CREATE TABLE streams(
     series INTEGER PRIMARY KEY,
     seq INTEGER NOT NULL DEFAULT 0, at_ms INTEGER, offset_min INTEGER, flags INTEGER,
-    digest INTEGER, received_ms INTEGER, credential_id INTEGER, body BLOB,
+    received_ms INTEGER, credential_id INTEGER, body BLOB,
     accepted INTEGER NOT NULL DEFAULT 0, duplicate INTEGER NOT NULL DEFAULT 0,
     discarded INTEGER NOT NULL DEFAULT 0, refused INTEGER NOT NULL DEFAULT 0,
     last_duplicate_ms INTEGER, last_discarded_ms INTEGER, last_refused_ms INTEGER);
@@ -178,15 +180,15 @@ def insert_many(
         rows: Values in the order of the columns.
         then: What follows the values (``ON CONFLICT …``).
     """
-    width = into.count(",") + 1
     start = 0
     while start < len(rows):
         count = min(1 << (len(rows) - start).bit_length() - 1, 256)
-        one = "(" + ",".join("?" * width) + ")"
-        sql = f"INSERT INTO {into} VALUES {','.join([one] * count)} {then}"
-        connection.execute(sql, _flat(rows[start : start + count]))
+        values = tuple(chain.from_iterable(rows[start : start + count]))
+        connection.execute(_insert(into, count, then), values)
         start += count
 
 
-def _flat(rows: Iterable[Sequence[Any]]) -> tuple[Any, ...]:
-    return tuple(value for row in rows for value in row)
+@lru_cache(maxsize=256)
+def _insert(into: str, count: int, then: str) -> str:
+    one = "(" + ",".join("?" * (into.count(",") + 1)) + ")"
+    return f"INSERT INTO {into} VALUES {','.join([one] * count)} {then}"

@@ -21,10 +21,10 @@ DIGEST_BYTES: Final = 8  # one accidental match in 10^19 pairs
 
 
 def digest(values: Mapping[int, float]) -> int:
-    """Return a stored fingerprint of the values, whatever their order in the packet.
+    """Return a fingerprint of the values, whatever their order in the packet.
 
-    Two packets of one stream and instant are the same packet if their digests are. It
-    is signed 64 bits wide, so that it fits a column. ``-0.0`` is 0.
+    It files discarded packets, so that the same one is kept once. It is signed and 64 bits
+    wide, to fit a column. ``-0.0`` is 0.
 
     Args:
         values: Channel code to value [unit as pushed].
