@@ -1,4 +1,4 @@
-"""The push API's contract, second half: packets, answers and what is kept."""
+"""The push API's contract: packets, answers and what is kept."""
 
 import json
 import re

@@ -5,6 +5,7 @@ On the push path an event costs one tuple; words are found later, when somebody 
 
 from __future__ import annotations
 
+import re
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -138,7 +139,8 @@ class LiveView:
             "environment": self._environment,
         }
         if refused is not None:
-            said["stream_id"] = said["stream_id"] or refused.error.data.get("stream_id")
+            named = refused.error.data.get("stream_id") or stream_in(refused.body) or None
+            said["stream_id"] = said["stream_id"] or named
             said["detail"] = refused.error.detail
             said["remedy"] = remedies.remedy(
                 refused.error,
@@ -157,3 +159,12 @@ def _organisation(event: Event) -> int | None:
     if point is not None:
         return point.organisation_id
     return refused.organisation_id if refused else None
+
+
+_STREAM_ID = re.compile(rb'"id"\s*:\s*"([^"\\\\]{1,200})"')
+
+
+def stream_in(body: bytes) -> str:
+    """Return the stream that a packet seems to name, before anybody has read it properly."""
+    found = _STREAM_ID.search(body[:EXCERPT_BYTES_MAX])
+    return found[1].decode("utf-8", "replace") if found else ""

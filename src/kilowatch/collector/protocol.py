@@ -37,8 +37,9 @@ class PushProtocol(AnsweringProtocol):
     held = b""  # received, not parsed: enough requests are under way
     head: Head | None = None
     body: bytes | bytearray = b""
-    head_bytes = 0
-    body_bytes = 0
+    head_bytes = 0  # of whole header fields
+    raw_bytes = 0  # received since the first slice of this request's head or body
+    began = False  # the head, or the body, began in the last slice
     upgrading = False
     alone: Exchange | None = None  # the only request of the bytes just received
 
@@ -105,7 +106,8 @@ class PushProtocol(AnsweringProtocol):
         self.url = b""
         self.headers = []
         self.body = b""
-        self.head_bytes = self.body_bytes = 0
+        self.head_bytes = self.raw_bytes = 0
+        self.began = True
         self.deadline_s = self.reception.now_s + self.settings.head_timeout_s
 
     def on_url(self, url: bytes) -> None:
@@ -143,6 +145,8 @@ class PushProtocol(AnsweringProtocol):
             self._stop(error)
         self.head = head
         self.phase = BODY
+        self.raw_bytes = 0
+        self.began = True
         if not head.has_body:
             return
         self.deadline_s = self.reception.now_s + self.settings.body_timeout_s
@@ -214,14 +218,17 @@ class PushProtocol(AnsweringProtocol):
             if self.phase == IDLE:
                 if whole:
                     self._remember(data)
-            elif self.phase == HEAD:
-                self.head_bytes += len(data)
-                if self.head_bytes > 2 * self.settings.head_bytes_max:
-                    self.end(refusals.head_too_large(self.settings))
             else:
-                self.body_bytes += len(data)
-                if self.body_bytes > BODY_OVERHEAD * self.settings.body_bytes_max:
-                    self.end(refusals.body_too_large(self.settings.body_bytes_max))
+                self._count(len(data))
+
+    def _count(self, size: int) -> None:
+        """Bound what the parser is fed for one request, whatever it makes of it."""
+        self.raw_bytes += 0 if self.began else size
+        self.began = False
+        if self.phase == HEAD and self.raw_bytes > self.settings.head_bytes_max:
+            self.end(refusals.head_too_large(self.settings))
+        elif self.raw_bytes > BODY_OVERHEAD * self.settings.body_bytes_max:
+            self.end(refusals.body_too_large(self.settings.body_bytes_max))
 
     def _remember(self, data: bytes) -> None:
         """Remember the head of a request that came whole and alone, and was served."""
@@ -287,8 +294,10 @@ class PushProtocol(AnsweringProtocol):
         if isinstance(error, httptools.HttpParserCallbackError):
             log.error("fault while reading a request", exc_info=error)
             self.end(refusals.server_fault())
-        elif isinstance(error, httptools.HttpParserInvalidMethodError) and refusals.has_method(
-            data
+        elif (
+            isinstance(error, httptools.HttpParserInvalidMethodError)
+            and self.alone is None
+            and refusals.has_method(data)
         ):
             self.end(refusals.method_not_allowed())
         else:

@@ -2,23 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 
 from kilowatch.catalog.directory import Directory
 from kilowatch.collector.answers import ACCEPTED, DUPLICATE, Answer, Writer, problem
 from kilowatch.collector.authenticate import read_basic
 from kilowatch.collector.exchange import Exchange
-from kilowatch.collector.live import EXCERPT_BYTES_MAX, LiveView, Refused
+from kilowatch.collector.live import EXCERPT_BYTES_MAX, LiveView, Refused, stream_in
 from kilowatch.model.errors import KilowatchError
-
-_STREAM_ID = re.compile(rb'"id"\s*:\s*"([^"\\\\]{1,200})"')
-
-
-def stream_in(body: bytes) -> str:
-    """Return the stream that a packet seems to name, before anybody has read it properly."""
-    found = _STREAM_ID.search(body[:EXCERPT_BYTES_MAX])
-    return found[1].decode("utf-8", "replace") if found else ""
 
 
 class Replies:

@@ -122,8 +122,13 @@ class Collector:
             retention_ms=round(settings.log_retention_s * 1000),
         )
         self.reception = Reception(settings, catalog, snapshot, self.log, loop)
-        self.control = Control(self.reception, self.log, lambda: len(self._state.connections))
+        self.control = Control(self.reception, self.log, lambda: self.connections)
         self.addresses = Addresses("", "", 0, 0)
+
+    @property
+    def connections(self) -> int:
+        """Open connections of clients."""
+        return len(self._state.connections)
 
     def _committed(self, seq: int) -> None:
         self.control.committed(seq)

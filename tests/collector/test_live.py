@@ -1,0 +1,256 @@
+"""The live view of requests: an integrator sees what went wrong, and what to change."""
+
+import json
+import time
+from collections.abc import Callable
+from typing import Any
+
+import httpx
+import pytest
+
+from kilowatch.collector import refusals
+from kilowatch.collector.answers import ACCEPTED
+from kilowatch.collector.live import (
+    RECENT_MAX,
+    REFUSED_PER_ORGANISATION,
+    Event,
+    LiveView,
+    Refused,
+)
+from kilowatch.collector.remedies import corrected
+from tests.collector.harness import PATH, Server, basic, packet
+
+KEYS = {
+    "at_ms", "organization_id", "series", "stream_id", "remote", "method", "path", "username",
+    "status", "outcome", "code", "detail", "remedy", "bytes", "secure", "environment",
+}  # fmt: skip
+
+
+def control(server: Server) -> httpx.Client:
+    """Return a client of the control socket."""
+    transport = httpx.HTTPTransport(uds=str(server.settings.control_socket))
+    return httpx.Client(transport=transport, base_url="http://collector", timeout=10)
+
+
+def newest(server: Server, organization_id: int | None = None) -> dict[str, Any]:
+    """Return the newest request as the platform sees it."""
+    asked = {} if organization_id is None else {"organization_id": organization_id}
+    with control(server) as client:
+        requests = client.get("/recent", params=asked).json()["requests"]
+    return dict(requests[0]) if requests else {}
+
+
+def test_an_accepted_packet_is_told_with_its_circumstances(shared: Server) -> None:
+    """Who, from where, to what, with which answer; and never a password."""
+    shared.push(packet("load-0"))
+    event = newest(shared)
+    assert set(event) == KEYS
+    assert event["outcome"] == event["code"] == "accepted"
+    assert (event["status"], event["organization_id"]) == (200, 1)
+    assert (event["stream_id"], event["remote"]) == ("load-0", "127.0.0.1")
+    assert (event["method"], event["path"]) == ("POST", PATH)
+    assert event["username"] == shared.registry["partner"][0]
+    assert (event["secure"], event["environment"]) == (False, "development")
+    assert abs(event["at_ms"] - time.time() * 1000) < 60_000
+    assert shared.registry["partner"][1] not in json.dumps(event)
+
+
+Case = tuple[Callable[[Server], Any], str, str]
+CASES: dict[str, Case] = {
+    "wrong password": (
+        lambda server: server.push(
+            packet(),
+            by=None,
+            headers={"Authorization": basic(server.registry["meter"][0], "wrong")},
+        ),
+        "credentials_wrong",
+        "Wrong password for user kw-",
+    ),
+    "other environment": (
+        lambda server: server.push(packet(), by="production"),
+        "credentials_wrong",
+        "belongs to the production environment",
+    ),
+    "no credentials": (
+        lambda server: server.push(packet(), by=None),
+        "credentials_missing",
+        "$PASSWORD",
+    ),
+    "nearly the right stream": (
+        lambda server: server.push(packet("Oven")),
+        "stream_unknown",
+        "Did you mean 'oven'?",
+    ),
+    "a misspelt stream": (
+        lambda server: server.push(packet("laod-17")),
+        "stream_unknown",
+        "Did you mean 'load-17'?",
+    ),
+    "number as text": (
+        lambda server: server.push(packet("load-1", aP_1="12.5")),
+        "not_a_number",
+        '"aP_1": 12.5',
+    ),
+    "no offset": (
+        lambda server: server.push(packet("load-1", "2024-06-01T12:00:00")),
+        "missing_offset",
+        "2024-06-01T12:00:00+00:00",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", list(CASES))
+def test_each_refusal_reaches_its_organisation_with_what_to_change(
+    shared: Server, name: str
+) -> None:
+    """An integrator's first hour is won or lost here."""
+    push, code, words = CASES[name]
+    assert push(shared).code == code
+    event = newest(shared, 1)
+    assert (event["outcome"], event["code"]) == ("refused", code)
+    assert words in event["remedy"], event["remedy"]
+    assert event["detail"]
+
+
+def test_a_401_belongs_to_the_user_name_else_to_the_stream_else_to_nobody(
+    shared: Server,
+) -> None:
+    """A refusal is shown to whoever can mend it, and to nobody else."""
+    wrong = {"Authorization": basic(shared.registry["brewery"][0], "wrong")}
+    shared.push(packet("oven"), by=None, headers=wrong)
+    assert newest(shared)["organization_id"] == 2
+    unknown = {"Authorization": basic("someone", "wrong")}
+    shared.push(packet("kettle"), by=None, headers=unknown)
+    assert (newest(shared)["organization_id"], newest(shared)["stream_id"]) == (2, "kettle")
+    shared.push(packet("neither"), by=None, headers=unknown)
+    assert newest(shared)["organization_id"] is None
+
+
+def test_one_organisation_never_sees_anothers_requests(shared: Server) -> None:
+    """Not even another's streams as a suggestion."""
+    shared.push(packet("kettle"), by="brewery")
+    shared.push(packet("ketle"))
+    with control(shared) as client:
+        asked = {"organization_id": 1, "limit": 2000}
+        events = client.get("/recent", params=asked).json()["requests"]
+    assert {event["organization_id"] for event in events} == {1}
+    assert "kettle'?" not in json.dumps(events)
+
+
+def test_a_busy_tenant_does_not_push_anothers_refusals_out_of_view() -> None:
+    """The last refusals of each organisation stay, whatever the others do."""
+    view = LiveView("development", lambda: None, lambda: "")  # type: ignore[arg-type, return-value]
+    refused = Refused(refusals.credentials_wrong(), "kw-x", b"", 7)
+    for number in range(60):
+        view.add((number, ACCEPTED, "POST", PATH, "", True, 1, "kw-x", None, refused))
+    for number in range(3 * RECENT_MAX):
+        view.add((100 + number, ACCEPTED, "POST", PATH, "", True, 1, "", None, None))
+    view.describe = lambda event: {"at_ms": event[0]}  # type: ignore[method-assign]
+    assert len(view.recent) == RECENT_MAX
+    seen = view.last(7, 1000)
+    assert [event["at_ms"] for event in seen] == list(range(59, 59 - REFUSED_PER_ORGANISATION, -1))
+
+
+def test_an_event_costs_less_than_a_microsecond() -> None:
+    """The live view must not slow the packets down that it shows."""
+    view = LiveView("development", lambda: None, lambda: "")  # type: ignore[arg-type, return-value]
+    best = float("inf")
+    for _ in range(20):
+        begun = time.perf_counter()
+        for number in range(10_000):
+            view.add((number, ACCEPTED, "POST", PATH, "", True, 1, "kw-x", None, None))
+        best = min(best, (time.perf_counter() - begun) / 10_000)
+    assert best < 1e-6
+
+
+@pytest.mark.parametrize(
+    ("wrong", "right"),
+    [
+        ("{“id”:“a”,“tsISO8601”:“2024-06-01T12:00Z”,“value”:1}", 1),
+        ("{'id':'a','tsISO8601':'2024-06-01T12:00Z','value':1}", 1),
+        ('{"id":"a","tsISO8601":"2024-06-01T12:00Z","value":1,}', 1),
+        ('{"id":"a","tsISO8601":"2024-06-01T12:00Z","value":"1,5"}', 1.5),
+        ('{"id":"a","tsISO8601":"2024-06-01 12:00","value":1}', 1),
+        ('[{"id":"a","tsISO8601":"2024-06-01T12:00Z","value":1}]', 1),
+    ],
+)
+def test_what_clients_get_wrong_most_is_mended_in_the_example(wrong: str, right: float) -> None:
+    """The corrected packet can be pasted."""
+    better = corrected(wrong.encode())
+    assert better is not None
+    assert json.loads(better)["value"] == right
+    assert "12:00" in better
+
+
+@pytest.mark.parametrize("hopeless", ["", "nonsense", "[]", '{"id":"a"}', "{" * 50])
+def test_what_cannot_be_mended_is_not_guessed(hopeless: str) -> None:
+    """No example is better than a wrong one."""
+    assert corrected(hopeless.encode()) is None
+
+
+# The control socket
+
+
+def test_the_control_socket_is_the_owners_alone(shared: Server) -> None:
+    """Whoever may read it sees every organisation's requests."""
+    assert shared.settings.control_socket.stat().st_mode & 0o777 == 0o600
+
+
+def test_events_tell_commits_and_requests_as_they_happen(server: Server) -> None:
+    """The platform is woken by a line, within a fraction of a second."""
+    with control(server) as client, client.stream("GET", "/events") as stream:
+        lines = stream.iter_lines()
+        assert json.loads(next(lines)) == {"committed": 0}
+        server.push(packet())
+        told: dict[str, Any] = {}
+        while len(told) < 2:
+            told |= json.loads(next(lines))
+    assert told["committed"] == 1
+    assert told["request"]["code"] == "accepted"
+
+
+def test_events_are_few_however_many_packets_come(server: Server) -> None:
+    """Ten thousand packets a second must not become ten thousand lines."""
+    live = server.collector.reception.live
+    before = live.total
+    event: Event = (0, ACCEPTED, "POST", PATH, "", True, 1, "kw-x", None, None)
+
+    def flood() -> None:
+        for _ in range(5_000):
+            live.add(event)
+
+    server.on_loop(flood)
+    assert len(list(live.since(before, 50))) == 50
+
+
+def test_status_tells_what_an_operator_asks(server: Server) -> None:
+    """Counts, queue, connections, disk and the log's health."""
+    server.push(packet())
+    with control(server) as client:
+        said = client.get("/status").json()
+    assert said["answers"]["accepted"] == 1
+    assert said["in_flight"] == 0
+    assert said["log"]["last_seq"] == 1
+    assert said["log"]["fault"] == ""
+    assert said["disk"]["free_bytes"] > 0
+    assert said["directory"]["data_points"] > 40
+    assert said["environment"] == "development"
+
+
+def test_the_platforms_cursor_reaches_the_log(server: Server) -> None:
+    """Only what the pipeline has stored may ever be removed."""
+    server.push(packet())
+    with control(server) as client:
+        assert client.post("/cursor", json={"stored": 1}).json() == {"stored": 1}
+        assert client.get("/status").json()["log"]["stored_seq"] == 1
+        assert client.post("/cursor", content=b"nonsense").status_code == 400
+        assert client.get("/recent?limit=x").status_code == 400
+
+
+def test_an_open_event_stream_does_not_hold_up_a_stop(server: Server) -> None:
+    """Ctrl-C works while the platform listens."""
+    with control(server) as client, client.stream("GET", "/events") as stream:
+        next(stream.iter_lines())
+        begun = time.monotonic()
+        server.stop()
+        assert time.monotonic() - begun < 5
