@@ -94,7 +94,6 @@ def rows_of_registers(batch: Batch, channels: list[int]) -> list[tuple[list[int]
         known = ~np.isnan(batch.values[channel])
         alike.setdefault(known.tobytes(), []).append(channel)
     found = []
-    factor = batch.grid.factor[batch.stream]
     for known_bytes, together in alike.items():
         rows = np.flatnonzero(np.frombuffer(known_bytes, np.bool_))
         if not len(rows):
@@ -106,8 +105,9 @@ def rows_of_registers(batch: Batch, channels: list[int]) -> list[tuple[list[int]
             at_ms=batch.at_ms[rows],
             seq=batch.seq[rows],
             fresh=batch.fresh[rows],
-            values=values * factor[rows],
-            width=batch.grid.register_max[stream] * factor[rows],
+            values=values,
+            width=batch.grid.register_max[stream],
+            factor=batch.grid.factor[stream],
         )
         found.append((together, register_rows(readings, batch.grid)))
     return found

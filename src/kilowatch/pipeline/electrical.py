@@ -23,6 +23,7 @@ from kilowatch.pipeline.phases import (
     first_of_stream,
     imported_and_exported,
     power_factor,
+    ratio,
     sum_of_phases,
     total_register,
 )
@@ -85,11 +86,10 @@ def _total_power_factor(batch: Batch, groups: Samples) -> Cells:
         *([batch.column(total + phase) for phase in PHASES] for total in (AP, APP, PF))
     )
     each = parts.per_packet
-    apparent = groups.total(parts.apparent)
     return groups.cells(
         [PF],
         groups.count(each)[None],
-        mean=groups.total(parts.active) / np.where(apparent > 0, apparent, np.nan),
+        mean=ratio(groups.total(parts.active), groups.total(parts.apparent)),
         low=groups.smallest(each),
         high=groups.largest(each),
     )
@@ -109,7 +109,11 @@ def _energy_from_power(batch: Batch, wanted: Batch, groups: Samples) -> list[Cel
     first_import = _interval_of_first(batch, PC, grid.first_import_ms)
     first_export = _interval_of_first(batch, PE, grid.first_export_register_ms)
     before_import = groups.start_ms < first_import[groups.stream]
-    before_export = groups.start_ms < np.minimum(first_import, first_export)[groups.stream]
+    # A register of imports ends the export from power too, one interval later: its first
+    # packet may come after a row of that interval has been written.
+    before_export = (groups.start_ms <= first_import[groups.stream]) & (
+        groups.start_ms < first_export[groups.stream]
+    )
     exports = groups.start_ms >= negative[groups.stream]
     flows = imported_and_exported(
         power_w

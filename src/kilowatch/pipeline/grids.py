@@ -26,6 +26,10 @@ Bools = npt.NDArray[np.bool_]
 REGISTER, AMOUNT, RATE, GAUGE = 0, 1, 2, 3
 _BEHAVIOUR = {"register": REGISTER, "amount": AMOUNT, "rate": RATE, "gauge": GAUGE}
 
+SPREAD_MAX = 1_000
+"""A difference is spread over at most this many intervals, whatever the tolerance: a typing
+error in a setting must not make a year of seconds out of two readings."""
+
 NEVER_MS = 1 << 42  # after every instant that a packet can carry (year 2109)
 
 
@@ -56,7 +60,7 @@ class PointGrid:
         calendar_ms = 3_600_000 if point.interval_s >= DAY_S else 0
         columns = (
             point.interval_s,
-            point.gap_ms + calendar_ms,
+            min(point.gap_ms, SPREAD_MAX * point.interval_s * 1000) + calendar_ms,
             single,
             _BEHAVIOUR[point.behaviour],
             point.stamp == "end",

@@ -29,8 +29,14 @@ class PowerFactor:
     @property
     def per_packet(self) -> Floats:
         """The power factor of each packet; NaN where it is not known."""
-        with np.errstate(invalid="ignore", divide="ignore"):
-            return self.active / self.apparent
+        return ratio(self.active, self.apparent)
+
+
+def ratio(over: Floats, under: Floats) -> Floats:
+    """Return ``over / under``; NaN where that is no number (no load, or next to none)."""
+    with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
+        quotient = over / under
+    return np.where(np.isfinite(quotient), quotient, np.nan)
 
 
 def sum_of_phases(phases: Sequence[Floats]) -> Floats:
@@ -59,8 +65,7 @@ def power_factor(
         factor: ``pF`` of phases 1 to 3, each shape (n,).
     """
     p, s, pf = np.stack(active), np.stack(apparent), np.stack(factor)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        s = np.where(np.isnan(s) & (pf != 0), np.abs(p / pf), s)
+    s = np.where(np.isnan(s), np.abs(ratio(p, pf)), s)
     both = ~np.isnan(p) & ~np.isnan(s)
     total_p, total_s = np.where(both, p, 0.0).sum(axis=0), np.where(both, s, 0.0).sum(axis=0)
     alone = ~np.isnan(pf[0]) & np.isnan(pf[1:]).all(axis=0) & np.isnan(p).all(axis=0)

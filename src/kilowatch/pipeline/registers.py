@@ -30,8 +30,10 @@ class Readings:
         at_ms: Effective instants, shape (n,) [ms].
         seq: Log sequence numbers, shape (n,).
         fresh: New in this batch, shape (n,).
-        values: Dial values, shape (channels, n) [canonical unit]; none is NaN.
-        width: First value that the dial does not reach, shape (n,) [canonical unit].
+        values: Dial values, shape (channels, n) [unit as pushed]; none is NaN.
+        width: First value that the dial does not reach, shape (n,) [unit as pushed].
+        factor: From the unit as pushed to the canonical one, shape (n,). Differences are
+            converted, not dial values: those have no digits to spare.
     """
 
     stream: Ints
@@ -40,6 +42,7 @@ class Readings:
     fresh: Bools
     values: Floats
     width: Floats
+    factor: Floats
 
 
 @dataclass(slots=True)
@@ -122,7 +125,7 @@ def register_rows(readings: Readings, grid: BatchGrid) -> RegisterRows:
     own_key = keys_of(readings.stream, own.start_ms)
     first = np.flatnonzero(readings.stream[1:] == readings.stream[:-1])
     steps, fell = differences(readings.values, readings.width)
-    steps, fell = steps[:, first], fell[:, first]
+    steps, fell = steps[:, first] * readings.factor[first], fell[:, first]
     version = np.maximum(readings.seq[first], readings.seq[first + 1])
     fresh = readings.fresh[first] | readings.fresh[first + 1]
     lasted_ms = readings.at_ms[first + 1] - readings.at_ms[first]
@@ -132,7 +135,7 @@ def register_rows(readings: Readings, grid: BatchGrid) -> RegisterRows:
     known = ~fell[:, parts.pair]
     shares = np.where(known, steps[:, parts.pair] * parts.share, 0.0)
 
-    marked = np.flatnonzero(fell.any(axis=0) | (gap & (steps != 0).any(axis=0)))
+    marked = np.flatnonzero(fell.any(axis=0) | gap)
     closing_ms = np.maximum(readings.at_ms[first + 1] - 1, readings.at_ms[first])[marked]
     stream = readings.stream[first][marked]
     mark_key = keys_of(stream, grid.buckets(closing_ms, stream).start_ms)

@@ -103,7 +103,7 @@ def statistics(
         raise ValueError(f"the period from {from_ms} to {to_ms} is empty")
     demand = interval_demand(block)
     known = ~np.isnan(demand)
-    counted = ~np.isnan(block.amount)
+    counted = ~np.isnan(block.amount) & (block.covered_ms > 0)
     covered_ms = float(block.covered_ms[counted].sum())
     mean = _over(float(block.amount[counted].sum()), covered_ms / _HOUR_MS)
     peak = peak_demand(block, demand_period_s, zone)
