@@ -6,8 +6,10 @@ Every write and sync of the log, its write-ahead log included, passes through he
 from __future__ import annotations
 
 import itertools
-import time
-from dataclasses import dataclass
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from typing import Any
 
 import apsw
@@ -25,7 +27,8 @@ class Disk:
         broken: Writing fails.
         unsynced: Syncing fails, although everything was written.
         only: Faults concern files whose name ends so ("-wal"; "" for all).
-        sync_s: How long a sync takes [s].
+        free: Cleared, a sync waits until it is set; ``slow`` does so.
+        waiting: Set while a sync waits.
         after: How many writes and syncs still go well.
         struck: How many faults there were.
         syncs: How many syncs there were.
@@ -36,7 +39,8 @@ class Disk:
     broken: bool = False
     unsynced: bool = False
     only: str = ""
-    sync_s: float = 0.0
+    free: threading.Event = field(default_factory=threading.Event)
+    waiting: threading.Event = field(default_factory=threading.Event)
     after: int = 0
     struck: int = 0
     syncs: int = 0
@@ -44,7 +48,18 @@ class Disk:
     def heal(self) -> None:
         """Work again."""
         self.full = self.torn = self.broken = self.unsynced = False
-        self.sync_s, self.after, self.only = 0.0, 0, ""
+        self.after, self.only = 0, ""
+        self.free.set()
+
+    @contextmanager
+    def slow(self) -> Iterator[None]:
+        """Let syncs wait until the end of the block."""
+        self.waiting.clear()
+        self.free.clear()
+        try:
+            yield
+        finally:
+            self.free.set()
 
     def strikes(self, name: str, *, sync: bool) -> bool:
         """Tell whether this write or sync meets the fault."""
@@ -63,6 +78,7 @@ class FaultyDisk(apsw.VFS):
 
     def __init__(self) -> None:
         self.disk = Disk()
+        self.disk.heal()
         self.name = f"faulty-{next(_names)}"
         super().__init__(self.name, "")
 
@@ -88,8 +104,9 @@ class _File(apsw.VFSFile):
 
     def xSync(self, flags: int) -> None:  # noqa: N802 - SQLite's name
         self._disk.syncs += 1
-        if self._disk.sync_s:
-            time.sleep(self._disk.sync_s)
+        if not self._disk.free.is_set():
+            self._disk.waiting.set()
+            assert self._disk.free.wait(20)
         if self._disk.strikes(self._name, sync=True):
             raise _io_error(apsw.SQLITE_IOERR_FSYNC)
         super().xSync(flags)

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from kilowatch.log import LogReader, LogWriter
+from kilowatch.log import LogReader, LogWriter, ledger
 from kilowatch.log.schema import last_segment
 from tests.log.pushing import Push, Pushing, at_ms, copy_as_after_a_crash
 
@@ -114,9 +114,14 @@ def test_a_torn_tail_of_the_write_ahead_log_costs_the_last_commits_only(
 
 
 def test_a_crash_between_flushes_keeps_every_count(
-    opened: Callable[..., Pushing], path: Path, tmp_path: Path
+    opened: Callable[..., Pushing],
+    path: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """A stream's row lags behind the packets on purpose; what it lacks is counted from them."""
+    for name, value in (("TAIL_ROWS_MAX", 60), ("FLUSH_STREAMS", 2), ("FLUSH_SHARE", 0)):
+        monkeypatch.setattr(ledger, name, value)
     log = opened(segment_rows=50)
     expected: Counter[int] = Counter()
     for turn in range(8):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from kilowatch.log import LogReader, LogWriter
 from kilowatch.model.errors import KilowatchError
 from kilowatch.model.packet import Form
 from tests.log.faults import FaultyDisk
-from tests.log.pushing import Push, Pushing, at_ms, copy_as_after_a_crash, wait
+from tests.log.pushing import RECEIVED_MS, Push, Pushing, at_ms, copy_as_after_a_crash, wait
 
 FAULTS = ["full", "torn", "broken", "unsynced"]
 
@@ -95,9 +96,10 @@ def test_what_rests_on_a_failing_commit_fails_with_it(
     log = opened(vfs=faulty.name)
     log.push(9, 0)
     faulty.disk.unsynced = True
-    faulty.disk.sync_s = 0.3
-    places = log.submit([Push(1, 5, {"value": 1.0})])
-    retries = log.submit([Push(1, 5, {"value": 1.0}), Push(1, 4, {"value": 1.0})])
+    with faulty.disk.slow():
+        places = log.submit([Push(1, 5, {"value": 1.0})])
+        assert faulty.disk.waiting.wait(10)
+        retries = log.submit([Push(1, 5, {"value": 1.0}), Push(1, 4, {"value": 1.0})])
     assert wait(places, 0).status == "failed"
     assert {wait(retries, 0).status, wait(retries, 1).status} == {"failed"}
 
@@ -108,14 +110,19 @@ def test_refused_packets_and_counts_wait_for_a_disk_that_works_again(
     """They are not worth an answer, but they are not dropped either."""
     log = opened(vfs=faulty.name)
     log.push(1, 1)
+    assert log.push(1, 1).status == "duplicate"
     faulty.disk.full = True
-    log.writer.refuse(1, 5, code="x", detail="y", body=b"z", received_ms=1_774_785_600_000)
-    assert log.push(1, 1).status in ("duplicate", "failed")
-    assert log.push(1, 2).status == "failed"
+    log.writer.refuse(1, 5, code="x", detail="y", body=b"z", received_ms=RECEIVED_MS)
+    for _ in range(100):
+        if faulty.disk.struck:
+            break
+        time.sleep(0.02)
+    log.writer.refuse(1, 5, code="x", detail="y", body=b"z", received_ms=RECEIVED_MS)
     faulty.disk.heal()
     log.settle()
-    assert [one.code for one in reader.kept(1)] == ["x"]
-    assert reader.counters([1])[1].refused == 1
+    assert [(one.code, one.repeats) for one in reader.kept(1)] == [("x", 2)]
+    counters = reader.counters([1])[1]
+    assert (counters.duplicate, counters.refused) == (1, 2)
 
 
 def test_a_checkpoint_that_fails_stops_no_packet(

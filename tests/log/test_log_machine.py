@@ -8,6 +8,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
@@ -18,7 +19,7 @@ from hypothesis.stateful import (
     rule,
 )
 
-from kilowatch.log import Entry, LogReader, Outcome
+from kilowatch.log import Entry, LogReader, Outcome, ledger
 from kilowatch.model.packet import Form
 from kilowatch.wire import values_of
 from tests.log.faults import FaultyDisk
@@ -69,6 +70,10 @@ class LogMachine(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
+        # Streams' rows lag by a few packets and catch up one by one, as with 100,000 of them.
+        self.small = pytest.MonkeyPatch()
+        for name, value in (("TAIL_ROWS_MAX", 3), ("FLUSH_STREAMS", 1), ("FLUSH_SHARE", 0)):
+            self.small.setattr(ledger, name, value)
         self.folder = Path(tempfile.mkdtemp(prefix="kilowatch-log-"))
         self.vfs = FaultyDisk()
         self.streams = {series: Stream() for series in (1, 2, 3)}
@@ -223,6 +228,7 @@ class LogMachine(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         """Clean up."""
+        self.small.undo()
         self.vfs.disk.heal()
         if hasattr(self, "log"):
             self._close()

@@ -122,7 +122,7 @@ def test_a_packet_that_cannot_be_read_is_filed_under_its_stream_where_it_can_be_
 )  # fmt: skip
 def test_no_body_of_64_kib_keeps_the_decoder_busy(body: bytes) -> None:
     """A hostile body must not hold up the packets of others."""
-    start = time.perf_counter()
+    start = time.thread_time()
     with pytest.raises(KilowatchError):
         decode(body, Form.LOCAL)
-    assert time.perf_counter() - start < 0.5
+    assert time.thread_time() - start < 0.5  # of the processor, whoever else wants it
