@@ -42,6 +42,7 @@ from kilowatch.client import Pusher, Target, Trust
 PAGE = Path(__file__).parents[1] / "docs" / "reference" / "benchmarks.md"
 BEGIN, END = "<!-- bench:begin -->", "<!-- bench:end -->"
 SERVER_CORE = 0
+IDLE_MIN = 0.85
 START_S_MAX = 60.0
 DRAIN_S_MAX = 300.0
 HEADER = (
@@ -94,6 +95,7 @@ class Run:
 
     seconds: float
     connections: int
+    idle: float
     ours: dict[str, Figures] = field(default_factory=dict)
     nginx: dict[str, Figures] = field(default_factory=dict)
     whole: Figures | None = None
@@ -110,8 +112,15 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=10.0)
     parser.add_argument("--connections", type=int, default=64)
     parser.add_argument("--no-write", action="store_true")
+    parser.add_argument("--busy", action="store_true", help="measure on a busy machine too")
     wanted = parser.parse_args()
-    run = Run(min(wanted.seconds, 60.0), wanted.connections)
+    idle = _idle()
+    if idle < IDLE_MIN and not wanted.busy:
+        sys.exit(
+            f"The machine is only {idle:.0%} idle, so the figures would be somebody else's. "
+            "Stop what runs on it, or measure all the same with --busy."
+        )
+    run = Run(min(wanted.seconds, 60.0), wanted.connections, idle)
     with tempfile.TemporaryDirectory(prefix="kilowatch-bench-") as folder:
         _measure(Path(folder), run)
     text = _table(run)
@@ -273,6 +282,19 @@ def _free_ports(count: int) -> list[int]:
     return ports
 
 
+def _idle() -> float:
+    """Return the share of the machine's CPU time that nobody used for two seconds."""
+
+    def read() -> list[int]:
+        line = Path("/proc/stat").read_text(encoding="ascii").splitlines()[0]
+        return [int(part) for part in line.split()[1:9]]
+
+    before = read()
+    time.sleep(2)
+    spent = [b - a for a, b in zip(before, read(), strict=True)]
+    return (spent[3] + spent[4]) / sum(spent)  # idle and waiting for the disk
+
+
 def _sync_ms(folder: Path) -> float:
     """Return the median time of a data sync of 4 KiB on this disk [ms]."""
     times = []
@@ -291,7 +313,8 @@ def _table(run: Run) -> str:
         f"Kilowatch {__version__}, {today}: {len(os.sched_getaffinity(0))} cores "
         f"({_cpu_model()}), Python {platform.python_version()}, {ssl.OPENSSL_VERSION}, "
         f"Linux {platform.release().split('-')[0]}, {run.connections} connections, "
-        f"{run.seconds:.0f} s each; a data sync of this disk takes {run.sync_ms:.2f} ms."
+        f"{run.seconds:.0f} s each; a data sync of this disk takes {run.sync_ms:.2f} ms; "
+        f"before the run the machine was {run.idle:.0%} idle."
     )
     lines = [machine, "", HEADER, "| --- " + 9 * "| ---: " + "|"]
     lines += [_row(case.title, run.ours[case.title], run.nginx.get(case.title)) for case in CASES]

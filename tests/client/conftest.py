@@ -6,7 +6,7 @@ import asyncio
 import json
 from collections import defaultdict
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 import pytest
@@ -87,6 +87,14 @@ class FakeServer:
         said = self._gate(json.loads(body))
         self.outcomes[said["status"]] += 1
         if fault == "drop after commit":
+            return False
+        if fault == "commit some, then drop":
+            with suppress(TimeoutError):
+                async with asyncio.timeout(0.02):
+                    for _ in range(3):
+                        await reader.readuntil(b"ontent-Length: ")
+                        size = int(await reader.readuntil(b"\r\n\r\n"))
+                        self._gate(json.loads(await reader.readexactly(size)))
             return False
         await self._answer(writer, 200, said)
         return fault != "close"

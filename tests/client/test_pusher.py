@@ -58,7 +58,8 @@ def test_nothing_is_lost_or_reordered_when_connections_break(
     dice = random.Random(seed)
 
     def fault(_number: int, _method: str) -> str:
-        return dice.choices(["", "drop", "drop after commit", "close"], [80, 7, 7, 6])[0]
+        faults = ["", "drop", "drop after commit", "commit some, then drop", "close"]
+        return dice.choices(faults, [80, 5, 5, 5, 5])[0]
 
     async def run() -> None:
         async with (
