@@ -19,7 +19,7 @@ from kilowatch.cli import serve
 from kilowatch.cli import settings as settings_module
 from kilowatch.cli.folder import DataFolder
 from kilowatch.cli.settings import Settings
-from kilowatch.client import Trust
+from kilowatch.client import Answer, Trust
 from kilowatch.demo import Account, Progress
 from kilowatch.model.errors import KilowatchError
 
@@ -132,6 +132,7 @@ class Simulator:
             started_ms=account.started_ms,
             history_days=self._history_days,
             on_progress=self._tell,
+            on_trouble=_note,
             trust=Trust(cafile=self._folder.tls / "cert.pem"),
         )
 
@@ -154,6 +155,12 @@ class Simulator:
         console.print("Push a packet of your own:")
         console.print(_curl(account, addresses["push_http"]), markup=False)
         console.print("Ctrl-C stops it; the next start goes on where this one stopped.")
+
+
+def _note(stream: str, answer: Answer, pause_s: float) -> None:
+    """A packet that is pushed again is no news; one that is not stored is."""
+    level = log.warning if pause_s == 0 else log.debug
+    level("a packet was not stored at once", stream=stream, answer=str(answer), again_s=pause_s)
 
 
 def _curl(account: Account, url: str) -> str:

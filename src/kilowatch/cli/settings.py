@@ -26,6 +26,7 @@ NOT_SETTINGS = frozenset(
         "KILOWATCH_TEST_SOURCE",
         "KILOWATCH_TEST_OUTPUT",
         "KILOWATCH_PUSH_PASSWORD",
+        "KILOWATCH_PUSH_PASSWORD_FILE",
     }
 )
 """Variables with our prefix that set up a developer's machine or a client, not a server."""
