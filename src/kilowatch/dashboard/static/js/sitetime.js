@@ -77,9 +77,12 @@ export class SiteTime {
 
   /** Where the clock changes: [{at, text}]. */
   changes(from, to) {
-    return this.offsets.slice(1).filter(([at]) => at > from && at < to).map(([at, minutes]) => ({
-      at, text: t(minutes > this.offset(at - 1) ? "chart.clock_forward" : "chart.clock_back"),
-    }));
+    return this.offsets.slice(1).filter(([at]) => at > from && at < to).map(([at, minutes]) => {
+      const forward = minutes > this.offset(at - 1);
+      const skipped = format(CLOCK).format(at + this.offset(at - 1) * MIN);
+      return { at, text: t(forward ? "chart.clock_forward" : "chart.clock_back", {
+        hour: forward ? skipped : this.bareClock(at) }) };
+    });
   }
 
   /**
@@ -95,7 +98,10 @@ export class SiteTime {
       const found = [];
       for (let at = from; at <= to; at += 30 * MIN) {
         const local = this.local(at);
-        if (local % (step * HOUR) !== 0) continue;
+        // Around a change of the clock each hour is named: one is there twice, or not at all.
+        const near = single && step > 1 && step <= 3 && local % HOUR === 0
+          && this.offsets.slice(1).some(([change]) => at >= change - HOUR && at <= change + HOUR);
+        if (local % (step * HOUR) !== 0 && !near) continue;
         const midnight = local % DAY === 0;
         if (midnight && !single) found.push({ at, text: this.day(at), strong: true });
         else found.push({ at, text: this.bareClock(at), strong: midnight });

@@ -62,6 +62,6 @@ function drawer(open) {
   }
 }
 opener?.addEventListener("click", () => drawer(!side.classList.contains("open")));
-side?.addEventListener("keydown", (event) => {
-  if (event.key === "Escape" && side.classList.contains("open")) drawer(false);
+document.addEventListener("keydown", (event) => {
+  if (event.key === "Escape" && side?.classList.contains("open")) drawer(false);
 });

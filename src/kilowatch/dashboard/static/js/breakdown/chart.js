@@ -142,8 +142,8 @@ function markLines(answer, time, look) {
   const { from_ms: from, to_ms: to, now_ms: now } = answer.window;
   const lines = time.changes(from, to).map(({ at, text }) => ({
     xAxis: at, lineStyle: { color: look.strong, type: "dashed", width: 1 },
-    label: { show: true, formatter: text, position: "insideEndTop", rotate: 0, color: look.muted,
-      fontFamily: look.family, fontSize: 12, align: "left", distance: [6, 4], padding: [2, 4],
+    label: { show: true, formatter: text, position: "end", rotate: 0, color: look.muted,
+      fontFamily: look.family, fontSize: 12, align: "left", distance: 0, offset: [6, 24], padding: [2, 4],
       backgroundColor: look.surface },
   }));
   if (now > from && now < to) {

@@ -66,7 +66,9 @@ export function tiles(host, answer, time) {
     const meter = document.createElement("meter");
     meter.min = 0; meter.max = 1; meter.value = any.complete;
     meter.setAttribute("aria-label", t("tile.complete"));
-    node.append(meter);
+    const bar = element("dd", "bar-of");
+    bar.append(meter);
+    node.append(bar);
     found.push(node);
   }
   host.replaceChildren(...found);

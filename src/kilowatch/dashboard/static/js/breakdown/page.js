@@ -170,7 +170,7 @@ const inside = (event) => built.panels.some((_, i) => chart.containPixel({ gridI
 /** A click on a day, week or month opens it. */
 function drill(event) {
   if (!built?.coarse || !inside(event)) return;
-  const [at] = chart.convertFromPixel({ xAxisIndex: 0 }, [event.offsetX, event.offsetY]);
+  const at = chart.convertFromPixel({ xAxisIndex: 0 }, event.offsetX);
   const hit = answer.channels.flatMap((channel) => channel.start_ms.map((start, i) => [start, channel.duration_ms[i]]))
     .find(([start, duration]) => at >= start && at < start + duration);
   if (!hit) return;

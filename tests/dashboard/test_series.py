@@ -1,0 +1,189 @@
+"""The figures behind Breakdown are those of the store: complete where they say so, never zero."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+from datetime import datetime
+from typing import Any
+
+import numpy as np
+import pytest
+from starlette.testclient import TestClient
+
+from kilowatch.dashboard.figures import elapsed_ms, figures
+from kilowatch.model.blocks import IntervalBlock
+from tests.dashboard.worlds import NOW_MS, World
+
+COLUMNS = (
+    "start", "start_ms", "duration_ms", "count", "amount", "mean", "low", "high", "unallocated",
+    "covered_ms", "quality",
+)  # fmt: skip
+
+
+def ask(client: TestClient, world: World, name: str, query: str = "") -> dict[str, Any]:
+    """Return what the endpoint answers for a data point."""
+    answer = client.get(f"/data/series?point={world.point(name).id}&{query}")
+    assert answer.status_code == 200, answer.text
+    found: dict[str, Any] = answer.json()
+    return found
+
+
+def channel(answer: dict[str, Any], name: str) -> dict[str, Any]:
+    """Return one channel of an answer."""
+    return next(one for one in answer["channels"] if one["channel"] == name)
+
+
+def test_each_channel_has_columns_of_equal_length(world: World, admin: TestClient) -> None:
+    """A program reads the columns side by side; local starts carry their offset."""
+    found = ask(admin, world, "main", "date=2026-11-06")
+    for one in found["channels"]:
+        assert {len(one[name]) for name in COLUMNS} == {288}
+        assert one["start"][0] == "2026-11-06T00:00:00+00:00"
+        for start, at_ms in zip(one["start"], one["start_ms"], strict=True):
+            assert datetime.fromisoformat(start).timestamp() * 1000 == at_ms
+
+
+def test_what_is_left_out_of_the_address_is_chosen_and_said(
+    world: World, admin: TestClient
+) -> None:
+    """A bare link opens today, power and energy, and says how it read itself."""
+    state = ask(admin, world, "main")["state"]
+    assert state == {
+        "period": "day", "date": "2026-11-09", "until": "", "grain": "interval",
+        "show": "aP,pC", "phases": "sum",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("grain", ["interval", "15m", "30m", "hour", "day", "2h"])
+def test_a_total_does_not_depend_on_the_granularity(
+    world: World, admin: TestClient, grain: str
+) -> None:
+    """Energy is neither lost nor doubled when it is looked at more coarsely, gaps included."""
+    fine = ask(admin, world, "main", "period=week&date=2026-11-08&grain=interval")
+    coarse = ask(admin, world, "main", f"period=week&date=2026-11-08&grain={grain}")
+    totals = [
+        next(one["total"] for one in answer["statistics"] if one["channel"] == "pC")
+        for answer in (fine, coarse)
+    ]
+    assert math.isclose(*totals, rel_tol=1e-12)
+    rows = channel(coarse, "pC")
+    known = sum(value for value in rows["amount"] if value is not None)
+    assert math.isclose(known + sum(rows["unallocated"]), totals[0], rel_tol=1e-12)
+
+
+def test_phases_apart_add_up_to_the_sum(world: World, admin: TestClient) -> None:
+    """What the three phases used is what the meter used."""
+    query = "date=2026-11-06&show=pC&grain=hour&phases="
+    apart, total = (ask(admin, world, "main", query + word) for word in ("apart", "sum"))
+    columns = np.array([channel(apart, f"pC_{phase}")["amount"] for phase in (1, 2, 3)])
+    assert np.allclose(columns.sum(axis=0), channel(total, "pC")["amount"], rtol=1e-12)
+    tiles = [
+        next(one for one in answer["summary"] if one["measure"] == "amount")
+        for answer in (apart, total)
+    ]
+    assert tiles[0] == tiles[1], "the tiles speak of the whole meter in both views"
+
+
+def test_voltages_are_never_summed(world: World, admin: TestClient) -> None:
+    """The sum of three voltages means nothing, so the sum view shows the phases."""
+    found = ask(admin, world, "main", "date=2026-11-06&show=v&phases=sum")
+    assert [one["channel"] for one in found["channels"]] == ["v_1", "v_2", "v_3"]
+
+
+def test_a_gap_has_no_rows_and_its_energy_is_counted_once(world: World, admin: TestClient) -> None:
+    """What the register counted across a gap is in the total and named, in no hour of its own."""
+    found = ask(admin, world, "main", "date=2026-11-08&show=pC")
+    rows = channel(found, "pC")
+    figures_ = found["statistics"][0]
+    empty = [i for i, value in enumerate(rows["amount"]) if value is None]
+    assert len(empty) == 1, "one row carries what the gap used"
+    assert rows["count"][empty[0]] == 0
+    assert figures_["unallocated"] == pytest.approx(rows["unallocated"][empty[0]])
+    known = sum(value for value in rows["amount"] if value is not None)
+    assert figures_["total"] == pytest.approx(known + figures_["unallocated"])
+    assert figures_["complete"] == pytest.approx(21 / 24, abs=1e-3)
+
+
+def test_no_data_is_no_figure_rather_than_zero(world: World, admin: TestClient) -> None:
+    """A day before the data began has no total; nobody mistakes it for a day off."""
+    found = ask(admin, world, "main", "date=2026-08-01")
+    assert all(not one["start_ms"] for one in found["channels"])
+    assert [one["total"] for one in found["statistics"]] == [None, None]
+    assert [one["mean"] for one in found["statistics"]] == [None, None]
+    assert found["demand"] is None
+
+
+def test_a_stream_without_packets_says_so(world: World, admin: TestClient) -> None:
+    """No date in 1970, no made-up extent: the page can say plainly that nothing has come."""
+    found = ask(admin, world, "new")
+    assert found["extent"] is None
+    assert found["channels"] == []
+    assert found["window"]["today"] == found["window"]["first"] == "2026-11-09"
+
+
+def test_an_infinite_or_missing_number_is_null(world: World, admin: TestClient) -> None:
+    """JSON has no NaN; what is unknown arrives as null."""
+    text = admin.get(f"/data/series?point={world.point('main').id}").text
+    assert "NaN" not in text
+    assert channel(ask(admin, world, "main"), "pC")["mean"][0] is None
+
+
+def test_the_day_with_25_hours_has_25_rows(world: World, admin: TestClient) -> None:
+    """The repeated hour is there twice, told apart by its offset."""
+    starts = channel(ask(admin, world, "main", "date=2026-10-25&grain=hour"), "pC")["start"]
+    assert len(starts) == 25
+    assert starts[1:3] == ["2026-10-25T01:00:00+01:00", "2026-10-25T01:00:00+00:00"]
+
+
+@pytest.mark.parametrize(
+    "query", ["date=yesterday", "period=era", "grain=fine", "show=aQ", "channels=v_9"]
+)
+def test_a_mistake_in_the_address_is_explained(world: World, admin: TestClient, query: str) -> None:
+    """Every 400 names what was not understood and what would be."""
+    answer = admin.get(f"/data/series?point={world.point('main').id}&{query}")
+    assert answer.status_code == 400
+    problem = answer.json()
+    assert problem["detail"]
+    assert problem["code"].startswith("bad_")
+
+
+def test_the_file_holds_the_same_figures(world: World, admin: TestClient) -> None:
+    """The CSV of a day adds up to the total on the page, with full precision."""
+    query = "date=2026-11-06&grain=hour&show=pC"
+    answer = admin.get(f"/data/series.csv?point={world.point('main').id}&{query}")
+    assert answer.headers["content-disposition"].endswith('main-supply-2026-11-06-hour.csv"')
+    rows = list(csv.DictReader(io.StringIO(answer.text)))
+    assert len(rows) == 24
+    assert rows[0]["start"] == "2026-11-06T00:00:00+00:00"
+    wanted = channel(ask(admin, world, "main", query), "pC")["amount"]
+    assert [float(row["pC amount [Wh]"]) for row in rows] == wanted
+
+
+def test_the_calendar_knows_the_days_with_data(world: World, admin: TestClient) -> None:
+    """Marked are the days on which something came, no others."""
+    number = world.point("main").id
+    found = admin.get(f"/data/days?point={number}&month=2026-11").json()["days"]
+    assert found == [f"2026-11-{day:02}" for day in range(1, 10)]
+    assert admin.get(f"/data/days?point={number}&month=2026-13").status_code == 400
+
+
+def test_the_interval_that_is_running_is_not_missing() -> None:
+    """At 14:22 a stream that came at 14:20 is complete; one that stopped at noon is not."""
+    minute, now = 60_000, 14 * 3_600_000 + 22 * 60_000
+    assert elapsed_ms(0, 86_400_000, now, now - 2 * minute, 450_000) == now - 2 * minute
+    assert elapsed_ms(0, 86_400_000, now, 12 * 3_600_000, 450_000) == now
+    assert elapsed_ms(now, now + 1, now - 5, None, 450_000) == 0
+
+
+def test_figures_of_nothing_are_unknown() -> None:
+    """No rows, no figures: None everywhere, and nothing complete."""
+    found = figures(IntervalBlock.empty(), "amount", 3_600_000)
+    assert (found.total, found.mean, found.low, found.high) == (None, None, None, None)
+    assert found.complete == 0
+
+
+def test_now_is_the_servers_clock(world: World, admin: TestClient) -> None:
+    """Freshness is reckoned by the server's clock, whatever the visitor's computer believes."""
+    assert ask(admin, world, "main")["window"]["now_ms"] == NOW_MS

@@ -1,0 +1,79 @@
+"""Every text stands in one catalogue, none is missing, and none is left over."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import kilowatch.dashboard
+from kilowatch.dashboard.words import IN_BROWSER, catalogue, locale, t, words_json
+
+ROOM = Path(kilowatch.dashboard.__file__).parent
+KEY = re.compile(r"[a-z_0-9]+(\.[a-z_0-9]+)+")
+
+
+def sources() -> dict[Path, str]:
+    """Return everything that can use a text."""
+    kinds = ("*.py", "*.html", "*.js")
+    paths = [path for kind in kinds for path in ROOM.rglob(kind) if "vendor" not in path.parts]
+    return {path: path.read_text(encoding="utf-8") for path in paths}
+
+
+def calls(text: str) -> set[str]:
+    """Return the whole keys that a source asks for."""
+    return set(re.findall(r"""\bt\(\s*f?["'`]([a-z_0-9.]+)["'`]""", text))
+
+
+def test_every_text_that_is_asked_for_exists() -> None:
+    """No page shows a key where a sentence should stand."""
+    for path, text in sources().items():
+        for key in calls(text):
+            begins = any(known.startswith(key) for known in catalogue()) and key.endswith(".")
+            assert key in catalogue() or begins, f"{path.name}: {key}"
+
+
+def test_no_text_is_left_over() -> None:
+    """A translator never works on a sentence that nobody sees."""
+    everything = "\n".join(sources().values())
+    stems = set(re.findall(r"""["'`]([a-z_0-9]+\.)["'`] ~""", everything))
+    stems |= set(re.findall(r"""["'`]([a-z_0-9]+\.)["'`][,)]""", everything))
+    stems |= set(re.findall(r"""`([a-z_0-9]+\.)\$\{""", everything))
+    stems |= set(re.findall(r"""f["']([a-z_0-9]+\.)\{""", everything))
+    for key in catalogue():
+        spelled = re.search(rf"""["'`]{re.escape(key)}["'`]""", everything)
+        assert spelled or any(key.startswith(stem) for stem in stems), key
+
+
+def test_the_browser_gets_the_texts_that_its_modules_use() -> None:
+    """What a module says is in the part of the catalogue that travels with the page."""
+    sent = json.loads(str(words_json()).replace("\\u003c", "<"))
+    for path, text in sources().items():
+        if path.suffix == ".js":
+            for key in calls(text):
+                assert key in sent, f"{path.name}: {key} is not under {IN_BROWSER}"
+
+
+def test_templates_hold_no_words_of_their_own() -> None:
+    """A sentence in a template could not be translated."""
+    for path, text in sources().items():
+        if path.suffix != ".html" or path.name == "icons.html":
+            continue
+        bare = re.sub(r"{%.*?%}|{{.*?}}|{#.*?#}", "", text, flags=re.DOTALL)
+        bare = re.sub(r"<(svg|script|style)\b.*?</\1>", "", bare, flags=re.DOTALL)
+        bare = re.sub(r"<[^>]*>", " ", bare)
+        bare = re.sub(r"&[a-z]+;", " ", bare)
+        bare = re.sub(r'[a-z-]+="[^"]*"|data-[a-z]+', " ", bare)  # of macros and blocks
+        assert not re.search(r"[A-Za-z]{2,}", bare), (path.name, bare.split())
+
+
+def test_placeholders_are_filled_in() -> None:
+    """A sentence never reaches a reader with a brace in it."""
+    assert t("late.title", age="2 h") == "No data for 2 h."
+
+
+def test_numbers_follow_the_readers_language_and_nonsense_means_english() -> None:
+    """The first language of the browser decides; a header made of rubbish does no harm."""
+    assert locale("de-DE,de;q=0.9,en;q=0.8") == "de-DE"
+    assert locale('"><script>') == "en"
+    assert locale("") == "en"
