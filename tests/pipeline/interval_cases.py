@@ -105,7 +105,7 @@ def same(one: Row, other: Row) -> bool:
 
 
 @st.composite
-def settings_of_points(draw: st.DrawFn, series: int = 1, **fixed: Any) -> DataPoint:
+def settings_of_points(draw: st.DrawFn, /, series: int = 1, **fixed: Any) -> DataPoint:
     """Draw the settings of a data point."""
     kind = fixed.get("kind", draw(st.sampled_from(["single", "electrical"])))
     behaviours = ["register", "register", "amount", "register", "rate", "gauge"]
@@ -215,7 +215,7 @@ def dials(
 
 @st.composite
 def single_streams(
-    draw: st.DrawFn, seen: Counter[str], series: int = 1, *, falls: bool = True, **fixed: Any
+    draw: st.DrawFn, /, seen: Counter[str], series: int = 1, *, falls: bool = True, **fixed: Any
 ) -> Packets:
     """Draw a single-value stream."""
     point = draw(settings_of_points(series, kind="single", **fixed))
@@ -230,7 +230,7 @@ def single_streams(
 
 @st.composite
 def electrical_streams(
-    draw: st.DrawFn, seen: Counter[str], series: int = 1, *, falls: bool = True, **fixed: Any
+    draw: st.DrawFn, /, seen: Counter[str], series: int = 1, *, falls: bool = True, **fixed: Any
 ) -> Packets:
     """Draw an electrical stream: any subset of parameters, which may change on the way."""
     point = draw(settings_of_points(series, kind="electrical", **fixed))

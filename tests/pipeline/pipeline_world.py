@@ -12,6 +12,7 @@ import numpy as np
 
 from kilowatch.log import Entry
 from kilowatch.model.blocks import IntervalBlock, Ints, ReadingBlock
+from kilowatch.model.errors import KilowatchError
 from kilowatch.model.parameters import WIRE_CHANNELS
 from kilowatch.model.points import DataPoint
 from kilowatch.pipeline import Consumer, PipelineSettings, Streams, View
@@ -166,8 +167,6 @@ class MemoryStore:
     def write_readings(self, block: ReadingBlock) -> None:
         """Keep readings."""
         if self.full:
-            from kilowatch.model.errors import KilowatchError  # noqa: PLC0415
-
             raise KilowatchError("store_failed", "No space left on device", status=503)
         self.step()
         self.rows.append(block)
@@ -185,14 +184,16 @@ class MemoryStore:
     def _all(self) -> ReadingBlock:
         return newest_readings(ReadingBlock.concatenate(self.rows))
 
-    def readings(
-        self, series: Sequence[int], from_ms: int, to_ms: int, limit: int | None = None
-    ) -> ReadingBlock:
+    def first_readings(self, series: int, from_ms: int, to_ms: int, limit: int) -> ReadingBlock:
+        """Return the first readings."""
+        return self.readings([series], from_ms, to_ms).take(slice(limit))
+
+    def readings(self, series: Sequence[int], from_ms: int, to_ms: int) -> ReadingBlock:
         """Return readings."""
         found = self._all()
         mine = np.isin(found.series, list(series))
         mine &= (found.at_ms >= from_ms) & (found.at_ms < to_ms)
-        return found.take(mine).take(slice(limit))
+        return found.take(mine)
 
     def readings_since(self, since_ms: Mapping[int, int]) -> ReadingBlock:
         """Return readings from each one's instant on."""

@@ -195,34 +195,34 @@ def watch_clocks(
     Returns:
         The witnesses that have changed, by series.
     """
-    open_series = [
-        key
-        for key in np.unique(readings.series).tolist()
-        if points[key].point.clock == "auto"
-        and witnesses.get(key, _NEW_WITNESS).decision == "undecided"
-    ]
-    if not open_series:
+    series, of_row = np.unique(readings.series, return_inverse=True)
+    undecided = np.array(
+        [
+            points[key].point.clock == "auto"
+            and witnesses.get(key, _NEW_WITNESS).decision == "undecided"
+            for key in series.tolist()
+        ],
+        np.bool_,
+    )
+    if not undecided.any():
         return {}
-    rows = np.flatnonzero(np.isin(readings.series, open_series))
-    says = np.full(len(rows), NO_EVIDENCE, np.int64)
-    series = readings.series[rows]
-    for zone in {points[key].zone for key in open_series}:
-        here = np.flatnonzero(
-            np.isin(series, [key for key in open_series if points[key].zone is zone])
-        )
-        some = rows[here]
-        window = [live_window_ms(points[key].point.gap_ms) for key in series[here].tolist()]
-        says[here] = evidence(
-            readings.at_ms[some],
-            readings.offset_min[some],
-            readings.flags[some],
-            readings.available_ms[some],
-            np.array(window, np.int64),
+    window_ms = np.array([live_window_ms(points[key].point.gap_ms) for key in series.tolist()])
+    zones = [points[key].zone for key in series.tolist()]
+    says = np.full(len(readings), NO_EVIDENCE, np.int64)
+    for zone in set(zones):
+        here = undecided & np.array([own is zone for own in zones])
+        rows = np.flatnonzero(here[of_row])
+        says[rows] = evidence(
+            readings.at_ms[rows],
+            readings.offset_min[rows],
+            readings.flags[rows],
+            readings.available_ms[rows],
+            window_ms[of_row[rows]],
             zone,
         )
     pieces: dict[int, list[int]] = {}
     for row in np.flatnonzero(says != NO_EVIDENCE).tolist():
-        pieces.setdefault(int(series[row]), []).append(int(says[row]))
+        pieces.setdefault(int(readings.series[row]), []).append(int(says[row]))
     return {
         key: witnesses.get(key, _NEW_WITNESS).with_evidence(some) for key, some in pieces.items()
     }

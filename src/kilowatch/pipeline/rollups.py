@@ -23,7 +23,9 @@ def roll_up(block: IntervalBlock, grain: Grain, zones: Mapping[int, Zone] | Zone
     adds nothing; nothing known at all stays NaN); means are weighted by covered time; a
     total's power factor is the sum of P over the sum of S where both are in the block;
     quality is the worst. A row that is longer than its bucket is never split: it comes
-    back as it is.
+    back as it is. One that crosses the bucket's end (7 minutes in an hour) counts in the
+    bucket that it starts in, with all its time: there covered time can exceed the bucket,
+    demand (amount over covered time) stays right, and so does every longer roll-up.
 
     Args:
         block: Interval rows or roll-ups, in any order, of any generation of grids.
@@ -41,11 +43,13 @@ def roll_up(block: IntervalBlock, grain: Grain, zones: Mapping[int, Zone] | Zone
         return block
     start_ms, end_ms = _buckets(block, grain, zones)
     fits = block.duration_ms <= end_ms - start_ms
-    start_ms = np.where(fits, start_ms, block.start_ms)
-    duration_ms = np.where(fits, end_ms - start_ms, block.duration_ms)
-    order = np.lexsort((block.start_ms, start_ms, block.channel, block.series))
-    rows, start_ms, duration_ms = block.take(order), start_ms[order], duration_ms[order]
-    first = _first_of_groups(rows.series, rows.channel, start_ms, duration_ms)
+    if not fits.all():
+        shorter = roll_up(block.take(fits), grain, zones)
+        together = IntervalBlock.concatenate([shorter, block.take(~fits)])
+        return together.take(np.lexsort((together.start_ms, together.channel, together.series)))
+    order = np.lexsort((block.start_ms, block.channel, block.series))
+    rows, start_ms, duration_ms = block.take(order), start_ms[order], (end_ms - start_ms)[order]
+    first = _first_of_groups(rows.series, rows.channel, start_ms)
 
     def total(figures: Ints) -> Ints:
         return np.add.reduceat(figures, first)
@@ -67,7 +71,7 @@ def roll_up(block: IntervalBlock, grain: Grain, zones: Mapping[int, Zone] | Zone
         high=np.fmax.reduceat(rows.high, first),
         amount=_sum_of_known(rows.amount, first),
         unallocated=_sum_of_known(rows.unallocated, first),
-        covered_ms=np.minimum(total(rows.covered_ms), duration_ms[first]),
+        covered_ms=total(rows.covered_ms),
         quality=np.maximum.reduceat(rows.quality, first),
     )
     _renew_power_factors(out)
