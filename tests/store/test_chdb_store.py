@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from kilowatch.model.blocks import IntervalBlock, ReadingBlock
 from kilowatch.model.errors import KilowatchError
-from kilowatch.store import schema
+from kilowatch.store import reads, schema
 from kilowatch.store.chdb_store import ChdbStore
 from kilowatch.store.engine import StoreSettings
 from kilowatch.store.newest import newest_intervals
@@ -102,7 +102,7 @@ def test_a_correction_to_unknown_is_not_the_old_figure(store: ChdbStore) -> None
     both = store.pages.readings([1], 0, FOREVER)
     assert both.seq.tolist() == [2, 3]
     assert np.isnan(both.values[0][0])
-    limited = store.pages.readings([1], 0, FOREVER, limit=2)
+    limited = store.pages.first_readings(1, 0, FOREVER, 2)
     assert same(limited, both), "a superseded row does not count towards the limit"
 
     first, corrected = intervals([(1, 0, 0, 1, 5.0, 5.0)]), intervals([(1, 0, 0, 2, NAN, NAN)])
@@ -161,6 +161,27 @@ def test_each_stream_is_read_from_its_own_instant(store: ChdbStore) -> None:
         (1, 100), (3, 200), (3, 300),
     ]  # fmt: skip
     assert len(store.own.readings_since({})) == len(store.own.readings_at({})) == 0
+
+
+@pytest.mark.parametrize("limit", [1, 2, 7, 29, 30, 31, 1000])
+def test_the_first_readings_are_the_first_whatever_was_superseded(
+    store: ChdbStore, monkeypatch: pytest.MonkeyPatch, limit: int
+) -> None:
+    """A recomputation goes through the readings in slices, and none is skipped or old."""
+    monkeypatch.setattr(reads, "_SUPERSEDED", 1)
+    seq = 0
+    for version in range(5):
+        rows = []
+        for at in range(30):
+            if at % 5 <= version or at == 17:
+                seq += 1
+                rows.append((1, at, seq, {0: float(version)}))
+        store.write_readings(readings(rows))
+    store.write_readings(readings([(2, 0, 1, {0: 9.0})]))
+    everything = store.pages.readings([1], 0, FOREVER)
+    found = store.pages.first_readings(1, 0, FOREVER, limit)
+    assert same(found, everything.take(slice(limit)))
+    assert (found.values[0] == 4.0).all()
 
 
 def test_each_stream_is_read_between_its_own_instants(store: ChdbStore) -> None:

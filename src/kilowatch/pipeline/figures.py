@@ -142,8 +142,12 @@ class _Ask:
             hours = {
                 series: max(at_ms, self.streams[series].hour_ms) for series, at_ms in opened.items()
             }
+            # By way of hours, as the stored days: the same sums in the same order, to the bit.
             rest = IntervalBlock.concatenate(
-                [self._stored("hour", opened, hours), self.intervals(hours)]
+                [
+                    self._stored("hour", opened, hours),
+                    roll_up(self.intervals(hours), "hour", zone),
+                ]
             )
         return IntervalBlock.concatenate([stored, roll_up(rest, base, zone)])
 

@@ -99,6 +99,13 @@ def grow(
     )
 
 
+def clocks_differ(readings: ReadingBlock, grids: Mapping[int, PointGrid]) -> set[int]:
+    """Return the series with a reading whose instant the wall clock and the offset see apart."""
+    walls = {series: PointGrid(one.point, one.zone, "wall") for series, one in grids.items()}
+    apart = effective_of(readings, walls) != readings.at_ms
+    return set(readings.series[apart].tolist())
+
+
 def settle(progress: Progress, growth: StreamGrowth) -> None:
     """Let a stream's progress follow what a batch did to it."""
     progress.since_ms = growth.since_ms

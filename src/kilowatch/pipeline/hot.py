@@ -87,11 +87,6 @@ class HotTail:
                 self._batches = self._batches[self._frozen :]
             self._frozen = 0
 
-    def change(self, alongside: Callable[[], None]) -> None:
-        """Change what belongs to the tail in one moment, between two readers."""
-        with self._lock:
-            alongside()
-
     def snapshot(self, alongside: Callable[[], Aside]) -> tuple[Aside, HotView]:
         """Return the batches of this moment, and what belongs to them."""
         with self._lock:

@@ -13,8 +13,8 @@ from kilowatch.model.blocks import Ints, ReadingBlock
 from kilowatch.model.clock import ClockWitness
 from kilowatch.model.points import DataPoint
 from kilowatch.pipeline.contexts import Contexts, note_context
-from kilowatch.pipeline.grids import Bools, PointGrid, effective_of, watch_clocks
-from kilowatch.pipeline.growth import Growth, channels_of, grow, settle
+from kilowatch.pipeline.grids import Bools, PointGrid, watch_clocks
+from kilowatch.pipeline.growth import Growth, channels_of, clocks_differ, grow, settle
 from kilowatch.pipeline.hot import HotBatch
 from kilowatch.pipeline.rows import Row, Shapes, block_of
 from kilowatch.pipeline.state import StreamState, grid_of, settings_of
@@ -137,22 +137,15 @@ class Intake:
         new = readings.take(fresh)
         if growth.failures:
             new = new.take(~np.isin(new.series, list(growth.failures)))
-        known = {
-            series: ClockWitness(**self._state(series).witness)
-            for series in points
-            if self._state(series).witness["decision"] == "undecided"
-        }
+        known = {series: ClockWitness(**self._state(series).witness) for series in points}
         return growth, watch_clocks(new, grids, known), self._mattering(new, grids)
 
     def _mattering(self, new: ReadingBlock, grids: Mapping[int, PointGrid]) -> set[int]:
         """Return the series whose new packets mean another instant by the wall clock."""
-        walls = {
-            series: PointGrid(grid.point, grid.zone, "wall")
-            for series, grid in grids.items()
-            if not self._state(series).offset_matters
+        unsure = {
+            series: grid for series, grid in grids.items() if not self._state(series).offset_matters
         }
-        rows = new.take(np.isin(new.series, list(walls)))
-        return set(rows.series[effective_of(rows, walls) != rows.at_ms].tolist())
+        return clocks_differ(new.take(np.isin(new.series, list(unsure))), unsure)
 
     def _apply(
         self,

@@ -7,13 +7,17 @@ and the recomputation starts again under the next number.
 
 from __future__ import annotations
 
+from dataclasses import asdict
+
 import numpy as np
 
-from kilowatch.model.blocks import IntervalBlock, ReadingBlock
+from kilowatch.model.blocks import ReadingBlock
+from kilowatch.model.clock import ClockWitness
 from kilowatch.model.points import DataPoint
 from kilowatch.pipeline.closing import Closing, close
 from kilowatch.pipeline.contexts import FOREVER_MS, Contexts, note_context
-from kilowatch.pipeline.growth import channels_of, grow, settle
+from kilowatch.pipeline.grids import watch_clocks
+from kilowatch.pipeline.growth import channels_of, clocks_differ, grow, settle
 from kilowatch.pipeline.hot import HotBatch, HotView
 from kilowatch.pipeline.rows import Row, block_of, rows_of
 from kilowatch.pipeline.state import Progress, StreamState, grid_of, settings_of
@@ -50,6 +54,11 @@ class Recomputation:
         self._from_ms = -FOREVER_MS
         self._context: list[Row] = []
         self._done = 0
+        # In another time zone the same packets may speak for another clock.
+        before = state.progress.settings
+        moved = before is None or before["zone"] != point.zone
+        self._witness = ClockWitness() if moved else None
+        self._offset_matters = False
 
     @property
     def share(self) -> float:
@@ -66,8 +75,8 @@ class Recomputation:
             KilowatchError: The store could not be read or written; advance again later.
         """
         _, hot = streams.hot.snapshot(lambda: None)
-        stored = streams.store.own.readings(
-            [self.series], self._from_ms, FOREVER_MS, self._slice_rows
+        stored = streams.store.own.first_readings(
+            self.series, self._from_ms, FOREVER_MS, self._slice_rows
         )
         last_slice = len(stored) < self._slice_rows
         to_ms = FOREVER_MS if last_slice else int(stored.at_ms[-1]) + 1
@@ -78,35 +87,45 @@ class Recomputation:
         rows = self._context + rows_of(fresh)
         readings = block_of(np.full(len(rows), self.series), rows)
         is_new = np.arange(len(rows)) >= len(self._context)
-        growth = grow(readings, is_new, {self.series: grid_of(self._point, progress)}, {})
+        grids = {self.series: grid_of(self._point, progress)}
+        growth = grow(readings, is_new, grids, {})
         if growth.failures:
             return growth.failures[self.series]
+        witness = self._witness
+        if witness is not None:
+            witness = watch_clocks(fresh, grids, {self.series: witness}).get(self.series, witness)
+        offset_matters = self._offset_matters or bool(clocks_differ(fresh, grids))
+        made = HotBatch(
+            ReadingBlock.empty(),
+            growth.intervals,
+            np.full(len(growth.intervals), progress.generation),
+        )
+        if not last_slice:
+            streams.store.write_intervals(made.intervals, made.generation)
+        # From here on the slice is done, whatever happens to its roll-ups.
+        self._done += len(fresh)
+        self._from_ms = to_ms
+        self._witness, self._offset_matters = witness, offset_matters
         if len(fresh):
             settle(progress, growth.streams[self.series])
             self._context = note_context(progress, rows, growth.keep)
-            progress.channels |= channels_of(growth.intervals).get(self.series, set())
-        self._done += len(fresh)
-        self._from_ms = to_ms
+            progress.channels |= channels_of(made.intervals).get(self.series, set())
         if last_slice:
-            self._change_over(streams, contexts, growth.intervals)
+            self._change_over(streams, contexts, made)
             return ""
-        self._write(streams, growth.intervals)
+        close(streams.store, {self.series: Closing.hand_over(progress)}, HotView((made,)))
         return None
 
-    def _write(self, streams: Streams, rows: IntervalBlock) -> None:
-        generation = np.full(len(rows), self.progress.generation)
-        streams.store.write_intervals(rows, generation)
-        written = HotView((HotBatch(ReadingBlock.empty(), rows, generation),))
-        close(streams.store, {self.series: Closing.hand_over(self.progress)}, written)
-
-    def _change_over(self, streams: Streams, contexts: Contexts, rows: IntervalBlock) -> None:
+    def _change_over(self, streams: Streams, contexts: Contexts, made: HotBatch) -> None:
         state = streams.states[self.series]
 
         def show() -> None:
             state.progress = self.progress
+            if self._witness is not None:
+                state.witness = asdict(self._witness)
+            state.offset_matters = self._offset_matters
             state.stale = state.failure = ""
             state.failed_at_ms = None
 
-        generation = np.full(len(rows), self.progress.generation)
-        streams.hot.add(HotBatch(ReadingBlock.empty(), rows, generation), show)
+        streams.hot.add(made, show)
         contexts.put(self.series, self._context)

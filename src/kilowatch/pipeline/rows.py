@@ -101,6 +101,8 @@ def _columns(
 
 def rows_of(readings: ReadingBlock) -> list[Row]:
     """Return columns as rows, in the same order; a NaN is a channel that is not carried."""
+    if not len(readings):
+        return []
     codes = tuple(sorted(readings.values))
     matrix = np.array([readings.values[code] for code in codes]).reshape(len(codes), -1).T
     known = ~np.isnan(matrix)

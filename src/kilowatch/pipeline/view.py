@@ -130,7 +130,7 @@ class View:
         """Return readings as pushed for instants in [from_ms, to_ms), the first ``limit``."""
         _, hot = self._streams.hot.snapshot(lambda: None)
         reads = self._streams.store.pages
-        stored = reads.readings([point.series], from_ms, to_ms, limit)
+        stored = reads.first_readings(point.series, from_ms, to_ms, limit)
         parts = [stored, *hot.readings(point.series, from_ms, to_ms)]
         return newest_readings(ReadingBlock.concatenate(parts)).take(slice(limit))
 

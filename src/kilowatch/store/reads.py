@@ -21,6 +21,7 @@ from kilowatch.store.columns import intervals_of, readings_of
 from kilowatch.store.newest import newest_intervals, newest_readings
 from kilowatch.store.store import GRAINS, Bound, Generations, RollUp
 
+_SUPERSEDED = 100  # rows more than wanted: a partial packet comes in at most so many pieces
 _FIGURES = ", ".join(name for name in schema.FIGURES if name != "generation")
 
 
@@ -34,15 +35,36 @@ class ClickHouseReads:
     def __init__(self, select: Callable[[str], pa.Table]) -> None:
         self._select = select
 
-    def readings(
-        self, series: Sequence[int], from_ms: int, to_ms: int, limit: int | None = None
-    ) -> ReadingBlock:
-        """Return readings pushed for instants in [from_ms, to_ms), the first ``limit`` if given."""
-        where = f"WHERE {_in('series', series)} AND at >= {from_ms:d} AND at < {to_ms:d}"
-        if limit is None:
-            return self._readings(where)
-        # FINAL, so that superseded rows do not count towards the limit.
-        return self._readings(f"FINAL {where} ORDER BY series, at LIMIT {limit:d}")
+    def readings(self, series: Sequence[int], from_ms: int, to_ms: int) -> ReadingBlock:
+        """Return readings pushed for instants in [from_ms, to_ms)."""
+        return self._readings(
+            f"WHERE {_in('series', series)} AND at >= {from_ms:d} AND at < {to_ms:d}"
+        )
+
+    def first_readings(self, series: int, from_ms: int, to_ms: int, limit: int) -> ReadingBlock:
+        """Return the first ``limit`` of a stream's readings in [from_ms, to_ms).
+
+        Reading in the order on disk, the engine stops early, which FINAL would not let it. So
+        superseded rows are among those that it counts, and we ask on until there are enough.
+        """
+        found: list[ReadingBlock] = []
+        missing, ask = limit, limit + _SUPERSEDED
+        while missing > 0:
+            table = self._select(
+                f"SELECT * FROM reading WHERE series = {series:d} AND at >= {from_ms:d} "
+                f"AND at < {to_ms:d} ORDER BY series, at LIMIT {ask:d}"
+            )
+            rows = newest_readings(readings_of(table))
+            if table.num_rows < ask:
+                found.append(rows)
+                break
+            # More versions of the last instant may lie behind the limit: it is asked for again.
+            last_ms = int(rows.at_ms[-1])
+            rows = rows.take(rows.at_ms < last_ms)
+            found.append(rows)
+            from_ms, missing = last_ms, missing - len(rows)
+            ask = missing + _SUPERSEDED if len(rows) else 2 * ask
+        return ReadingBlock.concatenate(found).take(slice(limit))
 
     def readings_since(self, since_ms: Mapping[int, int]) -> ReadingBlock:
         """Return, for each series, its readings at or after its own instant [ms], in one query."""

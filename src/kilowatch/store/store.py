@@ -26,10 +26,11 @@ class Reads(Protocol):
     or memory, 503 ``store_failed`` when the engine could not do it.
     """
 
-    def readings(
-        self, series: Sequence[int], from_ms: int, to_ms: int, limit: int | None = None
-    ) -> ReadingBlock:
-        """Return readings pushed for instants in [from_ms, to_ms), the first ``limit`` if given."""
+    def readings(self, series: Sequence[int], from_ms: int, to_ms: int) -> ReadingBlock:
+        """Return readings pushed for instants in [from_ms, to_ms)."""
+
+    def first_readings(self, series: int, from_ms: int, to_ms: int, limit: int) -> ReadingBlock:
+        """Return the first ``limit`` of a stream's readings in [from_ms, to_ms)."""
 
     def readings_since(self, since_ms: Mapping[int, int]) -> ReadingBlock:
         """Return, for each series, its readings at or after its own instant [ms], in one query."""
