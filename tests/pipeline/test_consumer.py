@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from kilowatch.model.blocks import IntervalBlock, ReadingBlock
 from kilowatch.model.errors import KilowatchError
 from kilowatch.pipeline import Consumer, PipelineSettings, Streams, View, growth
+from kilowatch.pipeline.intervals import intervals
 from kilowatch.store import ChdbStore
 from tests.pipeline.pipeline_world import (
     DAY_MS,
@@ -268,7 +269,7 @@ def test_a_stream_that_always_fails_stops_nobody(
 ) -> None:
     """Its packets are kept and its status says why; its neighbours' figures go on."""
     world = World(tmp_path, [point(series) for series in range(1, 9)]).start()
-    compute = growth.intervals
+    compute = intervals
 
     def fails_for_5(readings: ReadingBlock, *others: Any, **named: Any) -> IntervalBlock:
         if (readings.series == 5).any():

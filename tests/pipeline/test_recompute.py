@@ -274,7 +274,7 @@ def test_a_recomputation_waits_for_a_store_that_can_not_write(tmp_path: Path) ->
     def refuse(*_: object) -> None:
         raise full
 
-    world.store.write_intervals = refuse  # type: ignore[method-assign]
+    world.store.write_intervals = refuse  # type: ignore[assignment, method-assign]
     for _ in range(3):
         with pytest.raises(KilowatchError):
             world.consumer.step()

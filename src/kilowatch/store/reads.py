@@ -6,8 +6,6 @@ conditions, plain GROUP BY. Superseded rows are left out in ``newest.py``, on wh
 Every value in a statement is an integer, written with ``:d``: nothing a person typed gets here.
 """
 
-# ruff: noqa: S608 - see above
-
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
