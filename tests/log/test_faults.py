@@ -125,6 +125,29 @@ def test_refused_packets_and_counts_wait_for_a_disk_that_works_again(
     assert (counters.duplicate, counters.refused) == (1, 2)
 
 
+@pytest.mark.parametrize("after", range(9))
+def test_a_disk_that_fails_while_a_bad_packet_is_sought_answers_everybody_once(
+    opened: Callable[..., Pushing], faulty: FaultyDisk, reader: LogReader, after: int
+) -> None:
+    """Two troubles at once are no reason to leave a gateway without an answer."""
+    log = opened(vfs=faulty.name)
+    with faulty.disk.slow():
+        first = log.submit([Push(9, 0, {"value": 1.0})])
+        assert faulty.disk.waiting.wait(10)
+        series = [1, 2, 2**70, 3, 4]  # the third cannot be written
+        places = log.submit([Push(number, 1, {"value": 1.0}) for number in series])
+        faulty.disk.full = True
+        faulty.disk.after = after
+    assert wait(first, 0).status in ("accepted", "failed")
+    statuses = [wait(places, number).status for number in range(5)]
+    assert statuses[2] == "failed"
+    stored = [entry.series for entry in reader.read(0) if entry.series != 9]
+    accepted = [n for n, status in zip(series, statuses, strict=True) if status == "accepted"]
+    assert stored == accepted
+    log.settle()
+    assert log.writer.status()["waiting"] == 0
+
+
 def test_a_checkpoint_that_fails_stops_no_packet(
     opened: Callable[..., Pushing], faulty: FaultyDisk, reader: LogReader, path: Path
 ) -> None:

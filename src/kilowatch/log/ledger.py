@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     Chore = Callable[[apsw.Connection], None]
 
-TAIL_ROWS_MAX: Final = 20_000  # a reader scans the tail for a stream's counts: about 5 ms
+TAIL_ROWS_MAX: Final = 20_000  # a reader scans the tail for a stream's counts: 1 ms
 FLUSH_STREAMS: Final = 256  # rows written beside a commit: 0.7 ms
 FLUSH_SHARE: Final = 4  # or so many for each of its packets, to keep pace
 # In order of their series, 20,000 of 100,000 streams are 58 rows to a page; in the order in

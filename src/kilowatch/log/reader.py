@@ -114,7 +114,7 @@ class LogReader:
     def entry(self, series: int, at_ms: int) -> Entry | None:
         """Return a stream's entry of an instant (the last one, of merged packets).
 
-        This looks through every segment that spans the instant, 20 ms each: it is for a
+        This looks through every segment that spans the instant, 10 ms each: it is for a
         person's question, not for a loop.
 
         Args:
