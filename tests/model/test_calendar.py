@@ -173,6 +173,17 @@ def test_two_hour_intervals_stay_on_even_hours_all_year() -> None:
     assert (zone.local_ms(edges[:-1]) // HOUR_MS % 24).tolist() == [0, 3, *range(4, 24, 2)]
 
 
+def test_the_two_hour_interval_of_autumn_is_cut_where_the_clock_goes_back() -> None:
+    """02:00 comes twice in Berlin: one hour of it before the change, two from the change on."""
+    zone = Zone.of("Europe/Berlin")
+    day = date(2025, 10, 26)
+    edges = bucket_edges_ms(
+        day_start_ms(day, zone), day_start_ms(day + timedelta(1), zone), 7200, zone
+    )
+    assert (np.diff(edges) / HOUR_MS).tolist() == [2, 1, *([2] * 11)]
+    assert (zone.local_ms(edges[:-1]) // HOUR_MS % 24).tolist() == [0, 2, *range(2, 24, 2)]
+
+
 def test_an_interval_that_does_not_divide_the_day_starts_anew_at_midnight() -> None:
     """Seven-minute packets: 205 full intervals, then one of five minutes until midnight."""
     zone = Zone.of("Asia/Kolkata")

@@ -147,8 +147,9 @@ def test_any_cut_into_batches_gives_the_same_rows_bit_for_bit() -> None:
     holds()
     assert seen["cuts"] > 400
     assert seen["dropped"] > 1000, "the context must not be the whole history"
-    assert seen["clock change"] > 100
-    assert seen["register comes later"] > 10
+    often = {"clock change": 100, "gap": 200, "roll over": 20, "fall": 50, "several": 200}
+    often |= {"register comes later": 10, "a parameter is missing": 100}
+    assert not [edge for edge, least in often.items() if seen[edge] < least], dict(seen)
 
 
 def test_recomputing_from_a_moment_gives_the_rows_of_the_whole_history() -> None:
