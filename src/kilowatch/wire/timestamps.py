@@ -69,22 +69,13 @@ def parse_timestamp(text: str, form: Form) -> tuple[int, int, OffsetKind]:
         >>> parse_timestamp("1970-01-01T01:00:00.5+01:00", Form.LOCAL)
         (500, 60, <OffsetKind.NUMERIC: 0>)
     """
-    if text[-1:] == "Z":
-        offset_min: int | None = 0
-        kind, rest = OffsetKind.ZULU, text[16:-1]
-    else:
-        offset_min = _OFFSETS.get(text[-6:])
-        kind, rest = OffsetKind.NUMERIC, text[16:-6]
-    local_ms = _minute_ms(text[:16])
-    if offset_min is not None and local_ms is not None:
-        second_ms = _SECONDS.get(rest[:3])
-        milli = _MILLIS.get(rest[3:])
-        if second_ms is not None and milli is not None:
-            at_ms = local_ms + second_ms + milli - offset_min * MINUTE_MS
-            if form is Form.UTC:
-                return at_ms, 0, OffsetKind.ZULU
-            return at_ms, offset_min, kind
-    return _parse_slowly(text, form)
+    local_ms, rest = _minute_ms(text[:16]), _rest(text[16:])
+    if local_ms is None or rest is None:
+        return _parse_slowly(text, form)
+    rest_ms, offset_min, kind = rest
+    if form is Form.UTC:
+        return local_ms + rest_ms, 0, OffsetKind.ZULU
+    return local_ms + rest_ms, offset_min, kind
 
 
 @lru_cache(maxsize=8_192)  # live packets share their minutes; a backfill runs along them
@@ -98,6 +89,25 @@ def _minute_ms(text: str) -> int | None:
         return None
     days = moment.toordinal() - _EPOCH_DAY
     return (days * DAY_MINUTES + moment.hour * 60 + moment.minute) * MINUTE_MS
+
+
+@lru_cache(maxsize=8_192)  # most gateways send whole seconds, or one of few
+def _rest(text: str) -> tuple[int, int, OffsetKind] | None:
+    """Read what follows the minute; None for the slow path.
+
+    Returns:
+        Milliseconds to add to the minute for the instant, offset [min] and its kind.
+    """
+    if text[-1:] == "Z":
+        offset_min: int | None = 0
+        kind, clock = OffsetKind.ZULU, text[:-1]
+    else:
+        offset_min = _OFFSETS.get(text[-6:])
+        kind, clock = OffsetKind.NUMERIC, text[:-6]
+    second_ms, milli = _SECONDS.get(clock[:3]), _MILLIS.get(clock[3:])
+    if offset_min is None or second_ms is None or milli is None:
+        return None
+    return second_ms + milli - offset_min * MINUTE_MS, offset_min, kind
 
 
 def _parse_slowly(text: str, form: Form) -> tuple[int, int, OffsetKind]:
