@@ -37,16 +37,20 @@ class Oracle:
             self._electrical()
 
     def start(self, at_ms: int) -> int:
+        """Return the start of the interval that an instant lies in [ms]."""
         return int(bucket_start_ms([at_ms], self.point.interval_s, self.zone)[0])
 
     def end(self, at_ms: int) -> int:
+        """Return the end of the interval that an instant lies in [ms]."""
         return int(bucket_end_ms([at_ms], self.point.interval_s, self.zone)[0])
 
     def sample_start(self, at_ms: int) -> int:
+        """Return the start of the interval that a value stamped so belongs to [ms]."""
         return self.start(at_ms - 1 if self.point.stamp == "end" else at_ms)
 
     def row(self, channel: int, start: int) -> dict[str, Any]:
-        unknown = {name: None for name in ("mean", "low", "high", "amount", "unallocated")}
+        """Return the row of a channel and interval, a blank one at first."""
+        unknown = dict.fromkeys(("mean", "low", "high", "amount", "unallocated"))
         blank = {"count": 0, "covered_ms": 0, "quality": 0, "version": 0} | unknown
         row = self.rows.setdefault((channel, start), blank)
         row["duration_ms"] = self.end(start) - start

@@ -114,7 +114,7 @@ def channel_name(channel: int) -> str:
     if channel in PARAMETER_BY_CHANNEL:
         return PARAMETER_BY_CHANNEL[channel]
     family = FAMILY_BY_NUMBER[channel // 4]
-    return "v_LL" if family.number == 7 else family.name  # noqa: PLR2004 - line-to-line
+    return "v_LL" if family.number == 7 else family.name
 
 
 CHANNEL_BY_NAME: dict[str, int] = {

@@ -103,5 +103,5 @@ def behaviour_from_reading(reading: str, kind: Kind, unit: str) -> Behaviour:
     if kind == "electrical":
         return "amount"
     behaviour = UNITS[unit].behaviour
-    assert behaviour in BEHAVIOURS, unit  # noqa: S101 - the table of units is ours
+    assert behaviour in BEHAVIOURS, unit
     return behaviour
