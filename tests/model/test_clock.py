@@ -99,6 +99,8 @@ def test_in_a_winter_without_offset_both_readings_are_the_same() -> None:
         # A meter's clock may be two minutes fast, not three.
         ("2025-07-01T14:01:55+00:00", "2025-07-01T12:00Z", BERLIN, FOR_WALL),
         ("2025-07-01T14:03+00:00", "2025-07-01T12:00Z", BERLIN, NO_EVIDENCE),
+        ("2025-07-01T12:01:55+00:00", "2025-07-01T12:00Z", BERLIN, FOR_OFFSET),
+        ("2025-07-01T12:03+00:00", "2025-07-01T12:00Z", BERLIN, NO_EVIDENCE),
         # A quarter of an hour old is live, more is history.
         ("2025-07-01T13:45+00:00", "2025-07-01T12:00Z", BERLIN, FOR_WALL),
         ("2025-07-01T13:44+00:00", "2025-07-01T12:00Z", BERLIN, NO_EVIDENCE),
