@@ -59,7 +59,8 @@ def panels(client: TestClient, world: World, query: str = "") -> str:
     """Return the panels of the main supply."""
     answer = client.get(f"/attributes/{world.point('main').id}/panels{query}")
     assert answer.status_code == 200
-    return answer.text
+    text: str = answer.text
+    return text
 
 
 def test_each_outcome_is_counted(pushed: World, admin: TestClient) -> None:
@@ -139,6 +140,18 @@ def test_a_stream_that_never_sent_shows_what_to_do(world: World, admin: TestClie
     assert "No packet has arrived yet." in text
     assert "acme-new" in text
     assert "curl http://localhost:8080/measurements/v2/unifiedjson/" in text
+
+
+def test_the_ready_line_repeats_what_the_meter_last_read(pushed: World, admin: TestClient) -> None:
+    """Tried on a stream that runs, it does not make the register fall or the power jump."""
+    now = pushed.now[0]
+    found = example_packet(pushed.point("main"), now, '{"id":"x","pC_1":5e6,"aP1":3,"v_13":400}')
+    assert found["id"] == "acme-main"
+    assert (found["pC_1"], found["v_13"]) == (5e6, 400)
+    assert "aP1" not in found
+    for broken in ("[1]", "no JSON", "{}"):
+        assert example_packet(pushed.point("main"), now, broken)["aP_1"] == 1250.0
+    assert "110.5" in panels(admin, pushed)
 
 
 def test_requests_of_others_are_not_listed(world: World, logged: Logged, admin: TestClient) -> None:

@@ -16,8 +16,8 @@ import pytest
 from kilowatch import catalog as catalogs
 from kilowatch.catalog import people
 from kilowatch.dashboard.live import Hub, Listener
+from tests.dashboard.conftest import form_token
 from tests.dashboard.fakes import Last
-from tests.dashboard.test_login import form_token
 from tests.dashboard.worlds import ADMIN, END_USER, PASSWORD, STRANGER, World, build, served
 
 

@@ -16,6 +16,7 @@ from kilowatch.catalog.changes import Actor
 from kilowatch.catalog.rights import may
 from kilowatch.catalog.settings_check import Settings
 from kilowatch.catalog.tables import Site
+from kilowatch.dashboard.attributes import latest_text
 from kilowatch.dashboard.curl import curl_line
 from kilowatch.dashboard.registry import may_point
 from kilowatch.dashboard.rooms import point_of, rooms_of, visit_of
@@ -220,7 +221,8 @@ def _form(
     current = ""
     if point is not None:
         context["point"] = point
-        context["curl"] = curl_line(point, rooms.settings, rooms.clock())
+        latest = latest_text(rooms.log.head(point.series))
+        context["curl"] = curl_line(point, rooms.settings, rooms.clock(), latest=latest)
         current = f"point-{point.id}"
     status = 422 if problems else 200
     return page(request, "admin_point.html", crumbs, context, current=current, status=status)

@@ -56,6 +56,11 @@ async def requests(request: Request) -> Response:
     return json_answer({"requests": mine[:REQUESTS_SHOWN]})
 
 
+def latest_text(head: Head | None) -> str:
+    """Return the latest packet as it came, or an empty text."""
+    return wire.text_of(head.entry.body) if head is not None else ""
+
+
 def concerns(event: dict[str, Any], point: DataPoint) -> bool:
     """Tell whether a request's event is about a data point, or about none that we know."""
     return event.get("series") == point.series or (
@@ -120,7 +125,7 @@ def _changing(rooms: Rooms, point: DataPoint, request: Request) -> dict[str, Any
         "kept_start": start,
         "kept_more": start + KEPT_AT_ONCE if len(kept) > KEPT_AT_ONCE else None,
         "kept_back": max(0, start - KEPT_AT_ONCE) if start else None,
-        "curl": curl_line(point, rooms.settings, rooms.clock(), username),
+        "curl": curl_line(point, rooms.settings, rooms.clock(), username, latest_text(head)),
     }
 
 

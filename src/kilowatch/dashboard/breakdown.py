@@ -11,6 +11,7 @@ from starlette.responses import RedirectResponse, Response
 
 from kilowatch.catalog.tree import OrganisationNode, SiteNode
 from kilowatch.dashboard.access import not_found
+from kilowatch.dashboard.attributes import latest_text
 from kilowatch.dashboard.curl import curl_line
 from kilowatch.dashboard.periods import PERIODS
 from kilowatch.dashboard.registry import may_point
@@ -80,7 +81,12 @@ def _breakdown(request: Request) -> Response:
         "periods": PERIODS,
         "period": wanted if wanted in PERIODS else "day",
         "period_label": "",
-        "curl": curl_line(point, rooms.settings, rooms.clock()),
+        "curl": curl_line(
+            point,
+            rooms.settings,
+            rooms.clock(),
+            latest=latest_text(rooms.log.head(point.series)),
+        ),
         "exports": may_point(visit.person, "export", point),
     }
     crumbs = crumbs_of(rooms, visit.person, point)
@@ -93,15 +99,13 @@ def _overview(request: Request, kind: str) -> Response:
     points = _points(rooms, place)
     now_ms = rooms.clock()
     last = rooms.view.last_values(points)
-    cards = []
-    names = {leaf.id: one.name for one in _sites(place) for leaf in leaves_of(one)}
+    cards: dict[int, list[dict[str, Any]]] = {}
     for point in points[:CARDS_MAX]:
         found = last.get(point.series)
         late_after = late_after_ms(point, rooms.settings)
-        cards.append(
+        cards.setdefault(point.site_id, []).append(
             {
                 "point": point,
-                "site": names.get(point.id, ""),
                 "value": found.value if found else None,
                 "unit": found.unit if found else "",
                 "text": f"{found.value:.3g} {found.unit}" if found else "",
@@ -117,9 +121,8 @@ def _overview(request: Request, kind: str) -> Response:
         "page": "overview",
         "place": place,
         "kind": kind,
-        "cards": cards,
+        "groups": [(one, cards[one.id]) for one in _sites(place) if one.id in cards],
         "more": max(0, len(points) - CARDS_MAX),
-        "several_sites": kind == "organization" and len(organisation.sites) > 1,
     }
     return page(request, "overview.html", crumbs, context, current=f"{kind}-{place.id}")
 

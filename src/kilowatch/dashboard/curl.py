@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import shlex
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from kilowatch.dashboard.settings import DashboardSettings
+from kilowatch.model.parameters import WIRE_CHANNELS
 from kilowatch.model.points import DataPoint
 
 PATH = "/measurements/v2/unifiedjson/"
@@ -16,10 +18,20 @@ PLACEHOLDER = "USERNAME"
 _EXAMPLE: dict[str, float] = {"temperature": 21.4, "humidity": 48.0, "environmental": 21.4}
 
 
-def example_packet(point: DataPoint, now_ms: int) -> dict[str, object]:
-    """Return a packet that this data point accepts, stamped now on the site's clock."""
+def example_packet(point: DataPoint, now_ms: int, latest: str = "") -> dict[str, object]:
+    """Return a packet that this data point accepts, stamped now on the site's clock.
+
+    Args:
+        point: The data point.
+        now_ms: What time it is [ms since 1970, UTC].
+        latest: The latest packet as it came. Its values are taken again where there is one:
+            an invented reading would make a register fall, or jump.
+    """
     local = datetime.fromtimestamp(now_ms // 1000, ZoneInfo(point.zone))
     packet: dict[str, object] = {"id": point.stream_id, "tsISO8601": local.isoformat()}
+    if latest:
+        with contextlib.suppress(ValueError):
+            return {**packet, **_values(json.loads(latest))}
     if point.kind == "electrical":
         packet.update({"aP_1": 1250.0, "v_1": 231.4, "c_1": 5.6, "pC_1": 184320.0})
     else:
@@ -27,8 +39,21 @@ def example_packet(point: DataPoint, now_ms: int) -> dict[str, object]:
     return packet
 
 
+def _values(packet: object) -> dict[str, object]:
+    if not isinstance(packet, dict):
+        raise ValueError("not an object")  # noqa: TRY004 - as what json.loads raises
+    known = {name: value for name, value in packet.items() if name in ("value", *WIRE_CHANNELS)}
+    if not known:
+        raise ValueError("nothing that we know")
+    return known
+
+
 def curl_line(
-    point: DataPoint, settings: DashboardSettings, now_ms: int, username: str = PLACEHOLDER
+    point: DataPoint,
+    settings: DashboardSettings,
+    now_ms: int,
+    username: str = PLACEHOLDER,
+    latest: str = "",
 ) -> str:
     """Return a command that pushes one packet; the secret is taken from ``$PASSWORD``.
 
@@ -37,6 +62,6 @@ def curl_line(
     """
     address = settings.push_url_http or settings.push_url
     base = address.partition("/measurements/")[0].rstrip("/")
-    body = json.dumps(example_packet(point, now_ms), ensure_ascii=False)
+    body = json.dumps(example_packet(point, now_ms, latest), ensure_ascii=False)
     user = f'"{username}:$PASSWORD"'
     return f"curl {base}{PATH} \\\n  --user {user} \\\n  --data {shlex.quote(body)}"

@@ -57,7 +57,7 @@ function gapSeries(panel, index, answer, look, scale) {
   const extent = answer.extent;
   if (!extent) return [];
   const late = now - extent.last_ms > answer.status.late_after_ms;
-  const begin = Math.max(from, extent.first_ms - answer.point.interval_s * 1000);
+  const begin = Math.max(from, extent.first_ms);
   const end = Math.min(to, late ? now : extent.last_ms - answer.point.interval_s * 1000);
   const merged = panel.channels.flatMap((channel) => channel.rows).sort((a, b) => a.start - b.start);
   panel.gaps = end > begin ? gaps(merged, begin, end) : [];
@@ -106,11 +106,13 @@ function barSeries(panel, index, look, scale, pixelMs) {
   return series;
 }
 
-function lineSeries(panel, index, look, scale, pixelMs) {
+function lineSeries(panel, index, look, scale, pixelMs, now) {
   const series = [];
   for (const channel of panel.channels) {
     const colour = colourOf(panel, channel, look);
-    const rows = thin(channel.rows, pixelMs, "mean");
+    // Of the interval that is running only what has been measured is drawn.
+    const rows = thin(channel.rows, pixelMs, "mean")
+      .map((row) => (row.start < now && row.end > now ? { ...row, end: now } : row));
     // Three wide bands over each other hide what they should show: apart, only fine ones are drawn.
     const crowded = panel.channels.length > 1 && rows.length > 0 && rows[0].end - rows[0].start > 2 * 3_600_000;
     const banded = crowded ? [] : rows.filter((row) => row.low !== null && row.high !== null && row.high > row.low);
@@ -140,10 +142,13 @@ function lineSeries(panel, index, look, scale, pixelMs) {
 
 function markLines(answer, time, look) {
   const { from_ms: from, to_ms: to, now_ms: now } = answer.window;
-  const lines = time.changes(from, to).map(({ at, text }) => ({
+  // Within a week the change of the clock explains the axis; over a year it explains nothing.
+  const changes = to - from <= 8 * 86_400_000 ? time.changes(from, to) : [];
+  const lines = changes.map(({ at, text }) => ({
     xAxis: at, lineStyle: { color: look.strong, type: "dashed", width: 1 },
     label: { show: true, formatter: text, position: "end", rotate: 0, color: look.muted,
-      fontFamily: look.family, fontSize: 12, align: "left", distance: 0, offset: [6, 24], padding: [2, 4],
+      fontFamily: look.family, fontSize: 12, align: at - from > 0.6 * (to - from) ? "right" : "left",
+      distance: 0, offset: [at - from > 0.6 * (to - from) ? -6 : 6, 24], padding: [2, 4],
       backgroundColor: look.surface },
   }));
   if (now > from && now < to) {
@@ -243,7 +248,7 @@ export function build(answer, time, width, narrow) {
     legends.push({ panel, scale, top });
     series.push(...gapSeries(panel, i, answer, look, scale));
     series.push(...(panel.measure === "amount"
-      ? barSeries(panel, i, look, scale, pixelMs) : lineSeries(panel, i, look, scale, pixelMs)));
+      ? barSeries(panel, i, look, scale, pixelMs) : lineSeries(panel, i, look, scale, pixelMs, answer.window.now_ms)));
     const carrier = series.at(-1);
     if (lines.length && carrier) {
       carrier.markLine = { silent: true, symbol: "none", animation: false,

@@ -33,14 +33,17 @@ export function tiles(host, answer, time) {
   const level = answer.summary.find((entry) => entry.measure === "mean");
   if (energy) {
     const missing = energy.complete < COMPLETE;
-    const detail = energy.total === null ? "" : energy.unallocated
+    const late = answer.extent && answer.extent.first_ms > answer.window.from_ms + 86_400_000;
+    const detail = energy.total === null ? "" : late
+      ? t("tile.since", { day: time.day(answer.extent.first_ms) }) : energy.unallocated
       ? t("tile.of_which_gap", { amount: withUnit(energy.unallocated, energy.unit) })
       : energy.derived ? t("tile.derived") : missing ? t("tile.incomplete") : t("tile.counted");
     found.push(tile(t("tile.total"), energy.total, energy.unit, detail, "first"));
   }
   const demand = answer.demand;
   if (demand) {
-    const node = tile(t("tile.peak"), demand.peak, demand.unit, when(answer, time, demand.peak_ms));
+    const output = answer.point.utility === "production";
+    const node = tile(t(output ? "tile.peak_output" : "tile.peak"), demand.peak, demand.unit, when(answer, time, demand.peak_ms));
     node.querySelector("dt").title = t("tile.peak_title", { minutes: Math.round(demand.period_s / 60) });
     found.push(node);
   }
@@ -51,7 +54,7 @@ export function tiles(host, answer, time) {
     found.push(tile(label, level.mean, level.unit, range));
   }
   if (demand?.load_factor != null) {
-    const node = tile(t("tile.load_factor"), null, "", demand.baseload === null ? t("tile.load_factor_detail")
+    const node = tile(t("tile.load_factor"), null, "", !demand.baseload ? t("tile.load_factor_detail")
       : t("tile.baseload", { value: withUnit(demand.baseload, demand.unit) }));
     node.querySelector(".figure").textContent = share(demand.load_factor);
     node.querySelector(".figure").title = t("tile.load_factor_title");

@@ -48,6 +48,8 @@ async function load({ quiet = false } = {}) {
     if (!reply.ok) {
       // A live update that fails leaves what is being read as it is; the next one will mend it.
       if (!quiet || !answer) say("bad", body.detail ?? t("failed.title"), body.remedy ?? "", { retry: true });
+      // The store is opening, or busy: that passes by itself.
+      if (reply.status === 503) setTimeout(() => { if (!asking) load({ quiet: true }); }, 2000);
       return;
     }
     answer = body;
