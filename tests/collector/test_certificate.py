@@ -13,7 +13,7 @@ import pytest
 from cryptography import x509
 
 from kilowatch.collector import ensure_certificate
-from kilowatch.collector.certificate import tls_context
+from kilowatch.collector.tls import tls_context
 from kilowatch.model.errors import KilowatchError
 from tests.collector.conftest import StartServer
 from tests.collector.harness import Server, packet
@@ -44,14 +44,14 @@ def test_two_processes_that_start_at_once_agree(tmp_path: Path) -> None:
         tls_context(certificate, key)
 
 
-def test_a_certificate_is_renewed_before_it_expires(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_certificate_is_renewed_before_it_expires(tmp_path: Path) -> None:
     """Nobody's gateways stop on a Sunday two years from now."""
-    monkeypatch.setattr("kilowatch.collector.certificate.VALIDITY_DAYS", 10)
     certificate, _ = ensure_certificate(tmp_path)
-    monkeypatch.undo()
+    before = certificate.read_bytes()
+    old = time.time() - 800 * 86_400
+    os.utime(certificate, (old, old))
     ensure_certificate(tmp_path)
+    assert certificate.read_bytes() != before
     ends = x509.load_pem_x509_certificate(certificate.read_bytes()).not_valid_after_utc
     assert ends - dt.datetime.now(dt.UTC) > dt.timedelta(days=700)
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import functools
+import gc
 import json
 import threading
 import time
@@ -15,6 +16,7 @@ from kilowatch.catalog import directory as directories
 from kilowatch.collector import refusals
 from kilowatch.collector import server as servers
 from kilowatch.collector.answers import RETRY_AFTER_S, problem
+from kilowatch.collector.protocol import PushProtocol
 from kilowatch.log import LogReader, LogWriter
 from kilowatch.model.errors import KilowatchError
 from tests.collector.conftest import StartServer
@@ -273,3 +275,27 @@ def test_the_directory_is_only_loaded_when_its_revision_changes(
     monkeypatch.setattr(directories, "load", load)
     time.sleep(0.8)
     assert not loads
+
+
+@pytest.mark.parametrize("tls", [False, True])
+def test_a_connection_that_ended_leaves_nothing_behind(server: Server, tls: bool) -> None:
+    """Clients that open a connection for each packet must not fill the memory until a sweep."""
+
+    def alive() -> int:
+        return sum(isinstance(thing, PushProtocol) for thing in gc.get_objects())
+
+    headers = {"Authorization": server.authorization("partner")}
+    gc.collect()
+    gc.disable()
+    try:
+        for _ in range(20):
+            with server.connect(tls=tls) as wire:
+                body = json.dumps(packet()).encode()
+                assert wire.ask(request("POST", PATH, body, headers)).status == 200
+                assert wire.ask(request("GET", "/", headers=headers), "GET").status == 200
+        ends = time.monotonic() + 5
+        while server.collector.connections and time.monotonic() < ends:
+            time.sleep(0.01)
+        assert alive() <= 2
+    finally:
+        gc.enable()

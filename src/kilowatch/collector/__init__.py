@@ -7,8 +7,8 @@ Read first: ``reception.py`` (what happens to a request), then ``intake.py`` (to
 ``protocol.py`` is HTTP/1.1, ``server.py`` starts and stops it all.
 """
 
-from kilowatch.collector.certificate import ensure_certificate
 from kilowatch.collector.server import Addresses, new_event_loop, run
 from kilowatch.collector.settings import CollectorSettings
+from kilowatch.collector.tls import ensure_certificate
 
 __all__ = ["Addresses", "CollectorSettings", "ensure_certificate", "new_event_loop", "run"]

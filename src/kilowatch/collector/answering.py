@@ -122,7 +122,10 @@ class AnsweringProtocol(HttpToolsProtocol):
         elif self.arrived or self.flow.read_paused:
             self._pump()
         elif not answering:
-            self.settle()
+            if self.phase == IDLE and self.blocked is None and not self.last_request:
+                self.deadline_s = self.reception.now_s + self.settings.idle_timeout_s
+            else:
+                self.settle()
 
     def _pump(self) -> None:
         if self.pumping:

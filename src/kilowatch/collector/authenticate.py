@@ -16,6 +16,7 @@ from enum import Enum
 from kilowatch.catalog import secrets
 from kilowatch.catalog.directory import CredentialRecord, Directory
 from kilowatch.collector.settings import CollectorSettings
+from kilowatch.model.points import DataPoint
 
 KNOWN_MAX = 50_000
 """Remembered authorisations; 10,000 credentials and room for wrong ones in between."""
@@ -49,13 +50,15 @@ class Access:
         revision: Of the directory that said so; another one asks again.
         expires_s: Monotonic time after which a password is verified again [s].
         used_s: When its use was last reported [monotonic s].
+        points: Data points that it may use, by stream id, as far as they were asked for.
     """
 
     credential: CredentialRecord
     tenant: Tenant
     revision: int
     expires_s: float = NEVER
-    used_s: float = field(default=float("-inf"))
+    used_s: float = float("-inf")
+    points: dict[str, DataPoint] = field(default_factory=dict)
 
 
 class Verdict(Enum):

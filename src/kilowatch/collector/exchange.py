@@ -44,6 +44,7 @@ class Exchange:
         point: The data point meant, once known.
         looked_again: The directory was asked once more because of it.
         waiting: It waits for something before it can be served; what follows waits too.
+        weight: What it counts for in the queue: one, and one for each KiB.
         reply: The bytes of its answer, once known.
     """
 
@@ -60,6 +61,7 @@ class Exchange:
         "refusal",
         "reply",
         "waiting",
+        "weight",
     )
 
     def __init__(
@@ -76,4 +78,5 @@ class Exchange:
         self.point: DataPoint | None = None
         self.looked_again = False
         self.waiting = False
+        self.weight = 0
         self.reply: bytes | None = None

@@ -11,6 +11,7 @@ from kilowatch.collector.answers import ACCEPTED, Answer, accepted, discarded
 from kilowatch.collector.routes import stream_asked
 from kilowatch.model.errors import KilowatchError
 from kilowatch.model.packet import Form, OffsetKind
+from kilowatch.model.parameters import VALUE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
     from kilowatch.collector.replies import Replies
     from kilowatch.collector.settings import CollectorSettings
     from kilowatch.log import LogWriter, Outcome
+    from kilowatch.model.points import DataPoint
+
+    Step = Callable[[Exchange], None]
 
 GZIP_WINDOW = 31  # zlib's number for a gzip header and the largest window
 
@@ -40,7 +44,7 @@ class Intake:
         settings: CollectorSettings,
         log_writer: LogWriter,
         replies: Replies,
-        look_again: Callable[[Exchange, Callable[[Exchange], None]], bool],
+        look_again: Callable[[Exchange, Step], bool],
     ) -> None:
         self._settings = settings
         self._log = log_writer
@@ -60,35 +64,56 @@ class Intake:
                 exchange.body = decompressed(
                     exchange.body, head.encoding, self._settings.body_bytes_max
                 )
-            packet = wire.decode(exchange.body, form, exchange.received_ms)
-            point = self._replies.directory.find(access.credential, packet.stream_id)
-            if point is None or not access.credential.allowed(point):
-                if self._look_again(exchange, self.receive):
-                    return
+            body = exchange.body
+            packet = wire.decode(body, form, exchange.received_ms)
+            point = access.points.get(packet.stream_id)
+            if point is None:
+                point = self._point(exchange, access, packet.stream_id, self.receive)
                 if point is None:
-                    raise refusals.stream_unknown(packet.stream_id)
-                exchange.point = point
-                raise refusals.stream_not_allowed(packet.stream_id)
+                    return
             exchange.point = point
-            if packet.single != (point.kind == "single"):
+            if (VALUE in packet.values) != (point.kind == "single"):
                 raise refusals.kind_mismatch(packet.stream_id, point.kind)
             exchange.packet = packet
-            self._admit(exchange)
+            weight = 1 + len(body) // 1024
+            self._admit(access)
             self._log.submit(
                 point.series,
                 packet,
                 form,
-                exchange.body,
+                body,
                 exchange.received_ms,
                 access.credential.id,
-                lambda outcome: self._finish(exchange, outcome),
+                exchange,  # type: ignore[arg-type] # handed back as it is, in a batch
             )
         except KilowatchError as error:
             self._refuse(exchange, access, form, error)
             return
-        weight = _weight(exchange)
+        exchange.weight = weight
         self.in_flight += weight
         access.tenant.in_flight += weight
+
+    def _point(
+        self, exchange: Exchange, access: Access, stream_id: str, step: Step
+    ) -> DataPoint | None:
+        """Return the data point that a stream id means to a credential.
+
+        Returns:
+            None if the directory is asked once more first, and ``step`` will be called.
+
+        Raises:
+            KilowatchError: ``stream_unknown`` or ``stream_not_allowed``.
+        """
+        point = self._replies.directory.find(access.credential, stream_id)
+        if point is not None and access.credential.allowed(point):
+            access.points[stream_id] = point
+            return point
+        if self._look_again(exchange, step):
+            return None
+        if point is None:
+            raise refusals.stream_unknown(stream_id)
+        exchange.point = point
+        raise refusals.stream_not_allowed(stream_id)
 
     def latest(self, exchange: Exchange) -> None:
         """Answer ``GET ?stream=ID`` with the latest packet, in the format it was pushed in."""
@@ -99,15 +124,9 @@ class Intake:
         try:
             if stream_id is None:
                 raise refusals.stream_missing()
-            point = self._replies.directory.find(access.credential, stream_id)
-            if point is None or not access.credential.allowed(point):
-                if self._look_again(exchange, self.latest):
-                    return
-                raise (
-                    refusals.stream_unknown(stream_id)
-                    if point is None
-                    else refusals.stream_not_allowed(stream_id)
-                )
+            point = self._point(exchange, access, stream_id, self.latest)
+            if point is None:
+                return
             exchange.point = point
             latest = self._log.head(point.series)
             if latest is None:
@@ -119,12 +138,11 @@ class Intake:
         body = wire.text_of(latest.entry.body).encode()
         self._replies.reply(exchange, Answer(200, body, code="latest"))
 
-    def _admit(self, exchange: Exchange) -> None:
+    def _admit(self, access: Access) -> None:
         """Let a packet into the queue, or refuse it.
 
-        A tenant may have as many packets under way as places are still free, so the
-        busiest gets half of them, two get a third each, and there is always room for one
-        more who behaves.
+        A tenant may have as much under way as is still free, so the busiest gets half of
+        the queue, two get a third each, and there is always room for one who behaves.
 
         Source:
             A. Choudhury and E. Hahne, "Dynamic queue length thresholds for shared-memory
@@ -133,15 +151,14 @@ class Intake:
         Raises:
             KilowatchError: 503 ``overloaded``.
         """
-        access = exchange.access
-        assert access is not None
         free = self._settings.in_flight_max - self.in_flight
-        if access.tenant.in_flight >= free:
-            raise refusals.overloaded(
-                "The server has as many packets under way as it can take."
-                if free <= 0
-                else "Your organisation has more packets under way than its share."
-            )
+        if access.tenant.in_flight < free:
+            return
+        raise refusals.overloaded(
+            "The server has as many packets under way as it can take."
+            if free <= 0
+            else "Your organisation has more packets under way than its share."
+        )
 
     def _refuse(
         self, exchange: Exchange, access: Access, form: Form, error: KilowatchError
@@ -164,13 +181,13 @@ class Intake:
                 flags=form,
             )
 
-    def _finish(self, exchange: Exchange, outcome: Outcome) -> None:
+    def finish(self, exchange: Exchange, outcome: Outcome) -> None:
+        """Answer a packet whose commit is done."""
         access, packet = exchange.access, exchange.packet
         assert access is not None
         assert packet is not None
-        weight = _weight(exchange)
-        self.in_flight -= weight
-        access.tenant.in_flight -= weight
+        self.in_flight -= exchange.weight
+        access.tenant.in_flight -= exchange.weight
         status = outcome.status
         if status == "accepted" and not packet.ignored:
             self._replies.reply(exchange, ACCEPTED)
@@ -180,11 +197,6 @@ class Intake:
             self._replies.reply(exchange, discarded(_latest(outcome), packet.ignored))
         else:
             self._replies.reply(exchange, accepted(status, packet.ignored))
-
-
-def _weight(exchange: Exchange) -> int:
-    """Return what a packet counts for in the queue: one, and one for each KiB."""
-    return 1 + len(exchange.body) // 1024
 
 
 def _latest(outcome: Outcome) -> str:

@@ -13,6 +13,7 @@ import time
 
 import httptools
 import structlog
+from uvicorn.protocols.http.flow_control import FlowControl
 
 from kilowatch.collector import refusals
 from kilowatch.collector.answering import BODY, HEAD, IDLE, NEVER, AnsweringProtocol
@@ -25,6 +26,17 @@ log = structlog.get_logger(__name__)
 LINGER_BYTES_MAX = 1_048_576
 BODY_OVERHEAD = 8
 """Chunk sizes, extensions and trailers may take this many times the largest body."""
+
+
+class _Gone(asyncio.Transport):
+    """Stands in for the transport of a connection that has ended."""
+
+    def is_closing(self) -> bool:
+        return True
+
+
+GONE = _Gone()
+GONE_FLOW = FlowControl(GONE)
 
 
 class StopReading(Exception):  # noqa: N818 - not an error: how a callback stops the parser
@@ -84,6 +96,9 @@ class PushProtocol(AnsweringProtocol):
         self.held = b""
         self.deadline_s = self.write_deadline_s = NEVER
         super().connection_lost(exc)
+        # Nothing of the connection holds itself: it is freed now, not when cycles are looked for.
+        self.transport, self.flow = GONE, GONE_FLOW
+        self.blocked = self.alone = None
 
     def sweep(self, now_s: float) -> None:
         """End what takes too long; called once a second for every connection."""

@@ -99,7 +99,12 @@ class Reception:
             access: What that head was worth then, in the directory that is still in force.
         """
         exchange.access = access
-        self._take(exchange, self._handle if self.watch.maintenance is not None else self._serve)
+        if self.watch.maintenance is not None:
+            self._take(exchange, self._handle)
+        elif self.now_s - access.used_s > self.settings.last_used_pause_s:
+            self._take(exchange, self._serve)
+        else:
+            self._take(exchange, self.intake.receive)
 
     def _take(self, exchange: Exchange, step: Step) -> None:
         try:

@@ -71,7 +71,7 @@ class Watch:
         async with self._looking:
             try:
                 found, self.maintenance = await loop.run_in_executor(
-                    self._thread, self._read, self._directory.revision
+                    self._thread, self._read, self._directory
                 )
             except Exception:  # a catalogue that is busy or gone must not stop the packets
                 log.exception("catalogue can't be read; going on with what we know")
@@ -82,11 +82,12 @@ class Watch:
                 self._directory = found
                 self._on_directory(found)
 
-    def _read(self, revision: int) -> tuple[Directory | None, str | None]:
+    def _read(self, known: Directory) -> tuple[Directory | None, str | None]:
         maintenance = read_maintenance(self._settings.maintenance_file)
-        if self._catalog.revision() == revision:
+        if self._catalog.revision() == known.revision:
             return None, maintenance
-        return directories.load(self._catalog, self._settings.environment), maintenance
+        found = directories.load(self._catalog, self._settings.environment, known)
+        return found, maintenance
 
     async def report(self, used_ms: dict[int, int]) -> None:
         """Write when credentials were last used.
