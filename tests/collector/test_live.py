@@ -18,6 +18,8 @@ from kilowatch.collector.live import (
     Refused,
 )
 from kilowatch.collector.remedies import corrected
+from kilowatch.collector.throttle import FREE_FAILURES
+from tests.collector.conftest import StartServer
 from tests.collector.harness import PATH, Server, basic, packet
 
 KEYS = {
@@ -135,6 +137,21 @@ def test_one_organisation_never_sees_anothers_requests(shared: Server) -> None:
         events = client.get("/recent", params=asked).json()["requests"]
     assert {event["organization_id"] for event in events} == {1}
     assert "kettle'?" not in json.dumps(events)
+
+
+def test_behind_a_proxy_the_client_is_told_from_the_proxy(start: StartServer) -> None:
+    """The live view names the meter's address, and guesses count against the guesser's."""
+    server = start(environment="production", trusted_proxies=("127.0.0.1", "10.0.0.0/8"))
+    headers = {"X-Forwarded-Proto": "https", "X-Forwarded-For": "6.6.6.6, 203.0.113.7, 10.0.0.2"}
+    assert server.push(packet(), by="production", headers=headers).status == 200
+    event = newest(server)
+    assert (event["remote"], event["secure"]) == ("203.0.113.7", True)
+    wrong = {**headers, "Authorization": basic("someone", "wrong")}
+    for _ in range(FREE_FAILURES + 1):
+        assert server.push(packet(), by=None, headers=wrong).status == 401
+    throttle = server.collector.reception.throttle
+    assert throttle.failed("203.0.113.7", 0.0) != 0
+    assert throttle.failed("127.0.0.1", 0.0) == 0
 
 
 def test_a_busy_tenant_does_not_push_anothers_refusals_out_of_view() -> None:

@@ -83,6 +83,16 @@ class AnsweringProtocol(HttpToolsProtocol):
             return self.reception.doorkeeper.forwarded(head)
         return self.direct
 
+    def origin(self, head: Head | None) -> tuple[str, bool]:
+        """Return a request's client address and whether it came over TLS, as our proxies say."""
+        if not self.proxied or head is None:
+            return self.remote, self.scheme == "https"
+        doorkeeper = self.reception.doorkeeper
+        secure = self.scheme == "https"
+        if head.forwarded_proto is not None:
+            secure = doorkeeper.forwarded(head)
+        return doorkeeper.client(self.remote, head), secure
+
     def _start(self, exchange: Exchange) -> None:
         head = exchange.head
         if not self.allowed(head):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from kilowatch.collector.authenticate import Access
@@ -15,9 +15,8 @@ if TYPE_CHECKING:
 class Connection(Protocol):
     """What a request needs of the connection that it came on."""
 
-    remote: str
-    scheme: Any
-    proxied: bool
+    def origin(self, head: Head | None) -> tuple[str, bool]:
+        """Return a request's client address and whether it came over TLS."""
 
     def hold(self, exchange: Exchange) -> None:
         """Start nothing that follows this request until it is released."""

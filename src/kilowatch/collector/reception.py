@@ -171,9 +171,7 @@ class Reception:
         self.authenticator.verify_slowly(header, lambda: self._go_on(exchange, go_on))
 
     def _refuse_credentials(self, exchange: Exchange, head: Head) -> None:
-        address = exchange.connection.remote
-        if exchange.connection.proxied:
-            address = self.doorkeeper.client(address, head)
+        address, _ = exchange.connection.origin(head)
         delay_s = self.throttle.failed(address, self.loop.time())
         if delay_s is None:
             exchange.keep_alive = False

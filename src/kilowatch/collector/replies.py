@@ -46,14 +46,15 @@ class Replies:
             )
         self.counts[answer.code] += 1
         access = exchange.access
+        remote, secure = exchange.connection.origin(head)
         self.live.add(
             (
                 exchange.received_ms,
                 answer,
                 head.method if head else "",
                 head.path if head else "",
-                exchange.connection.remote,
-                exchange.connection.scheme == "https",
+                remote,
+                secure,
                 len(exchange.body),
                 access.credential.username if access else refused.username if refused else "",
                 exchange.point,
