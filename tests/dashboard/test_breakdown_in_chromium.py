@@ -199,6 +199,26 @@ def test_a_click_on_a_day_opens_the_day(live_world: World, watched: Watched) -> 
     expect(page.locator("[data-period-label]")).to_have_text(re.compile("2 November 2026"))
 
 
+def test_the_pointer_tells_the_value_with_its_range_and_its_interval(
+    live_world: World, watched: Watched
+) -> None:
+    """Mean, smallest and largest of the interval under the pointer; in a gap, that it is one."""
+    page = watched.open(path(live_world, "main", "date=2026-11-08"))
+    box = page.locator("#chart").bounding_box()
+    assert box
+    noon, in_the_gap = 1_794_139_200_000 + 60_000, 1_794_234_140_000 - 28 * 3_600_000
+    at = page.evaluate(f"() => {CHART}.convertToPixel({{xAxisIndex: 0}}, {noon})")
+    page.mouse.move(box["x"] + at, box["y"] + 100)
+    hover = page.locator(".hover")
+    expect(hover).to_contain_text("Sun, 8 Nov, 12:00 – 12:05")
+    expect(hover).to_contain_text(re.compile(r"Active power\s*\d+(\.\d)? kW\s*\d+(\.\d)? – \d+"))
+    at = page.evaluate(f"() => {CHART}.convertToPixel({{xAxisIndex: 0}}, {in_the_gap})")
+    page.mouse.move(box["x"] + at, box["y"] + 100)
+    expect(hover).to_contain_text(re.compile("No data; .* kWh were used in this gap"))
+    page.mouse.move(2, 2)
+    expect(hover).to_be_hidden()
+
+
 def test_a_new_packet_changes_the_graph_without_a_reload(
     live_world: World, watched: Watched
 ) -> None:

@@ -35,7 +35,7 @@ def test_every_text_that_is_asked_for_exists() -> None:
 
 def test_no_text_is_left_over() -> None:
     """A translator never works on a sentence that nobody sees."""
-    everything = "\n".join(sources().values())
+    everything = "\n".join(text for path, text in sources().items() if path.name != "words.py")
     stems = set(re.findall(r"""["'`]([a-z_0-9]+\.)["'`] ~""", everything))
     stems |= set(re.findall(r"""["'`]([a-z_0-9]+\.)["'`][,)]""", everything))
     stems |= set(re.findall(r"""`([a-z_0-9]+\.)\$\{""", everything))

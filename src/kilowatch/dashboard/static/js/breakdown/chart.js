@@ -1,10 +1,10 @@
 // The graph: one panel for each parameter over one time axis, so that no axis has two units.
-import { fullWithUnit, scaleFor, short, share } from "../numbers.js";
+import { scaleFor, short } from "../numbers.js";
 import { t } from "../words.js";
 import { alpha, band, bars, css, gapMarks, hatch } from "./marks.js";
-import { gaps, rowAt, rowsOf, thin } from "./rows.js";
+import { gaps, rowsOf, thin } from "./rows.js";
 
-const QUESTIONABLE = 4;
+export const QUESTIONABLE = 4;
 const FLOATING = new Set(["V", "°C", "Hz", "Pa", "", "ppm"]);
 
 function colours(utility) {
@@ -133,7 +133,7 @@ function lineSeries(panel, index, look, scale, pixelMs, now) {
     });
     series.push({
       type: "line", name: channel.title, xAxisIndex: index, yAxisIndex: index, step: "end", animation: false,
-      showSymbol: false, connectNulls: false, lineStyle: { width: 1.75, color: colour }, itemStyle: { color: colour },
+      symbol: "none", connectNulls: false, lineStyle: { width: 1.75, color: colour }, itemStyle: { color: colour },
       emphasis: { disabled: true }, data, z: 3,
     });
   }
@@ -156,42 +156,6 @@ function markLines(answer, time, look) {
       label: { show: false } });
   }
   return lines;
-}
-
-/** The tooltip's words for an instant: what each panel says about the bucket there. */
-function describe(panels, scales, ms, time) {
-  let title = "";
-  const lines = [];
-  panels.forEach((panel, i) => {
-    const hits = panel.channels.map((channel) => [channel, rowAt(channel.rows, ms)]);
-    const first = hits.find(([, row]) => row)?.[1];
-    if (first && !title) title = time.bucket(first.start, first.end - first.start);
-    if (!first || hits.every(([, row]) => !row || row.value === null)) {
-      const gap = panel.gaps?.find((item) => ms >= item.from && ms < item.to);
-      if (gap) {
-        lines.push(`{n|${panel.title}}  {m|${t(gap.unallocated ? "chart.gap_used" : "chart.gap", {
-          amount: fullWithUnit(gap.unallocated, panel.unit) })}}`);
-      }
-      return;
-    }
-    for (const [channel, row] of hits) {
-      if (!row || row.value === null) continue;
-      const scale = scales[i];
-      const name = channel.phase && panel.channels.length > 1 ? `${panel.title} ${channel.phase_title}` : panel.title;
-      let text = `{n|${name}}  {v|${short(row.value * scale.factor)} ${scale.unit}}`;
-      if (panel.measure === "mean" && row.low !== null && row.high > row.low) {
-        text += `  {m|${short(row.low * scale.factor)} – ${short(row.high * scale.factor)}}`;
-      }
-      lines.push(text);
-      if (row.covered < 0.98) lines.push(`{m|${t("chart.partly", { share: share(row.covered) })}}`);
-      if (panel.inlineUnallocated && row.unallocated) {
-        lines.push(`{m|${t("chart.plus_gap", { amount: fullWithUnit(row.unallocated, panel.unit) })}}`);
-      }
-      if (row.quality === QUESTIONABLE) lines.push(`{m|${t("chart.questionable")}}`);
-    }
-  });
-  if (!lines.length) return "";
-  return [`{t|${title || time.stamp(ms)}}`, ...lines].join("\n");
 }
 
 /** Build the whole option. Returns {option, panels, height}. */
@@ -264,24 +228,8 @@ export function build(answer, time, width, narrow) {
   const option = {
     animation: false, grid, xAxis, yAxis, series, graphic,
     textStyle: { fontFamily: look.family },
-    axisPointer: { link: [{ xAxisIndex: "all" }] },
-    tooltip: {
-      trigger: "axis", renderMode: "richText", confine: true, transitionDuration: 0, order: "seriesAsc",
-      backgroundColor: look.surface, borderColor: look.strong, borderWidth: 1, padding: [8, 12],
-      textStyle: {
-        color: look.text, fontFamily: look.family, fontSize: 12, lineHeight: 18,
-        rich: {
-          t: { fontWeight: 600, color: look.text, lineHeight: 22, fontSize: 12, fontFamily: look.family },
-          n: { color: look.muted, fontSize: 12, fontFamily: look.family },
-          v: { fontWeight: 600, color: look.text, fontSize: 12, fontFamily: look.family },
-          m: { color: look.muted, fontSize: 12, fontFamily: look.family },
-        },
-      },
-      formatter: (params) => {
-        const at = (Array.isArray(params) ? params[0] : params)?.axisValue;
-        return at === undefined ? "" : describe(panels, scales, Number(at), time);
-      },
-    },
+    axisPointer: { link: [{ xAxisIndex: "all" }], triggerOn: "mousemove|click" },
+    tooltip: { show: false },
   };
   return { option, panels, scales, height: top, coarse, plot: { left, width: plotWidth } };
 }
@@ -294,7 +242,7 @@ function richPhases(look) {
   return rich;
 }
 
-const MARKS = ["●", "■", "▲"];
+export const MARKS = ["●", "■", "▲"];
 function legendText(panel, scale) {
   const unit = scale.unit ? `  {u|${scale.unit}}` : "";
   const apart = panel.channels.filter((channel) => channel.phase);

@@ -6,6 +6,7 @@ import { t } from "../words.js";
 import { Calendar } from "./calendar.js";
 import { build, panelsOf } from "./chart.js";
 import { Controls } from "./controls.js";
+import { Hover } from "./hover.js";
 import { list, tiles } from "./figures.js";
 import * as states from "./state.js";
 import { draw as drawTable } from "./table.js";
@@ -154,9 +155,15 @@ function drawChart() {
   if (!chart) {
     chart = echarts.init(host, null, { renderer: "canvas" });
     chart.getZr().on("click", drill);
+    const hover = new Hover(host);
     chart.getZr().on("mousemove", (event) => {
-      chart.getZr().setCursorStyle(built?.coarse && inside(event) ? "pointer" : "default");
+      const within = built && inside(event);
+      chart.getZr().setCursorStyle(within && built.coarse ? "pointer" : "default");
+      if (!within) { hover.hide(); return; }
+      const at = chart.convertFromPixel({ xAxisIndex: 0 }, event.offsetX);
+      hover.show(built, time, at, event.offsetX, event.offsetY);
     });
+    chart.getZr().on("globalout", () => hover.hide());
   }
   chart.resize();
   chart.setOption(built.option, { notMerge: true, lazyUpdate: false });
