@@ -138,6 +138,7 @@ class MemoryStore:
         self.steps_left: int | None = None
         self.steps = 0
         self.full = False
+        self.tries = 0
 
     @property
     def pages(self) -> Reads:
@@ -166,6 +167,7 @@ class MemoryStore:
 
     def write_readings(self, block: ReadingBlock) -> None:
         """Keep readings."""
+        self.tries += 1
         if self.full:
             raise KilowatchError("store_failed", "No space left on device", status=503)
         self.step()

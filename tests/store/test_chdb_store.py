@@ -294,7 +294,7 @@ rows_of_any_kind = st.lists(
 
 
 @given(rows_of_any_kind, st.randoms(use_true_random=False))
-@settings(max_examples=200)
+@settings(max_examples=200, deadline=None)
 def test_order_and_repetition_of_rows_do_not_matter(
     keys: list[tuple[int, int, int, int]], random: Random
 ) -> None:

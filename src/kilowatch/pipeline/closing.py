@@ -6,7 +6,7 @@ nothing that was due is forgotten. Open hours and days are rolled up by whoever 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -81,12 +81,13 @@ def close(store: Store, closings: Mapping[int, Closing], written: HotView) -> No
         closings: By series.
         written: Rows just written, so that they need not be read back.
     """
-    for some in _portions(_due(closings, "hour"), STREAMS_AT_A_TIME):
+    first_ms = written.first_starts(closings)
+    for some in _portions(_due(closings, "hour", first_ms), STREAMS_AT_A_TIME):
         rows = _intervals(store, closings, some, written)
         _roll_up(store, closings, "hour", rows)
         for series, (_, until_ms) in some.items():
             closings[series].progress.hour_ms = until_ms
-    for some in _portions(_due(closings, "day"), STREAMS_AT_A_TIME):
+    for some in _portions(_due(closings, "day", first_ms), STREAMS_AT_A_TIME):
         rows = _hours(store, closings, some, written)
         _roll_up(store, closings, "day", rows)
         for series, (_, until_ms) in some.items():
@@ -97,7 +98,18 @@ _Spans = dict[int, tuple[int, int]]
 """By series, from where to where [ms] roll-ups are due."""
 
 
-def _due(closings: Mapping[int, Closing], grain: RollUp) -> _Spans:
+def reach_ms(reached_ms: int, first_ms: int | None, grain: RollUp, zone: Zone) -> int:
+    """Return to where stored roll-ups can be trusted, given rows that came after them.
+
+    A partial packet merged into the one before it can change the end of an hour that seemed
+    closed, since a register's reading at twelve belongs to the hour before.
+    """
+    if first_ms is None or first_ms >= reached_ms:
+        return reached_ms
+    return int(grain_start_ms([first_ms], grain, zone)[0])
+
+
+def _due(closings: Mapping[int, Closing], grain: RollUp, first_ms: Mapping[int, int]) -> _Spans:
     spans: _Spans = {}
     by_zone: dict[Zone, list[int]] = {}
     for series, closing in closings.items():
@@ -108,6 +120,7 @@ def _due(closings: Mapping[int, Closing], grain: RollUp) -> _Spans:
         for series, until in zip(streams, until_ms.tolist(), strict=True):
             progress = closings[series].progress
             reached = progress.hour_ms if grain == "hour" else progress.day_ms
+            reached = reach_ms(reached, first_ms.get(series), grain, zone)
             if until > reached:
                 spans[series] = (reached, until)
     return spans
@@ -132,7 +145,7 @@ def _intervals(
         stored_ms = closings[series].stored_ms
         if stored_ms is not None and since <= stored_ms:
             missing[series] = (since, min(until, stored_ms + 1))
-    return _within([_query(store, generations, missing), hot], spans)
+    return _within(_joined(_query(store, generations, missing), hot), spans)
 
 
 def _hours(
@@ -168,8 +181,19 @@ def _query(store: Store, generations: Mapping[int, int], spans: _Spans) -> Inter
     )
 
 
-def _within(blocks: Sequence[IntervalBlock], spans: _Spans) -> IntervalBlock:
-    rows = newest_intervals(IntervalBlock.concatenate(list(blocks)))
+def _joined(stored: IntervalBlock, hot: IntervalBlock) -> IntervalBlock:
+    """Join rows of the store to those just written, the newer ones winning.
+
+    Few of the many rows of an import are in both, all of them early: only those are compared.
+    """
+    if not len(stored) or not len(hot):
+        return stored if len(stored) else hot
+    early = hot.start_ms <= stored.start_ms.max()
+    mixed = newest_intervals(IntervalBlock.concatenate([stored, hot.take(early)]))
+    return IntervalBlock.concatenate([mixed, hot.take(~early)])
+
+
+def _within(rows: IntervalBlock, spans: _Spans) -> IntervalBlock:
     series = np.array(sorted(spans), np.int64)
     bounds = np.array([spans[one] for one in series.tolist()], np.int64).reshape(-1, 2)
     own = bounds[np.searchsorted(series, rows.series)]

@@ -49,6 +49,38 @@ class PipelineSettings:
     clock: Callable[[], float] = time.monotonic
 
 
+class Pause:
+    """A time to wait after a failure, longer each time until something succeeds.
+
+    Args:
+        clock: Seconds that never go back.
+        longest_s: Longest pause [s].
+    """
+
+    def __init__(self, clock: Callable[[], float], longest_s: float) -> None:
+        self._clock = clock
+        self._longest_s = longest_s
+        self._length_s = 0.0
+        self._ends_at = 0.0
+
+    def begin(self) -> None:
+        """Wait after another failure."""
+        self._length_s = min(2 * self._length_s or 1.0, self._longest_s)
+        self._ends_at = self._clock() + self._length_s
+
+    def over(self) -> None:
+        """Forget failures: something has succeeded."""
+        self._length_s = 0.0
+
+    def __bool__(self) -> bool:
+        return self._length_s > 0
+
+    @property
+    def lasts(self) -> bool:
+        """Whether it is too early to try again."""
+        return self._length_s > 0 and self._clock() < self._ends_at
+
+
 class Consumer:
     """Follows the log; one thread calls ``run``, or ``step`` as often as it likes.
 
@@ -92,6 +124,9 @@ class Consumer:
         )
         self._changed: set[int] = set()
         self._oldest: float | None = None
+        self._flushing = False
+        self._flush_pause = Pause(clock, settings.retry_s_max)
+        self._recompute_pause = Pause(clock, settings.retry_s_max)
         self._revision: int | None = None
         self._wake = threading.Event()
         self._stop = threading.Event()
@@ -109,19 +144,20 @@ class Consumer:
 
     def run(self) -> None:
         """Follow the log until stopped; a failure is noted and tried again."""
-        wait_s = 0.0
+        wait_s = failed_s = 0.0
         while not self._stop.is_set():
             if wait_s:
                 self._wake.wait(wait_s)
             self._wake.clear()
             try:
                 wait_s = 0.0 if self.step() else self._settings.poll_s
-                self._streams.fault = ""
+                failed_s = 0.0
+                if not self._flush_pause and not self._recompute_pause:
+                    self._streams.fault = ""
             except Exception as error:  # noqa: BLE001 - the pipeline must come back by itself
-                wait_s = min(max(1.0, wait_s * 2), self._settings.retry_s_max)
-                self._streams.fault = str(error)
+                wait_s, failed_s = 0.0, min(2 * failed_s or 1.0, self._settings.retry_s_max)
                 self._note(error)
-                self._stop.wait(wait_s)
+                self._stop.wait(failed_s)
         self.finish()
 
     def finish(self) -> None:
@@ -141,20 +177,17 @@ class Consumer:
         Raises:
             KilowatchError: The store could not be read or written; step again later.
         """
-        if not self._flusher.busy:
-            self._check_flush()
+        if not self._flusher.busy and (failure := self._end_flush()):
+            self._note(failure)
         self._follow_catalogue()
         entries = self._take()
         if self._due():
             if self._flusher.busy and self._streams.hot.rows >= self._settings.flush_rows:
                 self._flusher.wait()  # the disk sets the pace, and memory stays bounded
-                self._check_flush()
-            if not self._flusher.busy:
+            elif not self._flusher.busy:
                 self._start_flush()
         full = entries >= self._settings.batch_rows
-        recomputed = self._recomputer.slice(self._points)
-        self._note_changed(recomputed)
-        return full or self._recomputer.waiting
+        return self._recompute() or full
 
     def flush(self) -> None:
         """Write everything that is hot now, and wait for it.
@@ -163,10 +196,24 @@ class Consumer:
             KilowatchError: The store could not be written.
         """
         self._flusher.wait()
-        self._check_flush()
+        self._end_flush()
         self._start_flush()
         self._flusher.wait()
-        self._check_flush()
+        if failure := self._end_flush():
+            raise failure
+
+    def _recompute(self) -> bool:
+        """Do a slice of recomputation, if one is due; return whether there is more."""
+        if self._recompute_pause.lasts:
+            return False
+        try:
+            self._note_changed(self._recomputer.slice(self._points))
+        except KilowatchError as error:
+            self._recompute_pause.begin()
+            self._note(error)
+            return False
+        self._recompute_pause.over()
+        return self._recomputer.waiting
 
     def _take(self) -> int:
         if self._streams.hot.readings >= self._settings.held_rows_max:
@@ -191,16 +238,26 @@ class Consumer:
             self._oldest = self._clock()
         self._streams.hub.publish(series)
 
-    def _check_flush(self) -> None:
-        """Raise what the last flush ended with; its streams are still to be written."""
-        failed = self._flusher.take_failed()
-        if failed:
-            self._changed |= failed
-            self._oldest = self._clock()
-        self._flusher.check()
+    def _end_flush(self) -> Exception | None:
+        """Return why the last flush failed, if it did; it is tried again later.
+
+        Meanwhile packets are taken in and shown as long as there is room for them.
+        """
+        if not self._flushing:
+            return None
+        self._flushing = False
+        failure = self._flusher.take_failure()
+        if failure is None:
+            self._flush_pause.over()
+            return None
+        error, streams = failure
+        self._changed |= streams
+        self._oldest = self._clock()
+        self._flush_pause.begin()
+        return error
 
     def _due(self) -> bool:
-        if self._oldest is None:
+        if self._oldest is None or self._flush_pause.lasts:
             return False
         return (
             self._streams.hot.rows >= self._settings.flush_rows
@@ -210,6 +267,7 @@ class Consumer:
     def _start_flush(self) -> None:
         states = self._streams.states
         changed, self._changed, self._oldest = self._changed, set(), None
+        self._flushing = True
         self._flusher.start(Flush.of(self._streams, {series: states[series] for series in changed}))
 
     def _follow_catalogue(self) -> None:
@@ -219,6 +277,7 @@ class Consumer:
             self._revision = points.revision
 
     def _note(self, error: Exception) -> None:
+        self._streams.fault = str(error)
         if isinstance(error, KilowatchError):
             logger.warning("pipeline.waiting", code=error.code, detail=error.detail)
         else:

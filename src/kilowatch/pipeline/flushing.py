@@ -101,7 +101,6 @@ class Flusher:
         assert not self.busy
         if not self._background:
             self._run(flush)
-            self.check()
             return
         self._thread = threading.Thread(target=self._run, args=(flush,), name="pipeline-flush")
         self._thread.start()
@@ -111,20 +110,19 @@ class Flusher:
         if self._thread is not None:
             self._thread.join()
 
-    def check(self) -> None:
-        """Raise what the last flush ended with, once.
+    def take_failure(self) -> tuple[Exception, frozenset[int]] | None:
+        """Return why the last flush failed and the series still to be written, once.
 
         Raises:
-            KilowatchError: The store could not do it; the tail has kept everything.
+            BaseException: What ended the flush was not an error but an end (a test's kill).
         """
-        error, self._error = self._error, None
-        if error is not None:
+        error, failed = self._error, self._failed
+        self._error, self._failed = None, frozenset[int]()
+        if error is None:
+            return None
+        if not isinstance(error, Exception):
             raise error
-
-    def take_failed(self) -> frozenset[int]:
-        """Return the series of a flush that failed, once: they are still to be written."""
-        failed, self._failed = self._failed, frozenset[int]()
-        return failed
+        return error, failed
 
     def _run(self, flush: Flush) -> None:
         try:

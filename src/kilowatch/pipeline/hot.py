@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeVar
 
 import numpy as np
@@ -29,11 +29,22 @@ class HotBatch:
         readings: New readings, sorted by series and instant.
         intervals: Interval rows, sorted by series, channel and start.
         generation: Generation of each interval row, shape (n,).
+        streams: Series that have interval rows, rising, shape (k,).
+        first_ms: Earliest start of the rows of each, shape (k,) [ms].
     """
 
     readings: ReadingBlock
     intervals: IntervalBlock
     generation: Ints
+    streams: Ints = field(init=False)
+    first_ms: Ints = field(init=False)
+
+    def __post_init__(self) -> None:
+        streams, rows = np.unique(self.intervals.series, return_index=True)
+        starts = self.intervals.start_ms
+        first_ms = np.minimum.reduceat(starts, rows) if len(rows) else starts
+        object.__setattr__(self, "streams", streams)
+        object.__setattr__(self, "first_ms", first_ms)
 
     def readings_of(self, series: int, from_ms: int, to_ms: int) -> ReadingBlock:
         """Return a stream's readings of pushed instants in [from_ms, to_ms)."""
@@ -121,6 +132,23 @@ class HotView:
         """Return a stream's readings of pushed instants in [from_ms, to_ms)."""
         return [batch.readings_of(series, from_ms, to_ms) for batch in self.batches]
 
+    def first_starts(self, series: Collection[int]) -> dict[int, int]:
+        """Return the earliest start among the rows of each series that has any here [ms].
+
+        What was rolled up before must not be used from there on: these rows may change it.
+        """
+        asked = np.array(sorted(series), np.int64)
+        found: dict[int, int] = {}
+        for batch in self.batches:
+            if not len(batch.streams):
+                continue
+            place = np.minimum(np.searchsorted(batch.streams, asked), len(batch.streams) - 1)
+            here = batch.streams[place] == asked
+            pairs = zip(asked[here].tolist(), batch.first_ms[place[here]].tolist(), strict=True)
+            for one, first_ms in pairs:
+                found[one] = min(first_ms, found.get(one, first_ms))
+        return found
+
     def intervals(
         self,
         generations: Mapping[int, int],
@@ -135,7 +163,10 @@ class HotView:
         mine = (found.start_ms >= from_ms) & (found.start_ms < to_ms)
         if channels is not None:
             mine &= np.isin(found.channel, list(channels))
-        return newest_intervals(found if mine.all() else found.take(mine))
+        if not mine.all():
+            found = found.take(mine)
+        # Within one batch no row is there twice.
+        return newest_intervals(found) if len(self.batches) > 1 else found
 
 
 def join(batches: Sequence[HotBatch]) -> HotBatch:

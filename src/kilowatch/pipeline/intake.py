@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from itertools import pairwise
 
 import numpy as np
@@ -17,7 +17,7 @@ from kilowatch.pipeline.grids import Bools, PointGrid, watch_clocks
 from kilowatch.pipeline.growth import Growth, channels_of, clocks_differ, grow, settle
 from kilowatch.pipeline.hot import HotBatch
 from kilowatch.pipeline.rows import Row, Shapes, block_of
-from kilowatch.pipeline.state import StreamState, grid_of, settings_of
+from kilowatch.pipeline.state import StreamState, grid_of, settings_of, witness_fields
 from kilowatch.pipeline.streams import Streams
 from kilowatch.wire import values_of
 
@@ -95,7 +95,10 @@ class Intake:
         return set(arrivals)
 
     def _state(self, series: int) -> StreamState:
-        return self._streams.states.setdefault(series, StreamState())
+        state = self._streams.states.get(series)
+        if state is None:
+            state = self._streams.states[series] = StreamState()
+        return state
 
     def _decode(self, entries: Sequence[Entry]) -> dict[int, Arrival]:
         arrivals: dict[int, Arrival] = {}
@@ -173,7 +176,7 @@ class Intake:
             if series in growth.late:
                 state.stale = "readings came that lie before what was settled"
         for series, witness in witnesses.items():
-            self._state(series).witness = asdict(witness)
+            self._state(series).witness = witness_fields(witness)
         for series in matters:
             self._state(series).offset_matters = True
         for series, channels in channels_of(growth.intervals).items():

@@ -7,8 +7,6 @@ and the recomputation starts again under the next number.
 
 from __future__ import annotations
 
-from dataclasses import asdict
-
 import numpy as np
 
 from kilowatch.model.blocks import ReadingBlock
@@ -20,7 +18,13 @@ from kilowatch.pipeline.grids import watch_clocks
 from kilowatch.pipeline.growth import channels_of, clocks_differ, grow, settle
 from kilowatch.pipeline.hot import HotBatch, HotView
 from kilowatch.pipeline.rows import Row, block_of, rows_of
-from kilowatch.pipeline.state import Progress, StreamState, grid_of, settings_of
+from kilowatch.pipeline.state import (
+    Progress,
+    StreamState,
+    grid_of,
+    settings_of,
+    witness_fields,
+)
 from kilowatch.pipeline.streams import Streams
 from kilowatch.store.newest import newest_readings
 
@@ -122,7 +126,7 @@ class Recomputation:
         def show() -> None:
             state.progress = self.progress
             if self._witness is not None:
-                state.witness = asdict(self._witness)
+                state.witness = witness_fields(self._witness)
             state.offset_matters = self._offset_matters
             state.stale = state.failure = ""
             state.failed_at_ms = None

@@ -7,7 +7,7 @@ the store. So a crash at any moment leads back to a point from which the log tel
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,8 @@ _SETTINGS = (
     "kind", "unit", "interval_s", "tolerance_s", "behaviour", "stamp", "register_max", "zone",
 )  # fmt: skip
 """Fields of a data point that its intervals depend on, besides the clock."""
+
+_WITNESS = tuple(field.name for field in fields(ClockWitness))
 
 
 class Progress(msgspec.Struct):
@@ -87,7 +89,7 @@ class StreamState(msgspec.Struct):
     packets: int = 0
     at_ms: int = 0
     values: dict[int, float] = {}
-    witness: dict[str, Any] = msgspec.field(default_factory=lambda: asdict(ClockWitness()))
+    witness: dict[str, Any] = msgspec.field(default_factory=lambda: witness_fields(ClockWitness()))
     offset_matters: bool = False
     distances_ms: list[int] = []
     ignored: dict[str, int] = {}
@@ -110,6 +112,11 @@ class StreamState(msgspec.Struct):
         for name in names:
             if name in self.ignored or len(self.ignored) < IGNORED_NAMES_MAX:
                 self.ignored[name] = self.ignored.get(name, 0) + 1
+
+
+def witness_fields(witness: ClockWitness) -> dict[str, Any]:
+    """Return a witness as it is stored; ``asdict`` would copy deeply, 20 times slower."""
+    return {name: getattr(witness, name) for name in _WITNESS}
 
 
 def settings_of(point: DataPoint, witness: Mapping[str, Any]) -> dict[str, Any]:

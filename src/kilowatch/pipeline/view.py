@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Collection, Sequence
+from dataclasses import replace
 from datetime import date
 from typing import Any
 
@@ -20,6 +21,7 @@ from kilowatch.model.parameters import AP, PC, VALUE, family_of
 from kilowatch.model.points import DataPoint
 from kilowatch.model.zones import Zone
 from kilowatch.pipeline.answers import Extent, Grain, Lag, LastValue, PointStatus
+from kilowatch.pipeline.closing import reach_ms
 from kilowatch.pipeline.explaining import READINGS_MAX, Sources, explain, nothing_to_explain
 from kilowatch.pipeline.figures import Shown, Span, figures
 from kilowatch.pipeline.hot import HotView
@@ -215,7 +217,20 @@ class View:
                 and state.progress.settings is not None
             }
 
-        return self._streams.hot.snapshot(now)
+        shown, hot = self._streams.hot.snapshot(now)
+        first_ms = hot.first_starts(shown)
+        return {key: _trusted(one, first_ms.get(key)) for key, one in shown.items()}, hot
+
+
+def _trusted(shown: Shown, first_ms: int | None) -> Shown:
+    """Return a stream with its roll-ups as far as hot rows leave them true."""
+    if first_ms is None or first_ms >= max(shown.hour_ms, shown.day_ms):
+        return shown
+    return replace(
+        shown,
+        hour_ms=reach_ms(shown.hour_ms, first_ms, "hour", shown.zone),
+        day_ms=reach_ms(shown.day_ms, first_ms, "day", shown.zone),
+    )
 
 
 def _shown(state: StreamState) -> Shown:
