@@ -100,6 +100,13 @@ def test_guessing_is_slowed_with_a_clear_message(world: World) -> None:
     assert int(answer.headers["retry-after"]) > 0  # type: ignore[attr-defined]
 
 
+def test_a_body_that_no_form_has_is_refused(world: World) -> None:
+    """Somebody without an account cannot fill the memory through the log-in."""
+    client = browser(world)
+    huge = {"csrf": form_token(client), "email": ADMIN, "password": "x" * 100_000}
+    assert client.post("/login", data=huge).status_code == 413
+
+
 def test_a_log_in_form_of_another_browser_is_not_taken(world: World) -> None:
     """The form is bound to the browser that asked for it, before there is any session."""
     theirs = form_token(browser(world))

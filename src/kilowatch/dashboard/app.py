@@ -40,7 +40,7 @@ from kilowatch.dashboard.live import Hub
 from kilowatch.dashboard.needs import PacketLog, RequestEvents, View
 from kilowatch.dashboard.registry import Registry
 from kilowatch.dashboard.rooms import Rooms
-from kilowatch.dashboard.security import SecurityHeaders
+from kilowatch.dashboard.security import BodyLimit, SecurityHeaders
 from kilowatch.dashboard.settings import DashboardSettings
 from kilowatch.dashboard.words import t
 from kilowatch.model.errors import KilowatchError
@@ -112,6 +112,7 @@ def create_app(
         routes=[*_routes(), Mount(static, _Static(STATIC), name="static")],
         middleware=[
             Middleware(SecurityHeaders, production=settings.environment == "production"),
+            Middleware(BodyLimit),
         ],
         exception_handlers={
             KilowatchError: _refused,

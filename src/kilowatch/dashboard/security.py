@@ -5,6 +5,7 @@ from __future__ import annotations
 import hmac
 
 from starlette.datastructures import MutableHeaders
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -26,6 +27,7 @@ HEADERS = {
     "cross-origin-resource-policy": "same-origin",
     "permissions-policy": "camera=(), geolocation=(), microphone=(), payment=(), usb=()",
 }
+BODY_BYTES_MAX = 65_536  # the largest form has a dozen short fields
 STRICT_TRANSPORT = "max-age=31536000"  # a year; in production only: localhost is shared by ports
 
 
@@ -53,6 +55,31 @@ class SecurityHeaders:
             await send(message)
 
         await self._app(scope, receive, with_headers)
+
+
+class BodyLimit:
+    """Refuses bodies that no form of ours has, before they fill the memory; 413."""
+
+    def __init__(self, app: ASGIApp, *, bytes_max: int = BODY_BYTES_MAX) -> None:
+        self._app = app
+        self._bytes_max = bytes_max
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on, counting what it brings."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        brought = 0
+
+        async def counted() -> Message:
+            nonlocal brought
+            message = await receive()
+            brought += len(message.get("body", b""))
+            if brought > self._bytes_max:
+                raise HTTPException(413)
+            return message
+
+        await self._app(scope, counted, send)
 
 
 def is_secure(request: Request, settings: DashboardSettings) -> bool:
