@@ -9,10 +9,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from kilowatch.model.blocks import Quality, ReadingBlock
+from kilowatch.model.blocks import IntervalBlock, Quality, ReadingBlock
+from kilowatch.model.calendar import Zone
 from kilowatch.model.parameters import CHANNEL_BY_NAME
 from kilowatch.pipeline.grids import PointGrid, effective_of
 from kilowatch.pipeline.intervals import intervals
+from kilowatch.pipeline.rollups import roll_up
 from tests.pipeline.interval_cases import HOUR_MS, Packets, Row, data_point, rows_by_key
 
 MINUTE_MS = 60_000
@@ -31,6 +33,17 @@ def table(
     packets: dict[str, dict[str, float] | float], channel: str = "value", **settings: Any
 ) -> dict[str, Row]:
     """Return the interval rows of a channel, by the start that a wall clock in Dublin shows."""
+    rows = rows_by_key(intervals_of(packets, **settings))
+    wanted = CHANNEL_BY_NAME[channel]
+    return {
+        datetime.fromtimestamp(start / 1000, UTC).strftime("%H:%M"): row
+        for (_, code, start), row in sorted(rows.items())
+        if code == wanted
+    }
+
+
+def intervals_of(packets: dict[str, dict[str, float] | float], **settings: Any) -> IntervalBlock:
+    """Return the interval rows of packets, given by the time of day that they carry."""
     named = [{"value": v} if isinstance(v, int | float) else v for v in packets.values()]
     values = [{CHANNEL_BY_NAME[name]: v for name, v in one.items()} for one in named]
     kind = "single" if "value" in named[0] else "electrical"
@@ -38,13 +51,7 @@ def table(
     point = data_point(**({"kind": kind} | unit | settings))
     stream = Packets(point, [clock(at) for at in packets], values)
     points = {1: PointGrid.of(point)}
-    rows = rows_by_key(intervals(stream.block(), effective_of(stream.block(), points), points))
-    wanted = CHANNEL_BY_NAME[channel]
-    return {
-        datetime.fromtimestamp(start / 1000, UTC).strftime("%H:%M"): row
-        for (_, code, start), row in sorted(rows.items())
-        if code == wanted
-    }
+    return intervals(stream.block(), effective_of(stream.block(), points), points)
 
 
 def amounts(rows: dict[str, Row]) -> dict[str, float | None]:
@@ -335,6 +342,23 @@ def test_a_tolerance_of_years_does_not_make_a_million_rows() -> None:
     rows = table({"09:00": 1.0, "19:00": 2.0}, interval_s=1, tolerance_s=1e9)
     assert len(rows) < 10
     assert max(row["unallocated"] for row in rows.values()) == 1000.0
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("name", ["aP", "apP", "pC", "v"])
+def test_figures_that_no_number_can_hold_are_not_known(name: str) -> None:
+    """A broken meter sends 1e308 on each phase: no page and no sum of others breaks."""
+    phases = {f"{name}_{phase}": 1.7e308 for phase in (1, 2, 3)}
+    fallen = dict.fromkeys(phases, -1.7e308)
+    packets: dict[str, Any] = {"10:00": fallen, "10:30": phases, "11:00": fallen}
+    for channel in (name, f"{name}_1", "pC", "pF"):
+        for row in table(packets, channel, register_max=1e308).values():
+            assert not np.isinf(list(row.values())).any()
+    block = intervals_of(packets)
+    for grain in ("hour", "day"):
+        rolled = roll_up(block, grain, Zone.of("Europe/Dublin"))
+        for column in ("mean", "low", "high", "amount", "unallocated"):
+            assert not np.isinf(getattr(rolled, column)).any()
 
 
 def test_nothing_known_is_never_shown_as_zero() -> None:

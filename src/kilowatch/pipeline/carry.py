@@ -126,7 +126,8 @@ def _first_exports(readings: ReadingBlock, effective_ms: Ints, grid: BatchGrid) 
     phases = [readings.values[channel] for channel in _POWERS if channel in readings.values]
     known = grid.first_negative_ms
     if phases:
-        exporting = ~grid.single[grid.of_row] & (sum_of_phases(phases) < 0)
+        with np.errstate(over="ignore", invalid="ignore"):  # see ``samples.finite``
+            exporting = ~grid.single[grid.of_row] & (sum_of_phases(phases) < 0)
         known = first_of_stream(grid.of_row, effective_ms, exporting, known)
     some = np.flatnonzero(known < NEVER_MS)
     return dict(zip(grid.series[some].tolist(), known[some].tolist(), strict=True))

@@ -49,15 +49,16 @@ def intervals(
     """
     if not len(readings):
         return IntervalBlock.empty()
-    batch = Batch.of(readings, effective_ms, points, since_ms, fresh)
-    single = batch.grid.single[batch.stream]
-    cells: list[Cells] = []
-    if single.any():
-        part = batch if single.all() else batch.take(np.flatnonzero(single))
-        cells += _single(part)
-    if not single.all():
-        part = batch if not single.any() else batch.take(np.flatnonzero(~single))
-        cells += electrical_cells(part)
+    with np.errstate(over="ignore", invalid="ignore"):  # see ``samples.finite``
+        batch = Batch.of(readings, effective_ms, points, since_ms, fresh)
+        single = batch.grid.single[batch.stream]
+        cells: list[Cells] = []
+        if single.any():
+            part = batch if single.all() else batch.take(np.flatnonzero(single))
+            cells += _single(part)
+        if not single.all():
+            part = batch if not single.any() else batch.take(np.flatnonzero(~single))
+            cells += electrical_cells(part)
     return IntervalBlock.concatenate([cell.block(batch.grid.series) for cell in cells])
 
 

@@ -7,6 +7,7 @@ rolls up roll-ups, so that a month is the same number whichever way it was reach
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
@@ -14,6 +15,7 @@ from kilowatch.model.blocks import Floats, IntervalBlock, Ints
 from kilowatch.model.calendar import Grain, Zone, grain_end_ms, grain_start_ms
 from kilowatch.model.parameters import AP, APP, PF
 from kilowatch.pipeline.registers import keys_of
+from kilowatch.pipeline.samples import finite
 
 
 def roll_up(block: IntervalBlock, grain: Grain, zones: Mapping[int, Zone] | Zone) -> IntervalBlock:
@@ -51,14 +53,13 @@ def roll_up(block: IntervalBlock, grain: Grain, zones: Mapping[int, Zone] | Zone
     rows, start_ms, duration_ms = block.take(order), start_ms[order], (end_ms - start_ms)[order]
     first = _first_of_groups(rows.series, rows.channel, start_ms)
 
-    def total(figures: Ints) -> Ints:
+    def total(figures: Any) -> Any:
         return np.add.reduceat(figures, first)
 
     known = ~np.isnan(rows.mean)
     weight = np.where(known, rows.covered_ms, 0)
-    weighed = total(np.where(known, rows.mean, 0.0) * weight)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        mean = weighed / total(weight)
+    with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
+        mean = finite(total(np.where(known, rows.mean, 0.0) * weight) / total(weight))
     out = IntervalBlock(
         series=rows.series[first],
         channel=rows.channel[first],
@@ -106,7 +107,8 @@ def _first_of_groups(*columns: Ints) -> Ints:
 
 def _sum_of_known(figures: Floats, first: Ints) -> Floats:
     known = ~np.isnan(figures)
-    total = np.add.reduceat(np.where(known, figures, 0.0), first)
+    with np.errstate(over="ignore"):
+        total = finite(np.add.reduceat(np.where(known, figures, 0.0), first))
     return np.where(np.logical_or.reduceat(known, first), total, np.nan)
 
 

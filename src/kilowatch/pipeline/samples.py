@@ -11,6 +11,14 @@ from kilowatch.model.blocks import Floats, IntervalBlock, Ints, Quality
 from kilowatch.pipeline.grids import BatchGrid, Bools
 
 
+def finite(figures: Floats) -> Floats:
+    """Return figures with NaN for infinity: a sum that no double can hold is not known.
+
+    A packet may carry 1e308, three phases of which have no sum; a page must survive that.
+    """
+    return np.where(np.isinf(figures), np.nan, figures)
+
+
 @dataclass(slots=True)
 class Cells:
     """Interval rows before they are laid out: one column an interval, one row a channel.
@@ -41,7 +49,8 @@ class Cells:
 
         def column(figures: Any) -> Any:
             wide = np.broadcast_to(figures, shape)
-            return wide.reshape(-1) if everything else wide[self.present]
+            flat = wide.reshape(-1) if everything else wide[self.present]
+            return finite(flat) if flat.dtype == np.float64 else flat
 
         return IntervalBlock(
             series=column(series[self.stream]),
