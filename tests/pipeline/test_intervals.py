@@ -269,6 +269,21 @@ def test_a_phase_that_falls_leaves_the_total_questionable() -> None:
     assert (row["amount"], row["quality"], row["covered_ms"]) == (50.0, Quality.QUESTIONABLE, 0)
 
 
+def test_a_total_rests_on_the_packets_of_the_phases_that_it_holds() -> None:
+    """Phase 2 fell over three intervals: the middle one has nothing of it, not even a version."""
+    packets: dict[str, Any] = {
+        "10:59": {"pC_2": 22.0},
+        "11:30": {"pC_3": 0.0},
+        "12:10": {"pC_2": 16.75},
+    }
+    rows = table(packets, "pC")
+    assert {start: row["version"] for start, row in rows.items()} == {
+        "10:00": 3,
+        "11:00": 2,
+        "12:00": 3,
+    }
+
+
 def test_registers_that_come_in_every_third_packet_are_paired_with_each_other() -> None:
     """Powers each 5 minutes, the dial each 15: between two dial readings lies no gap."""
     packets: dict[str, Any] = {

@@ -100,8 +100,8 @@ def total_register(parts: Sequence[tuple[RegisterRows, int]]) -> RegisterRows:
     covered_ms = np.full(size, np.iinfo(np.int64).max)
     for (rows, channel), at in zip(parts, places, strict=True):
         here, part = rows.present[channel], rows.amount[channel]
-        version[at] = np.maximum(version[at], rows.version)
-        fresh[at] |= rows.fresh
+        version[at] = np.maximum(version[at], np.where(here, rows.version, 0))
+        fresh[at] |= rows.fresh & here
         count[at] = np.maximum(count[at], rows.count[channel])
         quality[at] = np.maximum(quality[at], rows.quality[channel])
         amount[at] += np.where(np.isnan(part), 0.0, part)
