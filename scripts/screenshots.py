@@ -51,7 +51,9 @@ def _chromium() -> str:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--url", required=True, help="address of the dashboard")
+    parser.add_argument(
+        "--url", required=True, type=lambda url: url.rstrip("/"), help="address of the dashboard"
+    )
     parser.add_argument("--user", required=True, help="e-mail address of the account")
     parser.add_argument("--password", default=os.environ.get("KILOWATCH_PASSWORD", ""))
     parser.add_argument("--out", type=Path, default=Path("screenshots"))

@@ -70,6 +70,7 @@ def test(arguments: Arguments) -> None:
         check()
         install_wheel(always=True)
     os.environ["KILOWATCH_CHROMIUM"] = chromium
+    os.environ.setdefault("KILOWATCH_TEST_OUTPUT", str(ROOT / "test-output"))
     become([PYTHON, "-m", "pytest", *arguments])
 
 
