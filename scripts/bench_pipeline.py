@@ -1,6 +1,6 @@
 """Measure the pipeline on this machine: packets a second, bytes a packet, time of a page's read.
 
-Usage: python scripts/bench_pipeline.py [--meters N] [--days N] [--profile]
+Usage: python scripts/bench_pipeline.py [--meters N] [--days N] [--live] [--pace RATE]
 
 A log in memory holds 5-minute packets of 18 parameters (three phases of active, reactive and
 apparent power, voltage, current and imported energy); the store is real and in a temporary
@@ -16,6 +16,7 @@ import pstats
 import resource
 import statistics
 import tempfile
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -134,6 +135,56 @@ def run(log: Log, points: Points, folder: Path) -> tuple[float, float, View, Chd
     return wall_s, cpu_s, View(streams, log), store
 
 
+class PacedLog(Log):
+    """A log in which so many packets a second appear."""
+
+    def __init__(self, found: list[Entry], rate: float) -> None:
+        super().__init__(found)
+        self.rate = rate
+        self.began = time.perf_counter()
+
+    def last_seq(self) -> int:
+        """Return how many packets there are by now."""
+        return min(len(self.entries), int((time.perf_counter() - self.began) * self.rate))
+
+    def read(self, after_seq: int, limit: int = 20_000) -> list[Entry]:
+        """Return what has appeared by now."""
+        return self.entries[after_seq : min(after_seq + limit, self.last_seq())]
+
+
+def pace(found: list[Entry], points: Points, folder: Path, rate: float) -> None:
+    """Follow a log that grows at a steady rate, woken 20 times a second, and print the delay."""
+    store = ChdbStore(folder / "store")
+    streams = Streams()
+    log = PacedLog(found, rate)
+    consumer = Consumer(
+        log=log, store=store, state_path=folder / "pipeline.sqlite", points=lambda: points,
+        streams=streams,
+    )  # fmt: skip
+    thread = threading.Thread(target=consumer.run)
+    thread.start()
+    delays: list[tuple[float, int]] = []
+    log.began = time.perf_counter()
+    seen = 0
+    while streams.seq < len(found):
+        time.sleep(0.05)
+        consumer.wake()
+        now_s, seq = time.perf_counter() - log.began, streams.seq
+        if seq > seen:
+            # The oldest of those that have become visible since we last looked.
+            delays.append((now_s - seen / rate, seq - seen))
+            seen = seq
+    consumer.stop()
+    thread.join()
+    waited = np.repeat([delay for delay, _ in delays], [count for _, count in delays])
+    p50, p99, longest = np.percentile(waited, (50, 99, 100))
+    print(
+        f"{f'{rate:,.0f} packets/s, seen after':<34}{p50:>10.2f} s (p50), {p99:.2f} s (p99), "
+        f"{longest:.2f} s at most"
+    )
+    store.close()
+
+
 def median_ms(ask: Callable[[], object], times: int = 15) -> float:
     """Return the median time of a question [ms]."""
     taken = []
@@ -184,6 +235,7 @@ def main() -> None:
     parser.add_argument("--meters", type=int, default=1)
     parser.add_argument("--days", type=int, default=365)
     parser.add_argument("--live", action="store_true", help="all meters' packets interleaved")
+    parser.add_argument("--pace", type=float, help="packets a second; print the delay only")
     parser.add_argument("--profile", action="store_true")
     options = parser.parse_args()
     found = entries(options.meters, options.days)
@@ -191,6 +243,9 @@ def main() -> None:
         found = interleaved(found, options.meters)
     points = Points({series: meter(series) for series in range(1, options.meters + 1)})
     with tempfile.TemporaryDirectory() as folder:
+        if options.pace:
+            pace(found, points, Path(folder), options.pace)
+            return
         profile = cProfile.Profile() if options.profile else None
         if profile:
             profile.enable()

@@ -17,7 +17,7 @@ from kilowatch.model.parameters import WIRE_CHANNELS
 from kilowatch.model.points import DataPoint
 from kilowatch.pipeline import Consumer, PipelineSettings, Streams, View
 from kilowatch.store.newest import newest_intervals, newest_readings
-from kilowatch.store.store import GRAINS, Bound, Generations, Reads, RollUp
+from kilowatch.store.store import GRAINS, Bound, Generations, Reads, RollUp, StoredStream
 
 MINUTE_MS = 60_000
 HOUR_MS = 60 * MINUTE_MS
@@ -240,6 +240,20 @@ class MemoryStore:
     ) -> IntervalBlock:
         """Return hours or days."""
         return self._read(grain, generations, channels, (from_ms, to_ms))
+
+    def streams(self) -> dict[int, StoredStream]:
+        """Return what there is."""
+        found = self._all()
+        grids = self.figures.get("interval", {})
+        return {
+            series: StoredStream(
+                int((found.series == series).sum()),
+                int(found.at_ms[found.series == series].max()),
+                int(found.seq[found.series == series].max()),
+                max((g for g, b in grids.items() if any(series in x.series for x in b)), default=0),
+            )
+            for series in np.unique(found.series).tolist()
+        }
 
     def days(self, series: int, generation: int, from_ms: int, to_ms: int) -> Ints:
         """Return starts of days."""

@@ -363,6 +363,17 @@ def test_lag_says_how_far_readers_are_behind(tmp_path: Path) -> None:
     assert world.view.lag().packets == 0
 
 
+def test_a_log_from_another_backup_is_noticed(tmp_path: Path) -> None:
+    """New packets under old numbers would be taken for repetitions and lost."""
+    world = world_of(tmp_path).start()
+    office_and_gas(world, 20)
+    world.catch_up()
+    world.log.entries = world.log.entries[:5]
+    with pytest.raises(KilowatchError, match="from the same backup") as refusal:
+        world.consumer.step()
+    assert refusal.value.code == "log_behind"
+
+
 def test_readers_are_told_to_wait_while_the_store_opens(tmp_path: Path) -> None:
     """A page that comes too early gets an answer that says so, not an error of ours."""
     world = world_of(tmp_path)

@@ -288,6 +288,34 @@ def test_a_recomputation_waits_for_a_store_that_can_not_write(tmp_path: Path) ->
     assert shown(world) == fresh(tmp_path / "fresh", world)
 
 
+def test_a_lost_state_file_costs_time_and_nothing_else(tmp_path: Path) -> None:
+    """Without the pipeline's own file every figure is made again from the readings."""
+    world = World(tmp_path, [point(1), point(2)]).start()
+    push(world, 300)
+    push(world, 10, series=2)
+    world.catch_up()
+    world.points.change(1, interval_s=900)
+    world.catch_up()
+    world.consumer.flush()
+    push(world, 20, 300)
+    before = [world.view.last_values([world.points.points[1]])[1].channel]
+    world.kill()
+    for file in tmp_path.glob("pipeline.sqlite*"):
+        file.unlink()
+    world.points.change(1, interval_s=1800)
+    world.start().catch_up()
+    expected = fresh(tmp_path / "fresh", world)
+    assert shown(world) == expected
+    extent = world.view.extent(world.points.points[1])
+    assert extent is not None
+    assert extent.packets == 320
+    assert [world.view.last_values([world.points.points[1]])[1].channel] == before
+    assert world.view.last_values([world.points.points[2]])[2].value == 109.0
+    world.consumer.flush()
+    world.kill()
+    assert shown(world.start().catch_up()) == expected
+
+
 def test_generations_are_never_used_twice(tmp_path: Path) -> None:
     """Rows that a crash left behind must not turn up in a later recomputation."""
     world = World(tmp_path, [point(1)]).start()

@@ -19,6 +19,7 @@ from kilowatch.store import reads, schema
 from kilowatch.store.chdb_store import ChdbStore
 from kilowatch.store.engine import StoreSettings
 from kilowatch.store.newest import newest_intervals
+from kilowatch.store.store import StoredStream
 
 NAN = float("nan")
 FOREVER = 2**60
@@ -161,6 +162,17 @@ def test_each_stream_is_read_from_its_own_instant(store: ChdbStore) -> None:
         (1, 100), (3, 200), (3, 300),
     ]  # fmt: skip
     assert len(store.own.readings_since({})) == len(store.own.readings_at({})) == 0
+
+
+def test_the_store_knows_what_it_has_of_every_stream(store: ChdbStore) -> None:
+    """From this the pipeline finds its way back when its own file is gone."""
+    assert store.own.streams() == {}
+    store.write_readings(readings([(1, 100, 1, {0: 1.0}), (1, 200, 2, {0: 2.0})]))
+    store.write_readings(readings([(1, 200, 3, {0: 2.5}), (4, 50, 9, {0: 2.0})]))
+    block = intervals([(1, 5, 0, 1, 1.0, NAN), (1, 5, 1, 1, 1.0, NAN)])
+    store.write_intervals(block, np.array([1, 3]))
+    found = store.own.streams()
+    assert found == {1: StoredStream(2, 200, 3, 3), 4: StoredStream(1, 50, 9, 0)}
 
 
 @pytest.mark.parametrize("limit", [1, 2, 7, 29, 30, 31, 1000])

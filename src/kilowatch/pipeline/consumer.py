@@ -15,6 +15,7 @@ from kilowatch.pipeline.contexts import Contexts
 from kilowatch.pipeline.flushing import Flush, Flusher
 from kilowatch.pipeline.intake import Intake
 from kilowatch.pipeline.recomputing import Recomputer
+from kilowatch.pipeline.recovering import recovered
 from kilowatch.pipeline.state import StateFile
 from kilowatch.pipeline.streams import Log, PointsNow, Streams
 from kilowatch.store.store import Store
@@ -29,6 +30,7 @@ class PipelineSettings:
     Attributes:
         batch_rows: Most packets to take from the log at a time.
         flush_rows: Readings after which the tail is written.
+        flush_figures: Interval rows after which it is written: 10,000 packets of 18 parameters.
         flush_s: Time after which it is written [s].
         held_rows_max: Readings in the tail at which the log waits (a store that can't write).
         poll_s: How often to look at the log without being woken [s].
@@ -38,8 +40,9 @@ class PipelineSettings:
         clock: Seconds that never go back.
     """
 
-    batch_rows: int = 20_000
+    batch_rows: int = 5_000
     flush_rows: int = 20_000
+    flush_figures: int = 230_000
     flush_s: float = 10.0
     held_rows_max: int = 80_000
     poll_s: float = 0.5
@@ -130,8 +133,11 @@ class Consumer:
         self._revision: int | None = None
         self._wake = threading.Event()
         self._stop = threading.Event()
-        streams.open(store, *self._file.load())
-        on_stored(streams.seq)
+        seq, states = self._file.load()
+        if self._file.is_new:
+            states = recovered(store.own, self._file)
+        streams.open(store, seq, states)
+        on_stored(seq)
 
     def wake(self) -> None:
         """Say that the log has something new; from any thread."""
@@ -166,6 +172,7 @@ class Consumer:
             self.flush()
         except KilowatchError as error:
             self._note(error)  # the log has it: the next start takes it from there
+        self._flusher.close()
         self._file.close()
 
     def step(self) -> bool:
@@ -182,7 +189,7 @@ class Consumer:
         self._follow_catalogue()
         entries = self._take()
         if self._due():
-            if self._flusher.busy and self._streams.hot.rows >= self._settings.flush_rows:
+            if self._flusher.busy and self._is_big():
                 self._flusher.wait()  # the disk sets the pace, and memory stays bounded
             elif not self._flusher.busy:
                 self._start_flush()
@@ -220,6 +227,7 @@ class Consumer:
             return 0
         entries = self._log.read(self._streams.seq, self._settings.batch_rows)
         if not entries:
+            self._check_log()
             return 0
         points = self._points()
         if any(points.by_series(series) is None for series in {entry.series for entry in entries}):
@@ -229,6 +237,22 @@ class Consumer:
         self._note_changed(changed)
         self._recomputer.look_at(changed, points)
         return len(entries)
+
+    def _check_log(self) -> None:
+        """Raise when the log ends before the cursor: its numbers would be taken for old ones.
+
+        Raises:
+            KilowatchError: 503 ``log_behind``.
+        """
+        last, seq = self._log.last_seq(), self._streams.seq
+        if last < seq:
+            raise KilowatchError(
+                "log_behind",
+                f"The log ends at packet {last}, but {seq} packets were processed: it is not the "
+                "log that this data folder's figures come from.",
+                status=503,
+                remedy="Restore log, store and pipeline.sqlite from the same backup.",
+            )
 
     def _note_changed(self, series: Collection[int]) -> None:
         if not series:
@@ -259,10 +283,11 @@ class Consumer:
     def _due(self) -> bool:
         if self._oldest is None or self._flush_pause.lasts:
             return False
-        return (
-            self._streams.hot.rows >= self._settings.flush_rows
-            or self._clock() - self._oldest >= self._settings.flush_s
-        )
+        return self._is_big() or self._clock() - self._oldest >= self._settings.flush_s
+
+    def _is_big(self) -> bool:
+        readings, figures = self._streams.hot.waiting
+        return readings >= self._settings.flush_rows or figures >= self._settings.flush_figures
 
     def _start_flush(self) -> None:
         states = self._streams.states

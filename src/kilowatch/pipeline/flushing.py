@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 
 from kilowatch.pipeline.closing import Closing, close
@@ -87,14 +87,16 @@ class Flusher:
         self._file = file
         self._on_stored = on_stored
         self._background = background
-        self._thread: threading.Thread | None = None
+        # One thread for all flushes: each new one would get a heap of its own, 100 MB in the end.
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="pipeline-flush")
+        self._running: Future[None] | None = None
         self._error: BaseException | None = None
         self._failed: frozenset[int] = frozenset()
 
     @property
     def busy(self) -> bool:
         """Whether a flush is being written."""
-        return self._thread is not None and self._thread.is_alive()
+        return self._running is not None and not self._running.done()
 
     def start(self, flush: Flush) -> None:
         """Begin to write; the one before has ended."""
@@ -102,13 +104,16 @@ class Flusher:
         if not self._background:
             self._run(flush)
             return
-        self._thread = threading.Thread(target=self._run, args=(flush,), name="pipeline-flush")
-        self._thread.start()
+        self._running = self._thread.submit(self._run, flush)
 
     def wait(self) -> None:
         """Wait for the flush that is being written."""
-        if self._thread is not None:
-            self._thread.join()
+        if self._running is not None:
+            wait([self._running])
+
+    def close(self) -> None:
+        """Wait for the flush that is being written, and end the thread."""
+        self._thread.shutdown()
 
     def take_failure(self) -> tuple[Exception, frozenset[int]] | None:
         """Return why the last flush failed and the series still to be written, once.

@@ -104,10 +104,14 @@ class HotTail:
             return alongside(), HotView(self._batches)
 
     @property
-    def rows(self) -> int:
-        """Readings that nobody writes yet."""
+    def waiting(self) -> tuple[int, int]:
+        """Readings and interval rows that nobody writes yet."""
         with self._lock:
-            return sum(len(batch.readings) for batch in self._batches[self._frozen :])
+            batches = self._batches[self._frozen :]
+        return (
+            sum(len(batch.readings) for batch in batches),
+            sum(len(batch.intervals) for batch in batches),
+        )
 
     @property
     def readings(self) -> int:

@@ -128,6 +128,9 @@ class Recomputation:
             if self._witness is not None:
                 state.witness = witness_fields(self._witness)
             state.offset_matters = self._offset_matters
+            if not state.values and self._context:
+                last = self._context[-1]
+                state.values = dict(zip(last.channels, last.values, strict=True))
             state.stale = state.failure = ""
             state.failed_at_ms = None
 

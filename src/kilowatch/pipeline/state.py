@@ -154,6 +154,9 @@ class StateFile:
 
     Args:
         path: The file; created if it is not there.
+
+    Attributes:
+        is_new: Whether it was not there.
     """
 
     def __init__(self, path: Path) -> None:
@@ -166,7 +169,8 @@ class StateFile:
             " hour_ms INTEGER NOT NULL, day_ms INTEGER NOT NULL);"
             "CREATE TABLE IF NOT EXISTS generation (series INTEGER PRIMARY KEY, last INTEGER);"
         )
-        if self._connection.pragma("user_version") == 0:
+        self.is_new = self._connection.pragma("user_version") == 0
+        if self.is_new:
             self._connection.pragma("user_version", SCHEMA_VERSION)
         path.chmod(0o600)
 
@@ -195,6 +199,14 @@ class StateFile:
             )
             self._connection.execute(
                 "INSERT OR REPLACE INTO cursor (one, seq) VALUES (1, ?)", (cursor,)
+            )
+
+    def note_generation(self, series: int, generation: int) -> None:
+        """Note that a generation is in use."""
+        with self._connection:
+            self._connection.execute(
+                "INSERT OR REPLACE INTO generation (series, last) VALUES (?, ?)",
+                (series, generation),
             )
 
     def reserve_generation(self, series: int) -> int:

@@ -8,7 +8,7 @@ import os
 import queue
 import re
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -154,12 +154,12 @@ class Engine:
         """Wait for running queries and release the folder; a second call does nothing."""
         if self._lock < 0:
             return
-        for pool, size in ((self._readers, self._settings.readers), (self._writer, 1)):
+        handle, self._lock = self._lock, -1
+        for pool, size in ((self._writer, 1), (self._readers, self._settings.readers)):
             for _ in range(size):
-                with_limit = pool.get(timeout=2 * self._settings.query_s_max + 10)
-                with_limit.close()
-        os.close(self._lock)
-        self._lock = -1
+                with suppress(queue.Empty):  # a query that will not end must not keep us
+                    pool.get(timeout=self._settings.query_s_max + 1).close()
+        os.close(handle)
 
     @contextmanager
     def _borrow(self, pool: queue.Queue[Any]) -> Iterator[Any]:

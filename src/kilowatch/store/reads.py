@@ -17,7 +17,7 @@ from kilowatch.model.blocks import IntervalBlock, Ints, ReadingBlock
 from kilowatch.store import schema
 from kilowatch.store.columns import intervals_of, readings_of
 from kilowatch.store.newest import newest_intervals, newest_readings
-from kilowatch.store.store import GRAINS, Bound, Generations, RollUp
+from kilowatch.store.store import GRAINS, Bound, Generations, RollUp, StoredStream
 
 _SUPERSEDED = 100  # rows more than wanted: a partial packet comes in at most so many pieces
 _FIGURES = ", ".join(name for name in schema.FIGURES if name != "generation")
@@ -114,6 +114,23 @@ class ClickHouseReads:
             f"AND {_from('start', from_ms)} AND {_until('start', to_ms)}"
         )
         return newest_intervals(intervals_of(rows))
+
+    def streams(self) -> dict[int, StoredStream]:
+        """Return what there is of every stream; looks at all readings, so not for a page."""
+        grids = self._select("SELECT series, max(generation) AS g FROM interval GROUP BY series")
+        generations = dict(
+            zip(grids.column("series").to_pylist(), grids.column("g").to_pylist(), strict=True)
+        )
+        rows = self._select(
+            "SELECT series, uniqExact(at) AS packets, max(at) AS last, max(seq) AS newest "
+            "FROM reading GROUP BY series"
+        )
+        return {
+            row["series"]: StoredStream(
+                row["packets"], row["last"], row["newest"], generations.get(row["series"], 0)
+            )
+            for row in rows.to_pylist()
+        }
 
     def days(self, series: int, generation: int, from_ms: int, to_ms: int) -> Ints:
         """Return the starts of stored local days with data in [from_ms, to_ms), shape (n,) [ms]."""

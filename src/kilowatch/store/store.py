@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Literal, Protocol
 
 from kilowatch.model.blocks import IntervalBlock, Ints, ReadingBlock
@@ -16,6 +17,23 @@ Generations = Mapping[int, int]
 
 Bound = int | Mapping[int, int]
 """An instant [ms] for all series, or each one's own."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoredStream:
+    """What the store has of one stream.
+
+    Attributes:
+        packets: Readings with distinct instants.
+        at_ms: Pushed instant of the last one [ms].
+        seq: Largest log sequence number among them.
+        generation: Largest generation of its interval rows; 0 if it has none.
+    """
+
+    packets: int
+    at_ms: int
+    seq: int
+    generation: int
 
 
 class Reads(Protocol):
@@ -52,6 +70,9 @@ class Reads(Protocol):
         to_ms: Bound,
     ) -> IntervalBlock:
         """Return hours or local days that start in [from_ms, to_ms); all channels if None."""
+
+    def streams(self) -> dict[int, StoredStream]:
+        """Return what there is of every stream; looks at all readings, so not for a page."""
 
     def days(self, series: int, generation: int, from_ms: int, to_ms: int) -> Ints:
         """Return the starts of stored local days with data in [from_ms, to_ms), shape (n,) [ms]."""
