@@ -133,9 +133,9 @@ class Consumer:
         self._revision: int | None = None
         self._wake = threading.Event()
         self._stop = threading.Event()
-        seq, states = self._file.load()
         if self._file.is_new:
-            states = recovered(store.own, self._file)
+            self._file.begin(recovered(store.own, self._file))
+        seq, states = self._file.load()
         streams.open(store, seq, states)
         on_stored(seq)
 

@@ -156,7 +156,7 @@ class StateFile:
         path: The file; created if it is not there.
 
     Attributes:
-        is_new: Whether it was not there.
+        is_new: Whether it was not there, or nothing was ever begun with it.
     """
 
     def __init__(self, path: Path) -> None:
@@ -170,9 +170,13 @@ class StateFile:
             "CREATE TABLE IF NOT EXISTS generation (series INTEGER PRIMARY KEY, last INTEGER);"
         )
         self.is_new = self._connection.pragma("user_version") == 0
-        if self.is_new:
-            self._connection.pragma("user_version", SCHEMA_VERSION)
         path.chmod(0o600)
+
+    def begin(self, states: Mapping[int, StreamState]) -> None:
+        """Write the first states: none, or what the store knows; from here on it is not new."""
+        self.save(0, [(series, pack(state), 0, 0) for series, state in states.items()])
+        self._connection.pragma("user_version", SCHEMA_VERSION)
+        self.is_new = False
 
     def load(self) -> tuple[int, dict[int, StreamState]]:
         """Return the cursor (0 at first) and the state of every stream."""
