@@ -54,7 +54,7 @@ class CollectorSettings:
             a second needs two or three chances.
         refresh_pause_s: Least time between two look-ups that unknown names provoke [s].
         password_memory_s: How long a person's verified password is remembered [s].
-        password_threads: Threads that verify passwords; Argon2id takes 64 MiB each.
+        password_threads: Threads that verify passwords; Argon2id takes 19 MiB each.
         password_waiting_max: Verifications that may wait; beyond it 503.
         last_used_pause_s: A credential's last use is written at most this often [s].
         shutdown_s_max: How long in-flight requests may take when the server stops [s].
