@@ -41,9 +41,9 @@ class Prepared:
     streams: tuple[str, ...]
 
 
-def stream_ids(count: int) -> tuple[str, ...]:
-    """Return the names of so many bench streams."""
-    return tuple(f"bench-{number:06d}" for number in range(1, count + 1))
+def stream_ids(organisation_id: int, count: int) -> tuple[str, ...]:
+    """Return the names of so many bench streams, unique on the server: they are counted by name."""
+    return tuple(f"bench-{organisation_id}-{number:06d}" for number in range(1, count + 1))
 
 
 def prepare(catalog: Catalog, key: bytes, count: int, username: str | None = None) -> Prepared:
@@ -65,11 +65,11 @@ def prepare(catalog: Catalog, key: bytes, count: int, username: str | None = Non
         whole = _organisation(change, username)
         _register(change, whole, count)
         if username is not None:
-            return Prepared(username, None, stream_ids(count))
+            return Prepared(username, None, stream_ids(whole.id, count))
         issued = credentials.issue(
             change, key, credentials.Target(whole), environment="development", name="Bench"
         )
-        return Prepared(issued.credential.username, issued.secret, stream_ids(count))
+        return Prepared(issued.credential.username, issued.secret, stream_ids(whole.id, count))
 
 
 def _organisation(change: Change, username: str | None) -> Organisation:
@@ -98,7 +98,7 @@ def _register(change: Change, whole: Organisation, count: int) -> None:
             select(DataPoint.stream_id).where(DataPoint.organisation_id == whole.id)
         )
     )
-    missing = [name for name in stream_ids(count) if name not in there]
+    missing = [name for name in stream_ids(whole.id, count) if name not in there]
     if not missing:
         return
     sites = {site.name: site for site in registry.sites(change.session, whole.id)}

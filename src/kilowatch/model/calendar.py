@@ -56,9 +56,9 @@ def bucket_start_ms(at_ms: npt.ArrayLike, interval_s: int | Ints, zone: Zone) ->
         Starts, shape (n,) [ms].
 
     Example:
-        >>> zone = Zone.of("Asia/Kathmandu")  # 5 h 45 min ahead of UTC
-        >>> int(bucket_start_ms([0], 3600, zone)[0])  # 05:45 there: the hour from 05:00
-        -2700000
+        >>> zone = Zone.of("Asia/Kolkata")  # 5 h 30 min ahead of UTC
+        >>> int(bucket_start_ms([0], 3600, zone)[0])  # 05:30 there: the hour from 05:00
+        -1800000
     """
     return buckets(np.asarray(at_ms, np.int64), interval_s, zone).start_ms
 
