@@ -5,6 +5,7 @@ import os
 import shutil
 import socket
 import ssl
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -12,6 +13,7 @@ from pathlib import Path
 import pytest
 from cryptography import x509
 
+from kilowatch.collector import certificate as making
 from kilowatch.collector import ensure_certificate
 from kilowatch.collector.tls import tls_context
 from kilowatch.model.errors import KilowatchError
@@ -42,6 +44,28 @@ def test_two_processes_that_start_at_once_agree(tmp_path: Path) -> None:
         made = list(pool.map(lambda _: ensure_certificate(tmp_path / "tls"), range(4)))
     for certificate, key in made:
         tls_context(certificate, key)
+
+
+def test_two_makers_never_leave_one_s_key_with_the_other_s_certificate(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However slow the disk is at the wrong moment, HTTPS starts."""
+    write = making._write
+    halfway = threading.Event()
+
+    def slow(path: Path, content: bytes) -> None:
+        if path.name == "cert.pem" and not halfway.is_set():
+            halfway.set()
+            time.sleep(0.3)
+        write(path, content)
+
+    monkeypatch.setattr(making, "_write", slow)
+    with ThreadPoolExecutor(2) as pool:
+        first = pool.submit(ensure_certificate, tmp_path)
+        assert halfway.wait(10)
+        second = pool.submit(ensure_certificate, tmp_path)
+        assert first.result() == second.result()
+    tls_context(*first.result())
 
 
 def test_a_certificate_is_renewed_before_it_expires(tmp_path: Path) -> None:

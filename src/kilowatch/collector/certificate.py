@@ -53,6 +53,7 @@ def make_certificate(
         serialization.NoEncryption(),
     )
     certificate.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    certificate.unlink(missing_ok=True)  # until the pair is whole again, it is wanting
     _write(key, pem)
     _write(certificate, made.public_bytes(serialization.Encoding.PEM))
 

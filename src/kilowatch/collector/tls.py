@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
+import os
 import ssl
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from kilowatch.model.errors import KilowatchError
@@ -30,12 +32,30 @@ def ensure_certificate(folder: Path, hosts: Sequence[str] = ()) -> tuple[Path, P
         Paths of the certificate and of its private key (mode 0600).
     """
     certificate, key = folder / "cert.pem", folder / "key.pem"
-    if not key.exists() or _age_s(certificate) > (VALIDITY_DAYS - RENEWAL_DAYS) * DAY_S:
+    if _wanting(certificate, key):
         # Here, because the library takes 8 MB that a running collector need not hold.
         from kilowatch.collector.certificate import make_certificate  # noqa: PLC0415
 
-        make_certificate(certificate, key, hosts, VALIDITY_DAYS)
+        with _alone(folder):
+            if _wanting(certificate, key):  # nobody else made them while we waited
+                make_certificate(certificate, key, hosts, VALIDITY_DAYS)
     return certificate, key
+
+
+@contextlib.contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Wait until no other maker is at work: certificate and key are two files, and one pair."""
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    descriptor = os.open(folder / ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _wanting(certificate: Path, key: Path) -> bool:
+    return not key.exists() or _age_s(certificate) > (VALIDITY_DAYS - RENEWAL_DAYS) * DAY_S
 
 
 def _age_s(certificate: Path) -> float:
