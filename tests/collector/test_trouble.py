@@ -299,3 +299,23 @@ def test_a_connection_that_ended_leaves_nothing_behind(server: Server, tls: bool
         assert alive() <= 2
     finally:
         gc.enable()
+
+
+def test_a_fault_in_what_is_done_every_second_does_not_end_it(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One bad moment must not leave a server without timeouts and with yesterday's date."""
+    turns: list[int] = []
+    again = threading.Event()
+    tick = server.collector.reception.tick
+
+    def faulty() -> None:
+        turns.append(1)
+        if len(turns) == 1:
+            raise OSError("too many open files")
+        tick()
+        again.set()
+
+    monkeypatch.setattr(server.collector.reception, "tick", faulty)
+    assert again.wait(5)
+    assert server.push(packet()).status == 200

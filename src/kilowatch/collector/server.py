@@ -227,23 +227,37 @@ class Collector:
     async def _tick(self, context: ssl.SSLContext) -> None:
         """Do once a second what needs no more precision than that."""
         while True:
-            reception = self.reception
-            reception.tick()
-            date = formatdate(time.time(), usegmt=True).encode()
-            for state in (self._state, self._control_state):
-                state.default_headers = [(b"date", date)]
-            for connection in list(self._state.connections):
-                assert isinstance(connection, PushProtocol)
-                connection.sweep(reception.now_s)
-            files = self._tls_files()
-            if (found := tls.stamp(*files)) != self._tls_stamp:
-                self._tls_stamp = found
+            for turn in (self._tell_time, self._sweep, lambda: self._renew_tls(context)):
                 try:
-                    tls.load(context, *files)
-                    log.info("certificate loaded again", file=str(files[0]))
-                except KilowatchError as error:
-                    log.warning("the new certificate can't be used", reason=error.detail)
+                    turn()
+                except Exception:  # a full disk today must not end timeouts for good
+                    log.exception("fault in what is done every second")
             await asyncio.sleep(TICK_S)
+
+    def _tell_time(self) -> None:
+        self.reception.tick()
+        date = formatdate(time.time(), usegmt=True).encode()
+        for state in (self._state, self._control_state):
+            state.default_headers = [(b"date", date)]
+
+    def _sweep(self) -> None:
+        for connection in list(self._state.connections):
+            assert isinstance(connection, PushProtocol)
+            try:
+                connection.sweep(self.reception.now_s)
+            except Exception:  # one connection must not keep the others open
+                log.exception("fault while sweeping a connection")
+
+    def _renew_tls(self, context: ssl.SSLContext) -> None:
+        files = self._tls_files()
+        if (found := tls.stamp(*files)) == self._tls_stamp:
+            return
+        self._tls_stamp = found
+        try:
+            tls.load(context, *files)
+            log.info("certificate loaded again", file=str(files[0]))
+        except KilowatchError as error:
+            log.warning("the new certificate can't be used", reason=error.detail)
 
     async def _report_use(self) -> None:
         """Write when credentials were last used, a few seconds late and off the loop."""
