@@ -48,8 +48,6 @@ class Server:
 
     def start(self, ports: tuple[int, int, int, int] = (0, 0, 0, 0)) -> Server:
         """Start the program and wait until it says where it listens."""
-        with suppress(FileNotFoundError):
-            (self.data / "addresses.json").unlink()
         command = [sys.executable, "-m", "kilowatch", "serve", "--data", str(self.data)]
         for flag, port in zip(FREE_PORTS, ports, strict=True):
             command += [flag, str(port)]
@@ -63,7 +61,8 @@ class Server:
                 break
             with suppress(FileNotFoundError, json.JSONDecodeError):
                 self.addresses = json.loads((self.data / "addresses.json").read_text())
-                return self
+                if self.addresses["pids"]["serve"] == self.process.pid:
+                    return self
             time.sleep(0.05)
         msg = f"the server did not start:\n{self.output.read_text(errors='replace')[-4000:]}"
         raise AssertionError(msg)

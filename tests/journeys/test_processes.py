@@ -95,3 +95,30 @@ def test_a_second_server_on_the_same_folder_is_refused(
         second.start()
     assert server.process is not None
     assert server.process.poll() is None
+
+
+def test_collector_and_platform_run_each_from_a_command_of_its_own(
+    make_server: Callable[..., Server],
+) -> None:
+    """The first step to several machines: one folder, two commands, the same data."""
+    collector = make_server("data", "--only", "collector").start()
+    package = startup_package(collector.data)
+    assert client_of(package, collector.data).push(_electricity(package, 0))[0] == 200
+    pushing = dict(collector.addresses)
+    platform = make_server("data", "--only", "platform").start()
+    until_stored(platform.data)
+    assert platform.addresses["push_https"] == pushing["push_https"]
+    assert platform.stop() == 0
+    assert collector.stop() == 0
+
+
+def test_what_a_server_keeps_is_for_its_own_user_only(server: Server) -> None:
+    """Nobody else on the machine reads packets, keys or last values."""
+    package = startup_package(server.data)
+    assert client_of(package, server.data).push(_electricity(package, 0))[0] == 200
+    until_stored(server.data)
+    assert server.data.stat().st_mode & 0o077 == 0
+    kept = [path for path in server.data.iterdir() if path.is_file()]
+    assert {path.name for path in kept} >= {"secret.key", "catalog.sqlite", "pipeline.sqlite"}
+    readable = [path.name for path in kept if path.stat().st_mode & 0o077]
+    assert not readable, "these files can be read by others"

@@ -47,6 +47,7 @@ def main(arguments: list[str]) -> int:
     lifeline = os.fdopen(life, "rb")
     told = json.loads(lifeline.readline())
     settings = msgspec.convert(told["settings"], Settings)
+    os.umask(0o077)  # whatever is made in the data folder is for this user alone
     configure_logs(settings.log_level, name)
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)  # the parent owns signals; we end with its pipe

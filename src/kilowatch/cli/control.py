@@ -37,7 +37,7 @@ def create_control(directory: Callable[[], Directory], view: View, reader: LogRe
         counters = reader.counters(None).values()
         return {
             "busy": view.busy(),
-            "lag": {"packets": lag.packets, "seconds": lag.seconds},
+            "lag": {"packets": lag.packets, "seconds": lag.seconds, "fault": lag.fault},
             "log": {"first": reader.first_seq(), "last": reader.last_seq()},
             "packets": {
                 outcome: sum(getattr(counter, outcome) for counter in counters)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
+import stat
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -89,12 +91,22 @@ class DataFolder:
         """
         try:
             self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self.root.chmod(0o700)
             self.log.parent.mkdir(mode=0o700, exist_ok=True)
-            self.control_socket.parent.mkdir(mode=0o700, exist_ok=True)
+            self._make_socket_folder()
         except OSError as error:
             raise _unusable(self.root, error) from None
         if not os.access(self.root, os.W_OK | os.X_OK):
-            raise _unusable(self.root, PermissionError(13, "Permission denied"))
+            raise _unusable(self.root, PermissionError(errno.EACCES, os.strerror(errno.EACCES)))
+
+    def _make_socket_folder(self) -> None:
+        """Make the sockets' folder; outside the data folder it must be ours alone."""
+        place = self.control_socket.parent
+        place.mkdir(mode=0o700, exist_ok=True)
+        there = place.lstat()
+        if not stat.S_ISDIR(there.st_mode) or there.st_uid != os.getuid():
+            raise PermissionError(errno.EPERM, f"{place} belongs to somebody else")
+        place.chmod(0o700)
 
     def read_addresses(self) -> dict[str, Any]:
         """Return what the server wrote about itself, empty before its first start."""

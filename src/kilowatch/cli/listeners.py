@@ -65,13 +65,15 @@ def take_path(path: Path) -> socket.socket:
     return taken
 
 
-def listener(app: Any, tls: tuple[Path, Path] | None = None, **options: Any) -> Listener:
+def listener(
+    app: Any, tls: tuple[Path, Path] | None = None, proxies: tuple[str, ...] = ()
+) -> Listener:
     """Make a server for an ASGI application.
 
     Args:
         app: The application.
         tls: Certificate chain and private key, or None for plain HTTP.
-        options: Further options of uvicorn's ``Config``.
+        proxies: Networks (CIDR) whose ``X-Forwarded-…`` headers are believed.
     """
     certificate, key = tls or (None, None)
     config = uvicorn.Config(
@@ -84,7 +86,8 @@ def listener(app: Any, tls: tuple[Path, Path] | None = None, **options: Any) -> 
         timeout_graceful_shutdown=GRACE_S,
         ssl_certfile=certificate,
         ssl_keyfile=str(key) if key else None,
-        **options,
+        proxy_headers=bool(proxies),
+        forwarded_allow_ips=list(proxies),
     )
     return Listener(config)
 

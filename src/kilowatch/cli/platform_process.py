@@ -141,7 +141,7 @@ async def run(folder: DataFolder, settings: Settings, stop: asyncio.Event, ready
     served = [(listener(control), take_path(folder.control_socket))]
     for name, taken in pages.items():
         tls = _tls_files(folder, settings) if name == HTTPS_PORT else None
-        served.append((listener(app, tls), taken))
+        served.append((listener(app, tls, settings.trusted_proxies), taken))
     ports = {name: taken.getsockname()[1] for name, taken in pages.items()}
     pipeline.start()
     background = [

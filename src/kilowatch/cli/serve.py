@@ -89,20 +89,24 @@ def run(
     Raises:
         KilowatchError: The folder, a port or a setting can't be used.
     """
+    os.umask(0o077)  # whatever is made in the data folder is for this user alone
     folder.create()
-    with _alone_in(folder):
+    with contextlib.ExitStack() as locks:
+        for name in names:
+            locks.enter_context(_alone(folder, name))
         _serve(folder, settings, names, on_ready)
 
 
 @contextlib.contextmanager
-def _alone_in(folder: DataFolder) -> Iterator[None]:
-    with (folder.root / "lock").open("a") as lock:
+def _alone(folder: DataFolder, name: str) -> Iterator[None]:
+    """Hold what says that this folder has its collector, or its platform."""
+    with (folder.root / f"{name}.lock").open("a") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise KilowatchError(
                 "already_running",
-                f"Another `kilowatch serve` is already running on {folder.root}.",
+                f"The {name} of {folder.root} is already running.",
                 remedy="Stop it first, or choose another folder with --data.",
             ) from None
         yield
@@ -129,7 +133,8 @@ def _serve(
         for message in said.values():
             addresses.update({key: value for key, value in message.items() if key != "pid"})
         addresses["ports"] = [told["settings"][port] for port in PORTS]
-        folder.write_addresses({**addresses, "pids": {"serve": os.getpid(), **pids}})
+        addresses["pids"] = {**addresses.get("pids", {}), "serve": os.getpid(), **pids}
+        folder.write_addresses(addresses)
         if not greeted:
             greeted = True
             on_ready(addresses)

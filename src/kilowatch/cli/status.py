@@ -59,6 +59,15 @@ def gather(folder: DataFolder, now_ms: int) -> dict[str, Any]:
         faults.append(f"The platform is not serving yet: {platform['busy']}.")
     elif platform["lag"]["seconds"] > LAG_S_MAX:
         faults.append(f"The pipeline is {platform['lag']['seconds']:.0f} s behind the log.")
+    faults += [
+        f"{part}: {fault}"
+        for part, fault in (
+            ("The log can't be written, pushes answer 503", _fault(collector, "log", "fault")),
+            ("The log's upkeep fails", _fault(collector, "log", "upkeep_fault")),
+            ("The pipeline does not go on", _fault(platform, "lag", "fault")),
+        )
+        if fault
+    ]
     if folder.maintenance.exists():
         faults.append("Maintenance is on: pushes answer 503.")
     late = [
@@ -75,6 +84,10 @@ def gather(folder: DataFolder, now_ms: int) -> dict[str, Any]:
         "platform": platform,
         "late": late,
     }
+
+
+def _fault(said: dict[str, Any] | None, part: str, name: str) -> str:
+    return str((said or {}).get(part, {}).get(name) or "")
 
 
 def _try(socket: Path) -> dict[str, Any] | None:

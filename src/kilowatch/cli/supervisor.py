@@ -26,7 +26,8 @@ from kilowatch.model.errors import KilowatchError
 log = structlog.get_logger("supervisor")
 
 EXIT_REFUSED = 3
-"""A child's exit code for a fault that a restart can't mend (a port is taken, a wrong key)."""
+"""A child's exit code when it refuses to serve (a port is taken, a wrong key). At the first
+start this ends the server; later it is tried again, since the port or the disk may come back."""
 
 READY_S_MAX = 90.0  # a store with 100 million readings opens in 5 s; slow disks get patience
 STOP_S_MAX = 15.0  # a child flushes up to 10 s of intervals when it stops
@@ -70,34 +71,46 @@ class Child:
             os.close(life_read)
             os.close(ready_write)
         self.lifeline = life_write
-        os.write(life_write, json.dumps(self.settings).encode() + b"\n")
         try:
-            line = await asyncio.wait_for(_read_line(ready_read), READY_S_MAX)
-        except TimeoutError:
+            said = await self._said(ready_read)
+        except BaseException:
             await self.stop()
-            raise KilowatchError(
-                "not_ready", f"The {self.name} was not ready after {READY_S_MAX:.0f} s."
-            ) from None
+            raise
         finally:
             os.close(ready_read)
-        if not line:
-            code = await self.process.wait()
-            raise KilowatchError("child_died", f"The {self.name} ended with code {code} at start.")
-        said: dict[str, Any] = json.loads(line)
-        if "refused" in said:
-            await self.process.wait()
-            raise KilowatchError(
-                said["refused"], said["detail"], remedy=said["remedy"], data={"child": self.name}
-            )
         self.settings["settings"].update(said.pop("settings", {}))  # a free port stays the same
         self.ready = {**said, "pid": self.process.pid}
         return self.ready
 
-    async def stop(self) -> None:
-        """End the process: by the pipe, then by signals."""
+    async def _said(self, ready: int) -> dict[str, Any]:
+        """Give the child its settings and return what it says when it is ready."""
+        assert self.lifeline is not None
+        with contextlib.suppress(BrokenPipeError):  # it died at once: the next lines say so
+            os.write(self.lifeline, json.dumps(self.settings).encode() + b"\n")
+        try:
+            line = await asyncio.wait_for(_read_line(ready), READY_S_MAX)
+        except TimeoutError:
+            raise KilowatchError(
+                "not_ready", f"The {self.name} was not ready after {READY_S_MAX:.0f} s."
+            ) from None
+        if not line.endswith(b"\n"):
+            raise KilowatchError("child_died", f"The {self.name} ended before it was ready.")
+        said: dict[str, Any] = json.loads(line)
+        if "refused" in said:
+            raise KilowatchError(
+                said["refused"], said["detail"], remedy=said["remedy"], data={"child": self.name}
+            )
+        return said
+
+    def let_go(self) -> None:
+        """Close the pipe that the process lives by."""
         if self.lifeline is not None:
             os.close(self.lifeline)
             self.lifeline = None
+
+    async def stop(self) -> None:
+        """End the process: by the pipe, then by signals."""
+        self.let_go()
         if self.process is None:
             return
         try:
@@ -184,9 +197,7 @@ async def _keep_alive(child: Child, stop: asyncio.Event, tell: Callable[[], None
         if stop.is_set():
             return
         log.error("process ended, it is started again", child=child.name, code=code)
-        if child.lifeline is not None:
-            os.close(child.lifeline)
-            child.lifeline = None
+        child.let_go()
         if time.monotonic() - started > 10 * RESTART_S_MAX:
             wait_s = RESTART_S_MIN
         while True:
