@@ -6,7 +6,8 @@ from collections.abc import Callable
 
 from kilowatch.log import LogReader
 from kilowatch.log.kept import KEPT_BODY_BYTES_MAX, REFUSED_ROWS_MAX
-from tests.log.pushing import RECEIVED_MS, Pushing, at_ms
+from tests.log.faults import FaultyDisk
+from tests.log.pushing import RECEIVED_MS, Push, Pushing, at_ms, wait
 
 DAY_MS = 86_400_000
 
@@ -140,3 +141,29 @@ def test_a_flood_of_refused_packets_is_counted_in_full(log: Pushing, reader: Log
     log.settle()
     assert reader.counters([1])[1].refused == 3_000
     assert len(reader.kept(1, limit=1_000)) == REFUSED_ROWS_MAX
+
+
+def test_a_refusal_that_cannot_be_written_costs_no_other_tenant_theirs(
+    opened: Callable[..., Pushing], faulty: FaultyDisk, reader: LogReader
+) -> None:
+    """A bug with one packet's text must not lose everybody's counts of that second."""
+    log = opened(vfs=faulty.name)
+    log.push(1, 1)
+    with faulty.disk.slow():
+        places = log.submit([Push(1, 2, {"value": 1.0})])
+        assert faulty.disk.waiting.wait(10)
+        for number in range(1, 6):
+            refuse(log, number, series=number)
+        log.writer.refuse(
+            6, 5, code="x", detail="half a pair: \ud800", body=b"", received_ms=RECEIVED_MS
+        )
+        refuse(log, 7, series=7)
+    assert wait(places, 0).status == "accepted"
+    log.settle()
+    assert log.push(1, 3).status == "accepted"
+    log.settle()
+    for number in (1, 2, 3, 4, 5, 7):
+        assert [one.detail for one in reader.kept(number)] == [f"value {number}"]
+        assert reader.counters([number])[number].refused == 1
+    assert reader.kept(6) == []
+    assert log.writer.status()["fault"] == ""

@@ -85,6 +85,15 @@ class Chores:
             self.dismissals = [*taken.dismissals, *self.dismissals]
             self.forget_before_ms = self.forget_before_ms or taken.forget_before_ms
 
+    def parts(self) -> list[Chores]:
+        """Return the same work in its smallest parts, in the order in which it is written."""
+        return [
+            *(Chores(loose={series: loose}) for series, loose in self.loose.items()),
+            *(Chores(refusals=[refusal]) for refusal in self.refusals),
+            *(Chores(dismissals=[dismissal]) for dismissal in self.dismissals),
+            *([Chores(forget_before_ms=self.forget_before_ms)] if self.forget_before_ms else []),
+        ]
+
     def write(self, connection: apsw.Connection) -> None:
         """Write all of it, inside a transaction."""
         if self.loose:

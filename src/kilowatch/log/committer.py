@@ -86,7 +86,11 @@ class Committer:
             return self._fail(error, waiting)
         except Exception:  # noqa: BLE001 - one packet must not stop its neighbours
             _log.exception("log: a batch of %d packets holds one that is not right", len(waiting))
-            return self._isolate(waiting, chores)
+            chores.put_back(due)
+            answers = self._isolate(waiting, chores)
+            if due and not self.fault:
+                self._write_apart(chores.take().parts(), chores)
+            return answers
         chores.count_duplicates(batch.duplicates)
         return batch.outcomes
 
@@ -117,6 +121,22 @@ class Committer:
                 chores.count_duplicates(batch.duplicates)
                 answers.extend(batch.outcomes)
         return answers
+
+    def _write_apart(self, parts: Sequence[Chores], chores: Chores) -> None:
+        """Write all chores but the one that can't be written: halve until it stands alone."""
+        try:
+            self._committed([], [part.write for part in parts])
+        except FAULTS as error:
+            for part in parts:
+                chores.put_back(part)
+            self._fail(error, [])
+        except Exception:  # noqa: BLE001 - one tenant's must not cost the others theirs
+            if len(parts) == 1:
+                _log.exception("log: left out what can't be written: %.300r", parts[0])
+                return
+            middle = len(parts) // 2
+            self._write_apart(parts[:middle], chores)
+            self._write_apart(parts[middle:], chores)
 
     def attempt(self, work: Callable[[], bool]) -> None:
         """Do upkeep that nobody waits for: a fault is noted, and a later turn tries again.
