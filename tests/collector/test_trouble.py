@@ -319,3 +319,14 @@ def test_a_fault_in_what_is_done_every_second_does_not_end_it(
     monkeypatch.setattr(server.collector.reception, "tick", faulty)
     assert again.wait(5)
     assert server.push(packet()).status == 200
+
+
+@pytest.mark.parametrize("name", [r"x\ud800", r"\udfff"])
+def test_half_a_character_in_a_packet_is_answered_400(server: Server, name: str) -> None:
+    """JSON can write half of a surrogate pair, UTF-8 can't: that is no fault of the server."""
+    body = f'{{"id":"oven","tsISO8601":"2024-06-01T12:00Z","value":1,"{name}":NaN}}'
+    answer = server.push(body=body.encode())
+    assert (answer.status, answer.code) == (400, "not_a_number")
+    assert answer.json["parameter"] == name
+    said = problem(KilowatchError("x", "half: \ud800", data={"\udc00": ["\ud800"]}))
+    assert json.loads(said.body)["detail"] == "half: \ud800"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http
+import json
 from dataclasses import dataclass
 from email.utils import formatdate
 from typing import Any
@@ -125,9 +126,15 @@ def problem(error: KilowatchError, *, closes: bool = False, allow: str = "") -> 
         headers = b"allow: " + allow.encode() + b"\r\n"
     elif error.status == 503:
         headers = b"retry-after: %d\r\n" % RETRY_AFTER_S.get(error.code, 5)
-    return Answer(
-        error.status, msgspec.json.encode(said), PROBLEM, headers, error.code, closes=closes
-    )
+    return Answer(error.status, _encoded(said), PROBLEM, headers, error.code, closes=closes)
+
+
+def _encoded(said: dict[str, Any]) -> bytes:
+    """Return JSON whatever a client's text brought along; half a surrogate pair is escaped."""
+    try:
+        return msgspec.json.encode(said)
+    except UnicodeEncodeError:
+        return json.dumps(said).encode()
 
 
 class Writer:

@@ -202,7 +202,7 @@ def _values(pairs: Pairs) -> tuple[dict[int, float], tuple[str, ...]]:
             raise _not_a_number(name, value)
         if channel is None:
             if name not in ("id", "tsISO8601"):
-                ignored[name.encode("utf-8", "backslashreplace").decode()] = None
+                ignored[mistakes.utf_8(name)] = None
         elif value is not None:
             number = _number(name, value)
             if values.setdefault(channel, number) != number:
@@ -240,6 +240,7 @@ def _number(name: str, value: Any) -> float:
 
 
 def _not_a_number(name: str, value: Any) -> KilowatchError:
+    name = mistakes.utf_8(name)
     data = {"parameter": name}
     if isinstance(value, NotANumber) and value[-1] not in "Ny":  # NaN, Infinity
         return KilowatchError(

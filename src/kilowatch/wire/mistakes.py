@@ -38,6 +38,11 @@ def place(text: str, position: int) -> tuple[int, int]:
     return text.count("\n", 0, position) + 1, position - text.rfind("\n", 0, position)
 
 
+def utf_8(text: str) -> str:
+    """Return a text that UTF-8 can carry: half a surrogate pair becomes its escape."""
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
 def guessed_id(text: str) -> dict[str, str]:
     """Return the stream id of a body that cannot be parsed, if it can be seen."""
     found = _LOOSE_ID.search(text)
