@@ -1,8 +1,10 @@
 """The live view of requests: an integrator sees what went wrong, and what to change."""
 
+import asyncio
 import json
 import time
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import httpx
@@ -17,8 +19,10 @@ from kilowatch.collector.live import (
     LiveView,
     Refused,
 )
+from kilowatch.collector.neighbours import Neighbours
 from kilowatch.collector.remedies import corrected
 from kilowatch.collector.throttle import FREE_FAILURES
+from kilowatch.dashboard import CollectorEvents
 from tests.collector.conftest import StartServer
 from tests.collector.harness import PATH, Server, basic, packet
 
@@ -224,6 +228,52 @@ def test_events_tell_commits_and_requests_as_they_happen(server: Server) -> None
             told |= json.loads(next(lines))
     assert told["committed"] == 1
     assert told["request"]["code"] == "accepted"
+
+
+def test_whoever_waits_for_commits_only_has_no_request_described(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Waking the pipeline costs the event loop a number, whatever is refused meanwhile."""
+    described: list[int] = []
+    monkeypatch.setattr(server.collector.reception.live, "describe", described.append)
+
+    async def first_two() -> list[dict[str, Any]]:
+        events = CollectorEvents(server.settings.control_socket).events(requests=False)
+        found = [await anext(events)]
+        await asyncio.to_thread(server.push, packet("nobody"))
+        await asyncio.to_thread(server.push, packet())
+        return [*found, await anext(events)]
+
+    assert asyncio.run(first_two()) == [{"committed": 0}, {"committed": 1}]
+    time.sleep(0.2)
+    assert described == []
+
+
+def test_a_misspelt_stream_among_thousands_is_found_in_two_milliseconds() -> None:
+    """A gateway with a wrong id must not slow down everybody who sends right ones."""
+    names = [f"building-{n // 100:02}/floor-{n // 10 % 10}/meter-{n:05}" for n in range(5_000)]
+    points = {
+        series: SimpleNamespace(stream_id=name, organisation_id=1 + (name == "other"))
+        for series, name in enumerate([*names, "other"])
+    }
+    directory: Any = SimpleNamespace(revision=1, points=points)
+    neighbours = Neighbours()
+    assert neighbours.nearest("othr", 2, directory) == "other"
+    assert neighbours.nearest("othr", 1, directory) is None
+    neighbours.nearest("something", 1, directory)  # the first one sorts the names
+    took = []
+    for number in range(0, 5_000, 250):
+        right = names[number]
+        for wrong in (right.upper(), f" {right}", right[:-1], right + "0", "x" + right[1:]):
+            begun = time.process_time()
+            near = neighbours.nearest(wrong, 1, directory)
+            took.append(time.process_time() - begun)
+            assert near is not None
+            assert sum(a != b for a, b in zip(near[:-2], right[:-2], strict=False)) <= 1
+    assert sorted(took)[len(took) // 2] < 0.002
+    points[0] = SimpleNamespace(stream_id="something", organisation_id=1)
+    directory = SimpleNamespace(revision=2, points=points)
+    assert neighbours.nearest("someting", 1, directory) == "something"
 
 
 def test_events_are_few_however_many_packets_come(server: Server) -> None:

@@ -205,7 +205,7 @@ def _tls_files(folder: DataFolder, settings: Settings) -> tuple[Path, Path]:
 
 async def _wake(events: CollectorEvents, pipeline: Pipeline) -> None:
     """Wake the pipeline at each commit, so that a packet is shown within a second."""
-    async for event in events.events():
+    async for event in events.events(requests=False):
         if "committed" in event:
             pipeline.wake()
 

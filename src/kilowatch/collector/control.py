@@ -64,10 +64,12 @@ class Control:
             ]
         )
 
-    async def _events(self, _request: Request) -> Response:
-        return StreamingResponse(self._lines(), media_type="application/x-ndjson")
+    async def _events(self, request: Request) -> Response:
+        # Whoever waits for commits only spares us the words about requests.
+        requests = request.query_params.get("requests") != "0"
+        return StreamingResponse(self._lines(requests=requests), media_type="application/x-ndjson")
 
-    async def _lines(self) -> AsyncIterator[bytes]:
+    async def _lines(self, *, requests: bool) -> AsyncIterator[bytes]:
         live = self._reception.live
         told_seq, told_requests = -1, live.total
         silent_s = 0.0
@@ -76,7 +78,7 @@ class Control:
             if self._committed != told_seq:
                 told_seq = self._committed
                 lines.append({"committed": told_seq})
-            if live.total != told_requests:
+            if requests and live.total != told_requests:
                 lines += [{"request": e} for e in live.since(told_requests, EVENTS_PER_PACE)]
                 told_requests = live.total
             silent_s = 0.0 if lines else silent_s + PACE_S

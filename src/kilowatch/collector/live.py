@@ -15,6 +15,7 @@ from typing import Any
 from kilowatch.catalog.directory import Directory
 from kilowatch.collector import remedies
 from kilowatch.collector.answers import Answer
+from kilowatch.collector.neighbours import Neighbours
 from kilowatch.collector.settings import Environment
 from kilowatch.model.errors import KilowatchError
 from kilowatch.model.points import DataPoint
@@ -66,6 +67,7 @@ class LiveView:
         self._environment = environment
         self._directory = directory
         self._push_url = push_url
+        self._neighbours = Neighbours()
         self.recent: deque[Event] = deque(maxlen=RECENT_MAX)
         self.total = 0
         self._refused: OrderedDict[int, deque[Event]] = OrderedDict()
@@ -149,6 +151,7 @@ class LiveView:
                 username=username,
                 organisation_id=refused.organisation_id,
                 directory=self._directory(),
+                neighbours=self._neighbours,
                 push_url=self._push_url(),
             )
         return said

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 import re
-from collections.abc import Iterable
 
 from kilowatch import wire
 from kilowatch.catalog.directory import Directory
+from kilowatch.collector.neighbours import Neighbours
 from kilowatch.model.errors import KilowatchError
 from kilowatch.model.packet import Form
-
-STREAMS_COMPARED_MAX = 5_000
-"""A misspelt id is compared with this many at most: a few milliseconds."""
 
 PLAIN_QUOTES = str.maketrans(dict.fromkeys("\u201c\u201d\u201e\u201f\u00ab\u00bb\u2033\u2036", '"'))
 _LOCAL_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d+)?)?$")
@@ -28,6 +24,7 @@ def remedy(
     username: str,
     organisation_id: int | None,
     directory: Directory,
+    neighbours: Neighbours,
     push_url: str,
 ) -> str:
     """Return what to change about a refused request.
@@ -39,6 +36,7 @@ def remedy(
         username: As sent; empty for none.
         organisation_id: Whose it is, as far as that can be told.
         directory: The registry in force.
+        neighbours: Finds the stream that was meant.
         push_url: Address for examples.
     """
     if error.code == "credentials_wrong":
@@ -46,7 +44,8 @@ def remedy(
     if error.code == "credentials_missing":
         return f"Send a user name and a password: curl -u {username or 'USER'}:$PASSWORD {push_url}"
     if error.code == "stream_unknown" and organisation_id is not None:
-        return _stream(str(error.data.get("stream_id", "")), organisation_id, directory)
+        stream_id = str(error.data.get("stream_id", ""))
+        return _stream(stream_id, organisation_id, directory, neighbours)
     if error.status == 400 and "/measurements/" in path and body:
         better = corrected(body)
         if better:
@@ -82,34 +81,13 @@ def _credentials(username: str, directory: Directory) -> str:
     }[known.reason]
 
 
-def _stream(stream_id: str, organisation_id: int, directory: Directory) -> str:
-    near = nearest_stream(stream_id, organisation_id, directory)
+def _stream(
+    stream_id: str, organisation_id: int, directory: Directory, neighbours: Neighbours
+) -> str:
+    near = neighbours.nearest(stream_id, organisation_id, directory)
     if near:
         return f"Did you mean {near!r}? Stream ids must match letter for letter."
     return f"Register {stream_id!r} as a data point, or send the id of one that is registered."
-
-
-def nearest_stream(stream_id: str, organisation_id: int, directory: Directory) -> str | None:
-    """Return the organisation's stream whose id looks most like this one, if any does."""
-    plain = stream_id.strip().casefold()
-    own = _own_streams(organisation_id, directory)
-    names: list[str] = []
-    for name in own:
-        if name.casefold() == plain:
-            return name
-        names.append(name)
-    close = difflib.get_close_matches(stream_id, names, n=1, cutoff=0.6)
-    return close[0] if close else None
-
-
-def _own_streams(organisation_id: int, directory: Directory) -> Iterable[str]:
-    own = (
-        point.stream_id
-        for point in directory.points.values()
-        if point.organisation_id == organisation_id
-    )
-    for _, name in zip(range(STREAMS_COMPARED_MAX), own, strict=False):
-        yield name
 
 
 def corrected(body: bytes) -> str | None:

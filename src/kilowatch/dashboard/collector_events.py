@@ -45,11 +45,16 @@ class CollectorEvents:
             found = found.get("requests", [])
         return found if isinstance(found, list) else []
 
-    async def events(self) -> AsyncIterator[dict[str, Any]]:
-        """Yield what the collector tells, line by line, and connect again when it was away."""
+    async def events(self, *, requests: bool = True) -> AsyncIterator[dict[str, Any]]:
+        """Yield what the collector tells, line by line, and connect again when it was away.
+
+        Args:
+            requests: False for commits only, which spares the collector describing requests.
+        """
+        path = "/events" if requests else "/events?requests=0"
         while True:
             try:
-                async with self._client(None) as client, client.stream("GET", "/events") as answer:
+                async with self._client(None) as client, client.stream("GET", path) as answer:
                     async for line in answer.aiter_lines():
                         if line.strip():
                             yield json.loads(line)
