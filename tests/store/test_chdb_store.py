@@ -297,6 +297,22 @@ def test_a_slow_query_ends_at_its_limit_and_stops_nobody(folder: Path) -> None:
     store.close()
 
 
+def test_rows_are_found_however_large_their_numbers_are() -> None:
+    """Series with huge numbers over a century of instants sort right all the same."""
+    rows = [
+        (series, channel, start, 1, 1.0, NAN)
+        for start in (2**42, 0, 5)
+        for channel in (255, 0)
+        for series in (2**31, 7, 2**20 + 1, 7)
+    ]
+    rows += [(number + 10, 3, 2**42 - number, 1, 1.0, NAN) for number in range(5000)]
+    found = newest_intervals(intervals(rows))
+    keys = list(
+        zip(found.series.tolist(), found.channel.tolist(), found.start_ms.tolist(), strict=True)
+    )
+    assert keys == sorted({row[:3] for row in rows})
+
+
 rows_of_any_kind = st.lists(
     st.tuples(
         st.integers(1, 3), st.sampled_from([0, 5, 24]), st.integers(0, 4), st.integers(1, 50)

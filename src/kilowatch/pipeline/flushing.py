@@ -11,6 +11,8 @@ from kilowatch.pipeline.hot import HotBatch, HotView, join
 from kilowatch.pipeline.state import StateFile, StreamState, pack
 from kilowatch.pipeline.streams import Streams
 
+Beside = Callable[[Callable[[], None]], "Future[None]"]
+
 
 @dataclass(frozen=True, slots=True)
 class Flush:
@@ -39,20 +41,30 @@ class Flush:
         packed = {series: pack(state) for series, state in changed.items()}
         return Flush(streams.seq, streams.hot.freeze(), packed, closings)
 
-    def write(self, streams: Streams, file: StateFile) -> None:
+    def write(self, streams: Streams, file: StateFile, beside: Beside) -> None:
         """Store rows and roll-ups, then move the cursor; repeating it changes nothing.
 
         Raises:
             KilowatchError: The store could not do it; the tail keeps everything.
+
+        Args:
+            streams: Where the store is.
+            file: Where the cursor is.
+            beside: Runs something at the same time, if there is a thread for it.
         """
-        rows = join(self.batches) if self.batches else None
-        if rows is not None:
-            store = streams.store
-            if len(rows.readings):
-                store.write_readings(rows.readings)
-            if len(rows.intervals):
-                store.write_intervals(rows.intervals, rows.generation)
-            close(store, self.closings, HotView((rows,)))
+        if self.batches:
+            rows = join(self.batches)
+            store, written = streams.store, HotView((rows,))
+            # Roll-ups need nothing of what is being written meanwhile: they have it in memory.
+            closed = beside(lambda: close(store, self.closings, written))
+            try:
+                if len(rows.readings):
+                    store.write_readings(rows.readings)
+                if len(rows.intervals):
+                    store.write_intervals(rows.intervals, rows.generation)
+            finally:
+                wait([closed])
+            closed.result()
         reached = {series: closing.progress for series, closing in self.closings.items()}
         file.save(
             self.cursor,
@@ -87,8 +99,8 @@ class Flusher:
         self._file = file
         self._on_stored = on_stored
         self._background = background
-        # One thread for all flushes: each new one would get a heap of its own, 100 MB in the end.
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="pipeline-flush")
+        # Two threads for all flushes: each new one would get a heap of its own, 100 MB in the end.
+        self._threads = ThreadPoolExecutor(2, thread_name_prefix="pipeline-flush")
         self._running: Future[None] | None = None
         self._error: BaseException | None = None
         self._failed: frozenset[int] = frozenset()
@@ -104,7 +116,7 @@ class Flusher:
         if not self._background:
             self._run(flush)
             return
-        self._running = self._thread.submit(self._run, flush)
+        self._running = self._threads.submit(self._run, flush)
 
     def wait(self) -> None:
         """Wait for the flush that is being written."""
@@ -113,7 +125,7 @@ class Flusher:
 
     def close(self) -> None:
         """Wait for the flush that is being written, and end the thread."""
-        self._thread.shutdown()
+        self._threads.shutdown()
 
     def take_failure(self) -> tuple[Exception, frozenset[int]] | None:
         """Return why the last flush failed and the series still to be written, once.
@@ -131,7 +143,8 @@ class Flusher:
 
     def _run(self, flush: Flush) -> None:
         try:
-            flush.write(self._streams, self._file)
+            beside = self._threads.submit if self._background else _at_once
+            flush.write(self._streams, self._file, beside)
         except BaseException as error:  # noqa: BLE001 - the consumer's thread raises it
             self._streams.hot.thaw(stored=False)
             self._error = error
@@ -139,3 +152,15 @@ class Flusher:
             return
         self._streams.hot.thaw(stored=True)
         self._on_stored(flush.cursor)
+
+
+def _at_once(work: Callable[[], None]) -> Future[None]:
+    """Do something now, as if in a thread."""
+    future: Future[None] = Future()
+    try:
+        work()
+    except BaseException as error:  # noqa: BLE001 - whoever waits for the result raises it
+        future.set_exception(error)
+    else:
+        future.set_result(None)
+    return future

@@ -15,9 +15,7 @@ from kilowatch.pipeline.carry import carry
 from kilowatch.pipeline.grids import Bools, PointGrid, effective_of
 from kilowatch.pipeline.intervals import intervals
 from kilowatch.pipeline.state import Progress
-
-_CHANNEL_BITS, _START_BITS = 8, 42  # instants to the year 2109; leaves 2**13 streams at a time
-STREAMS_AT_A_TIME = 8_000
+from kilowatch.store.newest import sort_key
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,13 +76,12 @@ def grow(
     """
     if not len(readings):
         return Growth(IntervalBlock.empty(), np.zeros(0, np.bool_), {}, frozenset(), {})
-    starts = _starts(readings.series)
-    if len(starts) <= STREAMS_AT_A_TIME:
-        try:
-            return _grow(readings, fresh, grids, since_ms)
-        except Exception as error:  # noqa: BLE001 - whatever one stream's data does, others go on
-            if len(starts) == 1:
-                return _failed(readings, f"{type(error).__name__}: {error}")
+    try:
+        return _grow(readings, fresh, grids, since_ms)
+    except Exception as error:  # noqa: BLE001 - whatever one stream's data does, others go on
+        starts = _starts(readings.series)
+        if len(starts) == 1:
+            return _failed(readings, f"{type(error).__name__}: {error}")
     middle = int(starts[len(starts) // 2])
     halves = [
         grow(readings.take(rows), fresh[rows], grids, since_ms)
@@ -182,11 +179,8 @@ def _starts(series: Ints) -> Ints:
 
 
 def _sorted(block: IntervalBlock) -> IntervalBlock:
-    """Sort rows by series, channel and start, by one key for speed: they come in long runs."""
-    if not len(block):
-        return block
-    _, stream = np.unique(block.series, return_inverse=True)
-    key = ((stream << _CHANNEL_BITS | block.channel) << _START_BITS) | block.start_ms
+    """Sort rows by series, channel and start."""
+    key = sort_key(block.series, block.channel, block.start_ms)
     if (key[1:] >= key[:-1]).all():
         return block
     return block.take(np.argsort(key, kind="stable"))

@@ -18,6 +18,7 @@ import pyarrow as pa
 from kilowatch.model.errors import KilowatchError
 
 MIB = 2**20
+OWN_CONNECTIONS = 2  # the pipeline writes interval rows while it reads and writes roll-ups
 
 _BUSY = {159: "took longer than its limit", 241: "needed more memory than its limit"}
 """The engine's codes for a query that met a limit, not a fault."""
@@ -66,11 +67,12 @@ class Engine:
         try:
             # Imported here: a second and 200 MB that only the process with the store pays.
             self._chdb: Any = importlib.import_module("chdb")
-            self._writer: queue.Queue[Any] = queue.Queue()
-            self._writer.put(self._connect(folder, settings.write_bytes_max, 0.0))
-            self._readers: queue.LifoQueue[Any] = queue.LifoQueue()
+            self._own: queue.LifoQueue[Any] = queue.LifoQueue()
+            for _ in range(OWN_CONNECTIONS):
+                self._own.put(self._connect(folder, settings.write_bytes_max, 0.0))
+            self._pages: queue.LifoQueue[Any] = queue.LifoQueue()
             for _ in range(settings.readers):
-                self._readers.put(
+                self._pages.put(
                     self._connect(folder, settings.query_bytes_max, settings.query_s_max)
                 )
         except BaseException:
@@ -104,7 +106,7 @@ class Engine:
 
         Args:
             sql: The statement.
-            page: Whether it runs under a page's limits, or on the pipeline's own connection.
+            page: Whether it runs under a page's limits, or on a connection of the pipeline.
 
         Returns:
             Its rows.
@@ -112,7 +114,7 @@ class Engine:
         Raises:
             KilowatchError: 503 ``store_busy`` at a limit, 503 ``store_failed`` otherwise.
         """
-        with self._borrow(self._readers if page else self._writer) as connection:
+        with self._borrow(self._pages if page else self._own) as connection:
             try:
                 answer = connection.query(sql, "ArrowStream").bytes()
             except Exception as error:
@@ -120,12 +122,12 @@ class Engine:
         return pa.ipc.open_stream(answer).read_all()
 
     def execute(self, sql: str) -> None:
-        """Run a statement without a result on the pipeline's connection.
+        """Run a statement without a result on a connection of the pipeline.
 
         Raises:
             KilowatchError: 503 ``store_failed``.
         """
-        with self._borrow(self._writer) as connection:
+        with self._borrow(self._own) as connection:
             try:
                 connection.query(sql)
             except Exception as error:
@@ -142,7 +144,7 @@ class Engine:
             with pa.ipc.new_stream(sink, batch.schema) as stream:
                 stream.write_batch(batch)
             statement = f"INSERT INTO {table} ({', '.join(batch.schema.names)})"
-            with self._borrow(self._writer) as connection:
+            with self._borrow(self._own) as connection:
                 try:
                     with connection.send_insert(statement, "ArrowStream") as insert:
                         insert.append(sink.getvalue().to_pybytes())
@@ -155,7 +157,7 @@ class Engine:
         if self._lock < 0:
             return
         handle, self._lock = self._lock, -1
-        for pool, size in ((self._writer, 1), (self._readers, self._settings.readers)):
+        for pool, size in ((self._own, OWN_CONNECTIONS), (self._pages, self._settings.readers)):
             for _ in range(size):
                 with suppress(queue.Empty):  # a query that will not end must not keep us
                     pool.get(timeout=self._settings.query_s_max + 1).close()

@@ -8,9 +8,10 @@ stays NULL, which an aggregate that skips NULL would undo.
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
 from kilowatch.model.blocks import IntervalBlock, Ints, ReadingBlock
+
+_BITS, _CHANNEL_BITS = 62, 8
 
 
 def newest_intervals(block: IntervalBlock) -> IntervalBlock:
@@ -22,7 +23,7 @@ def newest_intervals(block: IntervalBlock) -> IntervalBlock:
     Returns:
         Rows sorted by series, channel and start.
     """
-    rows = _newest((block.series, block.channel, block.start_ms), block.version)
+    rows = _newest(sort_key(block.series, block.channel, block.start_ms), block.version)
     return block if rows is None else block.take(rows)
 
 
@@ -35,26 +36,57 @@ def newest_readings(block: ReadingBlock) -> ReadingBlock:
     Returns:
         Rows sorted by series and instant.
     """
-    rows = _newest((block.series, block.at_ms), block.seq)
+    rows = _newest(sort_key(block.series, 0, block.at_ms), block.seq)
     return block if rows is None else block.take(rows)
 
 
-def _newest(keys: tuple[Ints, ...], version: Ints) -> Ints | None:
+def sort_key(series: Ints, channel: Ints | int, at_ms: Ints) -> Ints:
+    """Return one number for each row that orders rows by series, channel and instant.
+
+    One key sorts several times faster than three: rows come in long runs that are in order.
+
+    Args:
+        series: Shape (n,).
+        channel: Below 256, shape (n,), or one for all.
+        at_ms: Shape (n,) [ms].
+    """
+    if not len(series):
+        return series
+    lowest = at_ms.min()
+    at_bits = int(at_ms.max() - lowest).bit_length()
+    if int(series.max()).bit_length() + _CHANNEL_BITS + at_bits > _BITS:
+        _, series = np.unique(series, return_inverse=True)  # ranks are small
+    if int(series.max()).bit_length() + _CHANNEL_BITS + at_bits > _BITS:
+        order = np.lexsort((at_ms, np.broadcast_to(channel, series.shape), series))
+        return _ranks(order, series, np.broadcast_to(channel, series.shape), at_ms)
+    key: Ints = ((series << _CHANNEL_BITS | channel) << at_bits) | (at_ms - lowest)
+    return key
+
+
+def _ranks(order: Ints, *keys: Ints) -> Ints:
+    """Return the rank of each row, equal rows having equal ranks."""
+    change = np.zeros(len(order), np.bool_)
+    for key in keys:
+        change[1:] |= key[order][1:] != key[order][:-1]
+    ranks = np.empty(len(order), np.int64)
+    ranks[order] = np.cumsum(change)
+    return ranks
+
+
+def _newest(key: Ints, version: Ints) -> Ints | None:
     """Return the rows to keep, in key order; None when that is all of them as they stand."""
-    if len(version) < 2:
+    if (key[1:] > key[:-1]).all():
         return None
-    if not _rises(keys).all():
-        order = np.lexsort((version, *reversed(keys)))
-        last = np.ones(len(order), np.bool_)
-        last[:-1] = _rises(tuple(key[order] for key in keys))
-        return np.asarray(order[last])
-    return None
-
-
-def _rises(keys: tuple[Ints, ...]) -> npt.NDArray[np.bool_]:
-    """Say for each row but the last whether the next one's key is larger, shape (n - 1,)."""
-    rises = np.zeros(len(keys[0]) - 1, np.bool_)
-    for key in reversed(keys):
-        before, after = key[:-1], key[1:]
-        rises = (after > before) | ((after == before) & rises)
-    return rises
+    order = np.argsort(key, kind="stable")
+    key = key[order]
+    same = key[1:] == key[:-1]
+    if same.any():
+        several = np.zeros(len(key), np.bool_)
+        several[1:] |= same
+        several[:-1] |= same
+        places = np.flatnonzero(several)
+        rows = order[places]
+        order[places] = rows[np.lexsort((version[rows], key[places]))]
+    last = np.ones(len(key), np.bool_)
+    last[:-1] = ~same
+    return np.asarray(order[last])
