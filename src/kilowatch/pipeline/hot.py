@@ -82,7 +82,8 @@ class HotTail:
         with self._lock:
             alongside()
             self._batches = (*self._batches, batch)
-        if len(self._batches) - self._frozen > JOIN_BATCHES:
+            many = len(self._batches) - self._frozen > JOIN_BATCHES
+        if many:
             self._join()
 
     def freeze(self) -> tuple[HotBatch, ...]:
@@ -120,7 +121,8 @@ class HotTail:
 
     def _join(self) -> None:
         """Join what is not frozen into one batch; only the consumer adds, so nothing is lost."""
-        parts = self._batches[self._frozen :]
+        with self._lock:
+            parts = self._batches[self._frozen :]
         joined = join(parts)
         with self._lock:
             self._batches = (*self._batches[: -len(parts)], joined)
