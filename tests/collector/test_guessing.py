@@ -72,6 +72,58 @@ def test_waiting_answers_are_bounded_by_address_and_in_all() -> None:
     assert throttle.delayed <= DELAYED_MAX
 
 
+def test_passwords_beyond_the_bound_are_not_looked_at() -> None:
+    """Many guesses at once get no further than sixteen; another address is not concerned."""
+    throttle = Throttle()
+    assert [throttle.may_guess("10.0.0.1", 0.0) for _ in range(50)].count(True) == (
+        DELAYED_PER_ADDRESS_MAX
+    )
+    assert throttle.may_guess("10.0.0.2", 0.0)
+    for _ in range(DELAYED_PER_ADDRESS_MAX):
+        throttle.verified("10.0.0.1")
+        throttle.failed("10.0.0.1", 0.0)
+    assert throttle.delayed == DELAYED_PER_ADDRESS_MAX - FREE_FAILURES
+    assert [throttle.may_guess("10.0.0.1", 0.0) for _ in range(50)].count(True) == FREE_FAILURES
+    for n in range(DELAYED_MAX):
+        throttle.may_guess(f"10.1.{n // 250}.{n % 250}", 0.0)
+    assert throttle.may_guess("10.0.0.3", 0.0)  # an address that never failed
+
+
+def test_guesses_beyond_the_bound_are_answered_503_and_right_ones_as_ever(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A guesser who opens a hundred connections learns nothing sooner than with one."""
+    assert server.push(packet(), by="person").status == 200
+    throttle = server.collector.reception.throttle
+
+    def crowd() -> None:
+        for _ in range(DELAYED_PER_ADDRESS_MAX + FREE_FAILURES):
+            throttle.failed("127.0.0.1", server.loop.time())
+
+    server.on_loop(crowd)
+    looked_at: list[str] = []
+    monkeypatch.setattr(secrets, "verify_password", lambda _, password: looked_at.append(password))
+    for username in (PERSON, "nobody@example.com", server.registry["partner"][0]):
+        wrong = {"Authorization": basic(username, "wrong")}
+        answer = server.push(packet(), by=None, headers=wrong)
+        assert (answer.status, answer.code) == (503, "overloaded")
+        assert int(answer.headers["retry-after"]) > 0
+        assert answer.headers["connection"] == "close"
+    assert looked_at == []
+    monkeypatch.undo()
+    assert server.push(packet()).status == 200
+    assert server.push(packet(), by="person").status == 200
+
+    def expire() -> None:
+        authenticator = server.collector.reception.authenticator
+        authenticator._known.clear()
+        for digest, (stored, _) in list(authenticator._verified.items()):
+            authenticator._verified[digest] = (stored, server.loop.time() - 1.0)
+
+    server.on_loop(expire)  # right a minute ago: verified again, and no guess
+    assert server.push(packet(), by="person").status == 200
+
+
 def test_a_challenge_is_not_a_guess(server: Server) -> None:
     """Clients that always wait for the 401 are not slowed down."""
     begun = time.monotonic()

@@ -67,6 +67,7 @@ class Verdict(Enum):
     MISSING = "missing"  # no header, or not Basic: the challenge, not a guess
     WRONG = "wrong"
     ASK_ARGON2 = "ask_argon2"  # a person's password: ``verify_slowly``
+    ASK_AGAIN = "ask_again"  # the same, and no new guess: right before, or being verified
     BUSY = "busy"
 
 
@@ -135,8 +136,10 @@ class Authenticator:
         if record is not None and right_before and until_s > self._clock():
             return self._remember(digest, record, until_s)
         # Whoever was right before is never turned away by a crowd of guesses.
+        if right_before or digest in self._pending:
+            return Verdict.ASK_AGAIN
         full = len(self._pending) >= self._waiting_max
-        return Verdict.BUSY if full and not right_before else Verdict.ASK_ARGON2
+        return Verdict.BUSY if full else Verdict.ASK_ARGON2
 
     def verify_slowly(self, header: bytes, done: Callable[[], None]) -> None:
         """Verify a person's password in a thread.
@@ -145,7 +148,7 @@ class Authenticator:
         password meanwhile wait for the same verification.
 
         Args:
-            header: For which ``authenticate`` said ``ASK_ARGON2``.
+            header: For which ``authenticate`` said ``ASK_ARGON2`` or ``ASK_AGAIN``.
             done: Called on the loop; from then on ``authenticate`` knows the answer if it
                 was right.
         """

@@ -138,8 +138,14 @@ class Reception:
         elif found is Verdict.BUSY:
             error = refusals.overloaded("Too many passwords wait to be verified.")
             self.replies.refuse(exchange, error)
+        elif found is Verdict.ASK_AGAIN:
+            self._verify_slowly(exchange, head, lambda: None)
         elif found is Verdict.ASK_ARGON2:
-            self._verify_slowly(exchange, head)
+            address, _ = exchange.connection.origin(head)
+            if self.throttle.may_guess(address, self.loop.time()):
+                self._verify_slowly(exchange, head, lambda: self.throttle.verified(address))
+            else:
+                self._refuse_unverified(exchange)
         elif not self._look_again(exchange, self._identify):
             self._refuse_credentials(exchange, head)
 
@@ -155,11 +161,12 @@ class Reception:
         else:
             self.intake.receive(exchange)
 
-    def _verify_slowly(self, exchange: Exchange, head: Head) -> None:
+    def _verify_slowly(self, exchange: Exchange, head: Head, verified: Callable[[], None]) -> None:
         header = head.authorization
         assert header is not None
 
         def go_on(step: Exchange) -> None:
+            verified()
             found = self.authenticator.authenticate(header)
             if isinstance(found, Access):
                 step.access = found
@@ -174,7 +181,8 @@ class Reception:
         address, _ = exchange.connection.origin(head)
         delay_s = self.throttle.failed(address, self.loop.time())
         if delay_s is None:
-            exchange.keep_alive = False
+            self._refuse_unverified(exchange)
+            return
         if not delay_s:
             self.replies.refuse(exchange, refusals.credentials_wrong())
             return
@@ -185,6 +193,11 @@ class Reception:
 
         self._wait(exchange)
         self.loop.call_later(delay_s, self._go_on, exchange, at_last)
+
+    def _refuse_unverified(self, exchange: Exchange) -> None:
+        exchange.keep_alive = False
+        error = refusals.overloaded("Too many wrong passwords came from this address.")
+        self.replies.refuse(exchange, error)
 
     # Requests that wait for something hold up what follows on their connection, so that
     # packets of a stream are never stored in another order than they came in.

@@ -16,8 +16,9 @@ FORGIVEN_AFTER_S = 60.0
 ADDRESSES_MAX = 10_000
 DELAYED_MAX = 1_000
 DELAYED_PER_ADDRESS_MAX = 16
-"""Answers that wait, over all and for one address: beyond it they are refused at once and the
-connection is closed, or slowing down would itself use up connections and memory."""
+"""Guesses that are verified or wait for their answer, over all and for one address. Beyond it a
+guess is answered 503 without looking at it and the connection is closed: slowing down must not
+itself use up connections and memory, and many guesses at once must not be faster than few."""
 
 
 @dataclass(slots=True)
@@ -25,6 +26,11 @@ class _Record:
     failures: float = 0.0
     at_s: float = 0.0
     delayed: int = 0
+    verifying: int = 0
+
+    def failures_at(self, now_s: float) -> float:
+        """Return the failures that are not forgiven yet."""
+        return max(0.0, self.failures - (now_s - self.at_s) / FORGIVEN_AFTER_S)
 
 
 class Throttle:
@@ -36,6 +42,29 @@ class Throttle:
     def __init__(self) -> None:
         self._records: OrderedDict[str, _Record] = OrderedDict()
         self.delayed = 0
+        self._verifying = 0
+
+    def may_guess(self, address: str, now_s: float) -> bool:
+        """Tell whether a password may be verified; if so, end it with ``verified``.
+
+        False if the answer, should it be wrong, could not be made to wait.
+        """
+        record = self._records.get(_network(address)) or _Record()
+        if record.failures_at(now_s) + record.verifying + 1.0 > FREE_FAILURES and (
+            self.delayed + self._verifying >= DELAYED_MAX
+            or record.delayed + record.verifying >= DELAYED_PER_ADDRESS_MAX
+        ):
+            return False
+        self._record(_network(address)).verifying += 1
+        self._verifying += 1
+        return True
+
+    def verified(self, address: str) -> None:
+        """End a verification that ``may_guess`` allowed."""
+        self._verifying -= 1
+        record = self._records.get(_network(address))
+        if record is not None and record.verifying:
+            record.verifying -= 1
 
     def failed(self, address: str, now_s: float) -> float | None:
         """Count one wrong credential.
@@ -46,10 +75,10 @@ class Throttle:
 
         Returns:
             How long to wait with the answer [s], 0 for not at all; None if too many wait
-            already: then answer at once and close. A wait must be ended with ``answered``.
+            already: then answer 503 at once and close. A wait must be ended with ``answered``.
         """
         record = self._record(_network(address))
-        record.failures = max(0.0, record.failures - (now_s - record.at_s) / FORGIVEN_AFTER_S) + 1.0
+        record.failures = record.failures_at(now_s) + 1.0
         record.at_s = now_s
         over = record.failures - FREE_FAILURES
         if over <= 0:
