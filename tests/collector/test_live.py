@@ -203,7 +203,10 @@ def test_what_clients_get_wrong_most_is_mended_in_the_example(wrong: str, right:
     assert "12:00" in better
 
 
-@pytest.mark.parametrize("hopeless", ["", "nonsense", "[]", '{"id":"a"}', "{" * 50])
+@pytest.mark.parametrize(
+    "hopeless",
+    ["", "nonsense", "[]", '{"id":"a"}', "{" * 50, '{"id":"a","z":' + "[" * 20_000, "[" * 60_000],
+)
 def test_what_cannot_be_mended_is_not_guessed(hopeless: str) -> None:
     """No example is better than a wrong one."""
     assert corrected(hopeless.encode()) is None

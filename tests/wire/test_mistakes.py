@@ -126,3 +126,19 @@ def test_no_body_of_64_kib_keeps_the_decoder_busy(body: bytes) -> None:
     with pytest.raises(KilowatchError):
         decode(body, Form.LOCAL)
     assert time.thread_time() - start < 0.5  # of the processor, whoever else wants it
+
+
+@pytest.mark.parametrize(
+    ("body", "column"),
+    [
+        ('{"note":"“hi”","aP_1":x}', 23),
+        ('{"id":"a","note":"say “hi”","aP_1":1,}', 38),
+    ],
+)
+def test_a_quoted_word_inside_a_text_is_not_blamed_for_another_mistake(
+    body: str, column: int
+) -> None:
+    """The place that is named is the place to mend."""
+    found = refusal(body)
+    assert found.code == "invalid_json"
+    assert found.data["column"] == column

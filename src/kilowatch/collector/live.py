@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
+import structlog
+
 from kilowatch.catalog.directory import Directory
 from kilowatch.collector import remedies
 from kilowatch.collector.answers import Answer
@@ -19,6 +21,8 @@ from kilowatch.collector.neighbours import Neighbours
 from kilowatch.collector.settings import Environment
 from kilowatch.model.errors import KilowatchError
 from kilowatch.model.points import DataPoint
+
+log = structlog.get_logger(__name__)
 
 RECENT_MAX = 2_000
 REFUSED_PER_ORGANISATION = 50
@@ -144,7 +148,13 @@ class LiveView:
             named = refused.error.data.get("stream_id") or stream_in(refused.body) or None
             said["stream_id"] = said["stream_id"] or named
             said["detail"] = refused.error.detail
-            said["remedy"] = remedies.remedy(
+            said["remedy"] = self._remedy(refused, path, username)
+        return said
+
+    def _remedy(self, refused: Refused, path: str, username: str) -> str:
+        """Say what to change; a body that we can't make sense of blinds nobody's view."""
+        try:
+            return remedies.remedy(
                 refused.error,
                 refused.body,
                 path=path,
@@ -154,7 +164,9 @@ class LiveView:
                 neighbours=self._neighbours,
                 push_url=self._push_url(),
             )
-        return said
+        except Exception:
+            log.exception("no remedy was found", code=refused.error.code)
+            return refused.error.remedy
 
 
 def _organisation(event: Event) -> int | None:

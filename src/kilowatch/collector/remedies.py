@@ -100,7 +100,7 @@ def corrected(body: bytes) -> str | None:
     for attempt in (text, re.sub(r",\s*}", "}", text), text.replace("'", '"')):
         try:
             fields = json.loads(attempt)
-        except ValueError:
+        except (ValueError, RecursionError):
             continue
         if isinstance(fields, list) and len(fields) == 1:
             fields = fields[0]
@@ -108,10 +108,10 @@ def corrected(body: bytes) -> str | None:
             break
     else:
         return None
-    better = json.dumps({name: _mended(name, value) for name, value in fields.items()})
     try:
+        better = json.dumps({name: _mended(name, value) for name, value in fields.items()})
         wire.decode(better.encode(), Form.LOCAL)
-    except KilowatchError:
+    except (KilowatchError, RecursionError):
         return None
     return better
 

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import re
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from kilowatch.model.errors import KilowatchError
-
-if TYPE_CHECKING:
-    import json
 
 # Quotes of web pages and word processors, and what Windows-1252 makes of them when its
 # bytes are read as ISO-8859-1.
@@ -95,11 +93,24 @@ def _typographic(text: str, position: int) -> int | None:
     """Return where a typographic quote stands that explains the error, or None."""
     if text[position : position + 1] in TYPOGRAPHIC and position < len(text):
         return position
+    if not _plain_quotes_help(text, position):
+        return None  # a person's “word” inside a text is right as it is
     before = max(text.rfind(quote, 0, position) for quote in TYPOGRAPHIC_DOUBLE)
     if before >= 0:
         return before
     after = _TYPOGRAPHIC_DOUBLE.search(text, position)  # a text that was never closed
     return after.start() if after else None
+
+
+def _plain_quotes_help(text: str, position: int) -> bool:
+    """Tell whether the text is right, or right for longer, with plain quotes in it."""
+    try:
+        json.loads(_TYPOGRAPHIC_DOUBLE.sub('"', text))
+    except json.JSONDecodeError as error:
+        return error.pos > position
+    except (ValueError, RecursionError):  # too many digits, too deep: not a matter of quotes
+        return False
+    return True
 
 
 def _remedy(text: str, position: int, message: str, body: bytes) -> str:
