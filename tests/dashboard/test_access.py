@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import urllib.parse
 
 import pytest
 from starlette.routing import Mount, Route
@@ -20,10 +21,10 @@ ABOUT_A_POINT = (Access.READ_POINT, Access.EXPORT_POINT, Access.MANAGE_POINT)
 def address(path: str, world: World, name: str = "main") -> str:
     """Fill a route's placeholders with what the first organisation owns."""
     point = world.point(name)
-    path = path.replace("{point_id:int}", str(point.id))
+    path = path.replace("{point_id:number}", str(point.id))
     if path.startswith("/site"):
-        path = path.replace("{number:int}", str(point.site_id))
-    path = path.replace("{number:int}", str(point.organisation_id))
+        path = path.replace("{number:number}", str(point.site_id))
+    path = path.replace("{number:number}", str(point.organisation_id))
     if path.startswith("/data/today"):
         return f"{path}?points={point.id}"
     if path == "/data/days":
@@ -166,3 +167,34 @@ def test_an_unknown_address_says_so_with_a_way_on(admin: TestClient) -> None:
     problem = admin.get("/nowhere")
     assert problem.headers["content-type"] == "application/problem+json"
     assert admin.request("DELETE", "/login").status_code == 405
+
+
+ODD_NUMBERS = ("%C2%B2", "%D9%A3", "-1", "1_0", "x", "9" * 20, "9" * 5_000)
+
+
+@pytest.mark.parametrize("odd", ODD_NUMBERS, ids=lambda odd: odd[:8])
+def test_an_odd_number_in_an_address_is_no_fault_of_the_server(
+    world: World, admin: TestClient, odd: str
+) -> None:
+    """A superscript two, or five thousand nines, is answered like any number that is not ours."""
+    for path in (
+        f"/live?point={odd}", f"/data/series?point={odd}", f"/breakdown/{odd}",
+        f"/site/{odd}", f"/organization/{odd}", f"/admin/data-points/{odd}",
+    ):  # fmt: skip
+        assert admin.get(path, headers=PAGE).status_code == 404, path
+    number = world.point("main").id
+    assert admin.get(f"/data/today?points={number},{odd}").status_code == 200
+    assert admin.get(f"/attributes/{number}/panels?kept={odd}").status_code == 200
+    token = form_token(admin, "/admin/data-points/new")
+    sent = {"csrf": token, "name": "Odd", "site": urllib.parse.unquote(odd)}
+    assert admin.post("/admin/data-points", data=sent).status_code == 422
+
+
+def test_a_token_in_foreign_letters_is_refused_like_any_wrong_one(
+    world: World, admin: TestClient
+) -> None:
+    """A garbled form gets "no longer valid", in and before a session, not a server error."""
+    assert admin.post("/admin/data-points", data={"csrf": "é²"}).status_code == 403
+    visitor = TestClient(world.app)
+    visitor.get("/login")
+    assert visitor.post("/login", data={"csrf": "é²"}).status_code == 403

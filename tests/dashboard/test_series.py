@@ -138,7 +138,7 @@ def test_the_day_with_25_hours_has_25_rows(world: World, admin: TestClient) -> N
 
 
 @pytest.mark.parametrize(
-    "query", ["date=yesterday", "period=era", "grain=fine", "show=aQ", "channels=v_9"]
+    "query", ["date=yesterday", "period=era", "grain=fine", "grain=0m", "show=aQ", "channels=v_9"]
 )
 def test_a_mistake_in_the_address_is_explained(world: World, admin: TestClient, query: str) -> None:
     """Every 400 names what was not understood and what would be."""
@@ -147,6 +147,13 @@ def test_a_mistake_in_the_address_is_explained(world: World, admin: TestClient, 
     problem = answer.json()
     assert problem["detail"]
     assert problem["code"].startswith("bad_")
+
+
+def test_a_month_in_foreign_digits_is_explained(world: World, admin: TestClient) -> None:
+    """Digits of another script are not understood, and that is said."""
+    answer = admin.get(f"/data/days?point={world.point('main').id}&month=20%D9%A26-11")
+    assert answer.status_code == 400
+    assert answer.json()["code"] == "bad_month"
 
 
 def test_the_file_holds_the_same_figures(world: World, admin: TestClient) -> None:

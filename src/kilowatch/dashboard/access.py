@@ -18,6 +18,7 @@ from starlette.routing import Route
 
 from kilowatch.catalog import sessions
 from kilowatch.catalog.rights import may_anywhere
+from kilowatch.dashboard.numbers import whole_number
 from kilowatch.dashboard.registry import may_point
 from kilowatch.dashboard.rooms import Rooms, Visit, rooms_of
 from kilowatch.dashboard.security import check_csrf, cookie_name, csrf_token
@@ -104,10 +105,10 @@ def _visit(rooms: Rooms, request: Request, access: Access) -> Visit | None:
 
 def _number(request: Request) -> int:
     text = request.path_params.get("point_id", request.query_params.get("point", ""))
-    try:
-        return int(text)
-    except ValueError:
-        raise not_found() from None
+    number = whole_number(str(text))
+    if number is None:
+        raise not_found()
+    return number
 
 
 def not_found() -> KilowatchError:

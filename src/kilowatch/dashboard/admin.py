@@ -18,6 +18,7 @@ from kilowatch.catalog.settings_check import Settings
 from kilowatch.catalog.tables import Site
 from kilowatch.dashboard.attributes import latest_text
 from kilowatch.dashboard.curl import curl_line
+from kilowatch.dashboard.numbers import whole_number
 from kilowatch.dashboard.registry import may_point
 from kilowatch.dashboard.rooms import point_of, rooms_of, visit_of
 from kilowatch.dashboard.shell import crumbs_of, page, place_of
@@ -159,7 +160,7 @@ def _create(request: Request, fields: Fields) -> Response:
     try:
         settings = fields.settings()
         with rooms.registry.catalog.change(_actor(request)) as open_change:
-            site = _site(open_change.session.get(Site, _digits(fields.site)), request)
+            site = _site(open_change.session.get(Site, whole_number(fields.site) or 0), request)
             row = data_points.register(
                 open_change, site, fields.name, settings, stream_id=fields.stream_id or None
             )
@@ -288,7 +289,3 @@ def _register_max(text: str) -> float | None:
             remedy="Write the first value that the dial cannot show, such as 1000000.",
             data={"field": "register_max"},
         ) from None
-
-
-def _digits(text: str) -> int:
-    return int(text) if text.isdigit() and len(text) < 15 else 0

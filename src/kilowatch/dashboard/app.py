@@ -55,11 +55,11 @@ DOORS: tuple[Door, ...] = (
     Door("/logout", login.log_out, Access.SIGNED_IN, ("POST",)),
     Door("/", breakdown.home, Access.SIGNED_IN),
     Door("/tree", breakdown.tree, Access.SIGNED_IN),
-    Door("/organization/{number:int}", breakdown.organization, Access.SIGNED_IN),
-    Door("/site/{number:int}", breakdown.site, Access.SIGNED_IN),
-    Door("/breakdown/{point_id:int}", breakdown.breakdown, Access.READ_POINT),
-    Door("/attributes/{point_id:int}", attributes.attributes, Access.READ_POINT),
-    Door("/attributes/{point_id:int}/panels", attributes.panels, Access.READ_POINT),
+    Door("/organization/{number:number}", breakdown.organization, Access.SIGNED_IN),
+    Door("/site/{number:number}", breakdown.site, Access.SIGNED_IN),
+    Door("/breakdown/{point_id:number}", breakdown.breakdown, Access.READ_POINT),
+    Door("/attributes/{point_id:number}", attributes.attributes, Access.READ_POINT),
+    Door("/attributes/{point_id:number}/panels", attributes.panels, Access.READ_POINT),
     Door("/data/series", data.series, Access.READ_POINT),
     Door("/data/series.csv", data.series_csv, Access.EXPORT_POINT),
     Door("/data/days", data.days, Access.READ_POINT),
@@ -69,8 +69,8 @@ DOORS: tuple[Door, ...] = (
     Door("/admin/data-points", admin.listing, Access.MANAGE_SOMEWHERE),
     Door("/admin/data-points", admin.create, Access.MANAGE_SOMEWHERE, ("POST",)),
     Door("/admin/data-points/new", admin.new, Access.MANAGE_SOMEWHERE),
-    Door("/admin/data-points/{point_id:int}", admin.edit, Access.MANAGE_POINT),
-    Door("/admin/data-points/{point_id:int}", admin.change, Access.MANAGE_POINT, ("POST",)),
+    Door("/admin/data-points/{point_id:number}", admin.edit, Access.MANAGE_POINT),
+    Door("/admin/data-points/{point_id:number}", admin.change, Access.MANAGE_POINT, ("POST",)),
 )
 """Every address of the dashboard with who may pass; static files are for anyone."""
 

@@ -16,6 +16,7 @@ from kilowatch.catalog.spans import interval_text
 from kilowatch.dashboard.curl import PLACEHOLDER, curl_line
 from kilowatch.dashboard.data import json_answer
 from kilowatch.dashboard.needs import PointStatus
+from kilowatch.dashboard.numbers import whole_number
 from kilowatch.dashboard.periods import clock_text, iso_local
 from kilowatch.dashboard.registry import may_point
 from kilowatch.dashboard.rooms import Rooms, point_of, rooms_of, visit_of
@@ -102,8 +103,7 @@ def _panels(request: Request) -> Response:
 def _changing(rooms: Rooms, point: DataPoint, request: Request) -> dict[str, Any]:
     head = rooms.log.head(point.series)
     counters = rooms.log.counters([point.series]).get(point.series, Counters())
-    offset = request.query_params.get("kept", "0")
-    start = int(offset) if offset.isdigit() and len(offset) < 9 else 0
+    start = whole_number(request.query_params.get("kept", "")) or 0
     kept = rooms.log.kept(point.series, KEPT_AT_ONCE + 1, start)
     numbers = {one.credential_id for one in kept}
     if head is not None:

@@ -13,6 +13,7 @@ from kilowatch.catalog.tree import OrganisationNode, SiteNode
 from kilowatch.dashboard.access import not_found
 from kilowatch.dashboard.attributes import latest_text
 from kilowatch.dashboard.curl import curl_line
+from kilowatch.dashboard.numbers import whole_number
 from kilowatch.dashboard.periods import PERIODS
 from kilowatch.dashboard.registry import may_point
 from kilowatch.dashboard.rooms import Rooms, point_of, rooms_of, visit_of
@@ -130,8 +131,12 @@ def _overview(request: Request, kind: str) -> Response:
 def _today(request: Request) -> dict[str, Any]:
     rooms, visit = rooms_of(request), visit_of(request)
     text = request.query_params.get("points", "")
-    numbers = [int(part) for part in text.split(",")[:CARDS_MAX] if part.isdigit()]
-    points = [p for number in numbers if (p := rooms.registry.point(visit.person, number))]
+    numbers = [whole_number(part) for part in text.split(",")[:CARDS_MAX]]
+    points = [
+        p
+        for number in numbers
+        if number is not None and (p := rooms.registry.point(visit.person, number))
+    ]
     return {"points": today_of(rooms.view, points, rooms.clock())}
 
 

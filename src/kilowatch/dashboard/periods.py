@@ -89,7 +89,7 @@ def asked_grain(word: str) -> Grain:
         return word  # type: ignore[return-value]
     if word in _ASKED:
         return _ASKED[word]
-    if found := re.fullmatch(r"(\d{1,6})([smh])", word):
+    if found := re.fullmatch(r"([1-9][0-9]{0,5})([smh])", word):
         return int(found[1]) * {"s": 1, "m": 60, "h": 3600}[found[2]]
     raise KilowatchError(
         "bad_grain",

@@ -134,7 +134,8 @@ def check_csrf(request: Request, key: bytes, bound_to: str, brought: str) -> Non
     """
     expected = csrf_token(key, bound_to) if bound_to else ""
     foreign = request.headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none")
-    if foreign or not bound_to or not hmac.compare_digest(expected, brought):
+    same = hmac.compare_digest(expected.encode(), brought.encode())  # text would have to be ASCII
+    if foreign or not bound_to or not same:
         raise KilowatchError(
             "form_expired",
             "This form is no longer valid.",

@@ -11,7 +11,9 @@ from starlette.responses import Response, StreamingResponse
 
 from kilowatch.catalog import sessions
 from kilowatch.catalog.rights import Person, may
+from kilowatch.dashboard.access import not_found
 from kilowatch.dashboard.live import Listener
+from kilowatch.dashboard.numbers import whole_number
 from kilowatch.dashboard.registry import Registry
 from kilowatch.dashboard.rooms import Rooms, rooms_of, visit_of
 from kilowatch.model.errors import KilowatchError
@@ -24,7 +26,7 @@ async def live(request: Request) -> Response:
     requests that come in.
 
     Raises:
-        KilowatchError: 503 ``too_many_pages``.
+        KilowatchError: 503 ``too_many_pages``; 404, ``point`` is not a number.
     """
     rooms, visit = rooms_of(request), visit_of(request)
     if rooms.hub.full:
@@ -81,7 +83,10 @@ def request_filter(registry: Registry, who: Person) -> Callable[[dict[str, Any]]
 
 def _listener(rooms: Rooms, request: Request, who: Person) -> Listener:
     text = request.query_params.get("point", "")
-    point = rooms.registry.point(who, int(text)) if text.isdigit() else None
+    number = whole_number(text)
+    if text and number is None:
+        raise not_found()
+    point = rooms.registry.point(who, number) if number is not None else None
     wants_requests = request.query_params.get("requests") == "1"
     return Listener(
         allowed=_series(rooms.registry, who),
