@@ -67,6 +67,9 @@ def instant_ms(text: str, zone: str) -> int:
 def _show(story: dict[str, Any]) -> None:
     console = Console(highlight=False, soft_wrap=True)
     settings = story["settings"]
+    if settings is None:
+        console.print(story["text"])
+        return
     zone = ZoneInfo(settings["zone"])
     console.print(
         f"[bold]{escape(story['stream_id'])}[/bold], {_local(story['start_ms'], zone)} to"
@@ -75,6 +78,9 @@ def _show(story: dict[str, Any]) -> None:
     console.print("\n[bold]Figures[/bold]" + ("" if story["intervals"] else ": none at this time"))
     for row in story["intervals"]:
         console.print(f"  {row['channel']:6} {_figures(row)}", markup=False)
+    if not story["readings"]:
+        console.print("No packet of the stream lies near this time.")
+        return
     console.print("\n[bold]Packets that they rest on[/bold], by log sequence number")
     for reading in story["readings"]:
         place = "in the interval" if reading["inside"] else "beside it"
@@ -84,7 +90,7 @@ def _show(story: dict[str, Any]) -> None:
         console.print(f"    {packet}", markup=False)
     console.print("\n[bold]Settings that applied[/bold]")
     for name, value in {**settings, "generation of the grid": story["generation"]}.items():
-        console.print(f"  {name:12} {'not known' if value is None else value}", markup=False)
+        console.print(f"  {name:12} {'not set' if value is None else value}", markup=False)
     if story["clock_reason"]:
         console.print(f"  {story['clock_reason']}", markup=False)
 

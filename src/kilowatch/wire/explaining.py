@@ -16,6 +16,8 @@ from kilowatch.model.parameters import VALUE, WIRE_CHANNELS
 from kilowatch.wire import mistakes
 from kilowatch.wire.timestamps import EXAMPLE, parse_timestamp
 
+SHOWN_MAX: Final = 40  # of a text that should be a number: enough to recognise it
+_PLAIN_NUMBER: Final = re.compile(r"-?\d+(\.\d+)?([eE][+-]?\d+)?", re.ASCII)
 ID_LENGTH_MAX: Final = 255
 DEPTH_MAX: Final = 64  # far below the interpreter's limit, and the same wherever it runs
 INTEGER_DIGITS_MAX: Final = 400  # the largest double has 309
@@ -249,16 +251,18 @@ def _not_a_number(name: str, value: Any) -> KilowatchError:
             remedy="Check the meter's reading.",
             data=data,
         )
-    what = (
-        str(value) if isinstance(value, NotANumber)
-        else "a number in quotes or another text" if isinstance(value, str)
-        else "true or false" if isinstance(value, bool)
-        else "an object or an array"
-    )  # fmt: skip
+    remedy = "Leave the parameter out or send null when there is no reading."
+    if isinstance(value, NotANumber):
+        what = str(value)
+    elif isinstance(value, str):
+        what = f'the text "{mistakes.utf_8(value[:SHOWN_MAX])}"'
+        if _PLAIN_NUMBER.fullmatch(value):
+            remedy = f'Write the number without quotes: "{name}": {value}'
+    else:
+        what = "true or false" if isinstance(value, bool) else "an object or an array"
     return KilowatchError(
         "not_a_number",
         f'"{name}" must be a number; it is {what}.',
-        remedy=f'Write it without quotes, such as "{name}": 12.5, or leave it out or send null '
-        "when there is no reading.",
+        remedy=remedy,
         data=data,
     )
