@@ -46,7 +46,7 @@ class Registry:
                 (fresh or now_s - self._looked_s >= LOOK_EVERY_S)
                 and self.catalog.revision() != self._directory.revision
             ):
-                self._directory = directories.load(self.catalog, self._environment)
+                self._directory = directories.load(self.catalog, self._environment, self._directory)
             self._looked_s = now_s
             return self._directory
 
