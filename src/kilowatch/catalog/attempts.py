@@ -1,26 +1,33 @@
-"""Slowing down those who guess passwords, for an account and for an address.
+"""Slowing down those who guess passwords: for one account from one address, and for each of both.
 
-An account waits after five failures, an address after twenty (an office shares one). The wait
-doubles with each further failure up to five minutes and is forgotten an hour after the last one:
-guessing gets nowhere (fewer than 300 tries a day), and nobody can lock a colleague out for good.
+The wait begins after five failures of an account from one address, after twenty from an address
+(an office shares one) and after fifty of an account from anywhere. It doubles with each further
+failure up to five minutes and is forgotten an hour after the last one. So guessing gets nowhere,
+and one person who mistypes a colleague's password does not keep the colleague out.
+
+An attempt counts as a failure before the password is looked at, and is taken back when it was
+right: attempts side by side can't slip past the bound together.
 """
 
 from __future__ import annotations
+
+import hashlib
 
 from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
 from kilowatch.catalog.tables import LoginAttempt
 
-FREE_FAILURES = {"account": 5, "address": 20}
+FREE_FAILURES = {"pair": 5, "address": 20, "account": 50}
 FIRST_WAIT_MS = 2_000
 LONGEST_WAIT_MS = 300_000
 FORGOTTEN_AFTER_MS = 3_600_000
 
 
-def keys(email: str, address: str) -> tuple[str, str]:
-    """Return the two names under which failures are counted."""
-    return f"account:{email}"[:300], f"address:{address}"[:300]
+def keys(email: str, address: str) -> tuple[str, str, str]:
+    """Return the names under which failures are counted: pair, address and account."""
+    account = hashlib.blake2b(email.encode(), digest_size=16).hexdigest()
+    return f"pair:{account}:{address}"[:300], f"address:{address}"[:300], f"account:{account}"
 
 
 def wait_ms(session: Session, names: tuple[str, ...], now_ms: int) -> int:
@@ -29,7 +36,25 @@ def wait_ms(session: Session, names: tuple[str, ...], now_ms: int) -> int:
     return max((until - now_ms for until in session.scalars(statement)), default=0)
 
 
-def failed(session: Session, names: tuple[str, ...], now_ms: int) -> None:
+def begin(session: Session, names: tuple[str, ...], now_ms: int) -> int:
+    """Count an attempt as failed, unless it has to wait; return how long it has to [ms]."""
+    wait = wait_ms(session, names, now_ms)
+    if wait <= 0:
+        _failed(session, names, now_ms)
+    return max(wait, 0)
+
+
+def succeeded(session: Session, names: tuple[str, str, str]) -> None:
+    """Take an attempt back: the pair begins anew, address and account keep earlier failures."""
+    pair, *others = names
+    session.execute(delete(LoginAttempt).where(LoginAttempt.key == pair))
+    for row in session.scalars(select(LoginAttempt).where(LoginAttempt.key.in_(others))):
+        row.failures = max(row.failures - 1, 0)
+        if row.failures < FREE_FAILURES[row.key.split(":", 1)[0]]:
+            row.blocked_until_ms = 0
+
+
+def _failed(session: Session, names: tuple[str, ...], now_ms: int) -> None:
     """Count a failure under each name."""
     long_ago = now_ms - FORGOTTEN_AFTER_MS
     session.execute(delete(LoginAttempt).where(LoginAttempt.last_failure_ms < long_ago))
@@ -44,8 +69,3 @@ def failed(session: Session, names: tuple[str, ...], now_ms: int) -> None:
         wait = min(FIRST_WAIT_MS * 2 ** min(over, 20), LONGEST_WAIT_MS) if over >= 0 else 0
         row.blocked_until_ms = now_ms + wait
     session.flush()
-
-
-def succeeded(session: Session, account: str) -> None:
-    """Forget the failures of an account; an address keeps its own."""
-    session.execute(delete(LoginAttempt).where(LoginAttempt.key == account))

@@ -50,16 +50,14 @@ def authenticate(
     """
     email = email.strip().casefold()
     names = attempts.keys(email, address)
-    with catalog.reading() as session:
-        wait_ms = attempts.wait_ms(session, names, catalog.clock())
+    with catalog.bookkeeping() as session:
+        wait_ms = attempts.begin(session, names, catalog.clock())
         user = session.scalar(select(User).where(User.email == email))
     if wait_ms > 0:
         raise _slowed(wait_ms)
     active = user is not None and user.disabled_at_ms is None
     stored = user.password_hash if user is not None and active else None
     if not secrets.verify_password(stored, password):
-        with catalog.bookkeeping() as session:
-            attempts.failed(session, names, catalog.clock())
         raise _failed()
     assert user is not None
     assert stored is not None
@@ -67,7 +65,7 @@ def authenticate(
         now = fresh(change.session, user)
         if now.password_hash != stored or now.disabled_at_ms is not None:
             raise _failed()  # changed while we were hashing, perhaps because of a thief
-        attempts.succeeded(change.session, names[0])
+        attempts.succeeded(change.session, names)
         if secrets.outdated(stored):
             now.password_hash = secrets.hash_password(password)
         change.record("logged in", "user", user.id)
@@ -91,19 +89,6 @@ def look_up(catalog: Catalog, key: bytes, token: str) -> LoggedIn | None:
         with catalog.bookkeeping() as session:
             session.execute(seen.values(seen_at_ms=now_ms))
     return logged_in
-
-
-def rotate(catalog: Catalog, key: bytes, token: str) -> str | None:
-    """Replace a session's token by a new one, which is returned; None when it is over."""
-    with catalog.bookkeeping() as session:
-        found = _find(session, key, token, catalog.clock())
-        if found is None:
-            return None
-        row, _ = found
-        fresh = secrets.new_secret(TOKEN_BYTES)
-        row.token_digest = secrets.digest(key, fresh, PURPOSE)
-        row.rotated_at_ms = catalog.clock()
-        return fresh
 
 
 def end(catalog: Catalog, key: bytes, token: str) -> None:
