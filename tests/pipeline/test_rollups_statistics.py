@@ -102,6 +102,18 @@ def test_the_statistics_of_a_period() -> None:
     assert found.completeness == 0.75
 
 
+def test_the_mean_rests_on_intervals_that_are_covered() -> None:
+    """3 kW, one phase unknown for two intervals: not more than the peak, and not less."""
+    block = energy(
+        [250.0] * 4 + [167.0] * 2 + [250.0] * 3, covered=[1.0] * 4 + [0.2] * 2 + [1.0] * 3
+    )
+    found = statistics(block, TEN, TEN + 3_600_000, DUBLIN)
+    assert (found.mean, found.low, found.high) == (3000.0, 3000.0, 3000.0)
+    assert found.load_factor == 1.0
+    unknown = statistics(energy([250.0], covered=[0.0]), TEN, TEN + FIVE_MIN, DUBLIN)
+    assert np.isnan([unknown.mean, unknown.low, unknown.high, unknown.load_factor]).all()
+
+
 def test_no_data_has_no_statistics_and_no_zero() -> None:
     """An empty period says 'not known' everywhere; it is 0 % complete."""
     found = statistics(IntervalBlock.empty(), TEN, TEN + 1, DUBLIN)

@@ -60,7 +60,7 @@ class Statistics:
     Attributes:
         total: Amount of the period, unallocated amounts included [Wh, m³].
         unallocated: The part of it whose time is not known [Wh, m³].
-        mean: Mean demand over the time that is covered [W, m³/h].
+        mean: Mean demand of the intervals that are covered [W, m³/h].
         low: Smallest demand of an interval [W, m³/h].
         high: Largest demand of an interval [W, m³/h].
         peak: Highest demand over the site's demand period.
@@ -103,9 +103,7 @@ def statistics(
         raise ValueError(f"the period from {from_ms} to {to_ms} is empty")
     demand = interval_demand(block)
     known = ~np.isnan(demand)
-    counted = ~np.isnan(block.amount) & (block.covered_ms > 0)
-    covered_ms = float(block.covered_ms[counted].sum())
-    mean = _over(float(block.amount[counted].sum()), covered_ms / _HOUR_MS)
+    mean = mean_demand(block)
     peak = peak_demand(block, demand_period_s, zone)
     return Statistics(
         total=total_amount(block),
@@ -127,14 +125,33 @@ def total_amount(block: IntervalBlock) -> float:
     return float(np.nansum(block.amount) + np.nansum(block.unallocated))
 
 
-def interval_demand(block: IntervalBlock) -> Floats:
+def interval_demand(block: IntervalBlock, until_ms: int | None = None) -> Floats:
     """Return the mean demand of each row, shape (n,) [W, m³/h].
 
     NaN where less than ``COVERED_ENOUGH`` of the row is covered.
+
+    Args:
+        block: Interval rows of one series and channel.
+        until_ms: Now, where the row that is running counts for the time that has passed
+            [ms]; by default it counts for all of its length, as an extreme must.
     """
-    enough = block.covered_ms >= block.duration_ms * COVERED_ENOUGH
+    length_ms = block.duration_ms
+    if until_ms is not None:
+        length_ms = np.minimum(length_ms, until_ms - block.start_ms)
+    enough = (block.covered_ms > 0) & (block.covered_ms >= length_ms * COVERED_ENOUGH)
     hours = np.where(enough, block.covered_ms, np.nan) / _HOUR_MS
     return block.amount / hours
+
+
+def mean_demand(block: IntervalBlock, until_ms: int | None = None) -> float:
+    """Return the mean demand over the rows whose demand is known [W, m³/h], else NaN.
+
+    A total over phases is as well covered as its least known phase, while its amount holds
+    what the others counted: only rows that are covered say how much flowed in how long.
+    """
+    known = ~np.isnan(interval_demand(block, until_ms))
+    hours = float(block.covered_ms[known].sum()) / _HOUR_MS
+    return _over(float(block.amount[known].sum()), hours)
 
 
 def peak_demand(block: IntervalBlock, demand_period_s: int, zone: Zone) -> PeakDemand | None:
