@@ -14,6 +14,7 @@ from starlette.testclient import TestClient
 
 from kilowatch.dashboard.figures import elapsed_ms, figures
 from kilowatch.model.blocks import IntervalBlock
+from kilowatch.model.parameters import PC
 from tests.dashboard.worlds import NOW_MS, World
 
 COLUMNS = (
@@ -189,6 +190,52 @@ def test_figures_of_nothing_are_unknown() -> None:
     found = figures(IntervalBlock.empty(), "amount", 3_600_000)
     assert (found.total, found.mean, found.low, found.high) == (None, None, None, None)
     assert found.complete == 0
+
+
+def counted(amounts: list[float], covered_min: list[int]) -> IntervalBlock:
+    """Return quarters of an hour with energy, and how much of each is covered [min]."""
+    block = IntervalBlock.empty()
+    whole = np.ones(len(amounts), np.int64)
+    block.series, block.channel, block.version, block.count = whole, whole * PC, whole, whole
+    block.start_ms, block.duration_ms = np.arange(len(amounts)) * 900_000, whole * 900_000
+    block.amount, block.unallocated = np.array(amounts), np.zeros(len(amounts))
+    block.mean = block.low = block.high = np.full(len(amounts), np.nan)
+    block.covered_ms, block.quality = np.array(covered_min) * 60_000, whole * 0
+    return block
+
+
+def test_a_phase_that_is_unknown_for_a_while_does_not_raise_the_mean() -> None:
+    """Three phases of 1 kW, one left out of a packet: 3 kW, never more than was ever used."""
+    found = figures(counted([750.0, 500.0, 500.0, 750.0], [15, 0, 0, 15]), "amount", 3_600_000)
+    assert (found.mean, found.low, found.high, found.total) == (3000.0, 750.0, 750.0, 2500.0)
+
+
+def test_the_extremes_of_amounts_are_of_intervals_that_are_covered() -> None:
+    """Five minutes of data in a quarter of an hour are no low load."""
+    found = figures(counted([100.0, 300.0, 290.0, 310.0], [5, 15, 14, 15]), "amount", 3_600_000)
+    assert (found.low, found.low_ms, found.high) == (290.0, 1_800_000, 310.0)
+
+
+def test_a_total_that_is_never_covered_has_no_mean() -> None:
+    """A phase that reports in every second packet: the sum is known, its mean is not, nor 0."""
+    found = figures(counted([500.0] * 4, [0] * 4), "amount", 3_600_000)
+    assert (found.mean, found.low, found.high, found.low_ms, found.high_ms) == (None,) * 5
+    assert found.total == 2000.0
+
+
+def test_the_bucket_that_is_running_counts_for_the_mean_but_is_no_low() -> None:
+    """At six past the half hour: 1 kW so far today, though its last quarter is young."""
+    rows = counted([250.0, 250.0, 100.0], [15, 15, 6])
+    found = figures(rows, "amount", 2_160_000, until_ms=2_160_000)
+    assert (found.mean, found.low) == (1000.0, 250.0)
+
+
+def test_a_gauge_has_no_unit_per_hour(world: World, admin: TestClient) -> None:
+    """Nobody measures a temperature in °C/h; energy has its power."""
+    found = ask(admin, world, "main", "date=2026-11-06&show=aP,pC,pF")["statistics"]
+    assert {one["channel"]: one["rate_unit"] for one in found} == {
+        "aP": None, "pC": "W", "pF": None,
+    }  # fmt: skip
 
 
 def test_now_is_the_servers_clock(world: World, admin: TestClient) -> None:

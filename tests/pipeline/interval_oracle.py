@@ -161,6 +161,8 @@ class Oracle:
                 self._register(channel, self.column(channel))
             elif energy:
                 self._amount(channel, self.column(channel))
+            elif channel - channel % 4 == FACTOR:
+                self._phase_factor(channel)
             else:
                 for start, seqs, values in self._by_interval(self.column(channel)):
                     self._sampled(channel, start, seqs, values)
@@ -189,6 +191,22 @@ class Oracle:
             if any(phase in values for phase in phases)
         ]
 
+    def _phase_factor(self, channel: int) -> None:
+        phase, column = channel - FACTOR, []
+        packets = zip(self.packets.at_ms, self.seq, self.packets.values, strict=True)
+        for at, seq, values in packets:
+            if channel in values:
+                p, s, pf = values.get(4 + phase), values.get(12 + phase), values[channel]
+                if s is None and p is not None and pf:
+                    s = abs(p / pf)
+                column.append((at, seq, (pf, s or 0.0)))
+        for start, seqs, parts in self._by_interval(column):
+            row = self._sampled(channel, start, seqs, [pf for pf, _ in parts])
+            loads = [s for _, s in parts if s > 0]
+            if loads:
+                row["mean"] = fsum(pf * s for pf, s in parts if s > 0) / fsum(loads)
+                row["amount"] = fsum(loads) / len(loads) * row["duration_ms"] / HOUR_MS
+
     def _power_factor(self) -> None:
         column = []
         packets = zip(self.packets.at_ms, self.seq, self.packets.values, strict=True)
@@ -207,7 +225,9 @@ class Oracle:
                 column.append((at, seq, (p_total, s_total)))
         for start, seqs, parts in self._by_interval(column):
             row = self._sampled(FACTOR, start, seqs, [p / s for p, s in parts])
-            row["mean"] = fsum(p for p, _ in parts) / fsum(s for _, s in parts)
+            loads = [s for _, s in parts]
+            row["mean"] = fsum(p for p, _ in parts) / fsum(loads)
+            row["amount"] = fsum(loads) / len(loads) * row["duration_ms"] / HOUR_MS
 
     def _register_total(self, total: int) -> None:
         starts = {start for channel, start in self.rows if total < channel < total + 4}

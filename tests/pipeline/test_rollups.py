@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from kilowatch.model.blocks import IntervalBlock, Quality
 from kilowatch.model.calendar import Grain, Zone, day_start_ms, grain_start_ms
-from kilowatch.model.parameters import AP, APP, PC, PF
+from kilowatch.model.parameters import PC, PF
 from kilowatch.pipeline.grids import PointGrid, effective_of
 from kilowatch.pipeline.intervals import intervals
 from kilowatch.pipeline.rollups import roll_up
@@ -94,15 +94,9 @@ def test_a_local_day_sums_its_23_24_or_25_hours(day: date, hours: int) -> None:
 def test_the_power_factor_of_a_day_weighs_the_load_again() -> None:
     """1 kW at 0.5 and 9 kW at 0.9 are 10 kW over 12 kVA in every roll-up."""
     starts = [at("2025-01-15T10:00"), at("2025-01-15T10:15")]
-    block = IntervalBlock.concatenate(
-        [
-            rows(starts, PF, mean=[0.5, 0.9]),
-            rows(starts, AP, mean=[1e3, 9e3]),
-            rows(starts, APP, mean=[2e3, 1e4]),
-        ]
-    )
+    block = rows(starts, PF, mean=[0.5, 0.9], amount=[500.0, 2500.0])
     hour = roll_up(block, "hour", DUBLIN)
-    assert hour.mean[hour.channel == PF].tolist() == [10 / 12]
+    assert (hour.mean.tolist(), hour.amount.tolist()) == ([10 / 12], [3000.0])
     alone = roll_up(rows(starts, PF, mean=[0.5, 0.9]), "hour", DUBLIN)
     assert alone.mean.tolist() == [0.7]
 

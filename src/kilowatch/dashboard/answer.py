@@ -59,6 +59,7 @@ from kilowatch.model.calendar import Zone
 from kilowatch.model.errors import KilowatchError
 from kilowatch.model.parameters import CHANNEL_BY_NAME, PC, VALUE, channel_name, phase_of
 from kilowatch.model.points import DataPoint
+from kilowatch.pipeline.rollups import is_power_factor
 from kilowatch.pipeline.statistics import statistics
 
 Drawn = list[tuple[Parameter, int]]
@@ -98,6 +99,7 @@ def series_answer(
     elapsed = elapsed_ms(
         frame.from_ms, frame.to_ms, now_ms, extent.last_ms if extent else None, point.gap_ms
     )
+    until_ms = frame.from_ms + elapsed
     names = [parameter.name for parameter in offered if parameter in [p for p, _ in drawn]]
     return {
         "point": _point(point),
@@ -107,8 +109,8 @@ def series_answer(
         "parameters": [_parameter(parameter) for parameter in offered],
         "parameters_shown": [_parameter(p) for p in offered if p.name in names],
         "channels": _channels(drawn, by_channel, point.zone),
-        "statistics": _statistics(drawn, by_channel, elapsed),
-        "summary": _statistics(telling, by_channel, elapsed),
+        "statistics": _statistics(drawn, by_channel, elapsed, until_ms),
+        "summary": _statistics(telling, by_channel, elapsed, until_ms),
         "demand": _demand(
             view, point, drawn, frame, min(frame.to_ms, now_ms), settings.demand_period_s
         )
@@ -145,7 +147,7 @@ def _telling(drawn: Drawn) -> Drawn:
 
 
 def _statistics(
-    wanted: Drawn, by_channel: Mapping[int, IntervalBlock], elapsed: int
+    wanted: Drawn, by_channel: Mapping[int, IntervalBlock], elapsed: int, until_ms: int
 ) -> list[dict[str, Any]]:
     return [
         {
@@ -154,8 +156,8 @@ def _statistics(
             "phase_title": phase_title(code),
             "measure": parameter.measure,
             "unit": parameter.unit,
-            "rate_unit": rate_unit(parameter.unit),
-            **asdict(figures(by_channel[code], parameter.measure, elapsed)),
+            "rate_unit": rate_unit(parameter.unit) if parameter.measure == "amount" else None,
+            **asdict(figures(by_channel[code], parameter.measure, elapsed, until_ms)),
         }
         for parameter, code in wanted
     ]
@@ -294,7 +296,7 @@ def _channels(
                 "start_ms": rows.start_ms.tolist(),
                 "duration_ms": rows.duration_ms.tolist(),
                 "count": rows.count.tolist(),
-                "amount": _nullable(rows.amount),
+                "amount": _nullable(_amounts(rows)),
                 "mean": _nullable(rows.mean),
                 "low": _nullable(rows.low),
                 "high": _nullable(rows.high),
@@ -304,6 +306,11 @@ def _channels(
             }
         )
     return found
+
+
+def _amounts(rows: IntervalBlock) -> Floats:
+    """Return the amounts; a power factor has none to show, only the weight of its mean."""
+    return np.where(is_power_factor(rows.channel), np.nan, rows.amount)
 
 
 def _nullable(values: Floats) -> list[float | None]:

@@ -12,6 +12,8 @@ import numpy as np
 
 from kilowatch.dashboard.offered import Measure
 from kilowatch.model.blocks import Floats, IntervalBlock, Quality
+from kilowatch.pipeline.rollups import mean_of
+from kilowatch.pipeline.statistics import interval_demand, mean_demand
 
 COMPLETE = 0.9995  # above this share a total is called complete: a millisecond short is not a gap
 
@@ -23,8 +25,9 @@ class Figures:
     Attributes:
         total: Sum of the amounts, unallocated energy counted once; None for gauges.
         unallocated: Part of the total that was used across gaps, at an unknown time.
-        mean: Mean over the time that is covered (amounts: per hour).
-        low: Smallest mean, instant or bucket.
+        mean: Mean over the time that is covered; of amounts per hour, over buckets that are
+            covered (``pipeline.statistics.COVERED_ENOUGH``).
+        low: Smallest mean or instant, or amount of a bucket that is covered.
         low_ms: Start of the bucket it lies in [ms].
         high: Largest.
         high_ms: Start of the bucket it lies in [ms].
@@ -56,36 +59,39 @@ def elapsed_ms(from_ms: int, to_ms: int, now_ms: int, last_ms: int | None, gap_m
     return max(0, end - from_ms)
 
 
-def figures(rows: IntervalBlock, measure: Measure, elapsed: int) -> Figures:
+def figures(
+    rows: IntervalBlock, measure: Measure, elapsed: int, until_ms: int | None = None
+) -> Figures:
     """Sum up the buckets of one channel.
 
     Args:
         rows: Buckets of one channel, sorted by start.
         measure: Whether amounts or means are spoken of.
         elapsed: How much of the period can have data [ms].
+        until_ms: Until when there can be data: the mean counts the bucket that is running for
+            the time that has passed [ms].
     """
     covered = int(rows.covered_ms.sum()) if len(rows) else 0
-    weights = rows.covered_ms.astype(np.float64)
     if measure == "amount":
         unallocated = _sum(rows.unallocated)
         known = _sum(rows.amount)
         total = (known or 0.0) + (unallocated or 0.0)
         has_total = known is not None or unallocated is not None
-        hours = covered / 3_600_000
-        low_at, high_at = _extreme(rows.amount, np.nanargmin), _extreme(rows.amount, np.nanargmax)
+        whole = np.where(np.isnan(interval_demand(rows)), np.nan, rows.amount)
+        low_at, high_at = _extreme(whole, np.nanargmin), _extreme(whole, np.nanargmax)
         low = None if low_at is None else float(rows.amount[low_at])
         high = None if high_at is None else float(rows.amount[high_at])
-        mean = known / hours if known is not None and hours > 0 else None
+        mean = mean_demand(rows, until_ms)
     else:
         unallocated, total, has_total = None, 0.0, False
         low_at, high_at = _extreme(rows.low, np.nanargmin), _extreme(rows.high, np.nanargmax)
         low = None if low_at is None else float(rows.low[low_at])
         high = None if high_at is None else float(rows.high[high_at])
-        mean = _weighted(rows.mean, weights)
+        mean = mean_of(rows)
     return Figures(
         total=total if has_total else None,
         unallocated=unallocated or 0.0,
-        mean=mean,
+        mean=mean if np.isfinite(mean) else None,
         low=low,
         low_ms=None if low_at is None else int(rows.start_ms[low_at]),
         high=high,
@@ -99,11 +105,6 @@ def figures(rows: IntervalBlock, measure: Measure, elapsed: int) -> Figures:
 def _sum(values: Floats) -> float | None:
     finite = values[np.isfinite(values)]
     return float(finite.sum()) if len(finite) else None
-
-
-def _weighted(values: Floats, weights: Floats) -> float | None:
-    use = np.isfinite(values) & (weights > 0)
-    return float(np.average(values[use], weights=weights[use])) if use.any() else None
 
 
 def _extreme(values: Floats, which: object) -> int | None:

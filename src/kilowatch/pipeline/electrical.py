@@ -15,11 +15,13 @@ from kilowatch.model.parameters import (
     PF,
     RP,
     Role,
+    phase_of,
 )
 from kilowatch.pipeline.batch import Batch, register_cells, rows_of_registers
 from kilowatch.pipeline.grids import AMOUNT
 from kilowatch.pipeline.phases import (
     PHASES,
+    apparent_power,
     first_of_stream,
     imported_and_exported,
     power_factor,
@@ -35,6 +37,7 @@ _MEASURED = tuple(
     if family.role is not Role.REGISTER
     for phase in (PHASES if family.suffixes else (0,))
 )
+_FACTORS = tuple(PF + phase for phase in PHASES)
 _POWERS = tuple(AP + phase for phase in PHASES)
 _ENERGIES = tuple(total + phase for total in ENERGY_CHANNELS for phase in PHASES)
 
@@ -61,24 +64,52 @@ def electrical_cells(batch: Batch) -> list[Cells]:
 
 def _measured(batch: Batch, groups: Samples) -> list[Cells]:
     """Means, minima and maxima of what is measured, and of its totals."""
-    columns = {channel: batch.values[channel] for channel in batch.carried(_MEASURED)}
+    carried = batch.carried(_MEASURED)
+    factors = [channel for channel in carried if channel in _FACTORS]
+    columns = {channel: batch.values[channel] for channel in carried if channel not in factors}
     for total in (AP, RP, APP):
         phases = [columns[total + phase] for phase in PHASES if total + phase in columns]
         if phases:
             columns[total] = sum_of_phases(phases)
-    if not columns:
-        return []
-    values = np.stack(list(columns.values()))
-    cells = groups.cells(
-        list(columns),
-        groups.count(values),
-        mean=groups.mean(values),
-        low=groups.smallest(values),
-        high=groups.largest(values),
+    cells = []
+    if columns:
+        values = np.stack(list(columns.values()))
+        cells.append(
+            groups.cells(
+                list(columns),
+                groups.count(values),
+                mean=groups.mean(values),
+                low=groups.smallest(values),
+                high=groups.largest(values),
+            )
+        )
+    if factors:
+        cells.append(_power_factors(batch, groups, factors))
+    if factors or {AP, APP} <= columns.keys():
+        cells.append(_total_power_factor(batch, groups))
+    return cells
+
+
+def _power_factors(batch: Batch, groups: Samples, channels: list[int]) -> Cells:
+    """The power factors of phases, weighted by apparent power where that is known."""
+    factor = np.stack([batch.values[channel] for channel in channels])
+    active, apparent = (
+        np.stack([batch.column(total + phase_of(channel)) for channel in channels])
+        for total in (AP, APP)
     )
-    if {AP, APP} <= columns.keys() or any(PF + phase in columns for phase in PHASES):
-        return [cells, _total_power_factor(batch, groups)]
-    return [cells]
+    apparent = apparent_power(active, apparent, factor)
+    apparent = np.where(~np.isnan(factor) & (apparent > 0), apparent, np.nan)
+    with np.errstate(over="ignore", invalid="ignore"):
+        weighted = ratio(groups.total(factor * apparent), groups.total(apparent))
+    count = groups.count(factor)
+    return groups.cells(
+        channels,
+        count,
+        mean=np.where((count == 1) | np.isnan(weighted), groups.mean(factor), weighted),
+        low=groups.smallest(factor),
+        high=groups.largest(factor),
+        amount=groups.mean(apparent) * groups.hours,
+    )
 
 
 def _total_power_factor(batch: Batch, groups: Samples) -> Cells:
@@ -92,6 +123,7 @@ def _total_power_factor(batch: Batch, groups: Samples) -> Cells:
         mean=ratio(groups.total(parts.active), groups.total(parts.apparent)),
         low=groups.smallest(each),
         high=groups.largest(each),
+        amount=groups.mean(parts.apparent) * groups.hours,
     )
 
 

@@ -10,7 +10,6 @@ import numpy as np
 from kilowatch.model.blocks import IntervalBlock
 from kilowatch.model.calendar import DAY_S, grain_end_ms, grain_start_ms
 from kilowatch.model.errors import KilowatchError
-from kilowatch.model.parameters import AP, APP, PF
 from kilowatch.model.points import MONTH_S
 from kilowatch.model.zones import Zone
 from kilowatch.pipeline.answers import Grain
@@ -75,10 +74,6 @@ def figures(reads: Reads, hot: HotView, streams: Mapping[int, Shown], span: Span
     Raises:
         KilowatchError: 400 ``bad_grain``; 503 from the store.
     """
-    wanted = span.channels
-    if wanted is not None and PF in wanted:
-        # The power factor of a bucket is the sum of P over the sum of S in it.
-        span = replace(span, channels=sorted({*wanted, AP, APP}))
     groups: dict[tuple[bool, RollUp | None, Zone], dict[int, Shown]] = {}
     for series, shown in streams.items():
         key = (_is_rolled(span.grain, shown), _base(span.grain, shown), shown.zone)
@@ -90,10 +85,7 @@ def figures(reads: Reads, hot: HotView, streams: Mapping[int, Shown], span: Span
         if rolled and span.grain not in {base, "interval"}:
             rows = roll_up(rows, span.grain, zone)
         parts.append(rows)
-    found = newest_intervals(IntervalBlock.concatenate(parts))
-    if wanted is None or span.channels == wanted:
-        return found
-    return found.take(np.isin(found.channel, list(wanted)))
+    return newest_intervals(IntervalBlock.concatenate(parts))
 
 
 @dataclass(frozen=True, slots=True)

@@ -50,6 +50,11 @@ def sum_of_phases(phases: Sequence[Floats]) -> Floats:
     return np.where(known.any(axis=0), total, np.nan)
 
 
+def apparent_power(active: Floats, apparent: Floats, factor: Floats) -> Floats:
+    """Return apparent power, where it is not known from the power factor [VA]; else NaN."""
+    return np.where(np.isnan(apparent), np.abs(ratio(active, factor)), apparent)
+
+
 def power_factor(
     active: Sequence[Floats], apparent: Sequence[Floats], factor: Sequence[Floats]
 ) -> PowerFactor:
@@ -65,7 +70,7 @@ def power_factor(
         factor: ``pF`` of phases 1 to 3, each shape (n,).
     """
     p, s, pf = np.stack(active), np.stack(apparent), np.stack(factor)
-    s = np.where(np.isnan(s), np.abs(ratio(p, pf)), s)
+    s = apparent_power(p, s, pf)
     both = ~np.isnan(p) & ~np.isnan(s)
     total_p, total_s = np.where(both, p, 0.0).sum(axis=0), np.where(both, s, 0.0).sum(axis=0)
     alone = ~np.isnan(pf[0]) & np.isnan(pf[1:]).all(axis=0) & np.isnan(p).all(axis=0)

@@ -13,8 +13,8 @@ import numpy as np
 
 from kilowatch.model.blocks import Floats, IntervalBlock, Ints
 from kilowatch.model.calendar import Grain, Zone, grain_end_ms, grain_start_ms
-from kilowatch.model.parameters import AP, APP, PF
-from kilowatch.pipeline.registers import keys_of
+from kilowatch.model.parameters import PF
+from kilowatch.pipeline.grids import Bools
 from kilowatch.pipeline.samples import finite
 
 
@@ -22,8 +22,8 @@ def roll_up(block: IntervalBlock, grain: Grain, zones: Mapping[int, Zone] | Zone
     """Add up interval rows to longer buckets.
 
     Amounts, unallocated amounts, counts and covered time are summed (what is not known
-    adds nothing; nothing known at all stays NaN); means are weighted by covered time; a
-    total's power factor is the sum of P over the sum of S where both are in the block;
+    adds nothing; nothing known at all stays NaN); means are weighted by covered time, and
+    power factors by apparent energy, which makes them the sum of P over the sum of S;
     quality is the worst. A row that is longer than its bucket is never split: it comes
     back as it is. One that crosses the bucket's end (7 minutes in an hour) counts in the
     bucket that it starts in, with all its time: there covered time can exceed the bucket,
@@ -56,18 +56,14 @@ def roll_up(block: IntervalBlock, grain: Grain, zones: Mapping[int, Zone] | Zone
     def total(figures: Any) -> Any:
         return np.add.reduceat(figures, first)
 
-    known = ~np.isnan(rows.mean)
-    weight = np.where(known, rows.covered_ms, 0)
-    with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
-        mean = finite(total(np.where(known, rows.mean, 0.0) * weight) / total(weight))
-    out = IntervalBlock(
+    return IntervalBlock(
         series=rows.series[first],
         channel=rows.channel[first],
         start_ms=start_ms[first],
         duration_ms=duration_ms[first],
         version=np.maximum.reduceat(rows.version, first),
         count=total(rows.count),
-        mean=mean,
+        mean=_means(rows, first),
         low=np.fmin.reduceat(rows.low, first),
         high=np.fmax.reduceat(rows.high, first),
         amount=_sum_of_known(rows.amount, first),
@@ -75,8 +71,11 @@ def roll_up(block: IntervalBlock, grain: Grain, zones: Mapping[int, Zone] | Zone
         covered_ms=total(rows.covered_ms),
         quality=np.maximum.reduceat(rows.quality, first),
     )
-    _renew_power_factors(out)
-    return out
+
+
+def mean_of(block: IntervalBlock) -> float:
+    """Return the mean over all rows of one channel, weighted as a roll-up's; NaN where unknown."""
+    return float(_means(block, np.zeros(1, np.int64))[0]) if len(block) else np.nan
 
 
 def _buckets(
@@ -112,22 +111,31 @@ def _sum_of_known(figures: Floats, first: Ints) -> Floats:
     return np.where(np.logical_or.reduceat(known, first), total, np.nan)
 
 
-def _renew_power_factors(block: IntervalBlock) -> None:
-    """Replace the mean of each total power factor by sum P over sum S of its bucket."""
-    stream = np.unique(block.series, return_inverse=True)[1]
-    key = keys_of(stream, block.start_ms)
-    factors, active, apparent = (
-        np.flatnonzero(block.channel == channel) for channel in (PF, AP, APP)
-    )
-    p = _means_at(key[factors], key[active], block.mean[active])
-    s = _means_at(key[factors], key[apparent], block.mean[apparent])
-    known = ~np.isnan(p) & (s > 0)
-    block.mean[factors[known]] = p[known] / s[known]
+def is_power_factor(channel: Ints) -> Bools:
+    """Return which channel codes are power factors, of a phase or of the total, shape (n,)."""
+    factors: Bools = channel - channel % 4 == PF
+    return factors
 
 
-def _means_at(wanted: Ints, key: Ints, mean: Floats) -> Floats:
-    """Return the mean that has each wanted key, NaN where none has; ``key`` rises."""
-    if not len(key):
-        return np.full(len(wanted), np.nan)
-    place = np.minimum(np.searchsorted(key, wanted), len(key) - 1)
-    return np.where(key[place] == wanted, mean[place], np.nan)
+def _means(rows: IntervalBlock, first: Ints) -> Floats:
+    """Return the mean of each group; NaN where nothing is known, shape (groups,).
+
+    The amount of a power factor's row is the apparent energy that it is the factor of:
+    means weighted by it are sum P over sum S, of the very phases and packets that the
+    factor was made of, and lie among the group's own. Rows without it (no power was
+    sent) count where no row of the group has it, by their time.
+    """
+    known = np.isfinite(rows.mean)
+    value = np.where(known, rows.mean, 0.0)
+    is_factor = is_power_factor(rows.channel)
+    with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
+        mean = _weighted(value, np.where(known, rows.covered_ms, 0), first)
+        if is_factor.any():
+            loaded = known & is_factor & (rows.amount > 0)
+            by_load = _weighted(value, np.where(loaded, rows.amount, 0.0), first)
+            mean = np.where(np.isnan(by_load), mean, by_load)
+    return mean
+
+
+def _weighted(value: Floats, weight: Any, first: Ints) -> Floats:
+    return finite(np.add.reduceat(value * weight, first) / np.add.reduceat(weight, first))
