@@ -31,18 +31,10 @@ FOLDER = Path("kilowatch-demo")
 def run_demo(
     data: Annotated[Path, typer.Option("--data", help="The demo's own data folder.")] = FOLDER,
     history_days: Annotated[int, typer.Option(help="Length of the history.", min=1, max=365)] = 365,
-    push_http_port: Annotated[
-        int | None, typer.Option(help="Push API, HTTP; 0 takes a free one.", show_default="8080")
-    ] = None,
-    push_https_port: Annotated[
-        int | None, typer.Option(help="Push API, HTTPS; 0 takes a free one.", show_default="8443")
-    ] = None,
-    dashboard_port: Annotated[
-        int | None, typer.Option(help="Dashboard, HTTP; 0 takes a free one.", show_default="8000")
-    ] = None,
-    dashboard_https_port: Annotated[
-        int | None, typer.Option(help="Dashboard, HTTPS; 0 takes a free one.", show_default="8444")
-    ] = None,
+    push_http_port: serve.PushHttpPort = None,
+    push_https_port: serve.PushHttpsPort = None,
+    dashboard_port: serve.DashboardPort = None,
+    dashboard_https_port: serve.DashboardHttpsPort = None,
 ) -> None:
     """Run the platform with a demo organisation: a year of history, then live packets."""
     folder = DataFolder(data.absolute())

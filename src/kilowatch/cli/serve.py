@@ -27,6 +27,19 @@ from kilowatch.model.errors import KilowatchError
 Data = Annotated[Path, typer.Option("--data", help="The data folder.", envvar="KILOWATCH_DATA")]
 
 
+def _port(what: str, usual: int) -> typer.models.OptionInfo:
+    option: typer.models.OptionInfo = typer.Option(
+        help=f"{what}; 0 takes a free one.", show_default=str(usual)
+    )
+    return option
+
+
+PushHttpPort = Annotated[int | None, _port("Push API, HTTP", 8080)]
+PushHttpsPort = Annotated[int | None, _port("Push API, HTTPS", 8443)]
+DashboardPort = Annotated[int | None, _port("Dashboard, HTTP", 8000)]
+DashboardHttpsPort = Annotated[int | None, _port("Dashboard, HTTPS", 8444)]
+
+
 def serve(
     data: Data = DEFAULT,
     environment: Annotated[
@@ -35,18 +48,10 @@ def serve(
     host: Annotated[
         str | None, typer.Option(help="Address to listen on.", show_default="127.0.0.1")
     ] = None,
-    push_http_port: Annotated[
-        int | None, typer.Option(help="Push API, HTTP; 0 takes a free one.", show_default="8080")
-    ] = None,
-    push_https_port: Annotated[
-        int | None, typer.Option(help="Push API, HTTPS; 0 takes a free one.", show_default="8443")
-    ] = None,
-    dashboard_port: Annotated[
-        int | None, typer.Option(help="Dashboard, HTTP; 0 takes a free one.", show_default="8000")
-    ] = None,
-    dashboard_https_port: Annotated[
-        int | None, typer.Option(help="Dashboard, HTTPS; 0 takes a free one.", show_default="8444")
-    ] = None,
+    push_http_port: PushHttpPort = None,
+    push_https_port: PushHttpsPort = None,
+    dashboard_port: DashboardPort = None,
+    dashboard_https_port: DashboardHttpsPort = None,
     only: Annotated[str | None, typer.Option(help="collector or platform alone.")] = None,
 ) -> None:
     """Run the platform: push API, pipeline, store and dashboard."""
