@@ -15,7 +15,7 @@ import pytest
 
 from kilowatch import catalog as catalogs
 from kilowatch.catalog import people
-from kilowatch.dashboard.live import Hub, Listener
+from kilowatch.dashboard.live import STREAMS_MAX_PERSON, Hub, Listener
 from tests.dashboard.conftest import form_token
 from tests.dashboard.fakes import Last
 from tests.dashboard.worlds import ADMIN, END_USER, PASSWORD, STRANGER, World, build, served
@@ -175,7 +175,7 @@ def test_a_slow_page_gets_the_newest_state_not_a_queue(live_world: World) -> Non
 
     async def run() -> list[bytes]:
         quiet = Hub(live_world.view, live_world.requests, heartbeat_s=1, coalesce_s=0.01)
-        listener = Listener(frozenset({1}), 1, None)
+        listener = Listener(1, frozenset({1}), 1, None)
         stream = quiet.stream(listener, lambda found: {str(s): {} for s in found}, lambda _: True)
         said = [await anext(stream)]
         for _ in range(10):
@@ -190,3 +190,21 @@ def test_a_slow_page_gets_the_newest_state_not_a_queue(live_world: World) -> Non
     said = asyncio.run(run())
     assert [line.split(b"\n")[0] for line in said] == [b"event: hello", b"event: values"]
     assert not hub.closing
+
+
+def test_one_person_cannot_take_everybodys_live_updates(live_world: World) -> None:
+    """Whoever opens twenty tabs waits for one to close; a colleague's page is live at once."""
+
+    async def run() -> tuple[bool, bool, bool]:
+        hub = Hub(live_world.view, live_world.requests, heartbeat_s=1, coalesce_s=0.01)
+        streams = [
+            hub.stream(Listener(7, frozenset(), None, None), lambda _: {}, lambda _: True)
+            for _ in range(STREAMS_MAX_PERSON)
+        ]
+        for stream in streams[:-1]:
+            await anext(stream)
+        before = hub.full(7)
+        await anext(streams[-1])
+        return before, hub.full(7), hub.full(8)
+
+    assert asyncio.run(run()) == (False, True, False)

@@ -23,6 +23,7 @@ from kilowatch.dashboard.needs import RequestEvents, View
 log = structlog.get_logger(__name__)
 
 STREAMS_MAX = 1_000
+STREAMS_MAX_PERSON = 20  # tabs of one person that listen; nobody takes everybody's
 REQUESTS_WAITING_MAX = 100
 OTHERS_EVERY_S = 2.0  # values of data points that are only a line in the tree
 OTHERS_MAX = 500
@@ -34,11 +35,13 @@ class Listener:
     """One open page.
 
     Attributes:
+        person_id: Who looks at it.
         allowed: Series that its person may see; replaced when rights change.
         first: The series that the page is about; told at once.
         sees_request: Whether a request's event is theirs to see.
     """
 
+    person_id: int
     allowed: frozenset[int]
     first: int | None
     sees_request: Callable[[dict[str, Any]], bool] | None
@@ -94,10 +97,10 @@ class Hub:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         self._tasks = []
 
-    @property
-    def full(self) -> bool:
-        """True when no further page can listen."""
-        return self.closing or len(self._listeners) >= STREAMS_MAX
+    def full(self, person_id: int) -> bool:
+        """Tell whether no further page of a person can listen."""
+        theirs = sum(listener.person_id == person_id for listener in self._listeners)
+        return self.closing or theirs >= STREAMS_MAX_PERSON or len(self._listeners) >= STREAMS_MAX
 
     def _wake_all(self) -> None:
         for listener in self._listeners:

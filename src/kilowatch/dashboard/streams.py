@@ -29,7 +29,7 @@ async def live(request: Request) -> Response:
         KilowatchError: 503 ``too_many_pages``; 404, ``point`` is not a number.
     """
     rooms, visit = rooms_of(request), visit_of(request)
-    if rooms.hub.full:
+    if rooms.hub.full(visit.person.id):
         raise KilowatchError(
             "too_many_pages",
             "Too many pages are open for live updates.",
@@ -89,6 +89,7 @@ def _listener(rooms: Rooms, request: Request, who: Person) -> Listener:
     point = rooms.registry.point(who, number) if number is not None else None
     wants_requests = request.query_params.get("requests") == "1"
     return Listener(
+        person_id=who.id,
         allowed=_series(rooms.registry, who),
         first=point.series if point else None,
         sees_request=request_filter(rooms.registry, who) if wants_requests else None,
