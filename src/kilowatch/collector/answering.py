@@ -7,6 +7,7 @@ commit, and the packets behind it on the same connection should ride on the same
 from __future__ import annotations
 
 import asyncio
+from abc import abstractmethod
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
@@ -152,13 +153,13 @@ class AnsweringProtocol(HttpToolsProtocol):
             self.read_on()
             self.settle()
 
+    @abstractmethod
     def read_on(self) -> None:
         """Read what had to wait for room; the reading half's."""
-        raise NotImplementedError
 
+    @abstractmethod
     def regulate(self) -> None:
         """Let the transport read exactly when there is room; the reading half's."""
-        raise NotImplementedError
 
     def settle(self) -> None:
         """Note that nothing is owed to the client, if that is so."""
