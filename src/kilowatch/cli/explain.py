@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Annotated, Any
 from zoneinfo import ZoneInfo
 
@@ -14,6 +13,7 @@ from rich.markup import escape
 
 from kilowatch.cli.ask import ask
 from kilowatch.cli.folder import DEFAULT, DataFolder
+from kilowatch.cli.registration import Data
 from kilowatch.model.errors import KilowatchError
 
 FIGURES = ("amount", "unallocated", "mean", "low", "high")
@@ -25,9 +25,7 @@ def explain(
     organization: Annotated[
         str | None, typer.Option(help="Number of the organisation, if several have the stream.")
     ] = None,
-    data: Annotated[
-        Path, typer.Option("--data", help="The data folder.", envvar="KILOWATCH_DATA")
-    ] = DEFAULT,
+    data: Data = DEFAULT,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Show the interval at a time, its readings, settings, packet bytes and log sequence."""

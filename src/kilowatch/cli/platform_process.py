@@ -34,7 +34,6 @@ log = structlog.get_logger("platform")
 CURSOR_TIMEOUT_S = 5.0
 HTTP_PORT, HTTPS_PORT = "dashboard_port", "dashboard_https_port"
 LOOPBACK = "127.0.0.1"
-EVERYWHERE = ("0.0.0.0", "::", "127.0.0.1", "::1")  # noqa: S104 - compared, not listened on
 
 
 class Pipeline:
@@ -177,8 +176,7 @@ def _take_ports(settings: Settings) -> dict[str, socket.socket]:
 
 
 def _addresses(settings: Settings, ports: dict[str, int]) -> dict[str, str]:
-    shown = "localhost" if settings.host in EVERYWHERE else settings.host
-    https = settings.public_dashboard_url or f"https://{shown}:{ports[HTTPS_PORT]}/"
+    https = settings.public_dashboard_url or f"https://{settings.shown_host}:{ports[HTTPS_PORT]}/"
     addresses = {"dashboard_https": https}
     if HTTP_PORT in ports:
         addresses["dashboard_http"] = f"http://localhost:{ports[HTTP_PORT]}/"
@@ -186,12 +184,12 @@ def _addresses(settings: Settings, ports: dict[str, int]) -> dict[str, str]:
 
 
 def _dashboard_settings(folder: DataFolder, settings: Settings) -> DashboardSettings:
-    shown = "localhost" if settings.host in EVERYWHERE else settings.host
     development = settings.environment == "development"
     return DashboardSettings(
         environment=settings.environment,
         server_key=secrets.server_key(folder.root, settings.secret_key),
-        push_url=settings.public_push_url or f"https://{shown}:{settings.push_https_port}",
+        push_url=settings.public_push_url
+        or f"https://{settings.shown_host}:{settings.push_https_port}",
         push_url_http=f"http://localhost:{settings.push_http_port}" if development else None,
         secure_cookies=None if development else True,
     )

@@ -28,7 +28,6 @@ from kilowatch.cli.settings import Settings
 from kilowatch.model.errors import KilowatchError
 
 PUSH_PATH = "/measurements/v2/unifiedjson/"
-ANY_ADDRESS = ("0.0.0.0", "::", "127.0.0.1", "::1")  # noqa: S104 - compared, not listened on
 WIDE = 200  # a table that goes to a file or a pipe must not cut stream ids
 
 Data = Annotated[
@@ -144,7 +143,7 @@ class Server:
         told: str | None = self.folder.read_addresses().get(name)
         if told:
             return told
-        host = "localhost" if self.settings.host in ANY_ADDRESS else self.settings.host
+        host = self.settings.shown_host
         return f"{name.rsplit('_', 1)[1]}://{host}:{port}{path}"
 
 

@@ -9,7 +9,6 @@ import os
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from functools import partial
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -20,11 +19,10 @@ from kilowatch.catalog import secrets
 from kilowatch.cli import settings as settings_module
 from kilowatch.cli.folder import DEFAULT, DataFolder
 from kilowatch.cli.logs import configure_logs
+from kilowatch.cli.registration import Data
 from kilowatch.cli.settings import Settings
 from kilowatch.cli.supervisor import Child, supervise
 from kilowatch.model.errors import KilowatchError
-
-Data = Annotated[Path, typer.Option("--data", help="The data folder.", envvar="KILOWATCH_DATA")]
 
 
 def _port(what: str, usual: int) -> typer.models.OptionInfo:

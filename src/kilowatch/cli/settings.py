@@ -72,8 +72,14 @@ class Settings:
         "Key of the digests of secrets, 64 hexadecimal digits; without it, the file secret.key.",
     )
 
+    @property
+    def shown_host(self) -> str:
+        """The host as it stands in addresses that people and clients on this machine use."""
+        return "localhost" if self.host in ANY_ADDRESS else self.host
+
 
 SECRET_KEY_BYTES = 32
+ANY_ADDRESS = ("0.0.0.0", "::", "127.0.0.1", "::1")  # noqa: S104 - compared, not listened on
 SECRETS = frozenset({"secret_key"})
 
 

@@ -13,15 +13,14 @@ from rich.table import Table
 
 from kilowatch.cli.ask import ask
 from kilowatch.cli.folder import DEFAULT, DataFolder
+from kilowatch.cli.registration import Data
 from kilowatch.model.errors import KilowatchError
 
 LAG_S_MAX = 10.0  # the pipeline flushes every 10 s; more than that behind is worth a word
 
 
 def status(
-    data: Annotated[
-        Path, typer.Option("--data", help="The data folder.", envvar="KILOWATCH_DATA")
-    ] = DEFAULT,
+    data: Data = DEFAULT,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Show health, the pipeline's lag, packets by outcome and streams that are late."""
