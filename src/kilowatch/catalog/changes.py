@@ -15,9 +15,6 @@ from sqlalchemy import event, insert, inspect, update
 from sqlalchemy.orm import Session
 
 from kilowatch.catalog.tables import (
-    NOT_AUDITED,
-    SEEN_BY_COLLECTOR,
-    STREAMS,
     AuditEntry,
     Counter,
     Organisation,
@@ -105,11 +102,11 @@ class Change:
                 self._note("changed", row, before, after)
 
     def _note(self, action: str, row: Any, before: dict[str, Any], after: dict[str, Any]) -> None:
-        if isinstance(row, SEEN_BY_COLLECTOR):
+        if row.seen_by_collector:
             self._steps.add("revision")
-        if isinstance(row, STREAMS):
+        if row.describes_streams:
             self._steps.add("streams")
-        if isinstance(row, NOT_AUDITED):
+        if not row.audited:
             return
         owner = row.id if isinstance(row, Organisation) else getattr(row, "organisation_id", None)
         self._audit(action, row.__tablename__, row.id, owner, before, after)

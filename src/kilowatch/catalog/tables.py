@@ -1,8 +1,10 @@
 """What the catalogue keeps: one class for each table.
 
 Times are milliseconds since 1970 in UTC (``…_ms``), as everywhere in Kilowatch. A column marked
-``SECRET`` never appears in the audit history. Tables in ``SEEN_BY_COLLECTOR`` step the revision
-when they change. A change here comes with a migration; a test compares the two.
+``SECRET`` never appears in the audit history. What a change of a row sets going stands at its
+table: ``seen_by_collector``, ``describes_streams``, ``audited``. A change here comes with a
+migration; a test compares the two. Subjects with many tables of their own have a module beside this
+one (``tables_….py``), which ``database.py`` imports.
 """
 
 from __future__ import annotations
@@ -52,8 +54,18 @@ NAMES = {
 
 
 class Table(DeclarativeBase):
-    """Base of all tables; its constraints have names, so that a migration can change them."""
+    """Base of all tables; its constraints have names, so that a migration can change them.
 
+    Attributes:
+        seen_by_collector: A change steps the revision: collector and pipeline load it.
+        describes_streams: A change steps the counter ``streams``: the data points are loaded again.
+        audited: A change is in the history; not so the platform's own bookkeeping, whose lines
+            each follow from something that is.
+    """
+
+    seen_by_collector: ClassVar[bool] = False
+    describes_streams: ClassVar[bool] = False
+    audited: ClassVar[bool] = True
     metadata = MetaData(naming_convention=NAMES)
     type_annotation_map: ClassVar[dict[Any, Any]] = {
         int: BigInteger,
@@ -77,6 +89,7 @@ def _text(length: int, **options: Any) -> Mapped[Any]:
 class Counter(Table):
     """A number that only goes up: ``revision``, ``streams`` and ``series``."""
 
+    audited = False
     __tablename__ = "counter"
     name: Mapped[str] = _text(20, primary_key=True)
     value: Mapped[int]
@@ -85,6 +98,7 @@ class Counter(Table):
 class Organisation(Table):
     """Who owns sites, data points and credentials; ``live_at_ms`` is None while it tests."""
 
+    seen_by_collector = True
     __tablename__ = "organisation"
     __table_args__ = NEVER_REUSED
     id: Mapped[int] = _id()
@@ -99,6 +113,8 @@ class Organisation(Table):
 class Site(Table):
     """A place with one time zone."""
 
+    seen_by_collector = True
+    describes_streams = True
     __tablename__ = "site"
     __table_args__ = (UniqueConstraint("organisation_id", "name"), NEVER_REUSED)
     id: Mapped[int] = _id()
@@ -147,6 +163,8 @@ class DataPoint(Table):
     and left its test data behind; before that both environments write to ``series``.
     """
 
+    seen_by_collector = True
+    describes_streams = True
     __tablename__ = "data_point"
     __table_args__ = (
         UniqueConstraint("organisation_id", "stream_id"),
@@ -181,6 +199,9 @@ class DataPoint(Table):
 class SeriesHistory(Table):
     """Every series a data point ever had, so that old readings can still be told apart."""
 
+    seen_by_collector = True
+    describes_streams = True
+    audited = False
     __tablename__ = "series_history"
     series: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     data_point_id: Mapped[int] = _to("data_point.id")
@@ -191,6 +212,7 @@ class SeriesHistory(Table):
 class User(Table):
     """A person with an account."""
 
+    seen_by_collector = True
     __tablename__ = "user"
     __table_args__ = NEVER_REUSED
     id: Mapped[int] = _id()
@@ -204,6 +226,7 @@ class User(Table):
 class Membership(Table):
     """A person's role in an organisation, in all of it or only where ``Grant`` says."""
 
+    seen_by_collector = True
     __tablename__ = "membership"
     __table_args__ = (UniqueConstraint("user_id", "organisation_id"),)
     id: Mapped[int] = _id()
@@ -217,6 +240,7 @@ class Membership(Table):
 class Grant(Table):
     """A site, or one data point, that a person without the whole organisation may see."""
 
+    seen_by_collector = True
     __tablename__ = "grant_of_access"
     __table_args__ = (
         UniqueConstraint("user_id", "site_id", "data_point_id"),
@@ -237,6 +261,7 @@ class Credential(Table):
     site; a partner's is the organisation.
     """
 
+    seen_by_collector = True
     __tablename__ = "credential"
     __table_args__ = (
         CheckConstraint("scope IN ('meter', 'user', 'site', 'partner')", name="scope"),
@@ -262,6 +287,7 @@ class Credential(Table):
 class LoginSession(Table):
     """A browser that is logged in; its token is stored as a keyed digest."""
 
+    audited = False
     __tablename__ = "login_session"
     __table_args__ = NEVER_REUSED
     id: Mapped[int] = _id()
@@ -279,6 +305,7 @@ class LoginSession(Table):
 class LoginAttempt(Table):
     """Failed log-ins of one account or from one address, for slowing them down."""
 
+    audited = False
     __tablename__ = "login_attempt"
     key: Mapped[str] = _text(300, primary_key=True)
     failures: Mapped[int]
@@ -289,6 +316,7 @@ class LoginAttempt(Table):
 class AuditEntry(Table):
     """Who changed what, when, and what it was before and after; never a secret."""
 
+    audited = False
     __tablename__ = "audit"
     __table_args__ = (
         Index("ix_audit_subject", "subject", "subject_id"),
@@ -305,15 +333,3 @@ class AuditEntry(Table):
     organisation_id: Mapped[int | None]
     before: Mapped[dict[str, Any]]
     after: Mapped[dict[str, Any]]
-
-
-STREAMS = (Site, DataPoint, SeriesHistory)
-"""A change to one of these steps the counter ``streams``: the data points are loaded again."""
-
-SEEN_BY_COLLECTOR = (
-    *STREAMS, Organisation, User, Membership, Grant, Credential,
-)  # fmt: skip
-"""A change to one of these steps the revision, so that collector and pipeline load it."""
-
-NOT_AUDITED = (Counter, SeriesHistory, LoginSession, LoginAttempt, AuditEntry)
-"""The platform's own bookkeeping: each of its lines follows from something that is audited."""

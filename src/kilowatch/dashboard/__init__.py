@@ -2,7 +2,7 @@
 
 Promises: nobody sees or changes what is not theirs (each route states who may pass, and one
 without a statement does not start); a page's frame never waits for data; what is unknown is
-shown as unknown, never as zero; every word stands in one catalogue (``words/en.json``).
+shown as unknown, never as zero; every word stands in one catalogue (``words/en/``).
 Refuses: to compute an interval, to write a reading, to read a setting from the environment.
 Read first: ``app.py`` (what it needs and how it is put together), ``access.py`` (who may pass),
 then the page you came for: ``breakdown.py`` with ``answer.py``, ``attributes.py``, ``admin.py``.

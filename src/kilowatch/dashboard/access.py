@@ -7,7 +7,7 @@ which data points others have. What they see but may not do is 403.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from urllib.parse import urlencode
 
@@ -17,7 +17,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from kilowatch.catalog import sessions
-from kilowatch.catalog.rights import may_anywhere
+from kilowatch.catalog.rights import Action, may, may_anywhere
 from kilowatch.dashboard.numbers import whole_number
 from kilowatch.dashboard.registry import may_point
 from kilowatch.dashboard.rooms import Rooms, Visit, rooms_of
@@ -29,14 +29,47 @@ Handler = Callable[[Request], Awaitable[Response]]
 
 
 class Access(Enum):
-    """Who may pass."""
+    """Who may pass.
+
+    A door to a point, a site or an organisation has its number in the path as ``point_id``,
+    ``site_id`` or ``organisation_id``; a point may stand in the query as ``point`` instead.
+    """
 
     ANYONE = "anyone"
     SIGNED_IN = "anyone who is logged in; the handler shows only what is theirs"
     READ_POINT = "who may read the data point named in the path or the query"
     EXPORT_POINT = "who may take the data point's figures along as a file"
+    ACT_ON_POINT = "who may act on what was found at the data point"
     MANAGE_POINT = "who may change the data point's settings"
+    READ_SITE = "who may read the whole site"
+    MANAGE_SITE = "who may change the site and what is on it"
+    READ_ORGANISATION = "who may read the whole organisation"
+    MANAGE_ORGANISATION = "who may change sites and settings in the whole organisation"
+    ADMINISTER_ORGANISATION = "who decides about people and credentials of the organisation"
     MANAGE_SOMEWHERE = "who may register data points in some organisation"
+    ADMINISTER_SOMEWHERE = "who decides about people and credentials in some organisation"
+
+
+ACTION: dict[Access, Action] = {
+    Access.READ_POINT: "read",
+    Access.EXPORT_POINT: "export",
+    Access.ACT_ON_POINT: "act",
+    Access.MANAGE_POINT: "manage",
+    Access.READ_SITE: "read",
+    Access.MANAGE_SITE: "manage",
+    Access.READ_ORGANISATION: "read",
+    Access.MANAGE_ORGANISATION: "manage",
+    Access.ADMINISTER_ORGANISATION: "administer",
+    Access.MANAGE_SOMEWHERE: "manage",
+    Access.ADMINISTER_SOMEWHERE: "administer",
+}
+"""What a person must be allowed to do behind each door but the first two."""
+
+ABOUT_A_POINT = frozenset(
+    {Access.READ_POINT, Access.EXPORT_POINT, Access.ACT_ON_POINT, Access.MANAGE_POINT}
+)
+ABOUT_A_SITE = frozenset({Access.READ_SITE, Access.MANAGE_SITE})
+SOMEWHERE = frozenset({Access.MANAGE_SOMEWHERE, Access.ADMINISTER_SOMEWHERE})
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,21 +123,39 @@ def _visit(rooms: Rooms, request: Request, access: Access) -> Visit | None:
     visit = Visit(who, token, csrf_token(settings.server_key, token))
     if access is Access.SIGNED_IN:
         return visit
-    if access is Access.MANAGE_SOMEWHERE:
-        if not may_anywhere(who, "manage"):
+    action = ACTION[access]
+    if access in SOMEWHERE:
+        if not may_anywhere(who, action):
             raise not_allowed()
         return visit
-    point = rooms.registry.point(who, _number(request))
-    if point is None:
+    if access in ABOUT_A_POINT:
+        point = rooms.registry.point(who, _number(request, "point_id", "point"))
+        if point is None:
+            raise not_found()
+        if not may_point(who, action, point):
+            raise not_allowed()
+        return replace(visit, point=point)
+    return _in_place(rooms, request, visit, access)
+
+
+def _in_place(rooms: Rooms, request: Request, visit: Visit, access: Access) -> Visit:
+    """Return the visit to the site or the organisation that the path names."""
+    who, action = visit.person, ACTION[access]
+    site_id = _number(request, "site_id") if access in ABOUT_A_SITE else None
+    owner = (
+        _number(request, "organisation_id")
+        if site_id is None
+        else rooms.registry.organisation_of_site(site_id)
+    )
+    if owner is None or not may(who, "read", organisation_id=owner, site_id=site_id):
         raise not_found()
-    needed = {Access.EXPORT_POINT: "export", Access.MANAGE_POINT: "manage"}.get(access, "read")
-    if not may_point(who, needed, point):
+    if not may(who, action, organisation_id=owner, site_id=site_id):
         raise not_allowed()
-    return Visit(who, token, visit.csrf, point)
+    return replace(visit, organisation_id=owner, site_id=site_id)
 
 
-def _number(request: Request) -> int:
-    text = request.path_params.get("point_id", request.query_params.get("point", ""))
+def _number(request: Request, name: str, query: str = "") -> int:
+    text = request.path_params.get(name, request.query_params.get(query, ""))
     number = whole_number(str(text))
     if number is None:
         raise not_found()

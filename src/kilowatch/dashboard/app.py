@@ -44,6 +44,7 @@ from kilowatch.dashboard.security import BodyLimit, SecurityHeaders
 from kilowatch.dashboard.settings import DashboardSettings
 from kilowatch.dashboard.words import t
 from kilowatch.model.errors import KilowatchError
+from kilowatch.notify.mail import Mailer, NoMailer
 
 HERE = Path(__file__).parent
 STATIC = HERE / "static"
@@ -82,6 +83,7 @@ def create_app(
     collector_events: RequestEvents,
     settings: DashboardSettings,
     *,
+    mailer: Mailer | None = None,
     clock: Callable[[], int] | None = None,
 ) -> Starlette:
     """Build the dashboard.
@@ -92,6 +94,7 @@ def create_app(
         log_reader: Packets as they came.
         collector_events: The collector's live view.
         settings: How it is set up.
+        mailer: Sends e-mail; None where no operator has named a server.
         clock: What time it is [ms since 1970, UTC].
     """
     hub = Hub(
@@ -129,6 +132,7 @@ def create_app(
         settings=settings,
         templates=_templates(),
         hub=hub,
+        mailer=mailer or NoMailer(),
         static=static,
         clock=clock or (lambda: time.time_ns() // 1_000_000),
     )

@@ -10,12 +10,14 @@ import threading
 import time
 from collections import OrderedDict
 
+from sqlalchemy import select
+
 from kilowatch.catalog import directory as directories
 from kilowatch.catalog import tree as trees
 from kilowatch.catalog.database import Catalog
 from kilowatch.catalog.directory import Directory
 from kilowatch.catalog.rights import Person, may
-from kilowatch.catalog.tables import Environment
+from kilowatch.catalog.tables import Environment, Site
 from kilowatch.model.points import DataPoint
 
 LOOK_EVERY_S = 0.25
@@ -69,6 +71,11 @@ class Registry:
         """Return a data point that a person may read, else None."""
         point = self.directory().by_id(data_point_id)
         return point if point is not None and may_point(who, "read", point) else None
+
+    def organisation_of_site(self, site_id: int) -> int | None:
+        """Return whose site it is; None where there is no such site."""
+        with self.catalog.reading() as session:
+            return session.scalar(select(Site.organisation_id).where(Site.id == site_id))
 
     def readable(self, who: Person) -> list[DataPoint]:
         """Return every data point that a person may read."""

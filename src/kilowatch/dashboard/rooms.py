@@ -14,6 +14,7 @@ from kilowatch.dashboard.needs import PacketLog, RequestEvents, View
 from kilowatch.dashboard.registry import Registry
 from kilowatch.dashboard.settings import DashboardSettings
 from kilowatch.model.points import DataPoint
+from kilowatch.notify.mail import Mailer
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +29,7 @@ class Rooms:
         settings: How the dashboard was set up.
         templates: The pages.
         hub: The live streams that are open.
+        mailer: Sends the platform's own e-mail.
         static: Address of the static files of this version.
         clock: What time it is [ms since 1970, UTC].
     """
@@ -39,6 +41,7 @@ class Rooms:
     settings: DashboardSettings
     templates: Jinja2Templates
     hub: Hub
+    mailer: Mailer
     static: str
     clock: Callable[[], int]
 
@@ -52,12 +55,16 @@ class Visit:
         token: Token of the session, from the cookie.
         csrf: What a form has to bring back.
         point: The data point that the request names, checked; None if it names none.
+        site_id: The site that the path names, checked; or None.
+        organisation_id: The organisation that the path names, or that of the site, checked.
     """
 
     person: Person
     token: str
     csrf: str
     point: DataPoint | None = None
+    site_id: int | None = None
+    organisation_id: int | None = None
 
 
 def rooms_of(request: Request) -> Rooms:

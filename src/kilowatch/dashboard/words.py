@@ -1,4 +1,4 @@
-"""The one catalogue of texts, and the reader's language as far as numbers and dates go."""
+"""The catalogue of texts, a file for each subject, and how the reader writes numbers and dates."""
 
 from __future__ import annotations
 
@@ -21,8 +21,15 @@ _LOCALE = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*")
 
 @cache
 def catalogue(language: str = "en") -> dict[str, str]:
-    """Return every text by its key."""
-    texts: dict[str, str] = json.loads((FOLDER / f"{language}.json").read_text(encoding="utf-8"))
+    """Return every text by its key, from one file for each subject.
+
+    A key that stands in two files is a bug: which of them would be shown?
+    """
+    texts: dict[str, str] = {}
+    for path in sorted((FOLDER / language).glob("*.json")):
+        own: dict[str, str] = json.loads(path.read_text(encoding="utf-8"))
+        assert texts.keys().isdisjoint(own), (path.name, texts.keys() & own.keys())
+        texts |= own
     return texts
 
 
