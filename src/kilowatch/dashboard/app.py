@@ -34,7 +34,16 @@ from starlette.templating import Jinja2Templates
 from starlette.types import Receive, Scope, Send
 
 from kilowatch.catalog.database import Catalog
-from kilowatch.dashboard import admin, attributes, breakdown, data, login, problems, streams
+from kilowatch.dashboard import (
+    admin,
+    attributes,
+    breakdown,
+    data,
+    login,
+    problems,
+    remedies,
+    streams,
+)
 from kilowatch.dashboard.access import Access, Door
 from kilowatch.dashboard.live import Hub
 from kilowatch.dashboard.needs import PacketLog, RequestEvents, View
@@ -61,6 +70,7 @@ DOORS: tuple[Door, ...] = (
     Door("/breakdown/{point_id:number}", breakdown.breakdown, Access.READ_POINT),
     Door("/attributes/{point_id:number}", attributes.attributes, Access.READ_POINT),
     Door("/attributes/{point_id:number}/panels", attributes.panels, Access.READ_POINT),
+    *remedies.DOORS,
     Door("/data/series", data.series, Access.READ_POINT),
     Door("/data/series.csv", data.series_csv, Access.EXPORT_POINT),
     Door("/data/days", data.days, Access.READ_POINT),

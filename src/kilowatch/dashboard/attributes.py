@@ -19,6 +19,7 @@ from kilowatch.dashboard.needs import PointStatus
 from kilowatch.dashboard.numbers import whole_number
 from kilowatch.dashboard.periods import clock_text, iso_local
 from kilowatch.dashboard.registry import may_point
+from kilowatch.dashboard.remedies import changed_text, offer_of
 from kilowatch.dashboard.rooms import Rooms, point_of, rooms_of, visit_of
 from kilowatch.dashboard.shell import crumbs_of, page
 from kilowatch.dashboard.streams import request_filter
@@ -85,7 +86,7 @@ def _attributes(request: Request) -> Response:
         "page": "attributes",
         "point": point,
         "interval": interval_text(point.interval_s),
-        "manages": may_point(visit.person, "manage", point),
+        "changed": changed_text(request.query_params.get("changed", ""), point),
         "environment": rooms.settings.environment,
         **_changing(rooms, point, request),
     }
@@ -116,6 +117,9 @@ def _changing(rooms: Rooms, point: DataPoint, request: Request) -> dict[str, Any
     status, busy = _status(rooms, point)
     return {
         "status": status,
+        "offers": [offer_of(finding) for finding in status.findings] if status else [],
+        "manages": may_point(visit_of(request).person, "manage", point),
+        "csrf": visit_of(request).csrf,
         "busy": busy,
         "observed": _observed(status),
         "ignored": _ignored(status),
