@@ -111,9 +111,7 @@ class GatedWorld(World):
     def shown(self, series: int = 1) -> dict[str | int, list[tuple[object, ...]]]:
         """Return a stream's figures at every granularity, without when they were computed."""
         return {
-            grain: [
-                row[:VERSION] + row[VERSION + 1 :] for row in self.everything(series, grain)
-            ]
+            grain: [row[:VERSION] + row[VERSION + 1 :] for row in self.everything(series, grain)]
             for grain in GRAINS
         }
 

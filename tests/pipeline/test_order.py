@@ -48,8 +48,7 @@ def disordered(pushes: list[Push], way: str, chance: random.Random) -> list[Push
     elif way == "one late":
         found.append(found.pop(chance.randrange(len(found))))
     assert len({one.at_ms for one in found}) == len(pushes)
-    again = [one for one in found for _ in range(chance.choice([1, 1, 1, 2, 3]))]
-    return again
+    return [one for one in found for _ in range(chance.choice([1, 1, 1, 2, 3]))]
 
 
 def merged(orders: list[list[Push]], chance: random.Random) -> list[Push]:

@@ -147,10 +147,7 @@ class Conflicts:
             self._connection = apsw.Connection(str(self._path), flags=apsw.SQLITE_OPEN_READONLY)
             self._connection.set_busy_timeout(10_000)
         statement = f"SELECT * FROM conflict WHERE series = ? {where}"  # noqa: S608 - ours alone
-        return [
-            _conflict(*row)
-            for row in self._connection.execute(statement, (series, *values))
-        ]
+        return [_conflict(*row) for row in self._connection.execute(statement, (series, *values))]
 
 
 def _conflict(*row: Any) -> Conflict:
