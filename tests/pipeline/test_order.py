@@ -5,13 +5,17 @@ from __future__ import annotations
 import random
 import tempfile
 from collections import Counter
+from dataclasses import dataclass
 from itertools import zip_longest
 from pathlib import Path
 
+import numpy as np
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from kilowatch.log import Origin
+from kilowatch.model.points import DataPoint
+from kilowatch.model.zones import Zone
 from tests.pipeline.gated_world import GatedWorld, Push
 from tests.pipeline.interval_cases import Packets, streams
 
@@ -24,11 +28,63 @@ PUSHED = Origin("push", "", "history of the month")
 WAYS = ("in order", "reversed", "shuffled", "shuffled nearby", "interleaved halves", "one late")
 
 
-def pushes_of(packets: Packets) -> list[Push]:
-    """Return a drawn stream as packets to push."""
-    series = packets.point.series
-    pairs = zip(packets.at_ms, packets.values, strict=True)
-    return [Push(series, at_ms, values) for at_ms, values in pairs]
+OFFSETS = ("zero", "the site's own", "another", "Z")
+START_MS = 3 * 3_600_000  # before a stream's first packet, when its clock shows itself
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """A drawn stream and how its client writes time.
+
+    Attributes:
+        packets: Instants and values.
+        offsets: One of ``OFFSETS``.
+        start: Packets in order before all others, which decide an ``auto`` clock.
+    """
+
+    packets: Packets
+    offsets: str
+    start: int = 0
+
+    @property
+    def point(self) -> DataPoint:
+        """The data point."""
+        return self.packets.point
+
+    def first(self) -> list[Push]:
+        """Return the packets that come first and in order, whatever happens later."""
+        first_ms = self.packets.at_ms[0] - START_MS
+        values = self.packets.values[0]
+        return [self._push(first_ms + number * 60_000, values) for number in range(self.start)]
+
+    def pushes(self) -> list[Push]:
+        """Return all others."""
+        pairs = zip(self.packets.at_ms, self.packets.values, strict=True)
+        return [self._push(at_ms, values) for at_ms, values in pairs]
+
+    def _push(self, at_ms: int, values: dict[int, float]) -> Push:
+        offset_min = 0
+        if self.offsets == "the site's own":
+            zone = Zone.of(self.point.zone)
+            offset_min = int(zone.offsets_ms(np.array([at_ms]))[0]) // 60_000
+        elif self.offsets == "another":
+            offset_min = 330
+        return Push(self.point.series, at_ms, values, offset_min, zulu=self.offsets == "Z")
+
+
+@st.composite
+def cases(draw: st.DrawFn, seen: Counter[str], series: int = 1) -> Case:
+    """Draw a stream with its clock: trusted, read from the wall, or to be found out."""
+    clock = draw(st.sampled_from(["offset", "offset", "wall", "auto"]))
+    packets = draw(streams(seen, series, clock=clock))
+    offsets = draw(st.sampled_from(OFFSETS))
+    start = 0
+    if clock == "auto" and offsets != "Z":
+        # Without this it would depend on how many packets come live: see decision 0013.
+        offsets, start = "another", 4
+    seen[f"clock {clock}"] += 1
+    seen[offsets] += 1
+    return Case(packets, offsets, start)
 
 
 def disordered(pushes: list[Push], way: str, chance: random.Random) -> list[Push]:
@@ -69,13 +125,13 @@ def test_order_and_repetition_change_no_figure_once_the_rest_is_backfilled() -> 
     """
     seen: Counter[str] = Counter()
     several = st.one_of(
-        streams(seen).map(lambda one: [one]),
-        st.tuples(streams(seen, 1), streams(seen, 2)).map(list),
+        cases(seen).map(lambda one: [one]),
+        st.tuples(cases(seen, 1), cases(seen, 2)).map(list),
     )
 
     @settings(parent=slow, max_examples=200)
     @given(several, st.lists(st.sampled_from(WAYS), min_size=2, max_size=2), st.randoms())
-    def holds(drawn: list[Packets], ways: list[str], chance: random.Random) -> None:
+    def holds(drawn: list[Case], ways: list[str], chance: random.Random) -> None:
         with tempfile.TemporaryDirectory() as folder:
             expected = in_order(Path(folder) / "in order", drawn)
             found = out_of_order(Path(folder) / "any order", drawn, ways, chance, seen)
@@ -88,7 +144,8 @@ def test_order_and_repetition_change_no_figure_once_the_rest_is_backfilled() -> 
     often |= {"reset": 20, "register": 15, "rate": 5, "gauge": 5, "amount": 5}
     often |= {"a parameter is missing": 50, "register comes later": 5, "two streams": 40}
     often |= {"discarded": 150, "duplicate": 80, "pushed as history": 80, "killed": 60}
-    often |= dict.fromkeys(WAYS, 15)
+    often |= {"clock offset": 40, "clock wall": 20, "clock auto": 20}
+    often |= dict.fromkeys(WAYS, 15) | dict.fromkeys(OFFSETS, 15)
     rare = {edge: seen[edge] for edge, least in often.items() if seen[edge] < least}
     assert not rare, f"edges drawn too seldom: {rare} of {dict(seen)}"
 
@@ -96,12 +153,12 @@ def test_order_and_repetition_change_no_figure_once_the_rest_is_backfilled() -> 
 Shown = dict[int, dict[str | int, object]]
 
 
-def in_order(folder: Path, drawn: list[Packets]) -> Shown:
+def in_order(folder: Path, drawn: list[Case]) -> Shown:
     """Return the figures of packets that come once each and in order."""
-    world = GatedWorld(folder, [packets.point for packets in drawn])
+    world = GatedWorld(folder, [case.point for case in drawn])
     world.start()
-    for packets in drawn:
-        outcomes = world.deliver(pushes_of(packets))
+    for case in drawn:
+        outcomes = world.deliver(case.first() + case.pushes())
         assert {outcome.status for outcome in outcomes} == {"accepted"}
     world.catch_up()
     shown = shown_of(world, drawn)
@@ -111,18 +168,19 @@ def in_order(folder: Path, drawn: list[Packets]) -> Shown:
 
 def out_of_order(
     folder: Path,
-    drawn: list[Packets],
+    drawn: list[Case],
     ways: list[str],
     chance: random.Random,
     seen: Counter[str],
 ) -> Shown:
     """Deliver in any order with repetitions and restarts, then backfill what was discarded."""
-    world = GatedWorld(folder, [packets.point for packets in drawn])
+    world = GatedWorld(folder, [case.point for case in drawn])
     world.start()
     orders, withheld = [], []
-    for packets, way in zip(drawn, ways, strict=False):
+    for case, way in zip(drawn, ways, strict=False):
         seen[way] += 1
-        order = disordered(pushes_of(packets), way, chance)
+        world.deliver(case.first())
+        order = disordered(case.pushes(), way, chance)
         missing = {one.at_ms for one in order if chance.random() < 0.15}
         withheld += [one for one in order if one.at_ms in missing]
         orders.append([one for one in order if one.at_ms not in missing])
@@ -142,8 +200,8 @@ def out_of_order(
             seen["pushed as history"] += 1
         withheld = withheld[size:]
         disturb(world, chance, seen)
-    for packets in drawn:
-        series = packets.point.series
+    for case in drawn:
+        series = case.point.series
         ids = [one.id for one in world.writer.kept_of(series, None, 1000)]
         chance.shuffle(ids)
         for some in (ids[::2], ids[1::2]):
@@ -175,13 +233,13 @@ def disturb(world: GatedWorld, chance: random.Random, seen: Counter[str]) -> Non
             world.restart()
 
 
-def shown_of(world: GatedWorld, drawn: list[Packets]) -> Shown:
+def shown_of(world: GatedWorld, drawn: list[Case]) -> Shown:
     """Return everything that people can see of some streams."""
     found: Shown = {}
-    for packets in drawn:
-        point = packets.point
+    for case in drawn:
+        point = case.point
         status = world.view.status(point)
-        assert status.packets == len(packets.at_ms), "each instant counts once"
+        assert status.packets == case.start + len(case.packets.at_ms), "each instant counts once"
         assert not status.findings
         extent, last = world.view.extent(point), world.view.last_values([point])
         found[point.series] = {

@@ -75,10 +75,13 @@ def _write_run(connection: apsw.Connection, key: _Key, run: Sequence[Backfilled]
         return
     connection.execute(
         "UPDATE backfills SET packets = packets + ?, first_at_ms = min(first_at_ms, ?),"
-        " last_at_ms = max(last_at_ms, ?), last_received_ms = max(last_received_ms, ?),"
-        " last_seq = ? WHERE id = ?",
-        (len(run), min(instants), max(instants), max(received), entries[-1].seq, open_run),
-    )
+        " last_at_ms = max(last_at_ms, ?), first_received_ms = min(first_received_ms, ?),"
+        " last_received_ms = max(last_received_ms, ?), last_seq = ? WHERE id = ?",
+        (
+            len(run), min(instants), max(instants), min(received), max(received),
+            entries[-1].seq, open_run,
+        ),
+    )  # fmt: skip
 
 
 def read(connection: apsw.Connection, series: int, limit: int, offset: int) -> list[Backfill]:
