@@ -275,7 +275,7 @@ class World:
         self.time_s = 0.0
         self.stored: list[int] = []
         self.settings = PipelineSettings(
-            flush_in_background=False, clock=lambda: self.time_s, slice_rows=50
+            flush_in_background=False, clock=lambda: self.time_s, slice_rows=50, late_quiet_s=0.0
         )
         self.consumer: Consumer
         self.view: View

@@ -70,7 +70,7 @@ def create_control(directory: Callable[[], Directory], view: View, reader: LogRe
         point = _point(directory(), request)
         story = view.explain(point, instant_ms(request.query_params["time"], point.zone))
         for reading in story.get("readings", []):
-            entry = reader.entry(point.series, reading["at_ms"])
+            entry = reader.latest(point.series, reading["seq"])
             reading["packet"] = entry.body.decode("utf-8", "replace") if entry is not None else None
         return story
 

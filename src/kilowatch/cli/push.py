@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from kilowatch.client import Answer, Pusher, Target, Trust
+from kilowatch.client import Answer, Pusher, Target, Trust, backfill_query
 from kilowatch.client.journal import Journal, Summary, digest_of
 from kilowatch.client.source import read
 from kilowatch.client.upload import upload
@@ -24,10 +24,11 @@ SHOWN = 20
 """Refused lines that the summary shows; the rest is counted."""
 
 CONNECTIONS = 16
-OUTCOMES = ("accepted", "duplicate", "discarded", "refused")
+OUTCOMES = ("accepted", "backfilled", "duplicate", "discarded", "refused")
+REASON_LENGTH_MAX = 200
 
 
-def push(
+def push(  # noqa: PLR0917 - a command has as many options as it needs
     files: Annotated[list[Path], typer.Argument(help="CSV or NDJSON files, oldest packets first.")],
     url: Annotated[str, typer.Option(help="The push server, e.g. https://localhost:8443.")],
     user: Annotated[str, typer.Option(help="User name of the credential.")],
@@ -41,6 +42,12 @@ def push(
         Path | None, typer.Option(help="The server's certificate, if it is self-signed.")
     ] = None,
     insecure: Annotated[bool, typer.Option(help="Trust any certificate.")] = False,
+    backfill: Annotated[
+        bool, typer.Option("--backfill", help="Put packets older than the latest into history.")
+    ] = False,
+    reason: Annotated[
+        str, typer.Option(help="Why, for the history of the data points; with --backfill.")
+    ] = "",
     restart: Annotated[
         bool, typer.Option(help="Forget what an earlier run has pushed of these files.")
     ] = False,
@@ -48,14 +55,32 @@ def push(
     """Push packets from files in order; a run that was stopped goes on where it was."""
     console = Console(highlight=False, soft_wrap=True)
     target = Target.parse(url, user, read_password(password_file, user), Trust(cacert, insecure))
+    query = _history(backfill, reason)
     refused = 0
     for file in files:
         if not file.is_file():
             raise KilowatchError("unreadable_file", f"There is no file {file}.")
-        summary = _push_file(console, file, target, stream, restart=restart)
+        summary = _push_file(console, file, target, stream, query, restart=restart)
         refused += summary.counts["refused"]
     if refused:
         raise typer.Exit(1)
+
+
+def _history(backfill: bool, reason: str) -> str:
+    """Return what to add to the push address.
+
+    Raises:
+        KilowatchError: ``bad_reason``.
+    """
+    if not backfill and reason:
+        raise KilowatchError(
+            "bad_reason", "--reason belongs to --backfill.", remedy="Give both, or neither."
+        )
+    if len(reason) > REASON_LENGTH_MAX:
+        raise KilowatchError(
+            "bad_reason", f"The reason is longer than {REASON_LENGTH_MAX} characters."
+        )
+    return backfill_query(reason) if backfill else ""
 
 
 def read_password(file: Path | None, user: str) -> str:
@@ -85,10 +110,18 @@ def read_password(file: Path | None, user: str) -> str:
 
 
 def _push_file(
-    console: Console, file: Path, target: Target, stream: str | None, *, restart: bool
+    console: Console,
+    file: Path,
+    target: Target,
+    stream: str | None,
+    query: str,
+    *,
+    restart: bool,
 ) -> Summary:
     digest, total = digest_of(file)
     aim = f"{target.authority}{target.prefix} {target.username} {stream or ''}"
+    if query:  # what an ordinary run saw discarded has still to go into history
+        aim += " backfill"
     place = Journal.place(_state_folder(), digest, aim)
     if restart:
         place.unlink(missing_ok=True)
@@ -108,7 +141,9 @@ def _push_file(
                 )
 
         async def run() -> None:
-            async with Pusher(target, connections=CONNECTIONS, on_trouble=trouble) as pusher:
+            async with Pusher(
+                target, connections=CONNECTIONS, on_trouble=trouble, query=query
+            ) as pusher:
                 lines = read(file, stream)
                 await upload(lines, pusher, journal, lambda _: progress.advance(bar))
 
@@ -124,7 +159,11 @@ def _push_file(
 
 
 def _show(console: Console, file: Path, summary: Summary) -> None:
-    counts = ", ".join(f"{summary.counts[outcome]} {outcome}" for outcome in OUTCOMES)
+    counts = ", ".join(
+        f"{summary.counts[outcome]} {outcome}"
+        for outcome in OUTCOMES
+        if outcome != "backfilled" or summary.counts[outcome]
+    )
     console.print(f"[bold]{escape(str(file))}[/bold]: {counts}")
     for refusal in summary.refused[:SHOWN]:
         where = f"line {refusal.line}" + (f", {refusal.stream_id}" if refusal.stream_id else "")
@@ -132,7 +171,10 @@ def _show(console: Console, file: Path, summary: Summary) -> None:
     if len(summary.refused) > SHOWN:
         console.print(f"  … and {len(summary.refused) - SHOWN} more")
     if summary.counts["discarded"]:
-        console.print("  Discarded packets are kept; the data point's Attributes page shows them.")
+        console.print(
+            "  Discarded packets are kept; the data point's Attributes page shows them,"
+            " and --backfill puts them into history."
+        )
     for name, times in summary.ignored.most_common(SHOWN):
         console.print(escape(f"  parameter {name} is not in the contract, ignored {times} times"))
 

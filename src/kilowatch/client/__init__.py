@@ -12,7 +12,7 @@ from kilowatch.client.answers import Answer, Outcome, PushStopped, Tally
 from kilowatch.client.outbox import Outbox, deliver
 from kilowatch.client.pusher import Backoff, Pusher
 from kilowatch.client.scripts import push
-from kilowatch.client.target import Target, Trust
+from kilowatch.client.target import Target, Trust, backfill_query
 
 __all__ = [
     "Answer",
@@ -24,6 +24,7 @@ __all__ = [
     "Tally",
     "Target",
     "Trust",
+    "backfill_query",
     "deliver",
     "push",
 ]

@@ -5,7 +5,7 @@ The policy, in one table (docs/integrate/clients.md explains it to integrators):
 =====================  ==========================================================
 answer                 what we do
 =====================  ==========================================================
-200                    done: accepted, duplicate or discarded, as the body says
+200                    done: accepted, backfilled, duplicate or discarded, as the body says
 408, 425, 429, 5xx,    push again, after ``Retry-After`` or a growing pause with
 no answer              jitter, for as long as it takes
 401, 403, 404, 405,    nothing is wrong with the packet: stop (or wait, when
@@ -39,6 +39,7 @@ class Outcome(StrEnum):
     """What became of a packet."""
 
     ACCEPTED = "accepted"
+    BACKFILLED = "backfilled"  # accepted into history
     DUPLICATE = "duplicate"
     DISCARDED = "discarded"
     REFUSED = "refused"  # set aside: the same packet can never succeed
@@ -143,6 +144,8 @@ def _judge_200(body: bytes) -> Answer:
     said = _fields(body)
     word = _text(said.get("status"))
     outcome = Outcome(word) if word in {Outcome.DUPLICATE, Outcome.DISCARDED} else Outcome.ACCEPTED
+    if outcome is Outcome.ACCEPTED and said.get("backfilled") is True:
+        outcome = Outcome.BACKFILLED
     ignored = said.get("ignored")
     names = tuple(str(name) for name in ignored) if isinstance(ignored, list) else ()
     reason, latest = _text(said.get("reason")), _text(said.get("latest"))

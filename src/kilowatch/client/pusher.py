@@ -77,6 +77,7 @@ class Pusher:
             use) instead of raising ``PushStopped``.
         backoff: Pauses between tries.
         on_trouble: Told before every pause.
+        query: Behind every push address, for a backfill: ``backfill_query(reason)``.
         chance: Source of jitter in [0, 1).
     """
 
@@ -89,10 +90,12 @@ class Pusher:
         patient: bool = False,
         backoff: Backoff | None = None,
         on_trouble: OnTrouble | None = None,
+        query: str = "",
         chance: Callable[[], float] = random.random,
     ) -> None:
         self._target = target
-        self.heads = {form: target.post_head(form) for form in Form}
+        self.heads = {form: target.post_head(form, query) for form in Form}
+        self.ordered = not query  # the latest packet says nothing of what went into history
         self._timeout_s = timeout_s
         self._patient = patient
         self._backoff = backoff or Backoff()
@@ -254,7 +257,7 @@ class _Run:
                 if trouble is None:
                     continue
                 await self.pusher.pause(self.stream_id, self.lane, trouble)
-                if trouble.status == 0 and len(self.again) > 1:
+                if trouble.status == 0 and len(self.again) > 1 and self.pusher.ordered:
                     await self._confirm()
         finally:
             for _, future in self.flight:

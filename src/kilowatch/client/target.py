@@ -20,6 +20,15 @@ PATHS: dict[Form, str] = {
 }
 
 
+def backfill_query(reason: str = "") -> str:
+    """Return what makes an address take packets that are older than the latest as history.
+
+    Args:
+        reason: Why, in a person's words; up to 200 characters.
+    """
+    return "?backfill=1" + (f"&reason={quote(reason, safe='')}" if reason else "")
+
+
 @dataclass(frozen=True, slots=True)
 class Trust:
     """Whom a TLS connection believes.
@@ -132,10 +141,15 @@ class Target:
             f"User-Agent: kilowatch/{__version__}\r\n"
         )
 
-    def post_head(self, form: Form) -> bytes:
-        """Return everything of a push in front of the length of its body."""
+    def post_head(self, form: Form, query: str = "") -> bytes:
+        """Return everything of a push in front of the length of its body.
+
+        Args:
+            form: The address to push to.
+            query: What stands behind it; see ``backfill_query``.
+        """
         return (
-            f"POST {self.prefix}{PATHS[form]} HTTP/1.1\r\n{self._common()}"
+            f"POST {self.prefix}{PATHS[form]}{query} HTTP/1.1\r\n{self._common()}"
             "Content-Type: application/json\r\nContent-Length: "
         ).encode()
 

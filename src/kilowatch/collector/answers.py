@@ -51,7 +51,8 @@ class Answer:
         body: JSON text.
         content_type: Of the body.
         headers: More header lines, each ending in CRLF.
-        code: Stable word: a problem's code, or ``accepted``, ``duplicate``, ``discarded``.
+        code: Stable word: a problem's code, or ``accepted``, ``duplicate``, ``discarded``,
+            ``backfilled``.
         closes: The connection can't be used after it.
     """
 
@@ -79,6 +80,14 @@ def accepted(status: str, ignored: tuple[str, ...]) -> Answer:
         return ACCEPTED if status == "accepted" else DUPLICATE
     body = msgspec.json.encode({"status": status, "ignored": list(ignored)})
     return Answer(200, body, code=status)
+
+
+def backfilled(ignored: tuple[str, ...]) -> Answer:
+    """Return the answer to a packet that went into history, as its sender had asked for."""
+    said: dict[str, Any] = {"status": "accepted", "backfilled": True}
+    if ignored:
+        said["ignored"] = list(ignored)
+    return Answer(200, msgspec.json.encode(said), code="backfilled")
 
 
 def discarded(latest: str, ignored: tuple[str, ...]) -> Answer:

@@ -14,6 +14,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
+from kilowatch.collector.history import History
+
 if TYPE_CHECKING:
     from kilowatch.collector.reception import Reception
     from kilowatch.log import LogWriter
@@ -39,6 +41,7 @@ class Control:
         self, reception: Reception, log_writer: LogWriter, connections: Callable[[], int]
     ) -> None:
         self._reception = reception
+        self._history = History(log_writer, lambda: reception.directory)
         self._log = log_writer
         self._connections = connections
         self._committed = log_writer.last_seq()
@@ -61,6 +64,7 @@ class Control:
                 Route("/recent", self._recent),
                 Route("/status", self._status),
                 Route("/cursor", self._cursor, methods=["POST"]),
+                *self._history.routes(),
             ]
         )
 

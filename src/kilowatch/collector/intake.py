@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING
 
 from kilowatch import wire
 from kilowatch.collector import refusals
-from kilowatch.collector.answers import ACCEPTED, Answer, accepted, discarded
-from kilowatch.collector.routes import stream_asked
+from kilowatch.collector.answers import ACCEPTED, Answer, accepted, backfilled, discarded
+from kilowatch.collector.routes import backfill_asked, stream_asked
+from kilowatch.log import Submission
+from kilowatch.log.records import kind_of
 from kilowatch.model.errors import KilowatchError
-from kilowatch.model.packet import Form, OffsetKind
+from kilowatch.model.packet import Form
 from kilowatch.model.parameters import VALUE
 
 if TYPE_CHECKING:
@@ -65,6 +67,7 @@ class Intake:
                     exchange.body, head.encoding, self._settings.body_bytes_max
                 )
             body = exchange.body
+            origin = backfill_asked(head.query) if head.query else None
             packet = wire.decode(body, form, exchange.received_ms)
             point = access.points.get(packet.stream_id)
             if point is None:
@@ -77,15 +80,19 @@ class Intake:
             exchange.packet = packet
             weight = 1 + len(body) // 1024
             self._admit(access)
-            self._log.submit(
+            submission = (
                 point.series,
                 packet,
                 form,
                 body,
                 exchange.received_ms,
                 access.credential.id,
-                exchange,  # type: ignore[arg-type] # handed back as it is, in a batch
+                exchange,  # handed back as it is, in a batch
             )
+            if origin is None:
+                self._log.submit(*submission)  # type: ignore[arg-type]
+            else:
+                self._log.backfill(Submission(*submission, origin))  # type: ignore[arg-type]
         except KilowatchError as error:
             self._refuse(exchange, access, form, error)
             return
@@ -195,12 +202,14 @@ class Intake:
             self._replies.refuse(exchange, refusals.not_durable())
         elif status == "discarded":
             self._replies.reply(exchange, discarded(_latest(outcome), packet.ignored))
+        elif status == "backfilled":
+            self._replies.reply(exchange, backfilled(packet.ignored))
         else:
             self._replies.reply(exchange, accepted(status, packet.ignored))
 
 
 def _latest(outcome: Outcome) -> str:
-    kind = OffsetKind(outcome.latest_flags >> 2)
+    kind = kind_of(outcome.latest_flags)
     return wire.format_timestamp(outcome.latest_at_ms, outcome.latest_offset_min, kind)
 
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from functools import lru_cache
+from typing import TYPE_CHECKING, Final
 from urllib.parse import parse_qs, unquote
 
 import httptools
 
+from kilowatch.log import Origin
 from kilowatch.model.errors import KilowatchError
 from kilowatch.model.packet import Form
 
@@ -180,6 +182,37 @@ def stream_asked(query: bytes) -> str | None:
     """Return the stream that ``GET ?stream=ID`` asks for, or None when it names none."""
     values = parse_qs(query.decode("latin-1"), keep_blank_values=True).get("stream", [])
     return values[0] if len(values) == 1 and values[0] else None
+
+
+REASON_LENGTH_MAX: Final = 200
+_YES: Final = frozenset({"", "1", "true", "yes"})
+_NO: Final = frozenset({"0", "false", "no"})
+
+
+@lru_cache(maxsize=256)
+def backfill_asked(query: bytes) -> Origin | None:
+    """Return where packets of a ``POST …?backfill=1&reason=…`` come from, None for any other.
+
+    Raises:
+        KilowatchError: ``bad_backfill``: it asks for something that is neither yes nor no.
+    """
+    asked = parse_qs(query.decode("latin-1"), keep_blank_values=True, max_num_fields=100)
+    values, reasons = asked.get("backfill", []), asked.get("reason", [""])
+    if not values or _NO.issuperset(one.lower() for one in values):
+        return None
+    if len(values) > 1 or values[0].lower() not in _YES:
+        raise _bad_backfill(f"backfill is {', '.join(values)[:50]!r}, neither 1 nor 0.")
+    if len(reasons) > 1 or len(reasons[0]) > REASON_LENGTH_MAX:
+        raise _bad_backfill(f"reason must come once, with up to {REASON_LENGTH_MAX} characters.")
+    return Origin("push", "", reasons[0].strip())
+
+
+def _bad_backfill(detail: str) -> KilowatchError:
+    return KilowatchError(
+        "bad_backfill",
+        f"The address asks for a backfill in a way that can't be read: {detail}",
+        remedy="Push history with ?backfill=1&reason=WHY, everything else without both.",
+    )
 
 
 def malformed(detail: str) -> KilowatchError:

@@ -26,6 +26,7 @@ from kilowatch.catalog import directory as directories
 from kilowatch.catalog.database import Catalog
 from kilowatch.collector import pages, tls
 from kilowatch.collector.control import Control
+from kilowatch.collector.exchange import Exchange
 from kilowatch.collector.protocol import PushProtocol
 from kilowatch.collector.reception import Reception
 from kilowatch.collector.routes import ROUTES
@@ -154,7 +155,10 @@ class Collector:
         finish = self.reception.intake.finish
         for exchange, outcome in outcomes:
             try:
-                finish(exchange, outcome)
+                if type(exchange) is Exchange:
+                    finish(exchange, outcome)
+                else:  # the control socket's: history and dismissals
+                    exchange(outcome)
             except Exception:  # one answer that can't be given must not stop the others
                 log.exception("fault while answering a packet")
 

@@ -24,9 +24,8 @@ from kilowatch.dashboard.rooms import Rooms, point_of, rooms_of, visit_of
 from kilowatch.dashboard.shell import crumbs_of, page
 from kilowatch.dashboard.streams import request_filter
 from kilowatch.dashboard.words import t
-from kilowatch.log.records import Counters, Head, KeptPacket
+from kilowatch.log.records import Counters, Head, KeptPacket, kind_of
 from kilowatch.model.errors import KilowatchError
-from kilowatch.model.packet import OffsetKind
 from kilowatch.model.parameters import WIRE_CHANNELS
 from kilowatch.model.points import DataPoint
 
@@ -159,7 +158,7 @@ def _latest(head: Head, point: DataPoint, names: dict[int, str]) -> dict[str, An
     return {
         "raw": raw,
         "pretty": _pretty(raw),
-        "at": wire.format_timestamp(entry.at_ms, entry.offset_min, OffsetKind(entry.flags >> 2)),
+        "at": wire.format_timestamp(entry.at_ms, entry.offset_min, kind_of(entry.flags)),
         "received": clock_text(entry.received_ms, point.zone),
         "received_ms": entry.received_ms,
         "credential": names.get(entry.credential_id, ""),
@@ -191,7 +190,7 @@ def _counts(counters: Counters, zone: str) -> list[dict[str, Any]]:
 
 def _kept(one: KeptPacket, point: DataPoint, names: dict[int, str]) -> dict[str, Any]:
     raw = wire.text_of(one.body)
-    kind = OffsetKind(one.flags >> 2)
+    kind = kind_of(one.flags)
     reason = one.detail
     if one.status == "discarded":
         latest = iso_local(one.latest_at_ms, point.zone) if one.latest_at_ms is not None else ""

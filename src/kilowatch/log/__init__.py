@@ -8,8 +8,20 @@ Read first: ``gate.py`` (accepted, duplicate or discarded), then ``writer.py`` (
 commit) and ``ledger.py`` (what one transaction writes); ``reader.py`` is for everybody else.
 """
 
+from kilowatch.log.gate import Submission
 from kilowatch.log.reader import LogReader
-from kilowatch.log.records import Counters, Entry, Head, KeptPacket, Outcome
+from kilowatch.log.records import Backfill, Counters, Entry, Head, KeptPacket, Origin, Outcome
 from kilowatch.log.writer import LogWriter
 
-__all__ = ["Counters", "Entry", "Head", "KeptPacket", "LogReader", "LogWriter", "Outcome"]
+__all__ = [
+    "Backfill",
+    "Counters",
+    "Entry",
+    "Head",
+    "KeptPacket",
+    "LogReader",
+    "LogWriter",
+    "Origin",
+    "Outcome",
+    "Submission",
+]

@@ -14,7 +14,7 @@ from kilowatch.model.errors import KilowatchError
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from kilowatch.log.gate import Batch, Submission
+    from kilowatch.log.gate import Batch, Removal, Submission
     from kilowatch.log.ledger import Chore, Ledger
 
     Answers = list[tuple[Callable[[Outcome], None], Outcome]]
@@ -68,7 +68,9 @@ class Committer:
         except FAULTS as error:
             self._fail(error, [])
 
-    def commit(self, waiting: Sequence[Submission], chores: Chores, *, all_due: bool) -> Answers:
+    def commit(
+        self, waiting: Sequence[Submission | Removal], chores: Chores, *, all_due: bool
+    ) -> Answers:
         """Commit packets, and the chores if they are due, in one transaction.
 
         If a packet itself is the fault (a bug: what reaches the log was validated), its
@@ -94,20 +96,20 @@ class Committer:
         chores.count_duplicates(batch.duplicates)
         return batch.outcomes
 
-    def _committed(self, waiting: Sequence[Submission], work: Sequence[Chore]) -> Batch:
+    def _committed(self, waiting: Sequence[Submission | Removal], work: Sequence[Chore]) -> Batch:
         if self._ledger.connection is None:
             self._ledger.open()
         batch = self._ledger.batch()
         for submission in waiting:
             batch.decide(submission)
-        if batch.entries or batch.discards or work:
+        if batch.writes or work:
             self._ledger.commit(batch, work)
             if self.fault:
                 _log.warning("log: writing again after: %s", self.fault)
                 self.fault = ""
         return batch
 
-    def _isolate(self, waiting: Sequence[Submission], chores: Chores) -> Answers:
+    def _isolate(self, waiting: Sequence[Submission | Removal], chores: Chores) -> Answers:
         """Commit each packet alone; the one that is not right fails alone."""
         answers: Answers = []
         for number, submission in enumerate(waiting):
@@ -155,7 +157,7 @@ class Committer:
             if isinstance(error, _DAMAGE):
                 self._ledger.close()
 
-    def _fail(self, error: BaseException, waiting: Sequence[Submission]) -> Answers:
+    def _fail(self, error: BaseException, waiting: Sequence[Submission | Removal]) -> Answers:
         words = _words(error)
         if words != self.fault:
             _log.error("log: cannot write: %s", words)

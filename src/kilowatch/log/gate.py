@@ -10,12 +10,21 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
-from kilowatch.log.records import NOT_CHRONOLOGICAL, Entry, Outcome, Status, flags_of
+from kilowatch.log.records import (
+    BACKFILLED,
+    DECIDED,
+    NOT_CHRONOLOGICAL,
+    Entry,
+    Origin,
+    Outcome,
+    Status,
+    flags_of,
+)
 from kilowatch.model.packet import Form, Packet
 from kilowatch.wire import encode_merged, values_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
 
 class State(NamedTuple):
@@ -32,7 +41,12 @@ class State(NamedTuple):
 
 
 class Submission(NamedTuple):
-    """A packet that waits for its answer."""
+    """A packet that waits for its answer.
+
+    Attributes:
+        origin: Given, a packet that is not after the latest one goes into history.
+        kept_id: The kept packet that it was, which leaves its list in the same commit.
+    """
 
     series: int
     packet: Packet
@@ -41,6 +55,24 @@ class Submission(NamedTuple):
     received_ms: int
     credential_id: int
     done: Callable[[Outcome], None]
+    origin: Origin | None = None
+    kept_id: int | None = None
+
+
+class Removal(NamedTuple):
+    """Kept packets of a stream that a person dismisses: those named, or all discarded ones."""
+
+    series: int
+    ids: Sequence[int] | None
+    done: Callable[[Outcome], None]
+    body: bytes = b""  # it takes no room in the queue
+
+
+class Backfilled(NamedTuple):
+    """A packet on its way into history, and where it comes from."""
+
+    entry: Entry
+    origin: Origin
 
 
 class Discard(NamedTuple):
@@ -67,15 +99,35 @@ class Batch:
     changed: dict[int, State] = field(default_factory=dict)
     discards: list[Discard] = field(default_factory=list)
     duplicates: list[Submission] = field(default_factory=list)
+    backfilled: list[Backfilled] = field(default_factory=list)
+    removals: list[tuple[int, Sequence[int] | None]] = field(default_factory=list)
     outcomes: list[tuple[Callable[[Outcome], None], Outcome]] = field(default_factory=list)
 
-    def decide(self, submission: Submission) -> None:
+    @property
+    def writes(self) -> bool:
+        """Whether anything has to be written."""
+        return bool(self.entries or self.discards or self.removals)
+
+    def decide(self, submission: Submission | Removal) -> None:
         """Decide one packet and remember what has to be written and answered."""
-        at_ms = submission.packet.at_ms
+        if type(submission) is Removal:
+            self.removals.append((submission.series, submission.ids))
+            self.outcomes.append((submission.done, Outcome("removed")))
+            return
+        assert type(submission) is Submission
+        at_ms, origin = submission.packet.at_ms, submission.origin
         state = self.changed.get(submission.series) or self.states.get(submission.series)
-        if state is None or at_ms > state.at_ms:
+        if submission.kept_id is not None:
+            self.removals.append((submission.series, [submission.kept_id]))
+        if origin is not None and origin.source == "decision":
+            self._put_into_history(submission, state, origin)
+        elif state is None or at_ms > state.at_ms:
             self._accept(submission, submission.body, merged=False)
-        elif at_ms < state.at_ms or not self._join(submission, state):
+        elif at_ms == state.at_ms and self._join(submission, state):
+            return
+        elif origin is not None:
+            self._put_into_history(submission, state, origin)
+        else:
             self.discards.append(Discard(submission, state.at_ms))
             self._answer(submission, "discarded", state, reason=NOT_CHRONOLOGICAL)
 
@@ -97,7 +149,7 @@ class Batch:
         return True
 
     def _accept(self, submission: Submission, body: bytes, *, merged: bool) -> None:
-        series, packet, form, _, received_ms, credential_id, _ = submission
+        series, packet, form, _, received_ms, credential_id, *_ = submission
         _, at_ms, offset_min, kind, _, _ = packet
         seq = self.next_seq
         self.next_seq = seq + 1
@@ -108,6 +160,30 @@ class Batch:
             Entry(seq, series, at_ms, offset_min, flags, received_ms, credential_id, body)
         )
         self._answer(submission, "accepted", state, merged=merged)
+
+    def _put_into_history(
+        self, submission: Submission, state: State | None, origin: Origin
+    ) -> None:
+        """Write a packet that its stream's state and latest packet know nothing of."""
+        packet, seq = submission.packet, self.next_seq
+        self.next_seq = seq + 1
+        flags = flags_of(submission.form, packet.offset_kind) | BACKFILLED
+        if origin.source == "decision":
+            flags |= DECIDED
+        entry = Entry(
+            seq,
+            submission.series,
+            packet.at_ms,
+            packet.offset_min,
+            flags,
+            submission.received_ms,
+            submission.credential_id,
+            submission.body,
+        )
+        self.entries.append(entry)
+        self.backfilled.append(Backfilled(entry, origin))
+        latest = state or State(packet.at_ms, seq, packet.offset_min, flags)
+        self._answer(submission, "backfilled", latest._replace(seq=seq))
 
     def _entry(self, series: int, seq: int) -> Entry:
         if self.entries and seq >= self.entries[0].seq:

@@ -127,6 +127,24 @@ def read(connection: apsw.Connection, owner: int, limit: int, offset: int) -> li
     return [_packet(row) for row in rows]
 
 
+def discarded(
+    connection: apsw.Connection, owner: int, ids: Sequence[int] | None, limit: int
+) -> list[KeptPacket]:
+    """Return discarded packets of one owner, oldest instant first: those named, or the first."""
+    columns, limited = f"SELECT {_COLUMNS} FROM kept", "ORDER BY at_ms, id LIMIT ?"
+    if ids is None:
+        rows = connection.execute(
+            f"{columns} WHERE owner = ? AND refused = 0 {limited}", (owner, limit)
+        )
+        return [_packet(row) for row in rows]
+    marks = ",".join("?" * len(ids))
+    rows = connection.execute(
+        f"{columns} WHERE owner = ? AND refused = 0 AND id IN ({marks}) {limited}",
+        (owner, *ids, limit),
+    )
+    return [_packet(row) for row in rows]
+
+
 def _packet(row: tuple[Any, ...]) -> KeptPacket:
     number, refused, *rest = row
     return KeptPacket(number, "refused" if refused else "discarded", *rest)

@@ -6,10 +6,17 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 import apsw
 
-from kilowatch.log import kept, segments
+from kilowatch.log import backfills, kept, segments
 from kilowatch.log.gate import Batch, State
-from kilowatch.log.records import Entry
-from kilowatch.log.schema import BUSY_MS, check_tables, insert_many, last_segment, open_for_writing
+from kilowatch.log.records import BACKFILLED, Entry
+from kilowatch.log.schema import (
+    BUSY_MS,
+    bring_up_to_date,
+    check_tables,
+    insert_many,
+    last_segment,
+    open_for_writing,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -106,6 +113,7 @@ class Ledger:
         connection = open_for_writing(self._path, self._vfs)
         try:
             check_tables(connection, self._path)
+            bring_up_to_date(connection)
             # After a failed fsync the kernel may hold pages that are not on disk and think
             # they are. What we found in the WAL is written again, into the file, and synced.
             connection.wal_checkpoint(None, apsw.SQLITE_CHECKPOINT_TRUNCATE)
@@ -136,6 +144,8 @@ class Ledger:
         while tail < last:
             block = segments.entries(connection, tail, 10_000)
             for entry in block:
+                if entry.flags & BACKFILLED:
+                    continue
                 state = states.get(entry.series)
                 if state is None or entry.seq > state.seq:
                     states[entry.series] = State(
@@ -186,6 +196,9 @@ class Ledger:
             newest = segments.append(connection, batch.entries, newest, self._segment_rows)
             self._write_streams(connection, flushed)
             _write_discards(connection, batch)
+            backfills.write(connection, batch.backfilled)
+            for series, ids in batch.removals:
+                kept.dismiss(connection, series, ids)
             for chore in chores:
                 chore(connection)
             connection.execute("COMMIT")
@@ -196,7 +209,8 @@ class Ledger:
         for series in flushed:
             del self._unflushed[series]
         for entry in batch.entries:
-            _note(self._unflushed, entry)
+            if not entry.flags & BACKFILLED:
+                _note(self._unflushed, entry)
         self._newest = newest
         self.states.update(batch.changed)
         self.last_seq = batch.next_seq - 1

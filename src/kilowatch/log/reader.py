@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Final
 
 import apsw
 
-from kilowatch.log import kept, segments
+from kilowatch.log import backfills, kept, segments
 from kilowatch.log.kept import owner_of
-from kilowatch.log.records import Counters, Entry, Head, KeptPacket
-from kilowatch.log.schema import open_for_reading
+from kilowatch.log.records import Backfill, Counters, Entry, Head, KeptPacket
+from kilowatch.log.schema import VERSION, open_for_reading
 from kilowatch.model.errors import KilowatchError
 
 if TYPE_CHECKING:
@@ -22,8 +22,9 @@ if TYPE_CHECKING:
 
 _COUNTERS: Final = (
     "series, seq, accepted, duplicate, discarded, refused,"
-    " received_ms, last_duplicate_ms, last_discarded_ms, last_refused_ms"
+    " received_ms, last_duplicate_ms, last_discarded_ms, last_refused_ms,"
 )
+_BACKFILLED: Final = ("0, NULL", "backfilled, last_backfilled_ms")
 
 
 class LogReader:
@@ -147,6 +148,24 @@ class LogReader:
         with self._reading() as connection:
             return [] if connection is None else kept.read(connection, series, limit, offset)
 
+    def kept_of(self, series: int, ids: Sequence[int] | None, limit: int) -> list[KeptPacket]:
+        """Return a stream's discarded packets, oldest first: those named, or the first ones.
+
+        Args:
+            series: Key of the data stream.
+            ids: Numbers of kept packets, or None for all.
+            limit: Most packets to return.
+        """
+        with self._reading() as connection:
+            return [] if connection is None else kept.discarded(connection, series, ids, limit)
+
+    def backfills(self, series: int, limit: int = 100, offset: int = 0) -> list[Backfill]:
+        """Return who put what into a stream's history, the newest first."""
+        with self._reading() as connection:
+            if connection is None or not _is_current(connection):
+                return []
+            return backfills.read(connection, series, limit, offset)
+
     def kept_unknown(
         self, organisation_id: int, limit: int = 100, offset: int = 0
     ) -> list[KeptPacket]:
@@ -183,12 +202,19 @@ def _counters(
     return found
 
 
+def _is_current(connection: apsw.Connection) -> bool:
+    """Say whether the collector has brought an older log up to date already."""
+    version: int = connection.pragma("user_version")
+    return version >= VERSION
+
+
 def _rows(connection: apsw.Connection, series: Sequence[int] | None) -> Iterator[tuple[int, ...]]:
+    columns = f"{_COUNTERS} {_BACKFILLED[_is_current(connection)]}"
     if series is None:
-        yield from connection.execute(f"SELECT {_COUNTERS} FROM streams")
+        yield from connection.execute(f"SELECT {columns} FROM streams")
         return
     for one in series:
         yield from connection.execute(
-            f"SELECT {_COUNTERS} FROM streams WHERE series = ?",
+            f"SELECT {columns} FROM streams WHERE series = ?",
             (one,),
         )

@@ -7,9 +7,15 @@ from typing import Literal, NamedTuple
 
 from kilowatch.model.packet import Form, OffsetKind
 
-Status = Literal["accepted", "duplicate", "discarded", "failed"]
+Status = Literal["accepted", "duplicate", "discarded", "backfilled", "removed", "failed"]
+Source = Literal["push", "kept", "import", "decision"]
 
 NOT_CHRONOLOGICAL = "not_chronological"
+
+BACKFILLED = 8
+"""Set in the flags of a packet that was put into history: it does not move its stream."""
+DECIDED = 16
+"""Set beside it where a person decided that these values count at their instant."""
 
 
 def flags_of(form: Form, kind: OffsetKind) -> int:
@@ -17,9 +23,29 @@ def flags_of(form: Form, kind: OffsetKind) -> int:
     return form + 4 * kind
 
 
+def kind_of(flags: int) -> OffsetKind:
+    """Return how a packet's timestamp named its offset."""
+    return OffsetKind(flags >> 2 & 1)
+
+
 def form_of(flags: int) -> Form:
     """Return the address a packet was pushed to."""
     return Form(flags & 3)
+
+
+class Origin(NamedTuple):
+    """Where a packet that goes into history comes from; kept with the packets.
+
+    Attributes:
+        source: ``push`` (over HTTPS), ``kept`` (it had been discarded), ``import`` (a file
+            that a person put in) or ``decision`` (a conflict that a person decided).
+        actor: The person or program on the server; empty for a push: the credential tells.
+        reason: Why, in a person's words.
+    """
+
+    source: Source
+    actor: str = ""
+    reason: str = ""
 
 
 class Entry(NamedTuple):
@@ -30,9 +56,9 @@ class Entry(NamedTuple):
         series: Key of the data stream.
         at_ms: Pushed instant [ms since 1970, UTC].
         offset_min: Pushed UTC offset [min].
-        flags: ``Form + 4 * OffsetKind``.
+        flags: ``Form + 4 * OffsetKind``, and ``BACKFILLED`` and ``DECIDED`` where they apply.
         received_ms: When it was received [ms since 1970, UTC].
-        credential_id: Who pushed it.
+        credential_id: Who pushed it; 0 where nobody did (an import, a decision).
         body: As pushed; of a merged partial packet, the merged JSON.
     """
 
@@ -50,8 +76,8 @@ class Entry(NamedTuple):
 class Counters:
     """How a stream's packets were answered, and when last [ms since 1970, UTC; None: never].
 
-    ``accepted`` and ``discarded`` are exact; ``duplicate`` and ``refused`` may lack the
-    last second before a crash.
+    ``accepted``, ``discarded`` and ``backfilled`` are exact; ``duplicate`` and ``refused``
+    may lack the last second before a crash.
     """
 
     accepted: int = 0
@@ -62,6 +88,8 @@ class Counters:
     last_duplicate_ms: int | None = None
     last_discarded_ms: int | None = None
     last_refused_ms: int | None = None
+    backfilled: int = 0
+    last_backfilled_ms: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +104,9 @@ class Outcome(NamedTuple):
     """What became of a submitted packet.
 
     Attributes:
-        status: ``failed`` means that nothing was stored: a retry can help.
+        status: ``backfilled``: in the log, and not after the stream's latest packet.
+            ``removed`` answers a dismissal. ``failed`` means that nothing was stored: a
+            retry can help.
         seq: Log sequence number of the packet, or of the one it repeats or comes after;
             0 when it failed.
         latest_at_ms: The stream's latest instant [ms since 1970, UTC].
@@ -130,3 +160,38 @@ class KeptPacket:
     credential_id: int
     body: bytes
     body_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Backfill:
+    """Who put which packets into a stream's history: one run of one actor, source and reason.
+
+    Attributes:
+        id: Rises with each run.
+        series: Key of the data stream.
+        source: See ``Origin``.
+        actor: See ``Origin``.
+        reason: See ``Origin``.
+        credential_id: Who pushed them; 0 where nobody did.
+        packets: How many, repeats included.
+        first_at_ms: Earliest instant among them [ms since 1970, UTC].
+        last_at_ms: Latest.
+        first_received_ms: When the first of them came [ms since 1970, UTC].
+        last_received_ms: When the last of them came.
+        first_seq: Log sequence number of the first.
+        last_seq: Of the last; other packets may lie between them.
+    """
+
+    id: int
+    series: int
+    source: Source
+    actor: str
+    reason: str
+    credential_id: int
+    packets: int
+    first_at_ms: int
+    last_at_ms: int
+    first_received_ms: int
+    last_received_ms: int
+    first_seq: int
+    last_seq: int

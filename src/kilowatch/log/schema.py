@@ -16,9 +16,27 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 APPLICATION_ID: Final = 0x4B574C47  # "KWLG"
-VERSION: Final = 1
+VERSION: Final = 2
 BUSY_MS: Final = 2_000  # readers hold no lock that long; recovery after a crash may
 
+BACKFILLED_COLUMN: Final = "backfilled INTEGER NOT NULL DEFAULT 0"
+LAST_BACKFILLED_COLUMN: Final = "last_backfilled_ms INTEGER"
+BACKFILLS: Final = """
+CREATE TABLE IF NOT EXISTS backfills(
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    series INTEGER NOT NULL, source TEXT NOT NULL, actor TEXT NOT NULL, reason TEXT NOT NULL,
+    credential_id INTEGER NOT NULL, packets INTEGER NOT NULL,
+    first_at_ms INTEGER NOT NULL, last_at_ms INTEGER NOT NULL,
+    first_received_ms INTEGER NOT NULL, last_received_ms INTEGER NOT NULL,
+    first_seq INTEGER NOT NULL, last_seq INTEGER NOT NULL);
+CREATE INDEX IF NOT EXISTS backfills_of ON backfills(series, id);
+"""
+_FROM_1: Final = f"""
+ALTER TABLE streams ADD COLUMN {BACKFILLED_COLUMN};
+ALTER TABLE streams ADD COLUMN {LAST_BACKFILLED_COLUMN};
+{BACKFILLS}
+PRAGMA user_version = 2;
+"""
 _TABLES: Final = f"""
 CREATE TABLE meta(key TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
 INSERT INTO meta VALUES ('tail_seq', 0);
@@ -28,7 +46,8 @@ CREATE TABLE streams(
     received_ms INTEGER, credential_id INTEGER, body BLOB,
     accepted INTEGER NOT NULL DEFAULT 0, duplicate INTEGER NOT NULL DEFAULT 0,
     discarded INTEGER NOT NULL DEFAULT 0, refused INTEGER NOT NULL DEFAULT 0,
-    last_duplicate_ms INTEGER, last_discarded_ms INTEGER, last_refused_ms INTEGER);
+    last_duplicate_ms INTEGER, last_discarded_ms INTEGER, last_refused_ms INTEGER,
+    {BACKFILLED_COLUMN}, {LAST_BACKFILLED_COLUMN});
 CREATE TABLE segments(
     first_seq INTEGER PRIMARY KEY, last_seq INTEGER,
     first_at_ms INTEGER, last_at_ms INTEGER, last_received_ms INTEGER);
@@ -41,6 +60,7 @@ CREATE TABLE kept(
     body BLOB NOT NULL, body_bytes INTEGER NOT NULL);
 CREATE UNIQUE INDEX kept_once ON kept(owner, refused, ifnull(at_ms, 0), digest);
 CREATE INDEX kept_age ON kept(last_received_ms) WHERE refused;
+{BACKFILLS}
 PRAGMA application_id = {APPLICATION_ID};
 PRAGMA user_version = {VERSION};
 """
@@ -124,13 +144,27 @@ def _check_header(connection: apsw.Connection, path: Path) -> None:
     application_id, version = connection.pragma("application_id"), connection.pragma("user_version")
     if application_id != APPLICATION_ID:
         raise corrupt(path, "it is not a log of Kilowatch")
-    if version != VERSION:
+    if version not in (1, VERSION):
         raise KilowatchError(
             "log_version",
             f"The log {path} has version {version}; this program reads {VERSION}.",
             status=503,
             remedy="Use the version of Kilowatch that wrote it, or a newer one.",
         )
+
+
+def bring_up_to_date(connection: apsw.Connection) -> None:
+    """Bring a log of version 1 up to date: all of it, or nothing if that fails."""
+    if connection.pragma("user_version") == VERSION:
+        return
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        connection.execute(_FROM_1)
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise
 
 
 def check_tables(connection: apsw.Connection, path: Path) -> None:

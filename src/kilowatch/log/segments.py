@@ -6,7 +6,7 @@ import sys
 from itertools import pairwise
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from kilowatch.log.records import Entry
+from kilowatch.log.records import BACKFILLED, Entry
 from kilowatch.log.schema import SEGMENT, insert_many, last_segment
 
 if TYPE_CHECKING:
@@ -159,11 +159,15 @@ def latest(connection: apsw.Connection, series: int, seq: int) -> Entry | None:
 def tail(
     connection: apsw.Connection, after_seq: int, series: Sequence[int] | None
 ) -> Iterator[tuple[int, int, int]]:
-    """Yield series, sequence number and time of receipt of entries, without their bodies."""
+    """Yield series, sequence number and time of receipt of entries, without their bodies.
+
+    Packets that went into history are left out: they do not move their stream.
+    """
     where = f" AND series = {int(series[0])}" if series is not None and len(series) == 1 else ""
     for first in _reaching(connection, after_seq):
         yield from connection.execute(
-            f"SELECT series, seq, received_ms FROM packets_{first} WHERE seq > ?{where}",
+            f"SELECT series, seq, received_ms FROM packets_{first}"
+            f" WHERE seq > ? AND flags < {BACKFILLED}{where}",
             (after_seq,),
         )
 

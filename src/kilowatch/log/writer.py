@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from kilowatch.log.chores import Chores
 from kilowatch.log.committer import Committer
-from kilowatch.log.gate import Submission
+from kilowatch.log.gate import Removal, Submission
 from kilowatch.log.kept import KEPT_BODY_BYTES_MAX, Refusal, owner_of
 from kilowatch.log.ledger import Ledger
 from kilowatch.log.lock import WriterLock
@@ -21,10 +21,10 @@ from kilowatch.log.segments import SEGMENT_ROWS
 from kilowatch.model.errors import KilowatchError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
     from os import PathLike
 
-    from kilowatch.log.records import Entry, Head, Outcome
+    from kilowatch.log.records import Entry, Head, KeptPacket, Outcome
     from kilowatch.model.packet import Form, Packet
 
     Done = Callable[[Outcome], None]
@@ -99,7 +99,7 @@ class LogWriter:
             self._writer_lock.release()
             raise
         self._reader = LogReader(path)
-        self._queue: queue.SimpleQueue[Submission | _Wake] = queue.SimpleQueue()
+        self._queue: queue.SimpleQueue[Submission | Removal | _Wake] = queue.SimpleQueue()
         self._chores = Chores()
         self._upkeep_done_s = self._forgot_s = -math.inf
         self._released = self._in_upkeep = False
@@ -134,6 +134,34 @@ class LogWriter:
         Raises:
             KilowatchError: 503 ``overloaded`` (the queue is full) or ``log_closed``.
         """
+        self._put(Submission(series, packet, form, body, received_ms, credential_id, done))
+
+    def backfill(self, submission: Submission) -> None:
+        """Queue a packet that goes into history if it is not after its stream's latest one.
+
+        Args:
+            submission: As of ``submit``, with its ``origin``; a packet that is after the
+                latest one is treated as ever.
+
+        Raises:
+            KilowatchError: As of ``submit``.
+        """
+        assert submission.origin is not None
+        self._put(submission)
+
+    def remove(self, series: int, ids: Sequence[int] | None, done: Done) -> None:
+        """Delete kept packets as ``dismiss`` does, and tell ``done`` after the commit.
+
+        Raises:
+            KilowatchError: As of ``submit``.
+        """
+        self._put(Removal(series, ids, done))
+
+    def kept_of(self, series: int, ids: Sequence[int] | None, limit: int) -> list[KeptPacket]:
+        """Return discarded packets of a stream, oldest first: those named, or the first."""
+        return self._reader.kept_of(series, ids, limit)
+
+    def _put(self, one: Submission | Removal) -> None:
         with self._lock:
             if self._closed:
                 raise KilowatchError(
@@ -141,7 +169,7 @@ class LogWriter:
                 )
             if (
                 self._waiting >= self._queue_max
-                or self._waiting_bytes + len(body) > self._queue_bytes_max
+                or self._waiting_bytes + len(one.body) > self._queue_bytes_max
             ):
                 raise KilowatchError(
                     "overloaded",
@@ -152,10 +180,8 @@ class LogWriter:
                     data={"waiting": self._waiting},
                 )
             self._waiting += 1
-            self._waiting_bytes += len(body)
-            self._queue.put(
-                Submission(series, packet, form, body, received_ms, credential_id, done)
-            )
+            self._waiting_bytes += len(one.body)
+            self._queue.put(one)
 
     def refuse(
         self,
@@ -261,14 +287,14 @@ class LogWriter:
         self._committer.attempt(self._ledger.finish)
         self._ledger.close()
 
-    def _next(self) -> tuple[list[Submission], bool]:
+    def _next(self) -> tuple[list[Submission | Removal], bool]:
         """Wait for something to do, and take all that waits, up to a batch."""
-        waiting: list[Submission] = []
+        waiting: list[Submission | Removal] = []
         idle = not (self._chores or self._released)
         try:
             one = self._queue.get(timeout=None if idle else max(0.0, self._upkeep_in_s()))
             while one is not _STOP:
-                if isinstance(one, Submission):
+                if not isinstance(one, _Wake):
                     waiting.append(one)
                     if len(waiting) >= BATCH_MAX:
                         return waiting, False
@@ -280,7 +306,7 @@ class LogWriter:
     def _upkeep_in_s(self) -> float:
         return self._upkeep_done_s + self._upkeep_s - time.monotonic()
 
-    def _turn(self, waiting: list[Submission], *, upkeep: bool) -> None:
+    def _turn(self, waiting: list[Submission | Removal], *, upkeep: bool) -> None:
         """Commit, answer, and do the upkeep if it is due."""
         self._in_upkeep = upkeep
         if upkeep:

@@ -54,7 +54,7 @@ def effective_ms(
     if decision == "offset":
         return at_ms
     pushed_ms = offset_min * _MINUTE_MS
-    meant = flags >> 2 == OffsetKind.ZULU
+    meant = (flags >> 2 & 1) == OffsetKind.ZULU
     agrees = (offset_min != 0) & (zone.offsets_ms(at_ms) == pushed_ms)
     wall_ms = zone.wall_to_instant_ms(at_ms + pushed_ms).at_ms
     return np.where(meant | agrees, at_ms, wall_ms)
@@ -89,7 +89,7 @@ def evidence(
         ``FOR_OFFSET``, ``FOR_WALL``, ``NOT_ON_THE_WALL`` or ``NO_EVIDENCE``, shape (n,).
     """
     wall = zone.wall_to_instant_ms(at_ms + offset_min * _MINUTE_MS)
-    knows_offsets = (offset_min != 0) | (flags >> 2 == OffsetKind.ZULU)
+    knows_offsets = (offset_min != 0) | ((flags >> 2 & 1) == OffsetKind.ZULU)
     late_offset_ms, late_wall_ms = received_ms - at_ms, received_ms - wall.at_ms
     fits_offset = (late_offset_ms >= -AHEAD_MS) & (late_offset_ms <= window_ms)
     fits_wall = (late_wall_ms >= -AHEAD_MS) & (late_wall_ms <= window_ms)

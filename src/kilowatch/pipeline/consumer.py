@@ -35,6 +35,9 @@ class PipelineSettings:
         held_rows_max: Readings in the tail at which the log waits (a store that can't write).
         poll_s: How often to look at the log without being woken [s].
         slice_rows: Readings that a recomputation works on at a time.
+        late_quiet_s: How long no reading must have come late before a stream's history is
+            computed again [s].
+        late_wait_s_max: When it is, all the same, while they keep coming [s].
         retry_s_max: Longest wait after a failure [s].
         flush_in_background: Write in a thread of its own, so that new packets are seen meanwhile.
         clock: Seconds that never go back.
@@ -47,6 +50,8 @@ class PipelineSettings:
     held_rows_max: int = 80_000
     poll_s: float = 0.5
     slice_rows: int = 5_000
+    late_quiet_s: float = 2.0
+    late_wait_s_max: float = 60.0
     retry_s_max: float = 30.0
     flush_in_background: bool = True
     clock: Callable[[], float] = time.monotonic
@@ -123,8 +128,9 @@ class Consumer:
         self._contexts = Contexts(streams)
         self._intake = Intake(streams, self._contexts)
         self._recomputer = Recomputer(
-            streams, self._contexts, self._file, self._settings.slice_rows, clock
-        )
+            streams, self._contexts, self._file, self._settings.slice_rows, clock,
+            quiet_s=settings.late_quiet_s, wait_s_max=settings.late_wait_s_max,
+        )  # fmt: skip
         self._changed: set[int] = set()
         self._oldest: float | None = None
         self._flushing = False
@@ -136,6 +142,7 @@ class Consumer:
         if self._file.is_new:
             self._file.begin(recovered(store.own, self._file))
         seq, states = self._file.load()
+        streams.conflicts.open(state_path)
         streams.open(store, seq, states)
         on_stored(seq)
 
@@ -235,6 +242,7 @@ class Consumer:
         changed = self._intake.take(entries, points.by_series)
         self._streams.seq = entries[-1].seq
         self._note_changed(changed)
+        self._recomputer.note_late(self._intake.late)
         self._recomputer.look_at(changed, points)
         return len(entries)
 

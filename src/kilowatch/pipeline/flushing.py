@@ -7,6 +7,7 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 
 from kilowatch.pipeline.closing import Closing, close
+from kilowatch.pipeline.conflicts import Conflict
 from kilowatch.pipeline.hot import HotBatch, HotView, join
 from kilowatch.pipeline.state import StateFile, StreamState, pack
 from kilowatch.pipeline.streams import Streams
@@ -23,12 +24,14 @@ class Flush:
         batches: Hot rows that nobody changes any more.
         packed: States as they were at the cursor, by series.
         closings: How far these streams had come.
+        conflicts: New and decided ones.
     """
 
     cursor: int
     batches: tuple[HotBatch, ...]
     packed: Mapping[int, bytes]
     closings: Mapping[int, Closing]
+    conflicts: tuple[Conflict, ...] = ()
 
     @staticmethod
     def of(streams: Streams, changed: Mapping[int, StreamState]) -> Flush:
@@ -39,7 +42,8 @@ class Flush:
             if state.progress.last_ms is not None
         }
         packed = {series: pack(state) for series, state in changed.items()}
-        return Flush(streams.seq, streams.hot.freeze(), packed, closings)
+        conflicts = streams.conflicts.freeze()
+        return Flush(streams.seq, streams.hot.freeze(), packed, closings, conflicts)
 
     def write(self, streams: Streams, file: StateFile, beside: Beside) -> None:
         """Store rows and roll-ups, then move the cursor; repeating it changes nothing.
@@ -74,6 +78,7 @@ class Flush:
                 else (series, state, 0, 0)
                 for series, state in self.packed.items()
             ],
+            self.conflicts,
         )
 
 
@@ -151,6 +156,7 @@ class Flusher:
             self._failed |= frozenset(flush.packed)
             return
         self._streams.hot.thaw(stored=True)
+        self._streams.conflicts.thaw(flush.conflicts)
         self._on_stored(flush.cursor)
 
 

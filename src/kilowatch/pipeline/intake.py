@@ -16,9 +16,11 @@ from kilowatch.pipeline.contexts import Contexts, note_context
 from kilowatch.pipeline.grids import Bools, PointGrid, watch_clocks
 from kilowatch.pipeline.growth import Growth, channels_of, clocks_differ, grow, settle
 from kilowatch.pipeline.hot import HotBatch
+from kilowatch.pipeline.late import Late, LateReadings, is_late
 from kilowatch.pipeline.rows import Row, Shapes, block_of
 from kilowatch.pipeline.state import StreamState, grid_of, settings_of, witness_fields
 from kilowatch.pipeline.streams import Streams
+from kilowatch.store.newest import newest_readings
 from kilowatch.wire import values_of
 
 PointOf = Callable[[int], DataPoint | None]
@@ -26,9 +28,10 @@ PointOf = Callable[[int], DataPoint | None]
 
 @dataclass(slots=True)
 class Arrival:
-    """The new packets of one stream in a batch."""
+    """The new packets of one stream in a batch; ``late`` ones went into history."""
 
     rows: list[Row] = field(default_factory=list)
+    late: list[tuple[Entry, Row]] = field(default_factory=list)
     ignored: list[str] = field(default_factory=list)
     seq: int = 0
     failure: str = ""
@@ -53,12 +56,17 @@ class Intake:
     Args:
         streams: What readers see.
         contexts: Earlier readings that new ones rest on.
+
+    Attributes:
+        late: Series whose history the last batch has changed.
     """
 
     def __init__(self, streams: Streams, contexts: Contexts) -> None:
         self._streams = streams
         self._contexts = contexts
         self._shapes = Shapes()
+        self._late = LateReadings(streams)
+        self.late: frozenset[int] = frozenset()
 
     def take(self, entries: Sequence[Entry], point_of: PointOf) -> set[int]:
         """Take in a batch; packets that were counted before change nothing.
@@ -73,25 +81,40 @@ class Intake:
         Raises:
             KilowatchError: The store could not be read.
         """
+        self.late = frozenset()
         arrivals = self._decode(entries)
         if not arrivals:
             return set()
+        late = self._late.judge(
+            sorted(
+                (one for arrival in arrivals.values() for one in arrival.late),
+                key=lambda one: one[0].seq,
+            ),
+            {series: arrival.rows for series, arrival in arrivals.items()},
+        )
         points = {
             series: point
-            for series in arrivals
-            if (point := point_of(series)) is not None and not self._state(series).failure
+            for series, arrival in arrivals.items()
+            if arrival.rows
+            and (point := point_of(series)) is not None
+            and not self._state(series).failure
         }
         batch = _assemble(arrivals, self._contexts.of(points))
         computed = np.isin(batch.readings.series, list(points))
         growth, witnesses, matters = self._compute(batch, computed, points)
         made = growth.intervals
         generations = {series: self._state(series).progress.generation for series in points}
-        tail = HotBatch(
-            batch.readings.take(batch.fresh), made, _generation_of(made.series, generations)
-        )
-        self._streams.hot.add(
-            tail, lambda: self._apply(arrivals, batch, computed, growth, witnesses, matters)
-        )
+        readings = batch.readings.take(batch.fresh)
+        if late.rows:
+            readings = newest_readings(ReadingBlock.concatenate([readings, late.readings()]))
+        tail = HotBatch(readings, made, _generation_of(made.series, generations))
+
+        def apply() -> None:
+            self._apply(arrivals, batch, computed, growth, witnesses, matters)
+            self._apply_late(late)
+
+        self._streams.hot.add(tail, apply)
+        self.late = frozenset(late.seq)
         return set(arrivals)
 
     def _state(self, series: int) -> StreamState:
@@ -116,7 +139,9 @@ class Intake:
                 arrival.failure = f"packet {entry.seq}: {type(error).__name__}: {error}"
                 continue
             arrival.ignored += packet.ignored
-            if arrival.rows and arrival.rows[-1].at_ms == row.at_ms:
+            if is_late(entry.flags):
+                arrival.late.append((entry, row))
+            elif arrival.rows and arrival.rows[-1].at_ms == row.at_ms:
                 arrival.rows[-1] = row  # a partial packet, merged into the one before it
             else:
                 arrival.rows.append(row)
@@ -175,6 +200,7 @@ class Intake:
                 state.failed_at_ms = arrival.rows[-1].at_ms if arrival.rows else None
             if series in growth.late:
                 state.stale = "readings came that lie before what was settled"
+                state.late_seq = arrival.seq
         for series, witness in witnesses.items():
             self._state(series).witness = witness_fields(witness)
         for series in matters:
@@ -182,6 +208,25 @@ class Intake:
         for series, channels in channels_of(growth.intervals).items():
             self._state(series).progress.channels |= channels
         self._keep(batch, computed, growth)
+
+    def _apply_late(self, late: Late) -> None:
+        """Let states follow what late packets came to; must not fail half-way."""
+        for series, seq in late.seq.items():
+            state = self._state(series)
+            state.late_seq = seq
+            state.stale = "readings were put into history"
+            state.packets += late.packets.get(series, 0)
+        for series, rows in late.rows.items():
+            state = self._state(series)
+            for row in rows:
+                if row.at_ms >= state.at_ms:  # a decision about the last reading itself
+                    state.at_ms = row.at_ms
+                    state.values = dict(zip(row.channels, row.values, strict=True))
+        for series, change in late.undecided.items():
+            self._state(series).conflicts += change
+        for series, more in late.uncounted.items():
+            self._state(series).conflicts_uncounted += more
+        self._streams.conflicts.put(late.conflicts.values())
 
     def _keep(self, batch: _Batch, computed: Bools, growth: Growth) -> None:
         keep = np.zeros(len(batch.rows), np.bool_)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from kilowatch.log.records import BACKFILLED
 from kilowatch.model.blocks import ReadingBlock
 from kilowatch.model.clock import ClockWitness
 from kilowatch.model.points import DataPoint
@@ -54,6 +55,7 @@ class Recomputation:
         self.progress = Progress(generation=generation, settings=settings_of(point, state.witness))
         self._point = point
         self._packets = max(state.packets, 1)
+        self._late_seq = state.late_seq
         self._slice_rows = slice_rows
         self._from_ms = -FOREVER_MS
         self._context: list[Row] = []
@@ -97,7 +99,9 @@ class Recomputation:
             return growth.failures[self.series]
         witness = self._witness
         if witness is not None:
-            witness = watch_clocks(fresh, grids, {self.series: witness}).get(self.series, witness)
+            # What was put in later does not tell when its sender's clock showed that time.
+            live = fresh.take(fresh.flags & BACKFILLED == 0)
+            witness = watch_clocks(live, grids, {self.series: witness}).get(self.series, witness)
         offset_matters = self._offset_matters or bool(clocks_differ(fresh, grids))
         made = HotBatch(
             ReadingBlock.empty(),
@@ -131,7 +135,10 @@ class Recomputation:
             if not state.values and self._context:
                 last = self._context[-1]
                 state.values = dict(zip(last.channels, last.values, strict=True))
-            state.stale = state.failure = ""
+            if state.late_seq == self._late_seq:  # else more came behind us meanwhile
+                state.stale = ""
+                state.packets = self._done
+            state.failure = ""
             state.failed_at_ms = None
 
         streams.hot.add(made, show)

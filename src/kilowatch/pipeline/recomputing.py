@@ -33,6 +33,9 @@ class Recomputer:
         file: Where generations are reserved.
         slice_rows: Readings to work on at a time.
         clock: Seconds that never go back.
+        quiet_s: How long no reading must have come late before history is computed again,
+            so that a file that is put in costs that once [s].
+        wait_s_max: When it is, all the same, while they keep coming [s].
     """
 
     def __init__(
@@ -42,6 +45,9 @@ class Recomputer:
         file: StateFile,
         slice_rows: int,
         clock: Callable[[], float],
+        *,
+        quiet_s: float = 0.0,
+        wait_s_max: float = 0.0,
     ) -> None:
         self._streams = streams
         self._contexts = contexts
@@ -51,11 +57,21 @@ class Recomputer:
         self._queue: OrderedDict[int, None] = OrderedDict()
         self._running: Recomputation | None = None
         self._failed: dict[int, _Failed] = {}
+        self._quiet_s = quiet_s
+        self._wait_s_max = wait_s_max
+        self._late: dict[int, tuple[float, float]] = {}
 
     @property
     def waiting(self) -> bool:
         """Whether a slice could be done at once."""
         return self._running is not None or bool(self._queue)
+
+    def note_late(self, series: Iterable[int]) -> None:
+        """Note that readings have come late, now."""
+        now = self._clock()
+        for one in series:
+            first, _ = self._late.get(one, (now, now))
+            self._late[one] = (first, now)
 
     def look_at(self, series: Iterable[int], points: Points) -> None:
         """Queue those of the streams whose rows do not fit their settings any more."""
@@ -70,6 +86,8 @@ class Recomputer:
             failed = self._failed.get(one)
             if self._only_clock_and_no_matter(state, wanted):
                 state.progress.settings = wanted
+            elif one in self._late and wanted == state.progress.settings:
+                continue  # until no more come
             elif failed is None or failed.settings != wanted:
                 self._queue[one] = None
 
@@ -83,6 +101,7 @@ class Recomputer:
             KilowatchError: The store could not be read or written.
         """
         self._queue_retries()
+        self._queue_settled()
         if self._running is None and not self._begin(points_now()):
             return set()
         running = self._running
@@ -128,6 +147,17 @@ class Recomputer:
             if failed.due <= now:
                 self._queue[series] = None
                 failed.due = float("inf")
+
+    def _queue_settled(self) -> None:
+        """Queue streams for which no more readings come late."""
+        now = self._clock()
+        running = self._running.series if self._running else None
+        for series, (first, last) in list(self._late.items()):
+            settled = now - last >= self._quiet_s or now - first >= self._wait_s_max
+            if settled and series != running:
+                del self._late[series]
+                if self._streams.states[series].stale:
+                    self._queue[series] = None
 
     @staticmethod
     def _only_clock_and_no_matter(state: StreamState, wanted: dict[str, object]) -> bool:

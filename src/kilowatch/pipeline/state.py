@@ -17,6 +17,7 @@ import msgspec
 from kilowatch.model.clock import ClockWitness
 from kilowatch.model.points import DataPoint
 from kilowatch.model.zones import Zone
+from kilowatch.pipeline.conflicts import INSERT, TABLE, Conflict
 from kilowatch.pipeline.grids import PointGrid
 
 SCHEMA_VERSION = 1
@@ -80,6 +81,9 @@ class StreamState(msgspec.Struct):
         distances_ms: Between the last readings.
         ignored: Names that are not in the contract, with how many packets carried them.
         stale: Why the intervals must be computed again, or an empty string.
+        late_seq: Last packet that lies before what was settled, or replaced a reading.
+        conflicts: Readings that contradict stored ones and wait for a person.
+        conflicts_uncounted: Further ones, of which only this number is known.
         failure: Why the stream's packets can't be turned into intervals, or empty.
         failed_at_ms: The packet that failed.
     """
@@ -94,6 +98,9 @@ class StreamState(msgspec.Struct):
     distances_ms: list[int] = []
     ignored: dict[str, int] = {}
     stale: str = ""
+    late_seq: int = 0
+    conflicts: int = 0
+    conflicts_uncounted: int = 0
     failure: str = ""
     failed_at_ms: int | None = None
 
@@ -168,6 +175,7 @@ class StateFile:
             "CREATE TABLE IF NOT EXISTS stream (series INTEGER PRIMARY KEY, state BLOB NOT NULL,"
             " hour_ms INTEGER NOT NULL, day_ms INTEGER NOT NULL);"
             "CREATE TABLE IF NOT EXISTS generation (series INTEGER PRIMARY KEY, last INTEGER);"
+            f"{TABLE}"
         )
         self.is_new = self._connection.pragma("user_version") == 0
         path.chmod(0o600)
@@ -188,12 +196,15 @@ class StateFile:
             states[series].progress.day_ms = day_ms
         return seq, states
 
-    def save(self, cursor: int, states: Iterable[PackedState]) -> None:
-        """Move the cursor and some states in one durable transaction.
+    def save(
+        self, cursor: int, states: Iterable[PackedState], conflicts: Iterable[Conflict] = ()
+    ) -> None:
+        """Move the cursor, some states and conflicts in one durable transaction.
 
         Args:
             cursor: Everything up to here is in the store.
             states: As they were when everything up to the cursor had been taken in.
+            conflicts: Those that are new or decided since the last time.
         """
         with self._connection:
             self._connection.executemany(
@@ -201,6 +212,7 @@ class StateFile:
                 " VALUES (?, ?, ?, ?)",
                 states,
             )
+            self._connection.executemany(INSERT, [one.row() for one in conflicts])
             self._connection.execute(
                 "INSERT OR REPLACE INTO cursor (one, seq) VALUES (1, ?)", (cursor,)
             )

@@ -17,11 +17,12 @@ import numpy as np
 
 from kilowatch.model.blocks import IntervalBlock, ReadingBlock
 from kilowatch.model.findings import Finding
-from kilowatch.model.parameters import AP, PC, VALUE, family_of
+from kilowatch.model.parameters import AP, PC, VALUE, channel_name, family_of
 from kilowatch.model.points import DataPoint
 from kilowatch.model.zones import Zone
 from kilowatch.pipeline.answers import Extent, Grain, Lag, LastValue, PointStatus
 from kilowatch.pipeline.closing import reach_ms
+from kilowatch.pipeline.conflicts import Conflict
 from kilowatch.pipeline.explaining import READINGS_MAX, Sources, explain, nothing_to_explain
 from kilowatch.pipeline.figures import Shown, Span, figures
 from kilowatch.pipeline.hot import HotView
@@ -154,11 +155,41 @@ class View:
             interval_matches=observed is None
             or abs(observed - point.interval_s) <= MATCHES_WITHIN * point.interval_s,
             ignored=dict(state.ignored),
-            findings=_findings(state),
+            findings=(*_findings(state), *self._contradictions(point.series, state)),
             recomputing=self._streams.recomputing.get(point.series),
             first_ms=progress.first_ms,
             last_ms=progress.last_ms,
             packets=state.packets,
+        )
+
+    def conflicts(self, point: DataPoint, limit: int = 100, offset: int = 0) -> list[Conflict]:
+        """Return readings that contradict stored ones and wait for a decision, by instant."""
+        return self._streams.conflicts.page(point.series, limit, offset)
+
+    def conflicts_at(self, point: DataPoint, at_ms: int) -> list[Conflict]:
+        """Return the undecided conflicts of one pushed instant."""
+        found = self._streams.conflicts.at(point.series, at_ms)
+        return sorted((one for one in found if not one.decided_seq), key=lambda one: one.seq)
+
+    def _contradictions(self, series: int, state: StreamState) -> tuple[Finding, ...]:
+        count = state.conflicts + state.conflicts_uncounted
+        first = self._streams.conflicts.page(series, 1) if count else []
+        if not first:
+            return ()
+        (one,) = first
+        return (
+            Finding(
+                "backfill.conflict",
+                f"{count} packets that were put into history say other values than what is "
+                "stored for the same instants. The stored values count until a person decides.",
+                one.at_ms,
+                data={
+                    "conflicts": count,
+                    "at_ms": one.at_ms,
+                    "stored": {channel_name(code): value for code, value in one.stored.items()},
+                    "offered": {channel_name(code): value for code, value in one.offered.items()},
+                },
+            ),
         )
 
     def explain(self, point: DataPoint, at_ms: int) -> dict[str, Any]:

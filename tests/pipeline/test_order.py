@@ -1,0 +1,251 @@
+"""The theorem: in which order packets come changes no figure, once the rest is backfilled."""
+
+from __future__ import annotations
+
+import random
+import tempfile
+from collections import Counter
+from dataclasses import dataclass
+from itertools import zip_longest
+from pathlib import Path
+
+import numpy as np
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+
+from kilowatch.log import Origin
+from kilowatch.model.points import DataPoint
+from kilowatch.model.zones import Zone
+from tests.pipeline.gated_world import GatedWorld, Push
+from tests.pipeline.interval_cases import Packets, streams
+
+slow = settings(
+    deadline=None,
+    suppress_health_check=list(HealthCheck),
+    phases=[phase for phase in Phase if phase is not Phase.explain],
+)
+PUSHED = Origin("push", "", "history of the month")
+WAYS = ("in order", "reversed", "shuffled", "shuffled nearby", "interleaved halves", "one late")
+
+
+OFFSETS = ("zero", "the site's own", "another", "Z")
+START_MS = 3 * 3_600_000  # before a stream's first packet, when its clock shows itself
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """A drawn stream and how its client writes time.
+
+    Attributes:
+        packets: Instants and values.
+        offsets: One of ``OFFSETS``.
+        start: Packets in order before all others, which decide an ``auto`` clock.
+    """
+
+    packets: Packets
+    offsets: str
+    start: int = 0
+
+    @property
+    def point(self) -> DataPoint:
+        """The data point."""
+        return self.packets.point
+
+    def first(self) -> list[Push]:
+        """Return the packets that come first and in order, whatever happens later."""
+        first_ms = self.packets.at_ms[0] - START_MS
+        values = self.packets.values[0]
+        return [self._push(first_ms + number * 60_000, values) for number in range(self.start)]
+
+    def pushes(self) -> list[Push]:
+        """Return all others."""
+        pairs = zip(self.packets.at_ms, self.packets.values, strict=True)
+        return [self._push(at_ms, values) for at_ms, values in pairs]
+
+    def _push(self, at_ms: int, values: dict[int, float]) -> Push:
+        offset_min = 0
+        if self.offsets == "the site's own":
+            zone = Zone.of(self.point.zone)
+            offset_min = int(zone.offsets_ms(np.array([at_ms]))[0]) // 60_000
+        elif self.offsets == "another":
+            offset_min = 330
+        return Push(self.point.series, at_ms, values, offset_min, zulu=self.offsets == "Z")
+
+
+@st.composite
+def cases(draw: st.DrawFn, seen: Counter[str], series: int = 1) -> Case:
+    """Draw a stream with its clock: trusted, read from the wall, or to be found out."""
+    clock = draw(st.sampled_from(["offset", "offset", "wall", "auto"]))
+    packets = draw(streams(seen, series, clock=clock))
+    offsets = draw(st.sampled_from(OFFSETS))
+    start = 0
+    if clock == "auto" and offsets != "Z":
+        # Without this it would depend on how many packets come live: see decision 0013.
+        offsets, start = "another", 4
+    seen[f"clock {clock}"] += 1
+    seen[offsets] += 1
+    return Case(packets, offsets, start)
+
+
+def disordered(pushes: list[Push], way: str, chance: random.Random) -> list[Push]:
+    """Return one stream's packets in another order, some of them more than once."""
+    found = list(pushes)
+    if way == "reversed":
+        found.reverse()
+    elif way == "shuffled":
+        chance.shuffle(found)
+    elif way == "shuffled nearby":
+        places = {id(one): number + chance.uniform(0, 4) for number, one in enumerate(found)}
+        found.sort(key=lambda one: places[id(one)])
+    elif way == "interleaved halves":
+        middle = len(found) // 2
+        pairs = zip_longest(found[middle:], found[:middle])
+        found = [one for pair in pairs for one in pair if one is not None]
+    elif way == "one late":
+        found.append(found.pop(chance.randrange(len(found))))
+    assert len({one.at_ms for one in found}) == len(pushes)
+    return [one for one in found for _ in range(chance.choice([1, 1, 1, 2, 3]))]
+
+
+def merged(orders: list[list[Push]], chance: random.Random) -> list[Push]:
+    """Interleave streams by chance, each in its own order."""
+    queues = [list(order) for order in orders]
+    found = []
+    while any(queues):
+        found.append(chance.choice([queue for queue in queues if queue]).pop(0))
+    return found
+
+
+def test_order_and_repetition_change_no_figure_once_the_rest_is_backfilled() -> None:
+    """However packets arrive, hours, days and months end as if each had come once and in order.
+
+    Registers, amounts, rates, gauges and electrical streams with partial channels, across both
+    clock changes of nine time zones, gaps, roll-overs and resets; the pipeline is killed and
+    started again in between, and part of the packets arrive only with the backfill.
+    """
+    seen: Counter[str] = Counter()
+    several = st.one_of(
+        cases(seen).map(lambda one: [one]),
+        st.tuples(cases(seen, 1), cases(seen, 2)).map(list),
+    )
+
+    @settings(parent=slow, max_examples=200)
+    @given(several, st.lists(st.sampled_from(WAYS), min_size=2, max_size=2), st.randoms())
+    def holds(drawn: list[Case], ways: list[str], chance: random.Random) -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            expected = in_order(Path(folder) / "in order", drawn)
+            found = out_of_order(Path(folder) / "any order", drawn, ways, chance, seen)
+        for series, figures in expected.items():
+            for grain, rows in figures.items():
+                assert found[series][grain] == rows, (series, grain)
+
+    holds()
+    often = {"clock change": 50, "leap day": 10, "gap": 80, "several": 80, "roll over": 10}
+    often |= {"reset": 20, "register": 15, "rate": 5, "gauge": 5, "amount": 5}
+    often |= {"a parameter is missing": 50, "register comes later": 5, "two streams": 40}
+    often |= {"discarded": 150, "duplicate": 80, "pushed as history": 80, "killed": 60}
+    often |= {"clock offset": 40, "clock wall": 20, "clock auto": 20}
+    often |= dict.fromkeys(WAYS, 15) | dict.fromkeys(OFFSETS, 15)
+    rare = {edge: seen[edge] for edge, least in often.items() if seen[edge] < least}
+    assert not rare, f"edges drawn too seldom: {rare} of {dict(seen)}"
+
+
+Shown = dict[int, dict[str | int, object]]
+
+
+def in_order(folder: Path, drawn: list[Case]) -> Shown:
+    """Return the figures of packets that come once each and in order."""
+    world = GatedWorld(folder, [case.point for case in drawn])
+    world.start()
+    for case in drawn:
+        outcomes = world.deliver(case.first() + case.pushes())
+        assert {outcome.status for outcome in outcomes} == {"accepted"}
+    world.catch_up()
+    shown = shown_of(world, drawn)
+    world.close()
+    return shown
+
+
+def out_of_order(
+    folder: Path,
+    drawn: list[Case],
+    ways: list[str],
+    chance: random.Random,
+    seen: Counter[str],
+) -> Shown:
+    """Deliver in any order with repetitions and restarts, then backfill what was discarded."""
+    world = GatedWorld(folder, [case.point for case in drawn])
+    world.start()
+    orders, withheld = [], []
+    for case, way in zip(drawn, ways, strict=False):
+        seen[way] += 1
+        world.deliver(case.first())
+        order = disordered(case.pushes(), way, chance)
+        missing = {one.at_ms for one in order if chance.random() < 0.15}
+        withheld += [one for one in order if one.at_ms in missing]
+        orders.append([one for one in order if one.at_ms not in missing])
+    seen["two streams"] += len(drawn) > 1
+    delivery = merged(orders, chance)
+    while delivery:
+        size = chance.randint(1, 8)
+        for outcome in world.deliver(delivery[:size]):
+            seen[outcome.status] += 1
+        delivery = delivery[size:]
+        disturb(world, chance, seen)
+    chance.shuffle(withheld)
+    while withheld:
+        size = chance.randint(1, 8)
+        for outcome in world.deliver(withheld[:size], PUSHED):
+            assert outcome.status != "discarded"
+            seen["pushed as history"] += 1
+        withheld = withheld[size:]
+        disturb(world, chance, seen)
+    for case in drawn:
+        series = case.point.series
+        ids = [one.id for one in world.writer.kept_of(series, None, 1000)]
+        chance.shuffle(ids)
+        for some in (ids[::2], ids[1::2]):
+            world.backfill_discarded(series, some)
+            disturb(world, chance, seen)
+        assert world.writer.kept_of(series, None, 1) == []
+    world.catch_up()
+    shown = shown_of(world, drawn)
+    world.consumer.flush()
+    assert shown_of(world, drawn) == shown, "stored, it is the same"
+    world.restart()
+    world.catch_up()
+    assert shown_of(world, drawn) == shown, "and after another start"
+    world.close()
+    return shown
+
+
+def disturb(world: GatedWorld, chance: random.Random, seen: Counter[str]) -> None:
+    """Let the pipeline go on, write, or die, by chance."""
+    for what in chance.sample(("step", "catch up", "flush", "kill", "nothing", "nothing"), 2):
+        if what == "step":
+            world.consumer.step()
+        elif what == "catch up":
+            world.catch_up()
+        elif what == "flush":
+            world.consumer.flush()
+        elif what == "kill":
+            seen["killed"] += 1
+            world.restart()
+
+
+def shown_of(world: GatedWorld, drawn: list[Case]) -> Shown:
+    """Return everything that people can see of some streams."""
+    found: Shown = {}
+    for case in drawn:
+        point = case.point
+        status = world.view.status(point)
+        assert status.packets == case.start + len(case.packets.at_ms), "each instant counts once"
+        assert not status.findings
+        extent, last = world.view.extent(point), world.view.last_values([point])
+        found[point.series] = {
+            **world.shown(point.series),
+            "extent": extent,
+            "last": last[point.series],
+            "channels": world.view.channels(point),
+        }
+    return found
