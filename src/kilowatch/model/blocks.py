@@ -137,7 +137,8 @@ class IntervalBlock:
     def take(self, rows: npt.NDArray[np.bool_] | Ints | slice) -> Self:
         """Return the rows that a mask, an index or a slice selects."""
         share_ms = None if self.share_ms is None else self.share_ms[rows]
-        return type(self)(*(getattr(self, name)[rows] for name in COLUMNS), share_ms)
+        columns = {name: getattr(self, name)[rows] for name in COLUMNS}
+        return type(self)(**columns, share_ms=share_ms)
 
     @classmethod
     def empty(cls) -> Self:
@@ -155,9 +156,8 @@ class IntervalBlock:
             return cls.empty()
         mixed = any(block.share_ms is not None for block in blocks)
         share_ms = np.concatenate([block.shares() for block in blocks]) if mixed else None
-        return cls(
-            *(np.concatenate([getattr(b, name) for b in blocks]) for name in COLUMNS), share_ms
-        )
+        columns = {name: np.concatenate([getattr(b, name) for b in blocks]) for name in COLUMNS}
+        return cls(**columns, share_ms=share_ms)
 
 
 FLOAT_COLUMNS = frozenset({"mean", "low", "high", "amount", "unallocated"})

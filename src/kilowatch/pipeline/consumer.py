@@ -236,6 +236,7 @@ class Consumer:
         self._streams.seq = entries[-1].seq
         self._note_changed(changed)
         self._recomputer.look_at(changed, points)
+        self._note_changed(self._recomputer.follow_sisters(changed, points))
         return len(entries)
 
     def _check_log(self) -> None:
@@ -299,6 +300,7 @@ class Consumer:
         points = self._points()
         if points.revision != self._revision:
             self._recomputer.look_at(list(self._streams.states), points)
+            self._recomputer.follow_sisters((), points)
             self._revision = points.revision
 
     def _note(self, error: Exception) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 from kilowatch.pipeline.contexts import Contexts
 from kilowatch.pipeline.recompute import Recomputation
+from kilowatch.pipeline.sisters import Sisters
 from kilowatch.pipeline.state import StateFile, StreamState, settings_of
 from kilowatch.pipeline.streams import Points, PointsNow, Streams
 
@@ -51,6 +52,7 @@ class Recomputer:
         self._queue: OrderedDict[int, None] = OrderedDict()
         self._running: Recomputation | None = None
         self._failed: dict[int, _Failed] = {}
+        self._sisters = Sisters(streams.states)
 
     @property
     def waiting(self) -> bool:
@@ -72,6 +74,17 @@ class Recomputer:
                 state.progress.settings = wanted
             elif failed is None or failed.settings != wanted:
                 self._queue[one] = None
+
+    def follow_sisters(self, series: Iterable[int], points: Points) -> set[int]:
+        """Queue streams with estimates that rest on others which have new readings.
+
+        Returns:
+            Those that are stale now.
+        """
+        self._sisters.follow(points)
+        stale = self._sisters.grown(series)
+        self.look_at(stale, points)
+        return stale
 
     def slice(self, points_now: PointsNow) -> set[int]:
         """Do one slice of work, if there is any.
@@ -98,7 +111,10 @@ class Recomputer:
             self._fail(running, outcome)
         else:
             self._failed.pop(series, None)
-            self.look_at([series], points_now())  # settings may have changed meanwhile
+            dependents = self._sisters.renewed(series)
+            # Settings may have changed meanwhile.
+            self.look_at([series, *dependents], points_now())
+            return {series, *dependents}
         return {series}
 
     def _begin(self, points: Points) -> bool:

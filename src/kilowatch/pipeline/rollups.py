@@ -24,10 +24,11 @@ def roll_up(block: IntervalBlock, grain: Grain, zones: Mapping[int, Zone] | Zone
     Amounts, unallocated amounts, counts and covered time are summed (what is not known
     adds nothing; nothing known at all stays NaN); means are weighted by covered time, and
     power factors by apparent energy, which makes them the sum of P over the sum of S;
-    quality is the worst, and the time of each quality is summed. A row that is longer than its bucket is never split: it comes
-    back as it is. One that crosses the bucket's end (7 minutes in an hour) counts in the
-    bucket that it starts in, with all its time: there covered time can exceed the bucket,
-    demand (amount over covered time) stays right, and so does every longer roll-up.
+    quality is the worst, and the time of each quality is summed. A row that is longer than
+    its bucket is never split: it comes back as it is. One that crosses the bucket's end
+    (7 minutes in an hour) counts in the bucket that it starts in, with all its time: there
+    covered time can exceed the bucket, demand (amount over covered time) stays right, and so
+    does every longer roll-up.
 
     Args:
         block: Interval rows or roll-ups, in any order, of any generation of grids.
