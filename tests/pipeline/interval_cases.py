@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from hypothesis import strategies as st
 
-from kilowatch.model.blocks import IntervalBlock, ReadingBlock
+from kilowatch.model.blocks import COLUMNS, IntervalBlock, ReadingBlock
 from kilowatch.model.calendar import bucket_end_ms
 from kilowatch.model.points import MONTH_S, DataPoint
 from kilowatch.pipeline.grids import PointGrid
@@ -88,7 +88,7 @@ Row = dict[str, Any]
 
 def rows_by_key(block: IntervalBlock) -> dict[tuple[int, int, int], Row]:
     """Return interval rows by series, channel and start; a key that occurs twice is a fault."""
-    names = IntervalBlock.__slots__
+    names = COLUMNS
     columns = [getattr(block, name).tolist() for name in names]
     rows = [dict(zip(names, values, strict=True)) for values in zip(*columns, strict=True)]
     found = {(row["series"], row["channel"], row["start_ms"]): row for row in rows}

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
 import numpy as np
 
 from kilowatch.log import Entry
-from kilowatch.model.blocks import IntervalBlock, Ints, ReadingBlock
+from kilowatch.model.blocks import COLUMNS, IntervalBlock, Ints, ReadingBlock
 from kilowatch.model.errors import KilowatchError
 from kilowatch.model.parameters import WIRE_CHANNELS
 from kilowatch.model.points import DataPoint
@@ -318,7 +318,8 @@ class World:
 def comparable(rows: IntervalBlock) -> list[tuple[object, ...]]:
     """Return rows as tuples in which unknown equals unknown."""
     columns = [
-        [None if value != value else value for value in getattr(rows, column.name).tolist()]  # noqa: PLR0124
-        for column in fields(rows)
+        [None if value != value else value for value in getattr(rows, name).tolist()]  # noqa: PLR0124
+        for name in COLUMNS
     ]
+    columns.append([tuple(shares) for shares in rows.shares().tolist()])
     return list(zip(*columns, strict=True))

@@ -15,7 +15,7 @@ from kilowatch.model.calendar import Grain, Zone, day_start_ms, grain_start_ms
 from kilowatch.model.parameters import PC, PF
 from kilowatch.pipeline.grids import PointGrid, effective_of
 from kilowatch.pipeline.intervals import intervals
-from kilowatch.pipeline.rollups import roll_up
+from kilowatch.pipeline.rollups import completeness, roll_up
 from tests.pipeline.interval_cases import HOUR_MS, Packets, data_point, rows_by_key, streams
 
 DUBLIN = Zone.of("Europe/Dublin")
@@ -69,6 +69,30 @@ def test_amounts_are_summed_and_means_weighted_by_the_time_they_cover() -> None:
     assert (hour.amount[0], hour.unallocated[0]) == (6.5, 7.0)
     assert (hour.covered_ms[0], hour.duration_ms[0]) == (1_200_000, HOUR_MS)
     assert (hour.count[0], hour.version[0], hour.quality[0]) == (4, 9, Quality.QUESTIONABLE)
+
+
+def test_a_roll_up_says_how_much_of_its_time_has_each_quality() -> None:
+    """Of three covered quarters one is estimated and one is questionable for five minutes."""
+    starts = [at("2025-01-15T10:00") + number * 900_000 for number in range(3)]
+    quality = [Quality.VALID, Quality.ESTIMATED, Quality.QUESTIONABLE]
+    block = rows(starts, quality=quality, covered_ms=[900_000, 900_000, 300_000])
+    hour = roll_up(block, "hour", DUBLIN)
+    assert hour.shares().tolist() == [[0, 0, 900_000, 300_000]]
+    assert hour.quality.tolist() == [Quality.QUESTIONABLE]
+    assert roll_up(hour, "month", DUBLIN).shares().tolist() == [[0, 0, 900_000, 300_000]]
+    valid = roll_up(rows(starts), "hour", DUBLIN)
+    assert valid.share_ms is None, "what is valid throughout pays nothing"
+    both = IntervalBlock.concatenate([valid, hour])
+    assert both.shares().tolist() == [[0, 0, 0, 0], [0, 0, 900_000, 300_000]]
+
+
+def test_completeness_is_the_covered_share_of_what_has_passed() -> None:
+    """Half an hour of data is half of a full hour, and all of one that began half an hour ago."""
+    block = rows([at("2025-01-15T10:00")], duration_ms=HOUR_MS, covered_ms=HOUR_MS // 2)
+    assert completeness(block).tolist() == [0.5]
+    assert completeness(block, at("2025-01-15T10:30")).tolist() == [1.0]
+    assert completeness(block, at("2025-01-15T10:45")).tolist() == [30 / 45]
+    assert completeness(block, at("2025-01-15T10:00")).tolist() == [0.0]
 
 
 def test_what_is_not_known_adds_nothing_and_nothing_known_stays_so() -> None:
@@ -179,10 +203,13 @@ def test_roll_ups_conserve_every_sum_and_may_be_rolled_up_again() -> None:
             assert one == pytest.approx(other, rel=1e-9, abs=1e-7, nan_ok=True)
         for name in ("count", "covered_ms", "version", "quality", "duration_ms"):
             assert getattr(stepwise, name).tolist() == getattr(at_once, name).tolist()
+        assert stepwise.shares().tolist() == at_once.shares().tolist()
+        seen["not all valid"] += bool(at_once.shares().any())
         seen["rolled"] += len(rolled) < len(block)
 
     holds()
     assert seen["rolled"] > 50
+    assert seen["not all valid"] > 20
     assert seen["clock change"] > 50
 
 

@@ -76,6 +76,8 @@ def same(first: ReadingBlock | IntervalBlock, second: ReadingBlock | IntervalBlo
     """Tell whether two blocks hold the same figures, unknown being equal to unknown."""
     for name in (field.name for field in fields(first)):
         one, other = getattr(first, name), getattr(second, name)
+        if name == "share_ms" and isinstance(first, IntervalBlock):
+            one, other = first.shares(), second.shares()  # type: ignore[union-attr]
         if isinstance(one, dict):
             if one.keys() != other.keys():
                 return False
@@ -263,10 +265,46 @@ def test_tables_move_forward_when_the_program_does(
     for _ in range(2):
         store = ChdbStore(folder)
         versions = store._engine.query("SELECT version FROM schema_version ORDER BY version")
-        assert versions.column("version").to_pylist() == [1, 2]
+        numbers = list(range(1, len(schema.MIGRATIONS) + 1))
+        assert versions.column("version").to_pylist() == numbers
         assert store.pages.readings([1], 0, FOREVER).values[0].tolist() == [5.0]
         assert "later" in store._engine.query("SELECT * FROM reading").column_names
         store.close()
+
+
+def test_roll_ups_keep_the_time_of_each_quality(store: ChdbStore) -> None:
+    """A day that is derived for 3 h, edited for 2 and estimated for 1 is read back as that."""
+    block = intervals([(1, 24, 0, 5, 1.0, 1.0), (1, 24, 86_400_000, 6, 1.0, 1.0)])
+    block.duration_ms[:] = block.covered_ms[:] = 86_400_000
+    block.quality[:] = [4, 0]
+    block.share_ms = np.array([[10_800_000, 7_200_000, 3_600_000, 60_000], [0, 0, 0, 0]])
+    store.write_rollups("day", block, ones(block))
+    back = store.pages.rollups("day", {1: 1}, None, 0, FOREVER)
+    assert same(back, block)
+    assert back.shares().tolist() == block.share_ms.tolist()
+
+
+def test_roll_ups_of_the_first_version_read_as_far_as_they_knew(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An old folder's derived days stay derived throughout; more than that they did not know."""
+    monkeypatch.setattr(schema, "MIGRATIONS", schema.MIGRATIONS[:1])
+    old = ChdbStore(folder)
+    columns = "series, generation, grain, channel, start, duration, version, covered, quality"
+    old._engine.execute(
+        f"INSERT INTO rollup ({columns}) VALUES (1, 1, 2, 24, 0, 86400000, 1, 80000000, 1), "
+        "(1, 1, 2, 24, 86400000, 86400000, 1, 70000000, 4), "
+        "(1, 1, 2, 24, 172800000, 86400000, 1, 60000000, 0)"
+    )
+    old.close()
+    monkeypatch.undo()
+    store = ChdbStore(folder)
+    days = store.pages.rollups("day", {1: 1}, None, 0, FOREVER)
+    assert days.shares().tolist() == [[80_000_000, 0, 0, 0], [0, 0, 0, 0], [0, 0, 0, 0]]
+    assert days.quality.tolist() == [1, 4, 0]
+    store.write_rollups("day", days, ones(days))
+    assert same(store.pages.rollups("day", {1: 1}, None, 0, FOREVER), days)
+    store.close()
 
 
 def test_a_slow_query_ends_at_its_limit_and_stops_nobody(folder: Path) -> None:

@@ -105,6 +105,9 @@ class IntervalBlock:
             interval: known, but not when it was used [canonical unit].
         covered_ms: How much of the interval the figures rest on [ms].
         quality: ``Quality``.
+        share_ms: How much of the covered time has each of ``SHARED``, shape (n, 4) [ms]; the
+            rest is valid. None where each row has its own quality throughout, as intervals
+            have: they do not pay for it. ``shares`` answers for both.
     """
 
     series: Ints
@@ -120,19 +123,28 @@ class IntervalBlock:
     unallocated: Floats
     covered_ms: Ints
     quality: Ints
+    share_ms: Ints | None = None
 
     def __len__(self) -> int:
         return len(self.series)
 
+    def shares(self) -> Ints:
+        """Return how much of the covered time has each of ``SHARED``, shape (n, 4) [ms]."""
+        if self.share_ms is not None:
+            return self.share_ms
+        return np.where(self.quality[:, None] == SHARED, self.covered_ms[:, None], 0)
+
     def take(self, rows: npt.NDArray[np.bool_] | Ints | slice) -> Self:
         """Return the rows that a mask, an index or a slice selects."""
-        return type(self)(*(getattr(self, f.name)[rows] for f in fields(self)))
+        share_ms = None if self.share_ms is None else self.share_ms[rows]
+        columns = {name: getattr(self, name)[rows] for name in COLUMNS}
+        return type(self)(**columns, share_ms=share_ms)
 
     @classmethod
     def empty(cls) -> Self:
         """Return a block without rows."""
         empty: dict[bool, Any] = {True: np.empty(0, np.float64), False: np.empty(0, np.int64)}
-        return cls(*(empty[f.name in FLOAT_COLUMNS] for f in fields(cls)))
+        return cls(*(empty[name in FLOAT_COLUMNS] for name in COLUMNS))
 
     @classmethod
     def concatenate(cls, blocks: list[IntervalBlock]) -> Self:
@@ -142,7 +154,18 @@ class IntervalBlock:
             return blocks[0]
         if not blocks:
             return cls.empty()
-        return cls(*(np.concatenate([getattr(b, f.name) for b in blocks]) for f in fields(cls)))
+        mixed = any(block.share_ms is not None for block in blocks)
+        share_ms = np.concatenate([block.shares() for block in blocks]) if mixed else None
+        columns = {name: np.concatenate([getattr(b, name) for b in blocks]) for name in COLUMNS}
+        return cls(**columns, share_ms=share_ms)
 
 
 FLOAT_COLUMNS = frozenset({"mean", "low", "high", "amount", "unallocated"})
+
+COLUMNS = tuple(field.name for field in fields(IntervalBlock) if field.name != "share_ms")
+"""The columns of a block that every row has, shape (n,)."""
+
+SHARED = np.array(
+    [Quality.DERIVED, Quality.EDITED, Quality.ESTIMATED, Quality.QUESTIONABLE], np.int64
+)
+"""The qualities whose time is kept beside covered time, in the order of ``share_ms``."""

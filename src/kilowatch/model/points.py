@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from kilowatch.model.editing import NOTHING, Editing
 from kilowatch.model.units import UNITS, Unit
 
 Kind = Literal["electrical", "single"]
@@ -55,6 +56,7 @@ class DataPoint:
         clock: Which part of a timestamp to believe.
         register_max: First value that the register does not reach (10**6 for six
             digits), or None when unknown: only a known width can roll over.
+        editing: Its validation rules and what people have corrected.
     """
 
     id: int
@@ -73,6 +75,7 @@ class DataPoint:
     stamp: Stamp = "start"
     clock: Clock = "auto"
     register_max: float | None = None
+    editing: Editing = NOTHING
 
     @property
     def unit_of_value(self) -> Unit:

@@ -14,6 +14,10 @@ import numpy as np
 from kilowatch.model.blocks import IntervalBlock
 from kilowatch.model.calendar import DAY_S, grain_start_ms
 from kilowatch.model.zones import Zone
+from kilowatch.pipeline.computed import Other, no_other, within
+from kilowatch.pipeline.editing import Computed, Edited, edited
+from kilowatch.pipeline.events import note_events
+from kilowatch.pipeline.frames import Frame, Spans
 from kilowatch.pipeline.hot import HotView
 from kilowatch.pipeline.rollups import roll_up
 from kilowatch.pipeline.state import Progress
@@ -35,6 +39,8 @@ class Closing:
         stored_ms: No row that was stored before starts later [ms]; None if there is none.
         interval_s: Of its grid [s].
         zone: Of its site.
+        frame: What its intervals are edited with; None if with nothing.
+        channels: Channels that have ever had rows.
     """
 
     progress: Progress
@@ -43,18 +49,23 @@ class Closing:
     stored_ms: int | None
     interval_s: int
     zone: Zone
+    frame: Frame | None = None
+    channels: frozenset[int] = frozenset()
 
     @staticmethod
     def hand_over(progress: Progress) -> Closing:
         """Note that a stream's rows so far are about to be stored, and return how far it is."""
         assert progress.settings is not None
+        frame = Frame.of(progress.settings)
         closing = Closing(
             progress,
             progress.generation,
-            progress.since_ms,
+            progress.since_ms if frame is None else frame.settled_ms(progress.since_ms),
             progress.stored_ms,
             progress.settings["interval_s"],
             Zone.of(progress.settings["zone"]),
+            frame,
+            frozenset() if frame is None else frozenset(progress.channels),
         )
         progress.stored_ms = progress.last_ms
         return closing
@@ -71,7 +82,12 @@ def rolled_grains(interval_s: int) -> tuple[RollUp, ...]:
     return ("day",) if interval_s < DAY_S else ()
 
 
-def close(store: Store, closings: Mapping[int, Closing], written: HotView) -> None:
+def close(
+    store: Store,
+    closings: Mapping[int, Closing],
+    written: HotView,
+    other: Other = no_other,
+) -> None:
     """Store the hours and local days that are closed by now, and note it in each progress.
 
     Repeating it writes the same rows again, which changes nothing.
@@ -80,22 +96,36 @@ def close(store: Store, closings: Mapping[int, Closing], written: HotView) -> No
         store: Has all interval rows of the streams, those in ``written`` too.
         closings: By series.
         written: Rows just written, so that they need not be read back.
+        other: Reads the rows of a sister meter.
     """
-    first_ms = written.first_starts(closings)
+    first_ms = {
+        series: changed_ms(closings[series].frame, at_ms)
+        for series, at_ms in written.first_starts(closings).items()
+    }
+    source = _Source(store, closings, written, other)
     for some in _portions(_due(closings, "hour", first_ms), STREAMS_AT_A_TIME):
-        rows = _intervals(store, closings, some, written)
+        rows = source.intervals(some, judge=True)
         _roll_up(store, closings, "hour", rows)
         for series, (_, until_ms) in some.items():
             closings[series].progress.hour_ms = until_ms
     for some in _portions(_due(closings, "day", first_ms), STREAMS_AT_A_TIME):
-        rows = _hours(store, closings, some, written)
+        rows = _hours(source, some)
         _roll_up(store, closings, "day", rows)
         for series, (_, until_ms) in some.items():
             closings[series].progress.day_ms = until_ms
+    for some in _portions(_due_for_judgement(closings, first_ms), STREAMS_AT_A_TIME):
+        source.judge(some)
+        for series, (_, until_ms) in some.items():
+            closings[series].progress.judged_ms = until_ms
 
 
 _Spans = dict[int, tuple[int, int]]
 """By series, from where to where [ms] roll-ups are due."""
+
+
+def changed_ms(frame: Frame | None, first_ms: int) -> int:
+    """Return the first start whose edited interval a row that starts at ``first_ms`` can change."""
+    return first_ms if frame is None else frame.settled_ms(first_ms)
 
 
 def reach_ms(reached_ms: int, first_ms: int | None, grain: RollUp, zone: Zone) -> int:
@@ -132,32 +162,86 @@ def _portions(spans: _Spans, size: int) -> Iterator[_Spans]:
         yield {series: spans[series] for series in streams[first : first + size]}
 
 
-def _intervals(
-    store: Store, closings: Mapping[int, Closing], spans: _Spans, written: HotView
-) -> IntervalBlock:
-    """Return the interval rows of some spans, from the store only what was there before."""
-    generations = {series: closings[series].generation for series in spans}
-    until_ms = max(until for _, until in spans.values())
-    since_ms = min(since for since, _ in spans.values())
-    hot = written.intervals(generations, None, since_ms, until_ms)
-    missing = {}
-    for series, (since, until) in spans.items():
-        stored_ms = closings[series].stored_ms
-        if stored_ms is not None and since <= stored_ms:
-            missing[series] = (since, min(until, stored_ms + 1))
-    return _within(_joined(_query(store, generations, missing), hot), spans)
+def _due_for_judgement(closings: Mapping[int, Closing], first_ms: Mapping[int, int]) -> _Spans:
+    """Return where intervals of an hour and longer have to be judged.
+
+    Shorter ones are when their hour is closed; these would wait for the end of their day.
+    """
+    spans: _Spans = {}
+    for series, closing in closings.items():
+        frame = closing.frame
+        if frame is None or "hour" in closing.grains() or not frame.editing.rules.judge:
+            continue
+        judged_ms = closing.progress.judged_ms
+        reached = min(judged_ms, first_ms.get(series, judged_ms))
+        if closing.since_ms > reached:
+            spans[series] = (reached, closing.since_ms)
+    return spans
 
 
-def _hours(
-    store: Store, closings: Mapping[int, Closing], spans: _Spans, written: HotView
-) -> IntervalBlock:
+@dataclass(frozen=True, slots=True)
+class _Source:
+    """Interval rows for roll-ups."""
+
+    store: Store
+    closings: Mapping[int, Closing]
+    written: HotView
+    other: Other
+
+    def intervals(self, spans: _Spans, *, judge: bool = False) -> IntervalBlock:
+        """Return the edited rows of some spans; note which rules they violate if asked."""
+        framed = {s: span for s, span in spans.items() if self.closings[s].frame is not None}
+        if not framed:
+            return self._computed(spans)
+        plain = {s: span for s, span in spans.items() if s not in framed}
+        found = self._edited(framed)
+        if judge:
+            self._note(framed, found)
+        if not plain:
+            return found.rows
+        return IntervalBlock.concatenate([self._computed(plain), found.rows])
+
+    def judge(self, spans: _Spans) -> None:
+        """Note which rules the intervals of some spans violate."""
+        self._note(spans, self._edited(spans))
+
+    def _note(self, spans: _Spans, found: Edited) -> None:
+        progresses = {series: self.closings[series].progress for series in spans}
+        note_events(progresses, spans, found.events, lambda some: self._edited(some).events)
+
+    def _edited(self, spans: Spans) -> Edited:
+        closings = self.closings
+        frames = {series: closings[series].frame for series in spans}
+        return edited(
+            Computed(self._computed, self.other),
+            {series: frame for series, frame in frames.items() if frame is not None},
+            spans,
+            {series: closings[series].channels for series in spans},
+        )
+
+    def _computed(self, spans: Spans) -> IntervalBlock:
+        """Return computed rows of some spans, from the store only what was there before."""
+        generations = {series: self.closings[series].generation for series in spans}
+        until_ms = max(until for _, until in spans.values())
+        since_ms = min(since for since, _ in spans.values())
+        hot = self.written.intervals(generations, None, since_ms, until_ms)
+        missing = {}
+        for series, (since, until) in spans.items():
+            stored_ms = self.closings[series].stored_ms
+            if stored_ms is not None and since <= stored_ms:
+                missing[series] = (since, min(until, stored_ms + 1))
+        return within(_joined(_query(self.store, generations, missing), hot), spans)
+
+
+def _hours(source: _Source, spans: _Spans) -> IntervalBlock:
     """Return what makes the days of some spans: hours, or intervals where no hours are stored."""
+    closings = source.closings
     hourly = {s: span for s, span in spans.items() if "hour" in closings[s].grains()}
     longer = {s: span for s, span in spans.items() if s not in hourly}
     parts = []
     if hourly:
         parts.append(
-            store.own.rollups(
+            source.store.own.rollups(
                 "hour",
                 {series: closings[series].generation for series in hourly},
                 None,
@@ -166,7 +250,7 @@ def _hours(
             )
         )
     if longer:
-        parts.append(_intervals(store, closings, longer, written))
+        parts.append(source.intervals(longer))
     return IntervalBlock.concatenate(parts)
 
 
@@ -191,14 +275,6 @@ def _joined(stored: IntervalBlock, hot: IntervalBlock) -> IntervalBlock:
     early = hot.start_ms <= stored.start_ms.max()
     mixed = newest_intervals(IntervalBlock.concatenate([stored, hot.take(early)]))
     return IntervalBlock.concatenate([mixed, hot.take(~early)])
-
-
-def _within(rows: IntervalBlock, spans: _Spans) -> IntervalBlock:
-    series = np.array(sorted(spans), np.int64)
-    bounds = np.array([spans[one] for one in series.tolist()], np.int64).reshape(-1, 2)
-    own = bounds[np.searchsorted(series, rows.series)]
-    mine = (rows.start_ms >= own[:, 0]) & (rows.start_ms < own[:, 1])
-    return rows if mine.all() else rows.take(mine)
 
 
 def _roll_up(

@@ -244,6 +244,7 @@ class Consumer:
         self._note_changed(changed)
         self._recomputer.note_late(self._intake.late)
         self._recomputer.look_at(changed, points)
+        self._note_changed(self._recomputer.follow_sisters(changed, points))
         return len(entries)
 
     def _check_log(self) -> None:
@@ -307,6 +308,7 @@ class Consumer:
         points = self._points()
         if points.revision != self._revision:
             self._recomputer.look_at(list(self._streams.states), points)
+            self._recomputer.follow_sisters((), points)
             self._revision = points.revision
 
     def _note(self, error: Exception) -> None:

@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from kilowatch.model.blocks import FLOAT_COLUMNS, IntervalBlock, Ints, Quality, ReadingBlock
+from kilowatch.model.blocks import (
+    COLUMNS,
+    FLOAT_COLUMNS,
+    IntervalBlock,
+    Ints,
+    Quality,
+    ReadingBlock,
+)
 from kilowatch.model.calendar import bucket_end_ms, bucket_start_ms
 from kilowatch.model.parameters import channel_name
 from kilowatch.model.points import DataPoint
@@ -88,7 +95,7 @@ def _around(
 
 
 def _figures(rows: IntervalBlock) -> list[dict[str, Any]]:
-    names = [field.name for field in fields(rows) if field.name not in ("series", "channel")]
+    names = [name for name in COLUMNS if name not in ("series", "channel")]
     columns = {name: getattr(rows, name).tolist() for name in names}
     columns["quality"] = [Quality(quality).name.lower() for quality in columns["quality"]]
     for name in FLOAT_COLUMNS:

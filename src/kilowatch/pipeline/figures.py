@@ -14,6 +14,9 @@ from kilowatch.model.points import MONTH_S
 from kilowatch.model.zones import Zone
 from kilowatch.pipeline.answers import Grain
 from kilowatch.pipeline.closing import HOUR_S, rolled_grains
+from kilowatch.pipeline.computed import Other, computed_rows, no_other
+from kilowatch.pipeline.editing import Computed, edited
+from kilowatch.pipeline.frames import Frame
 from kilowatch.pipeline.hot import HotView
 from kilowatch.pipeline.rollups import roll_up
 from kilowatch.store.newest import newest_intervals
@@ -34,6 +37,8 @@ class Shown:
         zone: Of its site.
         hour_ms: Stored hours reach to here.
         day_ms: Stored local days reach to here.
+        frame: What its intervals are edited with; None if with nothing.
+        channels: Channels that have ever had rows.
     """
 
     generation: int
@@ -41,6 +46,8 @@ class Shown:
     zone: Zone
     hour_ms: int
     day_ms: int
+    frame: Frame | None = None
+    channels: frozenset[int] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +67,13 @@ class Span:
     grain: Grain
 
 
-def figures(reads: Reads, hot: HotView, streams: Mapping[int, Shown], span: Span) -> IntervalBlock:
+def figures(
+    reads: Reads,
+    hot: HotView,
+    streams: Mapping[int, Shown],
+    span: Span,
+    other: Other = no_other,
+) -> IntervalBlock:
     """Return the buckets with data that start in the span, sorted by series, channel and start.
 
     A bucket that starts in the span is whole, also where its end lies outside.
@@ -70,6 +83,7 @@ def figures(reads: Reads, hot: HotView, streams: Mapping[int, Shown], span: Span
         hot: The tail as it was when ``streams`` was looked at.
         streams: By series.
         span: Which buckets.
+        other: Reads the rows of a sister meter.
 
     Raises:
         KilowatchError: 400 ``bad_grain``; 503 from the store.
@@ -80,7 +94,7 @@ def figures(reads: Reads, hot: HotView, streams: Mapping[int, Shown], span: Span
         groups.setdefault(key, {})[series] = shown
     parts = []
     for (rolled, base, zone), some in groups.items():
-        ask = _Ask(reads, hot, some, _whole_buckets(span, zone) if rolled else span)
+        ask = _Ask(reads, hot, some, _whole_buckets(span, zone) if rolled else span, other)
         rows = ask.intervals(ask.bounds(span.from_ms)) if base is None else ask.rolled(base)
         if rolled and span.grain not in {base, "interval"}:
             rows = roll_up(rows, span.grain, zone)
@@ -96,13 +110,42 @@ class _Ask:
     hot: HotView
     streams: Mapping[int, Shown]
     span: Span
+    other: Other
 
     def bounds(self, at_ms: int) -> dict[int, int]:
         """Return one instant for every stream."""
         return dict.fromkeys(self.streams, at_ms)
 
     def intervals(self, from_ms: Mapping[int, int]) -> IntervalBlock:
-        """Return interval rows from each stream's own instant on, stored or hot."""
+        """Return interval rows from each stream's own instant on, stored or hot, edited."""
+        frames = {
+            series: frame
+            for series in from_ms
+            if (frame := self.streams[series].frame) is not None
+            and from_ms[series] < self.span.to_ms
+        }
+        if not frames:
+            return self._computed(from_ms)
+        plain = {series: at_ms for series, at_ms in from_ms.items() if series not in frames}
+        spans = {series: (from_ms[series], self.span.to_ms) for series in frames}
+        generations = {series: self.streams[series].generation for series in frames}
+        channels = {series: self._channels(series, frame) for series, frame in frames.items()}
+        reads, hot, chosen = self.reads, self.hot, self.span.channels
+        computed = Computed(
+            lambda some: computed_rows(reads, hot, generations, chosen, some), self.other
+        )
+        rows = edited(computed, frames, spans, channels).rows
+        return IntervalBlock.concatenate([self._computed(plain), rows])
+
+    def _channels(self, series: int, frame: Frame) -> frozenset[int]:
+        """Return the channels that were asked for and that the stream has, or was given."""
+        given = {c.channel for c in frame.editing.corrections if c.kind == "edit"}
+        known = self.streams[series].channels | {one for one in given if one is not None}
+        asked = self.span.channels
+        return known if asked is None else known.intersection(asked)
+
+    def _computed(self, from_ms: Mapping[int, int]) -> IntervalBlock:
+        """Return interval rows of streams that have nothing to edit."""
         to_ms, channels = self.span.to_ms, self.span.channels
         some = {series: at_ms for series, at_ms in from_ms.items() if at_ms < to_ms}
         if not some:

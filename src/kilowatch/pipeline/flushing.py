@@ -7,6 +7,7 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 
 from kilowatch.pipeline.closing import Closing, close
+from kilowatch.pipeline.computed import other_rows
 from kilowatch.pipeline.conflicts import Conflict
 from kilowatch.pipeline.hot import HotBatch, HotView, join
 from kilowatch.pipeline.state import StateFile, StreamState, pack
@@ -60,7 +61,8 @@ class Flush:
             rows = join(self.batches)
             store, written = streams.store, HotView((rows,))
             # Roll-ups need nothing of what is being written meanwhile: they have it in memory.
-            closed = beside(lambda: close(store, self.closings, written))
+            other = other_rows(streams, store.own)
+            closed = beside(lambda: close(store, self.closings, written, other))
             try:
                 if len(rows.readings):
                     store.write_readings(rows.readings)
@@ -79,6 +81,7 @@ class Flush:
                 for series, state in self.packed.items()
             ],
             self.conflicts,
+            reached,
         )
 
 

@@ -14,6 +14,7 @@ from kilowatch.model.blocks import ReadingBlock
 from kilowatch.model.clock import ClockWitness
 from kilowatch.model.points import DataPoint
 from kilowatch.pipeline.closing import Closing, close
+from kilowatch.pipeline.computed import other_rows
 from kilowatch.pipeline.contexts import FOREVER_MS, Contexts, note_context
 from kilowatch.pipeline.grids import watch_clocks
 from kilowatch.pipeline.growth import channels_of, clocks_differ, grow, settle
@@ -121,7 +122,9 @@ class Recomputation:
         if last_slice:
             self._change_over(streams, contexts, made)
             return ""
-        close(streams.store, {self.series: Closing.hand_over(progress)}, HotView((made,)))
+        closing = Closing.hand_over(progress)
+        other = other_rows(streams, streams.store.own)
+        close(streams.store, {self.series: closing}, HotView((made,)), other)
         return None
 
     def _change_over(self, streams: Streams, contexts: Contexts, made: HotBatch) -> None:

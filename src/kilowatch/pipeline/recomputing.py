@@ -9,6 +9,7 @@ from typing import Any
 
 from kilowatch.pipeline.contexts import Contexts
 from kilowatch.pipeline.recompute import Recomputation
+from kilowatch.pipeline.sisters import Sisters
 from kilowatch.pipeline.state import StateFile, StreamState, settings_of
 from kilowatch.pipeline.streams import Points, PointsNow, Streams
 
@@ -60,6 +61,7 @@ class Recomputer:
         self._quiet_s = quiet_s
         self._wait_s_max = wait_s_max
         self._late: dict[int, tuple[float, float]] = {}
+        self._sisters = Sisters(streams.states)
 
     @property
     def waiting(self) -> bool:
@@ -91,6 +93,17 @@ class Recomputer:
             elif failed is None or failed.settings != wanted:
                 self._queue[one] = None
 
+    def follow_sisters(self, series: Iterable[int], points: Points) -> set[int]:
+        """Queue streams with estimates that rest on others which have new readings.
+
+        Returns:
+            Those that are stale now.
+        """
+        self._sisters.follow(points)
+        stale = self._sisters.grown(series)
+        self.look_at(stale, points)
+        return stale
+
     def slice(self, points_now: PointsNow) -> set[int]:
         """Do one slice of work, if there is any.
 
@@ -117,7 +130,10 @@ class Recomputer:
             self._fail(running, outcome)
         else:
             self._failed.pop(series, None)
-            self.look_at([series], points_now())  # settings may have changed meanwhile
+            dependents = self._sisters.renewed(series)
+            # Settings may have changed meanwhile.
+            self.look_at([series, *dependents], points_now())
+            return {series, *dependents}
         return {series}
 
     def _begin(self, points: Points) -> bool:

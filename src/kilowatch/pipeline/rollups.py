@@ -24,10 +24,11 @@ def roll_up(block: IntervalBlock, grain: Grain, zones: Mapping[int, Zone] | Zone
     Amounts, unallocated amounts, counts and covered time are summed (what is not known
     adds nothing; nothing known at all stays NaN); means are weighted by covered time, and
     power factors by apparent energy, which makes them the sum of P over the sum of S;
-    quality is the worst. A row that is longer than its bucket is never split: it comes
-    back as it is. One that crosses the bucket's end (7 minutes in an hour) counts in the
-    bucket that it starts in, with all its time: there covered time can exceed the bucket,
-    demand (amount over covered time) stays right, and so does every longer roll-up.
+    quality is the worst, and the time of each quality is summed. A row that is longer than
+    its bucket is never split: it comes back as it is. One that crosses the bucket's end
+    (7 minutes in an hour) counts in the bucket that it starts in, with all its time: there
+    covered time can exceed the bucket, demand (amount over covered time) stays right, and so
+    does every longer roll-up.
 
     Args:
         block: Interval rows or roll-ups, in any order, of any generation of grids.
@@ -54,7 +55,7 @@ def roll_up(block: IntervalBlock, grain: Grain, zones: Mapping[int, Zone] | Zone
     first = _first_of_groups(rows.series, rows.channel, start_ms)
 
     def total(figures: Any) -> Any:
-        return np.add.reduceat(figures, first)
+        return np.add.reduceat(figures, first, axis=0)
 
     return IntervalBlock(
         series=rows.series[first],
@@ -70,7 +71,23 @@ def roll_up(block: IntervalBlock, grain: Grain, zones: Mapping[int, Zone] | Zone
         unallocated=_sum_of_known(rows.unallocated, first),
         covered_ms=total(rows.covered_ms),
         quality=np.maximum.reduceat(rows.quality, first),
+        share_ms=total(rows.shares()) if rows.share_ms is not None or rows.quality.any() else None,
     )
+
+
+def completeness(block: IntervalBlock, until_ms: int | None = None) -> Floats:
+    """Return the covered share of each row, shape (n,), 0 to 1.
+
+    Args:
+        block: Intervals or roll-ups.
+        until_ms: Now: a row that is running counts for the time that has passed [ms].
+    """
+    length_ms = block.duration_ms
+    if until_ms is not None:
+        length_ms = np.minimum(length_ms, until_ms - block.start_ms)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        share = np.where(length_ms > 0, block.covered_ms / length_ms, 0.0)
+    return np.minimum(share, 1.0)  # seven minutes that cross the hour count where they start
 
 
 def mean_of(block: IntervalBlock) -> float:

@@ -15,10 +15,12 @@ import apsw
 import msgspec
 
 from kilowatch.model.clock import ClockWitness
+from kilowatch.model.editing import encoded
 from kilowatch.model.points import DataPoint
 from kilowatch.model.zones import Zone
 from kilowatch.pipeline.conflicts import INSERT, TABLE, Conflict
 from kilowatch.pipeline.grids import PointGrid
+from kilowatch.pipeline.validation import Event
 
 SCHEMA_VERSION = 1
 DISTANCES_MAX = 15  # the median of so many shows a changed interval after eight packets
@@ -50,6 +52,9 @@ class Progress(msgspec.Struct):
             are written after a state was packed.
         day_ms: Stored local days reach to here; likewise.
         stored_ms: No interval row in the store starts later.
+        events: Violated rules in what is closed; beside the state in the file, as its hours are.
+        judged_ms: Intervals of an hour and longer are judged up to here; shorter ones when their
+            hour is closed. Beside the state too.
     """
 
     generation: int = 1
@@ -65,6 +70,8 @@ class Progress(msgspec.Struct):
     hour_ms: int = 0
     day_ms: int = 0
     stored_ms: int | None = None
+    events: list[Event] = []
+    judged_ms: int = 0
 
 
 class StreamState(msgspec.Struct):
@@ -131,13 +138,18 @@ def settings_of(point: DataPoint, witness: Mapping[str, Any]) -> dict[str, Any]:
     clock = witness["decision"] if point.clock == "auto" else point.clock
     # Undecided is shown as sent, which is what the wall clock means.
     settings = {name: getattr(point, name) for name in _SETTINGS}
-    return settings | {"clock": "offset" if clock == "offset" else "wall"}
+    settings["clock"] = "offset" if clock == "offset" else "wall"
+    # Only where there is any: what was computed before there were rules still fits.
+    if editing := encoded(point.editing.applied(point.utility, point.behaviour)):
+        settings["editing"] = editing
+    return settings
 
 
 def grid_of(point: DataPoint, progress: Progress) -> PointGrid:
     """Return the settings that a grid is computed with, whatever they are by now."""
     settings = dict(progress.settings or {})
     clock = settings.pop("clock", "wall")
+    settings.pop("editing", None)  # of what is made of intervals afterwards (``editing.py``)
     applied = replace(point, **settings)
     return PointGrid(
         applied,
@@ -150,6 +162,10 @@ def grid_of(point: DataPoint, progress: Progress) -> PointGrid:
 
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(StreamState).decode
+
+
+_encode_events = _encode
+_decode_events = msgspec.msgpack.Decoder(list[Event]).decode
 
 
 PackedState = tuple[int, bytes, int, int]
@@ -176,7 +192,11 @@ class StateFile:
             " hour_ms INTEGER NOT NULL, day_ms INTEGER NOT NULL);"
             "CREATE TABLE IF NOT EXISTS generation (series INTEGER PRIMARY KEY, last INTEGER);"
             f"{TABLE}"
+            "CREATE TABLE IF NOT EXISTS events (series INTEGER PRIMARY KEY,"
+            " generation INTEGER NOT NULL, judged_ms INTEGER NOT NULL, events BLOB NOT NULL);"
         )
+        known = self._connection.execute("SELECT series FROM events")
+        self._with_events: set[int] = {series for (series,) in known}
         self.is_new = self._connection.pragma("user_version") == 0
         path.chmod(0o600)
 
@@ -194,10 +214,22 @@ class StateFile:
             states[series] = _decode(packed)
             states[series].progress.hour_ms = hour_ms
             states[series].progress.day_ms = day_ms
+            states[series].progress.events = []
+            states[series].progress.judged_ms = 0
+        for series, generation, judged_ms, events in self._connection.execute(
+            "SELECT * FROM events"
+        ):
+            if series in states and states[series].progress.generation == generation:
+                states[series].progress.events = _decode_events(events)
+                states[series].progress.judged_ms = judged_ms
         return seq, states
 
     def save(
-        self, cursor: int, states: Iterable[PackedState], conflicts: Iterable[Conflict] = ()
+        self,
+        cursor: int,
+        states: Iterable[PackedState],
+        conflicts: Iterable[Conflict] = (),
+        progresses: Mapping[int, Progress] | None = None,
     ) -> None:
         """Move the cursor, some states and conflicts in one durable transaction.
 
@@ -205,8 +237,19 @@ class StateFile:
             cursor: Everything up to here is in the store.
             states: As they were when everything up to the cursor had been taken in.
             conflicts: Those that are new or decided since the last time.
+            progresses: By series, those whose hours and days have been closed: their events.
         """
+        events = [
+            (series, progress.generation, progress.judged_ms, _encode_events(progress.events))
+            for series, progress in (progresses or {}).items()
+            if progress.events or progress.judged_ms or series in self._with_events
+        ]
         with self._connection:
+            self._connection.executemany(
+                "INSERT OR REPLACE INTO events (series, generation, judged_ms, events)"
+                " VALUES (?, ?, ?, ?)",
+                events,
+            )
             self._connection.executemany(
                 "INSERT OR REPLACE INTO stream (series, state, hour_ms, day_ms)"
                 " VALUES (?, ?, ?, ?)",
@@ -216,6 +259,7 @@ class StateFile:
             self._connection.execute(
                 "INSERT OR REPLACE INTO cursor (one, seq) VALUES (1, ?)", (cursor,)
             )
+        self._with_events.update(series for series, *_ in events)
 
     def note_generation(self, series: int, generation: int) -> None:
         """Note that a generation is in use."""

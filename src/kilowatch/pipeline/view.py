@@ -21,10 +21,13 @@ from kilowatch.model.parameters import AP, PC, VALUE, channel_name, family_of
 from kilowatch.model.points import DataPoint
 from kilowatch.model.zones import Zone
 from kilowatch.pipeline.answers import Extent, Grain, Lag, LastValue, PointStatus
-from kilowatch.pipeline.closing import reach_ms
+from kilowatch.pipeline.closing import changed_ms, reach_ms
+from kilowatch.pipeline.computed import Other, other_rows
 from kilowatch.pipeline.conflicts import Conflict
+from kilowatch.pipeline.events import finding_of
 from kilowatch.pipeline.explaining import READINGS_MAX, Sources, explain, nothing_to_explain
 from kilowatch.pipeline.figures import Shown, Span, figures
+from kilowatch.pipeline.frames import Frame
 from kilowatch.pipeline.hot import HotView
 from kilowatch.pipeline.state import StreamState
 from kilowatch.pipeline.streams import Log, Streams
@@ -81,7 +84,7 @@ class View:
         """Return the same for several data points at once, sorted by series first."""
         shown, hot = self._look(points)
         span = Span(list(channels), from_ms, to_ms, grain)
-        return figures(self._streams.store.pages, hot, shown, span)
+        return figures(self._streams.store.pages, hot, shown, span, self._other())
 
     def channels(self, point: DataPoint) -> list[int]:
         """Return the channels that have ever had data, totals and derived energies included."""
@@ -97,7 +100,9 @@ class View:
         reads = self._streams.store.pages
         stored = reads.days(series, one.generation, from_ms, min(to_ms, one.day_ms))
         rest = Span(None, max(from_ms, one.day_ms), to_ms, "day")
-        opened = figures(reads, hot, shown, rest) if rest.from_ms < to_ms else IntervalBlock.empty()
+        opened = IntervalBlock.empty()
+        if rest.from_ms < to_ms:
+            opened = figures(reads, hot, shown, rest, self._other())
         starts = np.unique(np.concatenate([stored, opened.start_ms]))
         days: list[date] = np.unique(one.zone.dates(starts)).astype(object).tolist()
         return days
@@ -155,7 +160,7 @@ class View:
             interval_matches=observed is None
             or abs(observed - point.interval_s) <= MATCHES_WITHIN * point.interval_s,
             ignored=dict(state.ignored),
-            findings=(*_findings(state), *self._contradictions(point.series, state)),
+            findings=(*_findings(state, point), *self._contradictions(point.series, state)),
             recomputing=self._streams.recomputing.get(point.series),
             first_ms=progress.first_ms,
             last_ms=progress.last_ms,
@@ -191,6 +196,22 @@ class View:
                 },
             ),
         )
+
+    def findings(self, points: Sequence[DataPoint]) -> dict[int, tuple[Finding, ...]]:
+        """Return what a person should know of some streams, by series; from memory.
+
+        Streams without anything to say are left out. Violated rules appear when their hour is
+        closed, oldest first, the newest ``events.EVENTS_MAX`` of each stream.
+        """
+        found = {}
+        for point in points:
+            state = self._streams.states.get(point.series)
+            if state is None:
+                continue
+            some = (*_findings(state, point), *self._contradictions(point.series, state))
+            if some:
+                found[point.series] = some
+        return found
 
     def explain(self, point: DataPoint, at_ms: int) -> dict[str, Any]:
         """Return what the interval at an effective instant rests on, ready for JSON.
@@ -238,6 +259,9 @@ class View:
         """Return why nothing can be read yet, or an empty string."""
         return self._streams.busy
 
+    def _other(self) -> Other:
+        return other_rows(self._streams, self._streams.store.pages)
+
     def _look(self, points: Sequence[DataPoint]) -> tuple[dict[int, Shown], HotView]:
         def now() -> dict[int, Shown]:
             states = self._streams.states
@@ -255,6 +279,8 @@ class View:
 
 def _trusted(shown: Shown, first_ms: int | None) -> Shown:
     """Return a stream with its roll-ups as far as hot rows leave them true."""
+    if first_ms is not None:
+        first_ms = changed_ms(shown.frame, first_ms)
     if first_ms is None or first_ms >= max(shown.hour_ms, shown.day_ms):
         return shown
     return replace(
@@ -267,12 +293,15 @@ def _trusted(shown: Shown, first_ms: int | None) -> Shown:
 def _shown(state: StreamState) -> Shown:
     progress = state.progress
     settings = progress.settings or {}
+    frame = Frame.of(settings)
     return Shown(
         progress.generation,
         settings["interval_s"],
         Zone.of(settings["zone"]),
         progress.hour_ms,
         progress.day_ms,
+        frame,
+        frozenset() if frame is None else frozenset(progress.channels),
     )
 
 
@@ -291,10 +320,12 @@ def _headline(point: DataPoint, values: dict[int, float]) -> tuple[int, float, s
     return channel, value, family.unit if family else ""
 
 
-def _findings(state: StreamState) -> tuple[Finding, ...]:
+def _findings(state: StreamState, point: DataPoint) -> tuple[Finding, ...]:
+    violations = tuple(finding_of(event, point) for event in state.progress.events)
     if not state.failure:
-        return ()
+        return violations
     return (
+        *violations,
         Finding(
             "stream.failed",
             f"This stream's packets could not be processed: {state.failure}. They are kept, and "

@@ -9,7 +9,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from kilowatch.model.blocks import Floats, IntervalBlock, Ints, ReadingBlock
-from kilowatch.store.schema import FIGURES, READING_KEYS, READING_VALUES
+from kilowatch.store.schema import FIGURES, READING_KEYS, READING_VALUES, SHARES
 
 ROWS_A_WRITE = 100_000  # 250,000 write a fifth faster and take 180 MB more
 
@@ -48,6 +48,9 @@ def interval_batches(
             columns[name] = _column(_figure(block, name, generation)[rows], kind)
         if grain is not None:
             columns["grain"] = _column(np.full(len(columns["series"]), grain), "UInt8")
+            shares = block.take(rows).shares()
+            for number, name in enumerate(SHARES):
+                columns[name] = _column(shares[:, number], "UInt32")
         yield pa.RecordBatch.from_pydict(columns)
 
 
@@ -84,7 +87,15 @@ def intervals_of(table: pa.Table) -> IntervalBlock:
         unallocated=_floats(table, "unallocated"),
         covered_ms=_ints(table, "covered"),
         quality=_ints(table, "quality"),
+        share_ms=_shares(table),
     )
+
+
+def _shares(table: pa.Table) -> Ints | None:
+    """Return the time of each quality in roll-ups; None for intervals, which have one each."""
+    if SHARES[0] not in table.column_names:
+        return None
+    return np.stack([_ints(table, name) for name in SHARES], axis=1)
 
 
 def _slices(rows: int) -> Iterator[slice]:

@@ -21,6 +21,7 @@ from kilowatch.store.store import GRAINS, Bound, Generations, RollUp, StoredStre
 
 _SUPERSEDED = 100  # rows more than wanted: a partial packet comes in at most so many pieces
 _FIGURES = ", ".join(name for name in schema.FIGURES if name != "generation")
+_ROLLED_FIGURES = ", ".join((_FIGURES, *schema.SHARES))
 
 
 class ClickHouseReads:
@@ -109,8 +110,9 @@ class ClickHouseReads:
         if not generations or (channels is not None and not len(channels)):
             return IntervalBlock.empty()
         chosen = "" if channels is None else f" AND {_in('channel', channels)}"
+        columns = _FIGURES if table.startswith("interval") else _ROLLED_FIGURES
         rows = self._select(
-            f"SELECT {_FIGURES} FROM {table} {_grid(generations)}{chosen} "
+            f"SELECT {columns} FROM {table} {_grid(generations)}{chosen} "
             f"AND {_from('start', from_ms)} AND {_until('start', to_ms)}"
         )
         return newest_intervals(intervals_of(rows))

@@ -45,6 +45,13 @@ FIGURES: dict[str, str] = {
 }
 """Columns of ``interval``; ``rollup`` has ``grain`` before them."""
 
+SHARES: tuple[str, ...] = ("derived", "edited", "estimated", "questionable")
+"""Columns of ``rollup`` for the time of each of ``blocks.SHARED`` [ms], in that order.
+
+Roll-ups of version 1 have none: they read as derived throughout where that was their quality (a
+meter without a register), and as nothing else, since only the worst of their parts was known.
+"""
+
 _CODECS = {
     "at": "DoubleDelta, ZSTD(1)",
     "start": "DoubleDelta, ZSTD(1)",
@@ -87,6 +94,11 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
             "version",
             "series, generation, grain, channel, start",
         ),
+    ),
+    tuple(
+        f"ALTER TABLE rollup ADD COLUMN IF NOT EXISTS `{name}` UInt32 "
+        f"DEFAULT {'if(quality = 1, covered, 0)' if name == 'derived' else '0'} CODEC(ZSTD(1))"
+        for name in SHARES
     ),
 )
 """Statements that lead from one version of the tables to the next; the first make version 1.

@@ -1,0 +1,82 @@
+"""One channel's intervals of a stretch of time, holes included: what estimates are written into."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from kilowatch.model.blocks import COLUMNS, FLOAT_COLUMNS, IntervalBlock, Ints, Quality
+from kilowatch.model.calendar import Zone, bucket_edges_ms
+from kilowatch.pipeline.grids import Bools
+
+
+@dataclass(slots=True)
+class Slots:
+    """Every interval that starts in [from_ms, to_ms), shape (k,) each.
+
+    A slot without a row has no count, no covered time, and figures that are not known.
+
+    Attributes:
+        rows: The slots as interval rows, in order of time.
+        present: Which of them are rows; the others are holes.
+    """
+
+    rows: IntervalBlock
+    present: Bools
+
+    @staticmethod
+    def of(rows: IntervalBlock, from_ms: int, to_ms: int, interval_s: int, zone: Zone) -> Slots:
+        """Lay rows of one channel, sorted by start, out on the grid.
+
+        Args:
+            rows: At least those that start in the stretch.
+            from_ms: First start [ms].
+            to_ms: First start that is not wanted [ms].
+            interval_s: Of the grid [s].
+            zone: Of the site.
+        """
+        edges = bucket_edges_ms(from_ms, to_ms, interval_s, zone)
+        wanted = (edges[:-1] >= from_ms) & (edges[:-1] < to_ms)
+        start_ms, end_ms = edges[:-1][wanted], edges[1:][wanted]
+        place = np.searchsorted(rows.start_ms, start_ms)
+        inside = np.minimum(place, max(len(rows) - 1, 0))
+        present = np.zeros(len(start_ms), np.bool_)
+        if len(rows):
+            present = rows.start_ms[inside] == start_ms
+        columns = {}
+        for name in COLUMNS:
+            unknown: float = np.nan if name in FLOAT_COLUMNS else 0
+            column = np.full(len(start_ms), unknown, getattr(rows, name).dtype)
+            column[present] = getattr(rows, name)[inside[present]]
+            columns[name] = column
+        columns["start_ms"], columns["duration_ms"] = start_ms, end_ms - start_ms
+        return Slots(IntervalBlock(**columns), present)
+
+    def __len__(self) -> int:
+        return len(self.present)
+
+    @property
+    def uncovered_ms(self) -> Ints:
+        """How much of each slot nothing is known about, shape (k,) [ms].
+
+        The total over phases of which one is silent counts as known: its amount is what the
+        others counted, and nobody can say how much of it is missing.
+        """
+        rows = self.rows
+        rest = np.maximum(rows.duration_ms - rows.covered_ms, 0)
+        known = (rows.covered_ms == 0) & ~(np.isnan(rows.amount) & np.isnan(rows.mean))
+        return np.where(known, 0, rest)
+
+    def cover(self, changed: Bools, quality: Quality) -> None:
+        """Mark slots as known throughout, of this quality or a worse one that they had."""
+        rows = self.rows
+        rows.covered_ms[changed] = rows.duration_ms[changed]
+        worse = np.maximum(rows.quality, quality)
+        rows.quality[changed] = worse[changed]
+        self.present = self.present | changed
+
+    def block(self, series: int, channel: int) -> IntervalBlock:
+        """Return the slots that are rows."""
+        self.rows.series[:], self.rows.channel[:] = series, channel
+        return self.rows.take(self.present)

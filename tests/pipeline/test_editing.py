@@ -1,0 +1,430 @@
+"""What rules and people make of intervals: the same in every cut, and gone without a trace."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+
+from kilowatch.model.blocks import Quality
+from kilowatch.model.editing import NOTHING, Correction, Editing, Rules, decoded, encoded
+from kilowatch.model.findings import Finding
+from kilowatch.model.parameters import AP, PC, VALUE
+from tests.pipeline.pipeline_world import DAY_MS, HOUR_MS, START_MS, World, point, single
+
+GRAINS: tuple[str | int, ...] = ("interval", "hour", "day", "week", "month")
+CLOCK_CHANGE_MS = START_MS + 30 * DAY_MS  # 2024-03-31: Dublin loses an hour
+QUARTER_MS = 900_000
+END_MS = 4_102_444_800_000  # 2100
+
+Figures = dict[str | int, list[tuple[object, ...]]]
+
+
+def dial(**changes: object) -> object:
+    """Return a quarter-hourly dial in kWh."""
+    return single(
+        1, utility="electricity", unit="kWh", interval_s=900, tolerance_s=450.0, clock="offset",
+        **changes,
+    )  # fmt: skip
+
+
+def shown(world: World, series: int = 1) -> Figures:
+    """Return a stream's figures at every granularity."""
+    return {grain: world.everything(series, grain) for grain in GRAINS}
+
+
+def found(world: World, series: int = 1) -> tuple[Finding, ...]:
+    """Return what the view says about a stream."""
+    one = world.points.points[series]
+    return world.view.findings([one]).get(series, ())
+
+
+def fresh(world: World) -> World:
+    """Return a world that took in the same log at once, under the present settings."""
+    with TemporaryDirectory() as folder:
+        again = World(Path(folder), list(world.points.points.values()))
+        again.log = world.log
+        again.start().catch_up().consumer.flush()
+        again.kill()
+    return again
+
+
+def edit(
+    world: World, *corrections: Correction, series: int = 1, rules: Rules | None = None
+) -> None:
+    """Give a data point rules and corrections, and let its figures follow."""
+    kept = world.points.points[series].editing.rules
+    world.points.change(series, editing=Editing(rules or kept, corrections))
+    world.catch_up()
+
+
+def amounts(world: World, grain: str = "interval", series: int = 1) -> dict[int, float]:
+    """Return amounts by start."""
+    one = world.points.points[series]
+    rows = world.view.series(one, [VALUE], 0, END_MS, grain)  # type: ignore[arg-type]
+    return dict(zip(rows.start_ms.tolist(), rows.amount.tolist(), strict=True))
+
+
+def total(world: World, grain: str = "month") -> float:
+    """Return everything that was counted, unallocated energy included."""
+    one = world.points.points[1]
+    rows = world.view.series(one, [VALUE], 0, END_MS, grain)  # type: ignore[arg-type]
+    return math.fsum([*rows.amount[rows.amount == rows.amount], *rows.unallocated])
+
+
+def hourly(tmp_path: Path, dials: dict[float, float], **changes: object) -> World:
+    """Return a world with an hourly dial in kWh: hour of the first day to figure."""
+    one = single(
+        1, utility="electricity", unit="kWh", interval_s=3600, tolerance_s=1800.0, clock="offset",
+        zone="UTC", **changes,
+    )  # fmt: skip
+    world = World(tmp_path, [one]).start()
+    for hour, figure in dials.items():
+        world.log.push(1, START_MS + round(hour * HOUR_MS), {"value": figure})
+    world.catch_up()
+    world.consumer.flush()
+    return world
+
+
+GAP = {8: 99.0, 9: 100.0, 10: 101.0, 14: 109.0, 15: 111.0}
+"""The example of the reference: silent from 10:00 to 14:00, 8 kWh meanwhile."""
+
+
+def test_energy_of_a_gap_is_spread_over_it_and_its_total_stays(tmp_path: Path) -> None:
+    """8 kWh between 10:00 and 14:00 become 2 kWh in each of four hours, all of them estimated."""
+    world = hourly(tmp_path, GAP)
+    before = shown(world)
+    assert total(world) == 12_000.0
+    edit(world, Correction(1, "spread", VALUE, START_MS + 10 * HOUR_MS, START_MS + 14 * HOUR_MS))
+    spread = amounts(world)
+    assert [spread[START_MS + hour * HOUR_MS] for hour in range(8, 15)] == [
+        1e3, 1e3, 2e3, 2e3, 2e3, 2e3, 2e3,
+    ]  # fmt: skip
+    rows = world.view.series(world.points.points[1], [VALUE], 0, END_MS, "day")
+    assert (rows.amount.tolist(), rows.unallocated.tolist()) == ([12_000.0], [0.0])
+    assert rows.shares().tolist() == [[0, 0, 4 * HOUR_MS, 0]]
+    assert rows.covered_ms.tolist() == [7 * HOUR_MS]
+    assert rows.quality.tolist() == [Quality.ESTIMATED]
+    edit(world)
+    assert shown(world) == before, "undone, every figure is what it was, bit for bit"
+
+
+def test_a_gap_is_spread_by_itself_up_to_a_length(tmp_path: Path) -> None:
+    """With a rule for up to 4 h nobody has to do anything; with one for 3 h a person decides."""
+    world = hourly(tmp_path, GAP)
+    edit(world, rules=Rules(estimate_up_to_s=3 * 3600))
+    assert amounts(world)[START_MS + 13 * HOUR_MS] != 2e3
+    edit(world, rules=Rules(estimate_up_to_s=4 * 3600))
+    assert amounts(world)[START_MS + 13 * HOUR_MS] == 2e3
+    assert total(world) == 12_000.0
+    accepted = Correction(1, "accept", None, START_MS + 10 * HOUR_MS, START_MS + 14 * HOUR_MS)
+    edit(world, accepted)
+    rows = world.view.series(world.points.points[1], [VALUE], 0, END_MS, "day")
+    assert rows.unallocated.tolist() == [8e3], "an accepted gap stays as it is"
+
+
+def test_a_gap_that_is_not_over_is_estimated_once_it_is(tmp_path: Path) -> None:
+    """Live, the hours of the gap are filled in the moment the meter speaks again."""
+    silent = {hour: figure for hour, figure in GAP.items() if hour <= 10}
+    world = hourly(tmp_path, silent)
+    edit(world, rules=Rules(estimate_up_to_s=6 * 3600))
+    world.consumer.flush()
+    assert START_MS + 11 * HOUR_MS not in amounts(world)
+    world.log.push(1, START_MS + 14 * HOUR_MS, {"value": 109.0})
+    world.catch_up()
+    assert amounts(world)[START_MS + 11 * HOUR_MS] == 2e3
+    world.consumer.flush()
+    assert shown(world) == shown(fresh(world))
+
+
+def test_real_readings_take_the_place_of_estimates(tmp_path: Path) -> None:
+    """Backfilled readings at 11:00 and 12:00 leave only the rest of the gap to be estimated."""
+    correction = Correction(1, "spread", VALUE, START_MS + 10 * HOUR_MS, START_MS + 14 * HOUR_MS)
+    world = hourly(tmp_path, {**GAP, 11: 106.0, 12: 107.0})  # late ones: computed again
+    world.catch_up()
+    edit(world, correction)
+    later = amounts(hourly_sorted(tmp_path / "sorted", {**GAP, 11: 106.0, 12: 107.0}, correction))
+    assert later[START_MS + 10 * HOUR_MS] == 5e3
+    assert later[START_MS + 11 * HOUR_MS] == 1e3
+    assert later[START_MS + 12 * HOUR_MS] == later[START_MS + 13 * HOUR_MS] == 1e3
+
+
+def hourly_sorted(folder: Path, dials: dict[float, float], *corrections: Correction) -> World:
+    """Return a world that got the same readings in order, with corrections from the start."""
+    folder.mkdir()
+    world = hourly(folder, dict(sorted(dials.items())))
+    edit(world, *corrections)
+    return world
+
+
+def test_an_edited_interval_counts_in_every_roll_up(tmp_path: Path) -> None:
+    """A person sets 09:00 to 4 kWh: hour, day and month follow, and say that it was edited."""
+    world = hourly(tmp_path, {hour: 100.0 + hour for hour in range(30)})
+    edit(world, Correction(7, "edit", VALUE, START_MS + 9 * HOUR_MS, START_MS + 10 * HOUR_MS, 4e3))
+    world.consumer.flush()
+    rows = world.view.series(world.points.points[1], [VALUE], 0, END_MS, "month")
+    assert rows.amount.tolist() == [32_000.0]
+    assert rows.shares().tolist() == [[0, HOUR_MS, 0, 0]]
+    later = Correction(8, "edit", VALUE, START_MS + 9 * HOUR_MS, START_MS + 10 * HOUR_MS, 5e3)
+    edit(world, *world.points.points[1].editing.corrections, later)
+    assert amounts(world)[START_MS + 9 * HOUR_MS] == 5e3, "of two edits the later counts"
+
+
+def test_what_is_questionable_can_be_confirmed(tmp_path: Path) -> None:
+    """Above 3 kW is implausible here, until somebody says that the test run was real."""
+    figures = [0.0, 1.0, 2.0, 7.0, 8.0, 9.0, 14.0, 20.0, 21.0, 22.0, 23.0]
+    world = hourly(tmp_path, dict(enumerate(figures)))
+    edit(world, rules=Rules(demand_max=3_000.0))
+    world.consumer.flush()
+    first, second = found(world)
+    assert (first.code, first.at_ms, first.channel) == (
+        "interval.demand_implausible", START_MS + 2 * HOUR_MS, VALUE,
+    )  # fmt: skip
+    assert first.text == "5 kW is more than the 3 kW that are plausible here."
+    assert (second.data["intervals"], second.data["worst_ms"]) == (2, START_MS + 6 * HOUR_MS)
+    day = world.view.series(world.points.points[1], [VALUE], 0, END_MS, "day")
+    assert day.shares().tolist() == [[0, 0, 0, 3 * HOUR_MS]]
+    assert day.amount.tolist() == [23_000.0], "questionable energy still counts"
+    edit(world, Correction(1, "confirm", None, START_MS + 5 * HOUR_MS, START_MS + 7 * HOUR_MS))
+    world.consumer.flush()
+    assert found(world) == (first,)
+
+
+def test_a_hole_is_filled_by_a_line_a_profile_or_a_sister(tmp_path: Path) -> None:
+    """Three missing hours of an amount, estimated in three ways; a known hour is never touched."""
+    points = [
+        single(
+            series, interval_s=3600, tolerance_s=1800.0, behaviour="amount", zone="Europe/Dublin"
+        )
+        for series in (1, 2)
+    ]
+    world = World(tmp_path, points).start()
+    missing = range(24 * 30 + 10, 24 * 30 + 13)  # the morning of the day that loses an hour
+    for hour in range(24 * 31):
+        at_ms = START_MS + hour * HOUR_MS
+        if hour not in missing:
+            world.log.push(1, at_ms, {"value": 10.0 + hour % 24})
+        world.log.push(2, at_ms, {"value": 2.0 * (10 + hour % 24)})
+    world.catch_up()
+    before = shown(world)
+    span = (START_MS + missing.start * HOUR_MS, START_MS + missing.stop * HOUR_MS)
+    starts = range(*span, HOUR_MS)
+    edit(world, Correction(1, "fill", VALUE, *span, method="linear"))
+    by_line = amounts(world)
+    assert [by_line[at] for at in starts] == pytest.approx([20.0, 21.0, 22.0], rel=1e-12)
+    edit(world, Correction(2, "fill", VALUE, *span, method="profile"))
+    by_profile = amounts(world)
+    # The same hour on the wall: in UTC it was one later before the clocks changed.
+    assert [by_profile[at] for at in starts] == [21.0, 22.0, 23.0]
+    edit(world, Correction(3, "fill", VALUE, *span, method="sister", sister=2))
+    by_sister = amounts(world)
+    assert [by_sister[at] for at in starts] == pytest.approx([20.0, 21.0, 22.0], rel=1e-12)
+    for filled in (by_line, by_profile, by_sister):
+        known = amounts(fresh_without(world))
+        assert {at: value for at, value in filled.items() if at not in starts} == known
+    edit(world)
+    assert shown(world) == before
+
+
+def fresh_without(world: World) -> World:
+    """Return the same log without any correction."""
+    points = {series: replace(one, editing=NOTHING) for series, one in world.points.points.items()}
+    bare = World(world.folder, list(points.values()))
+    bare.log = world.log
+    return fresh(bare)
+
+
+def test_a_sister_with_new_figures_changes_the_estimates_made_from_it(tmp_path: Path) -> None:
+    """The sister speaks late, or is registered anew: estimates follow, live and stored."""
+    points = [
+        single(s, interval_s=3600, tolerance_s=1800.0, behaviour="amount", zone="UTC")
+        for s in (1, 2)
+    ]
+    world = World(tmp_path, points).start()
+    for hour in range(60):
+        if hour not in range(30, 34):
+            world.log.push(1, START_MS + hour * HOUR_MS, {"value": 10.0})
+        if hour < 32:
+            world.log.push(2, START_MS + hour * HOUR_MS, {"value": 5.0})
+    span = (START_MS + 30 * HOUR_MS, START_MS + 34 * HOUR_MS)
+    edit(world, Correction(1, "fill", VALUE, *span, method="sister", sister=2))
+    world.consumer.flush()
+    assert START_MS + 33 * HOUR_MS not in amounts(world)
+    for hour in range(32, 60):
+        world.log.push(2, START_MS + hour * HOUR_MS, {"value": 10.0 if hour == 33 else 5.0})
+    world.catch_up()
+    assert amounts(world)[START_MS + 33 * HOUR_MS] == 20.0
+    world.consumer.flush()
+    assert shown(world) == shown(fresh(world))
+    world.points.change(2, interval_s=7200, tolerance_s=3600.0)
+    world.catch_up()
+    assert amounts(world)[START_MS + 33 * HOUR_MS] == pytest.approx(15.0)
+    world.consumer.flush()
+    assert shown(world) == shown(fresh(world))
+
+
+def test_a_register_in_an_open_gap_is_not_filled(tmp_path: Path) -> None:
+    """Its next figure will tell how much it was: an estimate beside that would count twice."""
+    world = hourly(tmp_path, {hour: float(hour) for hour in range(11)})
+    span = (START_MS + 10 * HOUR_MS, START_MS + 14 * HOUR_MS)
+    edit(world, Correction(1, "fill", VALUE, *span, method="linear"))
+    assert total(world) == 10_000.0
+    world.log.push(1, START_MS + 14 * HOUR_MS, {"value": 18.0})
+    world.log.push(1, START_MS + 15 * HOUR_MS, {"value": 19.0})
+    world.catch_up()
+    assert total(world) == 19_000.0
+    assert amounts(world)[START_MS + 11 * HOUR_MS] == pytest.approx(2e3, rel=0.5)
+
+
+def test_edits_of_an_electrical_meter_touch_their_channel_only(tmp_path: Path) -> None:
+    """A corrected power is a mean, a corrected energy an amount; voltages stay."""
+    world = World(tmp_path, [point(1, interval_s=900, clock="offset")]).start()
+    for number in range(40):
+        at_ms = START_MS + number * QUARTER_MS
+        world.log.push(1, at_ms, {"aP_1": 1000.0, "pC_1": 250.0 * number, "v_1": 230.0})
+    world.catch_up()
+    span = (START_MS + 4 * QUARTER_MS, START_MS + 5 * QUARTER_MS)
+    edit(
+        world, Correction(1, "edit", AP, *span, 500.0), Correction(2, "edit", PC, *span, 125.0)
+    )  # fmt: skip
+    one = world.points.points[1]
+    hour = world.view.series(
+        one, world.view.channels(one), START_MS, START_MS + 2 * HOUR_MS, "hour"
+    )
+    by_channel = {
+        channel: hour.take((hour.channel == channel) & (hour.start_ms > START_MS))
+        for channel in world.view.channels(one)
+    }
+    assert by_channel[AP].mean.tolist() == [875.0]
+    assert by_channel[PC].amount.tolist() == [875.0]
+    assert by_channel[AP + 1].mean.tolist() == [1000.0]
+    edited = [channel for channel, rows in by_channel.items() if rows.shares()[0][1]]
+    assert edited == [AP, PC]
+
+
+@st.composite
+def streams(draw: st.DrawFn, seen: Counter[str]) -> list[tuple[int, float]]:
+    """Draw a quarter-hourly dial around the day that loses an hour: gaps, zeros, spikes, falls."""
+    at_ms = CLOCK_CHANGE_MS - draw(st.integers(0, 40)) * QUARTER_MS
+    figure, packets = 1000.0, [(at_ms, 1000.0)]
+    for _ in range(draw(st.integers(5, 60))):
+        kind = draw(st.sampled_from(["plain"] * 6 + ["gap", "short gap", "zero", "spike", "fall"]))
+        seen[kind] += 1
+        steps = {"gap": draw(st.integers(3, 40)), "short gap": 2}.get(kind, 1)
+        at_ms += steps * QUARTER_MS
+        if kind != "zero":
+            figure += draw(st.integers(1, 40)) / 16 * steps
+        figure += {"spike": 500.0, "fall": -300.0}.get(kind, 0.0)
+        packets.append((at_ms + draw(st.sampled_from([0, 0, 0, 7_000])), figure))
+    return packets
+
+
+@st.composite
+def editings(draw: st.DrawFn) -> Editing:
+    """Draw rules and corrections around the same day."""
+    rules = Rules(
+        demand_max=draw(st.sampled_from([None, 8_000.0])),
+        spike_factor=draw(st.sampled_from([None, 5.0])),
+        zero_run_s=draw(st.sampled_from([None, 900, 1800])),
+        estimate_up_to_s=draw(st.sampled_from([None, 3600, 6 * 3600])),
+        estimate_method=draw(st.sampled_from(["linear", "profile"])),
+    )
+    corrections = []
+    for number in range(draw(st.integers(0, 4))):
+        from_ms = CLOCK_CHANGE_MS + draw(st.integers(-20, 60)) * QUARTER_MS
+        kind = draw(st.sampled_from(["edit", "fill", "spread", "accept", "confirm", "comment"]))
+        method = draw(st.sampled_from(["linear", "profile"]))
+        corrections.append(
+            Correction(
+                number + 1,
+                kind,
+                VALUE,
+                from_ms,
+                from_ms + draw(st.integers(1, 40)) * QUARTER_MS,
+                value=1234.5 if kind == "edit" else None,
+                method=method if kind == "fill" else draw(st.sampled_from([None, method])),
+            )
+        )
+    return Editing(rules, tuple(corrections))
+
+
+def test_figures_and_findings_do_not_depend_on_when_what_was_stored() -> None:
+    """Any cut into batches, flushes, a kill and a restart: every granularity is the same."""
+    seen: Counter[str] = Counter()
+
+    @settings(
+        max_examples=60,
+        deadline=None,
+        suppress_health_check=list(HealthCheck),
+        phases=[phase for phase in Phase if phase is not Phase.explain],
+    )
+    @given(streams(seen), editings(), st.lists(st.integers(1, 60), max_size=8), st.integers(0, 60))
+    def holds(
+        packets: list[tuple[int, float]], editing: Editing, cuts: list[int], given_at: int
+    ) -> None:
+        with TemporaryDirectory() as folder:
+            world = World(Path(folder), [dial()]).start()  # type: ignore[list-item]
+            bare = True
+            for number, (at_ms, figure) in enumerate(packets):
+                world.log.push(1, at_ms, {"value": figure})
+                if number >= given_at and bare:
+                    world.points.change(1, editing=editing)
+                    bare = False
+                if number in cuts:
+                    world.catch_up()
+                    if number % 3:
+                        world.consumer.flush()
+                    if number % 5 == 0:
+                        world.kill()
+                        world.start()
+            if bare:
+                world.points.change(1, editing=editing)
+            world.catch_up()
+            open_tail = shown(world)
+            world.consumer.flush()
+            expected = fresh(world)
+            assert shown(world) == shown(expected)
+            assert open_tail == shown(expected), "and nothing depends on the flush"
+            assert found(world) == found(expected)
+            month = world.view.series(world.points.points[1], [VALUE], 0, END_MS, "month")
+            seen["estimated"] += bool(month.shares()[:, 2].any())
+            seen["edited"] += bool(month.shares()[:, 1].any())
+            seen["questionable"] += bool(month.shares()[:, 3].any())
+            seen["findings"] += bool(found(world))
+            if not any(c.kind in {"edit", "fill"} for c in editing.corrections):
+                before = total(fresh_without(world))
+                assert total(world) == pytest.approx(before, rel=1e-12), "energy is never made"
+                seen["conserved"] += bool(month.shares()[:, 2].any())
+            world.points.change(1, editing=NOTHING)
+            world.catch_up().consumer.flush()
+            assert shown(world) == shown(fresh_without(world)), "undone, it was never there"
+            assert not found(world)
+            world.kill()
+
+    holds()
+    for edge in ("estimated", "edited", "questionable", "findings", "conserved"):
+        assert seen[edge] >= 5, seen
+
+
+def test_rules_and_corrections_survive_their_text() -> None:
+    """What the pipeline remembers of them is equal for equal ones, and nothing is nothing."""
+    editing = Editing(
+        Rules(demand_max=10.5, negative=True, estimate_up_to_s=60, estimate_method="profile"),
+        (Correction(3, "fill", None, 5, 9, method="sister", sister=4),),
+    )
+    assert decoded(encoded(editing)) == editing
+    assert encoded(NOTHING) == ""
+    assert NOTHING.applied("electricity", "register") == NOTHING
+    assert NOTHING.applied("gas", "amount").rules.negative is True
+    assert (
+        Editing(corrections=(Correction(1, "comment", None, 0, 1),)).applied(
+            "electricity", "register"
+        )
+        == NOTHING
+    )
