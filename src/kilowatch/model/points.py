@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from kilowatch.model.dated import NO_HISTORY, History
 from kilowatch.model.units import UNITS, Unit
 
 Kind = Literal["electrical", "single"]
@@ -55,6 +56,8 @@ class DataPoint:
         clock: Which part of a timestamp to believe.
         register_max: First value that the register does not reach (10**6 for six
             digits), or None when unknown: only a known width can roll over.
+        history: Settings of earlier periods, factors, and what happened to the meter;
+            the fields above are those of now.
     """
 
     id: int
@@ -73,6 +76,7 @@ class DataPoint:
     stamp: Stamp = "start"
     clock: Clock = "auto"
     register_max: float | None = None
+    history: History = NO_HISTORY
 
     @property
     def unit_of_value(self) -> Unit:

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from kilowatch.model.blocks import Floats, Ints, ReadingBlock
-from kilowatch.pipeline.grids import BatchGrid, Bools, PointGrid, rows_in_order
-from kilowatch.pipeline.registers import KEY_BITS, Readings, RegisterRows, register_rows
+from kilowatch.pipeline.grids import KEY_BITS, BatchGrid, Bools, PointGrid, rows_in_order
+from kilowatch.pipeline.registers import Readings, RegisterRows, register_rows
 from kilowatch.pipeline.samples import Cells, Samples
 
 

@@ -13,9 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from kilowatch.model.blocks import Floats, Ints, Quality
-from kilowatch.pipeline.grids import BatchGrid, Bools
+from kilowatch.pipeline.grids import KEY_BITS, BatchGrid, Bools
 
-KEY_BITS = 42  # instants until 2109 fit; above them is the number of the stream
 _ROLL_OVER_SHARE = 0.5
 """A dial that falls has rolled over if it moved on by at most this share of its width; a
 larger step forward is more likely a step back (an exchange, a reset, a bad reading)."""
