@@ -61,6 +61,7 @@ class DatedGrid(BatchGrid):
         vt_ratio: Of voltages.
         energy_factor: Energy of a canonical unit of volume [Wh/m³]; NaN where it is none.
         events: What happened to the registers of each data point, by its number, in order.
+        not_before: By energy, instant of each data point's first packet with it [ms].
     """
 
     dated = True
@@ -104,6 +105,7 @@ class DatedGrid(BatchGrid):
             for number, grid in enumerate(grids)
             if (found := register_events(grid.point))
         }
+        self.not_before: dict[int, Ints] = {}
 
     @property
     def reach_ms(self) -> Ints:
@@ -158,7 +160,8 @@ class DatedGrid(BatchGrid):
 
     def starts(self, at_ms: Ints) -> Ints:
         """Return the start of the interval of one instant for each stream; see ``BatchGrid``."""
-        found = super().starts(np.clip(at_ms, 0, NEVER_MS - 1))
+        at_ms = at_ms[self._owner]
+        found = self.buckets(np.clip(at_ms, 0, NEVER_MS - 1), np.arange(len(self.series))).start_ms
         found = np.where(at_ms >= self.until_ms, self.until_ms, found)
         return np.where(at_ms < self.from_ms, self.from_ms - 1, found)
 

@@ -47,6 +47,7 @@ class PointGrid:
         first_register_ms: For ``PC``, ``PE``, ``QC`` and ``QE``: effective instant of the
             first packet that carried any phase of that energy; missing while none has.
         first_export_ms: Effective instant of the first negative total active power.
+        dated: Whether its settings have periods, or something happened to its registers.
     """
 
     point: DataPoint
@@ -54,9 +55,12 @@ class PointGrid:
     clock: Decision = "undecided"
     first_register_ms: Mapping[int, int] = field(default_factory=dict)
     first_export_ms: int | None = None
+    dated: bool = field(init=False, repr=False, compare=False)
     _columns: tuple[float, ...] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
+        history = self.point.history
+        object.__setattr__(self, "dated", bool(history.periods or history.events))
         object.__setattr__(self, "_columns", self.columns_of(self.point))
 
     @staticmethod
@@ -66,12 +70,6 @@ class PointGrid:
         if point.history.periods:
             point = replace(point, history=point.history.with_clock(decision))
         return PointGrid(point, Zone.of(point.history.zone_name(point.zone)), clock)
-
-    @property
-    def dated(self) -> bool:
-        """Whether its settings differ by period, or something happened to its registers."""
-        history = self.point.history
-        return bool(history.periods or history.events)
 
     def columns_of(self, settings: DataPoint | Period) -> tuple[float, ...]:
         """Return the settings of the data point, or of one of its periods, as numbers."""
@@ -160,10 +158,13 @@ class BatchGrid:
         return column
 
     def starts(self, at_ms: Ints) -> Ints:
-        """Return the start of the interval of one instant for each stream, shape (streams,).
+        """Return the interval's start of one instant of each data point, shape (streams,).
 
         Where the instant lies in another period of the settings, it is the stream's end, or
         the moment before it begins.
+
+        Args:
+            at_ms: Effective instants, shape (points,) [ms].
         """
         return self.buckets(at_ms, np.arange(len(self.series))).start_ms
 
