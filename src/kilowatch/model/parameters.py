@@ -53,6 +53,7 @@ class Family:
 
 
 VALUE = 0  # the channel of a single-value data point
+GAS_ENERGY = 1  # energy of a gas point's volume, by calorific value
 
 FAMILIES: tuple[Family, ...] = (
     Family("aP", 1, "Active power", "W", Role.POWER, "Power"),
@@ -111,6 +112,8 @@ def channel_name(channel: int) -> str:
     """Return the name used in URLs and exports: ``value``, ``aP_1``, or ``aP`` for a total."""
     if channel == VALUE:
         return "value"
+    if channel == GAS_ENERGY:
+        return "energy"
     if channel in PARAMETER_BY_CHANNEL:
         return PARAMETER_BY_CHANNEL[channel]
     family = FAMILY_BY_NUMBER[channel // 4]
@@ -119,6 +122,7 @@ def channel_name(channel: int) -> str:
 
 CHANNEL_BY_NAME: dict[str, int] = {
     "value": VALUE,
+    "energy": GAS_ENERGY,
     **{channel_name(family.total): family.total for family in FAMILIES},
     **CHANNEL_BY_PARAMETER,
 }

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from kilowatch.model.dated import NO_HISTORY, History
 from kilowatch.model.editing import NOTHING, Editing
 from kilowatch.model.units import UNITS, Unit
 
@@ -57,6 +58,8 @@ class DataPoint:
         register_max: First value that the register does not reach (10**6 for six
             digits), or None when unknown: only a known width can roll over.
         editing: Its validation rules and what people have corrected.
+        history: Settings of earlier periods, factors, and what happened to the meter;
+            the fields above are those of now.
     """
 
     id: int
@@ -76,6 +79,7 @@ class DataPoint:
     clock: Clock = "auto"
     register_max: float | None = None
     editing: Editing = NOTHING
+    history: History = NO_HISTORY
 
     @property
     def unit_of_value(self) -> Unit:

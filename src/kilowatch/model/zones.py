@@ -54,7 +54,7 @@ class Zone:
 
     def __init__(self, name: str) -> None:
         self.name = name
-        starts, offsets = _changes(_zone_info(name))
+        starts, offsets = _of_several(name) if "|" in name else _changes(_zone_info(name))
         self.segment_start_ms: Ints = np.array([-_EVER, *starts, _EVER], np.int64)
         self.segment_offset_ms: Ints = np.array(offsets, np.int64)
         self._wall_end_ms = self.segment_start_ms[1:-1] + self.segment_offset_ms[:-1]
@@ -63,6 +63,10 @@ class Zone:
     @cache
     def of(name: str) -> Zone:
         """Return the zone of an IANA name; each is read once.
+
+        A site that changed its zone has one name for all of them, with the instants of the
+        changes between [ms]: ``Europe/Dublin|1772323200000|Europe/Berlin``. The change is
+        like any other of its clocks.
 
         Raises:
             ValueError: No such time zone.
@@ -144,6 +148,36 @@ def _zone_info(name: str) -> ZoneInfo:
     path = files("tzdata").joinpath("zoneinfo", *name.split("/"))
     with path.open("rb") as file:
         return ZoneInfo.from_file(file, key=name)
+
+
+def fits_together(name: str) -> bool:
+    """Say whether the zones of a site can follow each other as they do.
+
+    Two changes of the clocks within hours of each other would make local times that occur
+    three times.
+    """
+    zone = Zone.of(name)
+    return bool((np.diff(zone._wall_end_ms) > 0).all())  # noqa: SLF001 - the same module
+
+
+def _of_several(name: str) -> tuple[list[int], list[int]]:
+    parts = name.split("|")
+    bounds = [-_EVER, *map(int, parts[1::2]), _EVER]
+    starts: list[int] = []
+    offsets: list[int] = []
+    for zone, begin, end in zip(map(Zone.of, parts[::2]), bounds[:-1], bounds[1:], strict=True):
+        first = int(zone.segment(np.array([begin]))[0]) if offsets else 0
+        for segment in range(first, len(zone.segment_offset_ms)):
+            start = max(int(zone.segment_start_ms[segment]), begin)
+            offset = int(zone.segment_offset_ms[segment])
+            if start >= end:
+                break
+            if not offsets:
+                offsets.append(offset)
+            elif offset != offsets[-1]:
+                starts.append(start)
+                offsets.append(offset)
+    return starts, offsets
 
 
 def _changes(zone: ZoneInfo) -> tuple[list[int], list[int]]:

@@ -9,6 +9,7 @@ import numpy as np
 
 from kilowatch.model.blocks import Ints, ReadingBlock
 from kilowatch.model.parameters import AP, ENERGY_CHANNELS, VALUE
+from kilowatch.pipeline.epochs import DatedGrid, grid_of_batch
 from kilowatch.pipeline.grids import (
     AMOUNT,
     NEVER_MS,
@@ -61,17 +62,22 @@ def carry(readings: ReadingBlock, effective_ms: Ints, points: Mapping[int, Point
         keep = np.zeros(len(readings), np.bool_)
         keep[order] = found.keep
         return replace(found, keep=keep)
-    grid = BatchGrid(readings.series, points)
-    stream, streams = grid.of_row, np.arange(len(grid.series))
+    grid = grid_of_batch(readings.series, points)
+    stream, streams = grid.of_row, np.arange(len(grid.keys))
     last_ms = np.zeros(len(streams), np.int64)
     np.maximum.at(last_ms, stream, effective_ms)
-    since_ms = grid.buckets(grid.sampled_ms(last_ms, streams), streams).start_ms
-    registers = _register_readings(readings, grid)
+    about = grid.streams_about(grid.streams_at(streams, last_ms), last_ms)
+    since_ms = grid.buckets(grid.sampled_ms(last_ms, about), about).start_ms
+    periods = grid.streams_at(stream, effective_ms)
+    registers = _register_readings(readings, grid, periods)
+    reach_ms = grid.reach_ms
     for rows in registers:
         final = _last_of_streams(rows, stream)
         own = stream[final]
-        starts = grid.buckets(effective_ms[final], own).start_ms
-        near = last_ms[own] - effective_ms[final] <= grid.gap_ms[own]
+        final_ms = _last_known_ms(grid, own, effective_ms[final], last_ms[own])
+        period = grid.streams_at(own, final_ms)
+        starts = grid.buckets(final_ms, period).start_ms
+        near = last_ms[own] - final_ms <= reach_ms[period]
         since_ms[own[near]] = np.minimum(since_ms[own[near]], starts[near])
     keep = effective_ms >= since_ms[stream]
     for rows in registers:
@@ -79,17 +85,29 @@ def carry(readings: ReadingBlock, effective_ms: Ints, points: Mapping[int, Point
         keep[_last_of_streams(before, stream)] = True
     return Carry(
         keep,
-        dict(zip(grid.series.tolist(), since_ms.tolist(), strict=True)),
+        dict(zip(grid.keys.tolist(), since_ms.tolist(), strict=True)),
         _first_registers(readings, effective_ms, grid, points),
         _first_exports(readings, effective_ms, grid),
     )
 
 
-def _register_readings(readings: ReadingBlock, grid: BatchGrid) -> list[Ints]:
+def _last_known_ms(grid: BatchGrid, point: Ints, read_ms: Ints, last_ms: Ints) -> Ints:
+    """Return when a register was last known: by a packet, or by what a person read since [ms]."""
+    if not isinstance(grid, DatedGrid) or not grid.events:
+        return read_ms
+    known_ms = read_ms.copy()
+    for row, one in enumerate(point.tolist()):
+        for event in grid.events.get(one, ()):
+            if event.at_ms <= last_ms[row]:
+                known_ms[row] = max(known_ms[row], event.at_ms)
+    return known_ms
+
+
+def _register_readings(readings: ReadingBlock, grid: BatchGrid, periods: Ints) -> list[Ints]:
     """Return, for each set of register channels that come together, the readings with them."""
-    register = grid.behaviour[grid.of_row] == REGISTER
-    electrical = ~grid.single[grid.of_row]
-    energies = electrical & (grid.behaviour[grid.of_row] != AMOUNT)
+    register = grid.behaviour[periods] == REGISTER
+    electrical = ~grid.single[periods]
+    energies = electrical & (grid.behaviour[periods] != AMOUNT)
     found: dict[bytes, Ints] = {}
     for channel in (VALUE, *_ENERGIES):
         if channel in readings.values:
@@ -108,26 +126,26 @@ def _last_of_streams(rows: Ints, stream: Ints) -> Ints:
 def _first_registers(
     readings: ReadingBlock, effective_ms: Ints, grid: BatchGrid, points: Mapping[int, PointGrid]
 ) -> dict[int, dict[int, int]]:
-    electrical = ~grid.single[grid.of_row]
-    first = {key: dict(points[key].first_register_ms) for key in grid.series.tolist()}
+    electrical = ~grid.by_point(grid.single)[grid.of_row]
+    first = {key: dict(points[key].first_register_ms) for key in grid.keys.tolist()}
     for total in ENERGY_CHANNELS:
-        known = np.full(len(grid.series), NEVER_MS)
+        known = np.full(len(grid.keys), NEVER_MS)
         for phase in PHASES:
             if total + phase in readings.values:
                 carried = electrical & ~np.isnan(readings.values[total + phase])
                 known = first_of_stream(grid.of_row, effective_ms, carried, known)
         for stream in np.flatnonzero(known < NEVER_MS).tolist():
-            own = first[int(grid.series[stream])]
+            own = first[int(grid.keys[stream])]
             own[total] = min(own.get(total, NEVER_MS), int(known[stream]))
     return first
 
 
 def _first_exports(readings: ReadingBlock, effective_ms: Ints, grid: BatchGrid) -> dict[int, int]:
     phases = [readings.values[channel] for channel in _POWERS if channel in readings.values]
-    known = grid.first_negative_ms
+    known = grid.by_point(grid.first_negative_ms)
     if phases:
         with np.errstate(over="ignore", invalid="ignore"):  # see ``samples.finite``
-            exporting = ~grid.single[grid.of_row] & (sum_of_phases(phases) < 0)
+            exporting = ~grid.by_point(grid.single)[grid.of_row] & (sum_of_phases(phases) < 0)
         known = first_of_stream(grid.of_row, effective_ms, exporting, known)
     some = np.flatnonzero(known < NEVER_MS)
-    return dict(zip(grid.series[some].tolist(), known[some].tolist(), strict=True))
+    return dict(zip(grid.keys[some].tolist(), known[some].tolist(), strict=True))

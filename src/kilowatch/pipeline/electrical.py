@@ -18,7 +18,8 @@ from kilowatch.model.parameters import (
     phase_of,
 )
 from kilowatch.pipeline.batch import Batch, register_cells, rows_of_registers
-from kilowatch.pipeline.grids import AMOUNT
+from kilowatch.pipeline.epochs import DatedGrid
+from kilowatch.pipeline.grids import AMOUNT, BatchGrid, Bools
 from kilowatch.pipeline.phases import (
     PHASES,
     apparent_power,
@@ -53,6 +54,12 @@ def electrical_cells(batch: Batch) -> list[Cells]:
     if any(channel in wanted.values for channel in _POWERS):
         cells += _energy_from_power(batch, wanted, groups)
     energies = batch.carried(_ENERGIES)
+    if isinstance(batch.grid, DatedGrid):
+        grid = batch.grid
+        grid.not_before = {
+            PC: _first_of(batch, PC, grid.first_import_ms),
+            PE: _first_of(batch, PE, grid.first_export_register_ms),
+        }
     amounts = batch.grid.behaviour[batch.stream] == AMOUNT
     if amounts.any() and energies:
         cells.append(_energy_amounts(wanted, groups, energies))
@@ -135,9 +142,8 @@ def _energy_from_power(batch: Batch, wanted: Batch, groups: Samples) -> list[Cel
     """
     grid = batch.grid
     power_w = sum_of_phases([batch.column(channel) for channel in _POWERS])
-    streams = np.arange(len(grid.series))
-    negative_ms = first_of_stream(batch.stream, batch.at_ms, power_w < 0, grid.first_negative_ms)
-    negative = grid.buckets(grid.sampled_ms(negative_ms, streams), streams).start_ms
+    negative_ms = _first(batch, power_w < 0, grid.first_negative_ms)
+    negative = grid.starts(_sampled_ms(grid, negative_ms))
     first_import = _interval_of_first(batch, PC, grid.first_import_ms)
     first_export = _interval_of_first(batch, PE, grid.first_export_register_ms)
     before_import = groups.start_ms < first_import[groups.stream]
@@ -169,19 +175,35 @@ def _energy_from_power(batch: Batch, wanted: Batch, groups: Samples) -> list[Cel
 def _interval_of_first(batch: Batch, total: int, known_ms: Ints) -> Ints:
     """Return the start of the interval of each stream's first packet with this energy [ms]."""
     grid = batch.grid
+    first_ms = _first_of(batch, total, known_ms)
+    summed = grid.behaviour[grid.streams_at(np.arange(len(first_ms)), first_ms)] == AMOUNT
+    return grid.starts(np.where(summed, _sampled_ms(grid, first_ms), first_ms))
+
+
+def _first_of(batch: Batch, total: int, known_ms: Ints) -> Ints:
+    """Return the instant of each data point's first packet with this energy [ms]."""
     carried = np.zeros(len(batch.stream), np.bool_)
     for channel in batch.carried(tuple(total + phase for phase in PHASES)):
         carried |= ~np.isnan(batch.values[channel])
-    first_ms = first_of_stream(batch.stream, batch.at_ms, carried, known_ms)
-    streams = np.arange(len(first_ms))
-    summed = grid.behaviour == AMOUNT
-    inside_ms = np.where(summed, grid.sampled_ms(first_ms, streams), first_ms)
-    return grid.buckets(inside_ms, streams).start_ms
+    return _first(batch, carried, known_ms)
+
+
+def _first(batch: Batch, where: Bools, known_ms: Ints) -> Ints:
+    """Return each data point's first instant at which something was so [ms]."""
+    grid = batch.grid
+    point = grid.points_of(batch.stream)
+    return first_of_stream(point, batch.at_ms, where, grid.by_point(known_ms))
+
+
+def _sampled_ms(grid: BatchGrid, at_ms: Ints) -> Ints:
+    """Return an instant in the interval of a sample of each data point [ms]."""
+    about = grid.streams_about(grid.streams_at(np.arange(len(at_ms)), at_ms), at_ms)
+    return grid.sampled_ms(at_ms, about)
 
 
 def _energy_amounts(batch: Batch, groups: Samples, energies: list[int]) -> Cells:
     """Sum energies that are the amounts of their interval."""
-    summed = batch.grid.behaviour[batch.stream] == AMOUNT
+    summed = batch.grid.behaviour[batch.about] == AMOUNT
     columns = {c: np.where(summed, batch.values[c], np.nan) for c in energies}
     for total in ENERGY_CHANNELS:
         phases = [columns[total + phase] for phase in PHASES if total + phase in columns]

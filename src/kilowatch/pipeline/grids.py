@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +19,7 @@ from kilowatch.model.clock import (
     evidence,
     live_window_ms,
 )
+from kilowatch.model.dated import Period
 from kilowatch.model.parameters import PC, PE
 from kilowatch.model.points import DataPoint
 
@@ -31,6 +33,7 @@ SPREAD_MAX = 1_000
 error in a setting must not make a year of seconds out of two readings."""
 
 NEVER_MS = 1 << 42  # after every instant that a packet can carry (year 2109)
+KEY_BITS = 42  # so instants fit; above them is the number of the stream
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +47,7 @@ class PointGrid:
         first_register_ms: For ``PC``, ``PE``, ``QC`` and ``QE``: effective instant of the
             first packet that carried any phase of that energy; missing while none has.
         first_export_ms: Effective instant of the first negative total active power.
+        dated: Whether its settings have periods, or something happened to its registers.
     """
 
     point: DataPoint
@@ -51,48 +55,70 @@ class PointGrid:
     clock: Decision = "undecided"
     first_register_ms: Mapping[int, int] = field(default_factory=dict)
     first_export_ms: int | None = None
+    dated: bool = field(init=False, repr=False, compare=False)
     _columns: tuple[float, ...] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        point, unit = self.point, self.point.unit_of_value
-        single = point.kind == "single"
-        # A month or a day is as long as the calendar says: up to an hour more than registered.
-        calendar_ms = 3_600_000 if point.interval_s >= DAY_S else 0
-        columns = (
-            point.interval_s,
-            min(point.gap_ms, SPREAD_MAX * point.interval_s * 1000) + calendar_ms,
-            single,
-            _BEHAVIOUR[point.behaviour],
-            point.stamp == "end",
-            unit.factor if single else 1.0,
-            unit.offset if single else 0.0,
-            unit.amount_factor,
-            np.inf if point.register_max is None else point.register_max,
-            self.first_register_ms.get(PC, NEVER_MS),
-            self.first_register_ms.get(PE, NEVER_MS),
-            NEVER_MS if self.first_export_ms is None else self.first_export_ms,
-        )
-        object.__setattr__(self, "_columns", columns)
+        history = self.point.history
+        object.__setattr__(self, "dated", bool(history.periods or history.events))
+        object.__setattr__(self, "_columns", self.columns_of(self.point))
 
     @staticmethod
     def of(point: DataPoint, decision: Decision = "undecided") -> PointGrid:
         """Return the grid of a data point; ``decision`` counts when its clock is ``auto``."""
         clock = decision if point.clock == "auto" else point.clock
-        return PointGrid(point, Zone.of(point.zone), clock)
+        if point.history.periods:
+            point = replace(point, history=point.history.with_clock(decision))
+        return PointGrid(point, Zone.of(point.history.zone_name(point.zone)), clock)
+
+    def columns_of(self, settings: DataPoint | Period) -> tuple[float, ...]:
+        """Return the settings of the data point, or of one of its periods, as numbers."""
+        unit = settings.unit_of_value
+        single = self.point.kind == "single"
+        # A month or a day is as long as the calendar says: up to an hour more than registered.
+        calendar_ms = 3_600_000 if settings.interval_s >= DAY_S else 0
+        return (
+            settings.interval_s,
+            min(settings.gap_ms, SPREAD_MAX * settings.interval_s * 1000) + calendar_ms,
+            single,
+            _BEHAVIOUR[settings.behaviour],
+            settings.stamp == "end",
+            unit.factor if single else 1.0,
+            unit.offset if single else 0.0,
+            unit.amount_factor,
+            np.inf if settings.register_max is None else settings.register_max,
+            self.first_register_ms.get(PC, NEVER_MS),
+            self.first_register_ms.get(PE, NEVER_MS),
+            NEVER_MS if self.first_export_ms is None else self.first_export_ms,
+        )
 
 
 class BatchGrid:
     """The settings of every stream in a batch, one element each, shape (streams,).
 
+    ``epochs.DatedGrid`` is one in which a data point has several streams, one for each period
+    of its settings; the methods that tell them apart do nothing here.
+
     Attributes:
-        series: Keys, rising.
-        of_row: For each reading, the number of its stream here, shape (n,).
+        keys: Series of the data points, rising.
+        of_row: For each reading, the number of its data point, shape (n,).
+        series: Series of each stream, shape (streams,).
+        dated: Whether data points and streams differ.
     """
 
+    dated = False
+
     def __init__(self, series: Ints, points: Mapping[int, PointGrid]) -> None:
-        self.series, self.of_row = np.unique(series, return_inverse=True)
-        grids = [points[key] for key in self.series.tolist()]
-        table = np.array([grid._columns for grid in grids]).reshape(len(grids), 12).T  # noqa: SLF001
+        self.keys, self.of_row = np.unique(series, return_inverse=True)
+        self.series: Ints = self.keys
+        grids = [points[key] for key in self.keys.tolist()]
+        self._take([grid._columns for grid in grids])  # noqa: SLF001
+        self.zones = list({id(grid.zone): grid.zone for grid in grids}.values())
+        number = {id(zone): position for position, zone in enumerate(self.zones)}
+        self._zone_of = np.array([number[id(grid.zone)] for grid in grids], np.int64)
+
+    def _take(self, columns: list[tuple[float, ...]]) -> None:
+        table = np.array(columns).reshape(len(columns), 12).T
         self.interval_s: Ints = table[0].astype(np.int64)
         self.gap_ms: Ints = table[1].astype(np.int64)
         self.single: Bools = table[2] != 0
@@ -105,9 +131,42 @@ class BatchGrid:
         self.first_import_ms: Ints = table[9].astype(np.int64)
         self.first_export_register_ms: Ints = table[10].astype(np.int64)
         self.first_negative_ms: Ints = table[11].astype(np.int64)
-        self.zones = list({id(grid.zone): grid.zone for grid in grids}.values())
-        number = {id(zone): position for position, zone in enumerate(self.zones)}
-        self._zone_of = np.array([number[id(grid.zone)] for grid in grids], np.int64)
+
+    @property
+    def reach_ms(self) -> Ints:
+        """Longest silence that a difference is spread over, now or in a later period [ms]."""
+        return self.gap_ms
+
+    def streams_at(self, point: Ints, at_ms: Ints) -> Ints:  # noqa: ARG002
+        """Return the stream of each data point at an instant, shape (k,)."""
+        return point
+
+    def streams_about(self, stream: Ints, at_ms: Ints) -> Ints:  # noqa: ARG002
+        """Return the stream that a sample stamped ``at_ms`` belongs to, shape (k,)."""
+        return stream
+
+    def points_of(self, stream: Ints) -> Ints:
+        """Return the data point of each stream, shape (k,)."""
+        return stream
+
+    def by_point(self, column: Any) -> Any:
+        """Return a column of streams as one of data points, where their streams agree."""
+        return column
+
+    def by_stream(self, column: Any) -> Any:
+        """Return a column of data points as one of streams."""
+        return column
+
+    def starts(self, at_ms: Ints) -> Ints:
+        """Return the interval's start of one instant of each data point, shape (streams,).
+
+        Where the instant lies in another period of the settings, it is the stream's end, or
+        the moment before it begins.
+
+        Args:
+            at_ms: Effective instants, shape (points,) [ms].
+        """
+        return self.buckets(at_ms, np.arange(len(self.series))).start_ms
 
     def buckets(self, at_ms: Ints, stream: Ints) -> Buckets:
         """Return the interval of each instant on the grid of its stream.
@@ -177,7 +236,32 @@ def effective_of(readings: ReadingBlock, points: Mapping[int, PointGrid]) -> Int
             decision,
             Zone.of(zone_name),
         )
+    for number, grid in enumerate(grids):
+        if len({period.clock for period in grid.point.history.periods}) > 1:
+            rows = np.flatnonzero(of_row == number)
+            at_ms[rows] = _by_dated_clocks(readings.take(rows), grid)
     return at_ms
+
+
+def _by_dated_clocks(readings: ReadingBlock, grid: PointGrid) -> Ints:
+    """Return effective instants where the clock is another one from a date on, shape (n,) [ms].
+
+    A packet is read by the latest clock that puts it into that clock's own time, and never
+    happens after that time ends: so the order of packets stays.
+    """
+    found = np.zeros(len(readings), np.int64)
+    open_rows = np.ones(len(readings), np.bool_)
+    until_ms = NEVER_MS
+    for period in reversed(grid.point.history.periods):
+        clock: Decision = "undecided" if period.clock == "auto" else period.clock
+        read_ms = effective_ms(
+            readings.at_ms, readings.offset_min, readings.flags, clock, grid.zone
+        )
+        mine = open_rows & (read_ms >= period.from_ms)
+        found[mine] = np.minimum(read_ms[mine], until_ms - 1)
+        open_rows &= ~mine
+        until_ms = period.from_ms
+    return found
 
 
 def watch_clocks(

@@ -5,16 +5,18 @@ Used by the live consumer and by recomputations alike, so that both give the sam
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from kilowatch.model.blocks import IntervalBlock, Ints, ReadingBlock
 from kilowatch.pipeline.carry import carry
+from kilowatch.pipeline.epochs import has_bad, without_bad
 from kilowatch.pipeline.grids import Bools, PointGrid, effective_of
 from kilowatch.pipeline.intervals import intervals
-from kilowatch.pipeline.state import Progress
+from kilowatch.pipeline.registers import Falls
+from kilowatch.pipeline.state import Fall, Progress
 from kilowatch.store.newest import sort_key
 
 
@@ -28,6 +30,7 @@ class StreamGrowth:
         last_ms: Effective instant of its last.
         first_register_ms: For the next grid.
         first_export_ms: For the next grid.
+        fresh_ms: Effective instant of its first new reading.
     """
 
     since_ms: int
@@ -35,6 +38,7 @@ class StreamGrowth:
     last_ms: int
     first_register_ms: dict[int, int]
     first_export_ms: int | None
+    fresh_ms: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +52,7 @@ class Growth:
         late: Series whose new readings lie before what is settled: their history has to be
             computed again.
         failures: By series, why its packets could not be turned into intervals.
+        falls: By series, where dials fell in new readings.
     """
 
     intervals: IntervalBlock
@@ -55,6 +60,7 @@ class Growth:
     streams: dict[int, StreamGrowth]
     late: frozenset[int]
     failures: dict[int, str]
+    falls: dict[int, list[Fall]] = field(default_factory=dict)
 
 
 def grow(
@@ -93,6 +99,7 @@ def grow(
         halves[0].streams | halves[1].streams,
         halves[0].late | halves[1].late,
         halves[0].failures | halves[1].failures,
+        halves[0].falls | halves[1].falls,
     )
 
 
@@ -103,8 +110,10 @@ def clocks_differ(readings: ReadingBlock, grids: Mapping[int, PointGrid]) -> set
     return set(readings.series[apart].tolist())
 
 
-def settle(progress: Progress, growth: StreamGrowth) -> None:
+def settle(progress: Progress, growth: StreamGrowth, falls: Sequence[Fall] = ()) -> None:
     """Let a stream's progress follow what a batch did to it."""
+    if falls or progress.falls:
+        progress.note_falls(falls, growth.fresh_ms)
     progress.since_ms = growth.since_ms
     progress.first_register_ms = growth.first_register_ms
     progress.first_export_ms = growth.first_export_ms
@@ -134,6 +143,10 @@ def _grow(
     since_ms: Mapping[int, int],
 ) -> Growth:
     effective_ms = effective_of(readings, grids)
+    if has_bad(grids):
+        readings, remain = without_bad(readings, effective_ms, grids)
+        if not remain.all():
+            return _of_the_rest(readings, fresh, grids, since_ms, remain)
     starts = _starts(readings.series)
     series = readings.series[starts]
     settled = np.array([since_ms.get(key, 0) for key in series.tolist()], np.int64)
@@ -146,9 +159,10 @@ def _grow(
         if rest is None:
             return Growth(IntervalBlock.empty(), keep, {}, late, {})
         keep[rows] = rest.keep
-        return Growth(rest.intervals, keep, rest.streams, late, {})
+        return Growth(rest.intervals, keep, rest.streams, late, {}, rest.falls)
     carried = carry(readings, effective_ms, grids)
-    made = _sorted(intervals(readings, effective_ms, grids, fresh=fresh))
+    fallen: list[Falls] = []
+    made = _sorted(intervals(readings, effective_ms, grids, fresh=fresh, falls=fallen))
     first, last = (side.reduceat(effective_ms, starts) for side in (np.minimum, np.maximum))
     streams = {
         key: StreamGrowth(
@@ -157,12 +171,41 @@ def _grow(
             last_ms,
             carried.first_register_ms.get(key, {}),
             carried.first_export_ms.get(key),
+            fresh_ms,
         )
-        for key, first_ms, last_ms in zip(
-            series.tolist(), first.tolist(), last.tolist(), strict=True
+        for key, first_ms, last_ms, fresh_ms in zip(
+            series.tolist(), first.tolist(), last.tolist(), earliest.tolist(), strict=True
         )
     }
-    return Growth(made, carried.keep, streams, frozenset(), {})
+    return Growth(made, carried.keep, streams, frozenset(), {}, _by_series(fallen))
+
+
+def _of_the_rest(
+    readings: ReadingBlock,
+    fresh: Bools,
+    grids: Mapping[int, PointGrid],
+    since_ms: Mapping[int, int],
+    remain: Bools,
+) -> Growth:
+    """Grow as if the readings that do not remain had never been sent."""
+    keep = np.zeros(len(readings), np.bool_)
+    rows = np.flatnonzero(remain)
+    if not len(rows):
+        return Growth(IntervalBlock.empty(), keep, {}, frozenset(), {})
+    growth = _grow(readings.take(rows), fresh[rows], grids, since_ms)
+    keep[rows] = growth.keep
+    return replace(growth, keep=keep)
+
+
+def _by_series(fallen: list[Falls]) -> dict[int, list[Fall]]:
+    found: dict[int, list[Fall]] = {}
+    for some in fallen:
+        columns = (some.channel, some.at_ms, some.before_ms, some.before, some.after)
+        rows = zip(*(column.tolist() for column in columns), strict=True)
+        for series, row in zip(some.series.tolist(), rows, strict=True):
+            found.setdefault(series, []).append(Fall(*row))
+    return {series: sorted(some, key=lambda fall: (fall.at_ms, fall.channel))
+            for series, some in found.items()}  # fmt: skip
 
 
 def _failed(readings: ReadingBlock, why: str) -> Growth:

@@ -238,7 +238,7 @@ class Intake:
                 continue
             rows = slice(int(bounds[number]), int(bounds[number + 1]))
             progress = self._state(series).progress
-            settle(progress, grown)
+            settle(progress, grown, growth.falls.get(series, ()))
             self._contexts.put(series, note_context(progress, batch.rows[rows], keep[rows]))
 
 

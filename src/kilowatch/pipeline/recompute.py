@@ -115,8 +115,8 @@ class Recomputation:
         self._done += len(fresh)
         self._from_ms = to_ms
         self._witness, self._offset_matters = witness, offset_matters
-        if len(fresh):
-            settle(progress, growth.streams[self.series])
+        if self.series in growth.streams:
+            settle(progress, growth.streams[self.series], growth.falls.get(self.series, ()))
             self._context = note_context(progress, rows, growth.keep)
             progress.channels |= channels_of(made.intervals).get(self.series, set())
         if last_slice:

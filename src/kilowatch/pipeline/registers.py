@@ -13,9 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from kilowatch.model.blocks import Floats, Ints, Quality
-from kilowatch.pipeline.grids import BatchGrid, Bools
+from kilowatch.pipeline.grids import KEY_BITS, BatchGrid, Bools
 
-KEY_BITS = 42  # instants until 2109 fit; above them is the number of the stream
 _ROLL_OVER_SHARE = 0.5
 """A dial that falls has rolled over if it moved on by at most this share of its width; a
 larger step forward is more likely a step back (an exchange, a reset, a bad reading)."""
@@ -73,10 +72,59 @@ class RegisterRows:
 
 
 @dataclass(slots=True)
+class Pairs:
+    """Readings that follow each other on one dial, p of them.
+
+    Attributes:
+        first: The earlier reading of each, shape (p,).
+        steps: What was counted, shape (channels, p) [canonical unit, before ``scale``].
+        fell: Where the dial fell and nobody has said why, the same shape.
+        broken: Where nothing is known about the difference, the same shape; None if nowhere.
+        gap: Where the time between is too long to spread the difference over it, shape (p,).
+        closing_ms: An instant in the interval that ends with the later reading, shape (p,).
+        closing: Number of that interval's stream, shape (p,).
+        scale: Factor of each stream, shape (streams,); None if it is 1 throughout.
+        across: Factor over the whole time of a pair, shape (p,); likewise.
+    """
+
+    first: Ints
+    steps: Floats
+    fell: Bools
+    broken: Bools | None
+    gap: Bools
+    closing_ms: Ints
+    closing: Ints
+    scale: Floats | None = None
+    across: Floats | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Falls:
+    """Where dials fell in new readings and nobody has said why, shape (f,).
+
+    Attributes:
+        series: Of the data point.
+        channel: Which register.
+        before_ms: Effective instant of the reading before [ms].
+        at_ms: Effective instant of the one that is lower [ms].
+        before: Figure before [as pushed].
+        after: Figure after [as pushed].
+    """
+
+    series: Ints
+    channel: Ints
+    before_ms: Ints
+    at_ms: Ints
+    before: Floats
+    after: Floats
+
+
+@dataclass(slots=True)
 class _Parts:
     """Parts of pairs of readings, in order, shape (p,)."""
 
     pair: Ints
+    stream: Ints
     key: Ints
     share: Floats
     covered_ms: Ints
@@ -102,7 +150,11 @@ def differences(values: Floats, width: Floats) -> tuple[Floats, Bools]:
         >>> differences(np.array([[999_990.0, 15.0, 5.0]]), np.full(3, 1e6))[0][0, 0]
         np.float64(25.0)
     """
-    before, after, limit = values[:, :-1], values[:, 1:], width[1:]
+    return steps_between(values[:, :-1], values[:, 1:], width[1:])
+
+
+def steps_between(before: Floats, after: Floats, limit: Floats) -> tuple[Floats, Bools]:
+    """Return what a dial counted from one figure to another; see ``differences``."""
     steps = after - before
     fell = steps < 0
     if not fell.any():
@@ -114,39 +166,79 @@ def differences(values: Floats, width: Floats) -> tuple[Floats, Bools]:
     )
 
 
-def register_rows(readings: Readings, grid: BatchGrid) -> RegisterRows:
-    """Spread the differences of registers over the intervals of their streams.
+def pairs_of(readings: Readings, grid: BatchGrid) -> Pairs:
+    """Return what was counted between readings that follow each other.
 
     Pairs further apart than the stream's longest silence are not spread: their difference
     is ``unallocated`` in the interval that ends with the later reading. A dial that fell
     counts nothing and makes that interval questionable.
     """
-    own = grid.buckets(readings.at_ms, readings.stream)
-    own_key = keys_of(readings.stream, own.start_ms)
     first = np.flatnonzero(readings.stream[1:] == readings.stream[:-1])
     steps, fell = differences(readings.values, readings.width)
-    steps, fell = steps[:, first] * readings.factor[first], fell[:, first]
+    stream = readings.stream[first]
+    begin_ms, close_ms = readings.at_ms[first], readings.at_ms[first + 1]
+    return Pairs(
+        first=first,
+        steps=steps[:, first] * readings.factor[first],
+        fell=fell[:, first],
+        broken=None,
+        gap=close_ms - begin_ms > grid.gap_ms[stream],
+        closing_ms=np.maximum(close_ms - 1, begin_ms),
+        closing=stream,
+    )
+
+
+def falls_of(
+    readings: Readings, ends: Floats, pairs: Pairs, channels: list[int], grid: BatchGrid
+) -> Falls:
+    """Return the falls that a new reading has a part in."""
+    fresh = readings.fresh[pairs.first] | readings.fresh[pairs.first + 1]
+    channel, pair = np.nonzero(pairs.fell & fresh)
+    first = pairs.first[pair]
+    return Falls(
+        series=grid.series[readings.stream[first]],
+        channel=np.array(channels, np.int64)[channel],
+        before_ms=readings.at_ms[first],
+        at_ms=readings.at_ms[first + 1],
+        before=readings.values[channel, first],
+        after=ends[channel, first + 1],
+    )
+
+
+def rows_of_pairs(
+    readings: Readings, pairs: Pairs, grid: BatchGrid, real: Bools | None = None
+) -> RegisterRows:
+    """Lay out what was counted by interval; ``real`` tells packets from what a person said."""
+    first, steps, fell, gap = pairs.first, pairs.steps, pairs.fell, pairs.gap
+    own = grid.buckets(readings.at_ms, readings.stream)
+    own_key = keys_of(readings.stream, own.start_ms)
     version = np.maximum(readings.seq[first], readings.seq[first + 1])
     fresh = readings.fresh[first] | readings.fresh[first + 1]
-    lasted_ms = readings.at_ms[first + 1] - readings.at_ms[first]
-    gap = lasted_ms > grid.gap_ms[readings.stream[first]]
+    silent = fell if pairs.broken is None else fell | pairs.broken
 
     parts = _parts(readings, first, ~gap, grid)
-    known = ~fell[:, parts.pair]
-    shares = np.where(known, steps[:, parts.pair] * parts.share, 0.0)
+    known = ~silent[:, parts.pair]
+    shares = steps[:, parts.pair] * parts.share
+    if pairs.scale is not None:
+        shares = shares * pairs.scale[parts.stream]
+    shares = np.where(known, shares, 0.0)
 
     marked = np.flatnonzero(fell.any(axis=0) | gap)
-    closing_ms = np.maximum(readings.at_ms[first + 1] - 1, readings.at_ms[first])[marked]
-    stream = readings.stream[first][marked]
-    mark_key = keys_of(stream, grid.buckets(closing_ms, stream).start_ms)
+    stream = pairs.closing[marked]
+    mark_key = keys_of(stream, grid.buckets(pairs.closing_ms[marked], stream).start_ms)
     mark_fell = fell[:, marked]
-    across = np.where(gap[marked] & ~mark_fell, steps[:, marked], 0.0)
+    across = steps[:, marked] if pairs.across is None else (steps * pairs.across)[:, marked]
+    across = np.where(gap[marked] & ~silent[:, marked], across, 0.0)
 
     key = np.unique(np.concatenate([own_key, parts.key, mark_key]))
     rows = _empty(key, len(readings.values))
     group = _Group(own_key, key)
-    rows.count[:] = group.spread(group.total(np.ones(len(own_key), np.int64)), 0)
-    _touch(rows, group, readings.seq, readings.fresh)
+    counted = np.ones(len(own_key), np.int64) if real is None else real.astype(np.int64)
+    rows.count[:] = group.spread(group.total(counted), 0)
+    if real is None:
+        _touch(rows, group, readings.seq, readings.fresh)
+    else:
+        _touch(rows, group, np.where(real, readings.seq, 0), readings.fresh & real)
     if len(parts.key):
         group = _Group(parts.key, key)
         is_known = group.spread(group.total(known.astype(np.int64)), 0) > 0
@@ -171,22 +263,24 @@ def register_rows(readings: Readings, grid: BatchGrid) -> RegisterRows:
 def _parts(readings: Readings, first: Ints, spread: Bools, grid: BatchGrid) -> _Parts:
     """Cut the time of each pair at interval boundaries."""
     pair = np.flatnonzero(spread)
-    stream = readings.stream[first]
+    stream = readings.stream[first][pair]
     begin_ms, close_ms = readings.at_ms[first], readings.at_ms[first + 1]
     now_ms = begin_ms[pair]
-    found: list[tuple[Ints, Ints, Floats, Ints]] = []
+    found: list[tuple[Ints, Ints, Ints, Floats, Ints]] = []
     while len(pair):
-        here = grid.buckets(now_ms, stream[pair])
+        here = grid.buckets(now_ms, stream)
         until_ms = np.minimum(here.end_ms, close_ms[pair])
         lasted_ms = close_ms[pair] - begin_ms[pair]
         covered_ms = until_ms - now_ms
         share = np.where(lasted_ms > 0, covered_ms / np.maximum(lasted_ms, 1), 1.0)
-        found.append((pair, keys_of(stream[pair], here.start_ms), share, covered_ms))
+        found.append((pair, stream, keys_of(stream, here.start_ms), share, covered_ms))
         more = here.end_ms < close_ms[pair]
-        pair, now_ms = pair[more], here.end_ms[more]
+        pair, now_ms, stream = pair[more], here.end_ms[more], stream[more]
+        if grid.dated:
+            stream = grid.streams_at(grid.points_of(stream), now_ms)
     if not found:
         none = np.empty(0, np.int64)
-        return _Parts(none, none, np.empty(0), none)
+        return _Parts(none, none, none, np.empty(0), none)
     if len(found) == 1:
         return _Parts(*found[0])
     columns = [np.concatenate(column) for column in zip(*found, strict=True)]

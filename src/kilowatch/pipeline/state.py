@@ -6,7 +6,7 @@ the store. So a crash at any moment leads back to a point from which the log tel
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,7 @@ from kilowatch.pipeline.validation import Event
 
 SCHEMA_VERSION = 1
 DISTANCES_MAX = 15  # the median of so many shows a changed interval after eight packets
+FALLS_MAX = 50  # a dial that falls with every packet must not fill the memory
 IGNORED_NAMES_MAX = 50  # a stream that invents names must not fill the memory
 
 _SETTINGS = (
@@ -32,6 +33,24 @@ _SETTINGS = (
 """Fields of a data point that its intervals depend on, besides the clock."""
 
 _WITNESS = tuple(field.name for field in fields(ClockWitness))
+
+
+class Fall(msgspec.Struct, frozen=True, array_like=True):
+    """A dial that fell, and nobody has said why.
+
+    Attributes:
+        channel: Which register.
+        at_ms: Effective instant of the lower figure [ms].
+        before_ms: Effective instant of the figure before [ms].
+        before: Figure before [as pushed].
+        after: The lower figure [as pushed].
+    """
+
+    channel: int
+    at_ms: int
+    before_ms: int
+    before: float
+    after: float
 
 
 class Progress(msgspec.Struct):
@@ -55,6 +74,8 @@ class Progress(msgspec.Struct):
         events: Violated rules in what is closed; beside the state in the file, as its hours are.
         judged_ms: Intervals of an hour and longer are judged up to here; shorter ones when their
             hour is closed. Beside the state too.
+        falls: Where dials fell and nobody has said why, the latest of them.
+        falls_before: How many earlier ones are not listed.
     """
 
     generation: int = 1
@@ -72,6 +93,14 @@ class Progress(msgspec.Struct):
     stored_ms: int | None = None
     events: list[Event] = []
     judged_ms: int = 0
+    falls: list[Fall] = []
+    falls_before: int = 0
+
+    def note_falls(self, falls: Sequence[Fall], fresh_ms: int) -> None:
+        """Add falls of new readings; those since the first of them are seen anew."""
+        listed = [fall for fall in self.falls if fall.at_ms < fresh_ms] + list(falls)
+        self.falls_before += max(len(listed) - FALLS_MAX, 0)
+        self.falls = listed[-FALLS_MAX:]
 
 
 class StreamState(msgspec.Struct):

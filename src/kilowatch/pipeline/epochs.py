@@ -1,0 +1,253 @@
+"""Data points whose settings changed: one stream of the batch for each period of settings.
+
+A reading belongs to the period that its effective instant lies in. Where a period begins an
+interval is cut, as at a clock change, so that no interval rests on two kinds of settings. A
+register goes on across: the time between two readings is cut there too, and each part is
+converted by the factor of its own period.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from kilowatch.model.blocks import Floats, Ints, ReadingBlock
+from kilowatch.model.calendar import Buckets
+from kilowatch.model.dated import ALWAYS_MS, MeterEvent, Period
+from kilowatch.model.parameters import AP, APP, ENERGY_CHANNELS, FAMILIES, RP
+from kilowatch.model.points import DataPoint
+from kilowatch.pipeline.grids import KEY_BITS, NEVER_MS, REGISTER, BatchGrid, Bools, PointGrid
+
+_POWERS = frozenset((AP, RP, APP, *ENERGY_CHANNELS))
+_CURRENT = next(family.total for family in FAMILIES if family.name == "c")
+_VOLTAGES = frozenset(family.total for family in FAMILIES if family.name == "v")
+
+
+@dataclass(frozen=True, slots=True)
+class _Factors:
+    """What a period multiplies its figures with, besides the unit."""
+
+    scale: float
+    ct_ratio: float
+    vt_ratio: float
+    energy_wh_per_m3: float
+
+    @staticmethod
+    def of(period: Period | None, kind: str) -> _Factors:
+        if period is None:
+            return _Factors(1.0, 1.0, 1.0, np.nan)
+        energy = period.energy_wh_per_m3
+        return _Factors(
+            period.scale(kind),
+            period.ct_ratio,
+            period.vt_ratio,
+            np.nan if energy is None or period.unit_of_value.amount != "m3" else energy,
+        )
+
+
+class DatedGrid(BatchGrid):
+    """The settings of every period of every data point in a batch, shape (streams,).
+
+    Attributes:
+        from_ms: Where each stream's period begins [ms].
+        until_ms: Where it ends [ms].
+        run: A number that streams share where a register goes on from one to the next.
+        unit_factor: From the unit as pushed to the canonical one.
+        scale: What counts and powers are multiplied with besides.
+        ct_ratio: Of currents.
+        vt_ratio: Of voltages.
+        energy_factor: Energy of a canonical unit of volume [Wh/m³]; NaN where it is none.
+        events: What happened to the registers of each data point, by its number, in order.
+        not_before: By energy, instant of each data point's first packet with it [ms].
+    """
+
+    dated = True
+
+    def __init__(self, series: Ints, points: Mapping[int, PointGrid]) -> None:
+        super().__init__(series, points)
+        grids = [points[key] for key in self.keys.tolist()]
+        periods = [_periods(grid.point) for grid in grids]
+        counts = np.array([len(some) for some in periods], np.int64)
+        self._owner = np.repeat(np.arange(len(grids)), counts)
+        self._first = np.cumsum(counts) - counts
+        self._take(
+            [
+                grid.columns_of(period or grid.point)
+                for grid, some in zip(grids, periods, strict=True)
+                for _, period in some
+            ]
+        )
+        self.series = self.keys[self._owner]
+        self._zone_of = self._zone_of[self._owner]
+        self.from_ms: Ints = np.array([at for some in periods for at, _ in some], np.int64)
+        last = np.append(self._owner[1:] != self._owner[:-1], np.True_)
+        self.until_ms: Ints = np.where(last, NEVER_MS, np.append(self.from_ms[1:], NEVER_MS))
+        self._begins = (self._owner << KEY_BITS) | self.from_ms
+        counting = self.behaviour == REGISTER
+        change = (self._owner[1:] != self._owner[:-1]) | (counting[1:] != counting[:-1])
+        self.run: Ints = np.concatenate([[0], np.cumsum(change)])
+        factors = [
+            _Factors.of(period, grid.point.kind)
+            for grid, some in zip(grids, periods, strict=True)
+            for _, period in some
+        ]
+        self.scale: Floats = np.array([one.scale for one in factors])
+        self.ct_ratio: Floats = np.array([one.ct_ratio for one in factors])
+        self.vt_ratio: Floats = np.array([one.vt_ratio for one in factors])
+        self.energy_factor: Floats = np.array([one.energy_wh_per_m3 for one in factors])
+        self.unit_factor = self.factor
+        self.factor = self.unit_factor * self.scale
+        self.events: dict[int, tuple[MeterEvent, ...]] = {
+            number: found
+            for number, grid in enumerate(grids)
+            if (found := register_events(grid.point))
+        }
+        self.not_before: dict[int, Ints] = {}
+
+    @property
+    def reach_ms(self) -> Ints:
+        """Longest silence that a difference is spread over, now or in a later period [ms]."""
+        reach = self.gap_ms.copy()
+        for stream in range(len(reach) - 2, -1, -1):
+            if self._owner[stream] == self._owner[stream + 1]:
+                reach[stream] = max(reach[stream], reach[stream + 1])
+        return reach
+
+    def streams_at(self, point: Ints, at_ms: Ints) -> Ints:
+        """Return the stream of each data point at an instant, shape (k,)."""
+        keys = (point << KEY_BITS) | np.clip(at_ms, 0, NEVER_MS - 1)
+        return np.searchsorted(self._begins, keys, side="right") - 1
+
+    def streams_about(self, stream: Ints, at_ms: Ints) -> Ints:
+        """Return the stream that a sample stamped ``at_ms`` belongs to, shape (k,).
+
+        A sample stamped with the end of its interval, just where a period begins, is about
+        the period before.
+        """
+        before = np.maximum(stream - 1, 0)
+        ended = self.stamp_end[stream] & (at_ms == self.from_ms[stream]) & (at_ms > ALWAYS_MS)
+        ended &= (self._owner[before] == self._owner[stream]) & (stream > 0)
+        ended &= (self.behaviour[before] == REGISTER) == (self.behaviour[stream] == REGISTER)
+        return np.where(ended, before, stream)
+
+    def sampled_ms(self, at_ms: Ints, stream: Ints) -> Ints:
+        """Return an instant inside the interval that a sample stamped ``at_ms`` belongs to."""
+        inside = super().sampled_ms(at_ms, stream)
+        return np.clip(inside, self.from_ms[stream], self.until_ms[stream] - 1)
+
+    def buckets(self, at_ms: Ints, stream: Ints) -> Buckets:
+        """Return the interval of each instant, cut where the period begins and ends."""
+        found = super().buckets(at_ms, stream)
+        return Buckets(
+            np.maximum(found.start_ms, self.from_ms[stream]),
+            np.minimum(found.end_ms, self.until_ms[stream]),
+        )
+
+    def points_of(self, stream: Ints) -> Ints:
+        """Return the data point of each stream, shape (k,)."""
+        return self._owner[stream]
+
+    def by_point(self, column: Any) -> Any:
+        """Return a column of streams as one of data points, where their streams agree."""
+        return column[self._first]
+
+    def by_stream(self, column: Any) -> Any:
+        """Return a column of data points as one of streams."""
+        return column[self._owner]
+
+    def starts(self, at_ms: Ints) -> Ints:
+        """Return the start of the interval of one instant for each stream; see ``BatchGrid``."""
+        at_ms = at_ms[self._owner]
+        found = self.buckets(np.clip(at_ms, 0, NEVER_MS - 1), np.arange(len(self.series))).start_ms
+        found = np.where(at_ms >= self.until_ms, self.until_ms, found)
+        return np.where(at_ms < self.from_ms, self.from_ms - 1, found)
+
+    def scaled(self, values: Mapping[int, Floats], stream: Ints) -> dict[int, Floats]:
+        """Return an electrical batch's values with multiplier and transformer ratios applied.
+
+        Registers stay as they are: their differences are scaled, part by part.
+        """
+        found = dict(values)
+        registers = self.behaviour[stream] == REGISTER
+        for channel, column in values.items():
+            total = channel - channel % 4
+            if total in _POWERS:
+                scale = self.scale[stream]
+                if total in ENERGY_CHANNELS:
+                    scale = np.where(registers, 1.0, scale)
+                found[channel] = column * scale
+            elif total == _CURRENT:
+                found[channel] = column * self.ct_ratio[stream]
+            elif total in _VOLTAGES:
+                found[channel] = column * self.vt_ratio[stream]
+        return found
+
+
+def grid_of_batch(series: Ints, points: Mapping[int, PointGrid]) -> BatchGrid:
+    """Return the settings of a batch; as a ``DatedGrid`` if any data point in it needs one."""
+    if any(grid.dated for grid in points.values()):
+        return DatedGrid(series, points)
+    return BatchGrid(series, points)
+
+
+def register_events(point: DataPoint) -> tuple[MeterEvent, ...]:
+    """Return what happened to the registers of a data point, by instant."""
+    events = (event for event in point.history.events if event.kind != "bad")
+    return tuple(sorted(events, key=lambda event: event.at_ms))
+
+
+def without_bad(
+    readings: ReadingBlock, effective_ms: Ints, points: Mapping[int, PointGrid]
+) -> tuple[ReadingBlock, Bools]:
+    """Leave out what a person has marked as bad, as if it had never been sent.
+
+    Args:
+        readings: Readings of a batch.
+        effective_ms: Their effective instants, shape (n,) [ms].
+        points: Settings by series.
+
+    Returns:
+        Readings of the same length in which bad values are NaN, and which readings remain,
+        shape (n,).
+    """
+    remain = np.ones(len(readings), np.bool_)
+    values: dict[int, Floats] = {}
+    for series, grid in points.items():
+        for event in grid.point.history.events:
+            if event.kind != "bad":
+                continue
+            until_ms = event.at_ms if event.until_ms is None else event.until_ms
+            rows = readings.series == series
+            rows &= (effective_ms >= event.at_ms) & (effective_ms <= until_ms)
+            if event.channel is None:
+                remain &= ~rows
+            elif event.channel in readings.values:
+                column = values.get(event.channel, readings.values[event.channel])
+                values[event.channel] = np.where(rows, np.nan, column)
+    if values:
+        kept = dict(readings.values) | values
+        some = np.zeros(len(readings), np.bool_)
+        for column in kept.values():
+            some |= ~np.isnan(column)
+        remain &= some
+        readings = ReadingBlock(
+            readings.series, readings.at_ms, readings.offset_min, readings.flags,
+            readings.seq, readings.available_ms, kept,
+        )  # fmt: skip
+    return readings, remain
+
+
+def has_bad(points: Mapping[int, PointGrid]) -> bool:
+    """Say whether anything was marked as bad in any of the data points."""
+    return any(
+        event.kind == "bad" for grid in points.values() for event in grid.point.history.events
+    )
+
+
+def _periods(point: DataPoint) -> list[tuple[int, Period | None]]:
+    if not point.history.periods:
+        return [(ALWAYS_MS, None)]
+    return [(period.from_ms, period) for period in point.history.periods]

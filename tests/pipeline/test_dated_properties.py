@@ -1,0 +1,122 @@
+"""What must hold when settings change on the way: the written rules, whatever the batches."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from kilowatch.model.blocks import IntervalBlock, ReadingBlock
+from kilowatch.pipeline.grids import PointGrid
+from kilowatch.pipeline.growth import grow
+from tests.pipeline.dated_cases import dated_streams
+from tests.pipeline.interval_cases import Packets, rows_by_key, same, streams
+from tests.pipeline.interval_oracle import expected_rows
+from tests.pipeline.test_intervals_properties import Rows, agree, slow
+
+
+def grown(several: list[Packets], cuts: list[int] | None = None) -> tuple[Rows, Counter[str], dict]:
+    """Deliver streams in batches as the pipeline does; return rows, counts and falls."""
+    everything = ReadingBlock.concatenate([packets.block() for packets in several])
+    grids = {packets.point.series: PointGrid.of(packets.point) for packets in several}
+    kept = ReadingBlock.empty()
+    stored: Rows = {}
+    counts: Counter[str] = Counter()
+    falls: dict = {}
+    bounds = [*(cuts or []), int(everything.seq.max())]
+    for first, last in zip([0, *bounds[:-1]], bounds, strict=True):
+        new = everything.take((everything.seq > first) & (everything.seq <= last))
+        block = ReadingBlock.concatenate([kept, new])
+        block = block.take(np.lexsort((block.at_ms, block.series)))
+        growth = grow(block, block.seq > first, grids, {})
+        assert not growth.failures, growth.failures
+        rows = rows_by_key(growth.intervals)
+        assert all(row["version"] > first for row in rows.values())
+        stored |= rows
+        for series, found in growth.falls.items():
+            falls.setdefault(series, set()).update(found)
+        counts["dropped"] += int((~growth.keep).sum())
+        kept = block.take(growth.keep)
+        grids = {
+            series: PointGrid(
+                grid.point,
+                grid.zone,
+                grid.clock,
+                growth.streams[series].first_register_ms
+                if series in growth.streams
+                else grid.first_register_ms,
+                growth.streams[series].first_export_ms
+                if series in growth.streams
+                else grid.first_export_ms,
+            )
+            for series, grid in grids.items()
+        }
+    return stored, counts, falls
+
+
+def test_the_fast_rules_equal_the_slow_ones_when_settings_change() -> None:
+    """Every figure is what the written rules give: factors, units, grids, exchanges, falls."""
+    seen: Counter[str] = Counter()
+
+    @settings(parent=slow, max_examples=700)
+    @given(dated_streams(seen))
+    def holds(packets: Packets) -> None:
+        rows, _, _ = grown([packets])
+        truth = expected_rows(packets)
+        assert rows.keys() == truth.keys(), (rows.keys() ^ truth.keys())
+        for key, row in rows.items():
+            assert agree(row, truth[key]), (key, row, truth[key])
+
+    holds()
+    often = {"periods": 300, "exchange": 100, "reset": 50, "roll_over": 50, "bad": 50}
+    often |= {"moment packet": 200, "moment clock change": 50, "moment midnight": 50}
+    often |= {"exchange in a gap": 5, "change of interval": 50, "change of ratio": 100}
+    often |= {"change of unit": 50, "change of behaviour": 50, "gas": 5, "roll over": 20}
+    rare = {edge: seen[edge] for edge, least in often.items() if seen[edge] < least}
+    assert not rare, f"edges drawn too seldom: {rare} of {dict(seen)}"
+
+
+@st.composite
+def deliveries(draw: st.DrawFn, seen: Counter[str]) -> tuple[list[Packets], list[int]]:
+    """Draw a stream with a history, with neighbours without, and where batches end."""
+    drawn = [draw(dated_streams(seen, 1))]
+    drawn += [
+        draw(st.one_of(dated_streams(seen, series), streams(seen, series)))
+        for series in range(2, draw(st.integers(1, 3)) + 1)
+    ]
+    owners = [index for index, packets in enumerate(drawn) for _ in packets.at_ms]
+    owners = draw(st.permutations(owners))
+    numbers: list[list[int]] = [[] for _ in drawn]
+    for seq, owner in enumerate(owners, start=1):
+        numbers[owner].append(seq)
+    numbered = [packets.numbered(seq) for packets, seq in zip(drawn, numbers, strict=True)]
+    cuts = draw(st.lists(st.integers(1, len(owners) - 1), max_size=12, unique=True))
+    return numbered, sorted(cuts)
+
+
+def test_any_cut_into_batches_gives_the_same_rows_when_settings_change() -> None:
+    """Live packets, a restart and a recomputation give the same figures, to the last bit."""
+    seen: Counter[str] = Counter()
+
+    @settings(parent=slow, max_examples=700)
+    @given(deliveries(seen))
+    def holds(delivery: tuple[list[Packets], list[int]]) -> None:
+        several, cuts = delivery
+        stored, counts, falls = grown(several, cuts)
+        at_once, _, all_falls = grown(several)
+        assert stored.keys() == at_once.keys(), stored.keys() ^ at_once.keys()
+        for key, row in at_once.items():
+            assert same(row, stored[key]), (row, stored[key])
+        seen["dropped"] += counts["dropped"]
+
+    holds()
+    assert seen["dropped"] > 1000, "the context must not be the whole history"
+    assert seen["periods"] > 300
+
+
+def test_no_row_is_left_out_where_everything_is_bad() -> None:
+    """A stream whose readings are all marked as bad has no figures, and is no fault."""
+    empty = grow(ReadingBlock.empty(), np.zeros(0, np.bool_), {}, {})
+    assert isinstance(empty.intervals, IntervalBlock)
