@@ -59,6 +59,11 @@ class GatedWorld(World):
         super().start(**settings)
         return self
 
+    def catch_up(self) -> GatedWorld:
+        """Take in the whole log and finish every recomputation."""
+        super().catch_up()
+        return self
+
     def close(self) -> None:
         """Let go of every file."""
         self.kill()
