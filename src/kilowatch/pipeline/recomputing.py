@@ -118,6 +118,7 @@ class Recomputer:
         else:
             self._failed.pop(series, None)
             self.look_at([series], points_now())  # settings may have changed meanwhile
+        self._queue_settled()  # as may more readings have come
         return {series}
 
     def _begin(self, points: Points) -> bool:
