@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import math
 import os
 import random
 import subprocess
@@ -18,6 +20,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from kilowatch.client import Pusher, Target, Trust, backfill_query
 from kilowatch.log import LogReader
 from tests.journeys.months import HOUR_MS, Meter, real_meters, simulated_meters
 from tests.journeys.pages import Dashboard
@@ -87,15 +90,17 @@ def _journey(server: Server, meters: list[Meter], folder: Path) -> None:
     )  # fmt: skip
     for meter, twin in zip(meters, twins, strict=True):
         expected = {grain: _figures(pages, points[meter.stream], meter, grain) for grain in GRAINS}
-        until(
-            lambda twin=twin, expected=expected: all(
+
+        def equal(twin: Meter = twin, expected: dict[str, Figures] = expected) -> bool:
+            return all(
                 _figures(pages, points[twin.stream], twin, grain) == expected[grain]
                 for grain in GRAINS
-            ),
-            60, f"that {twin.stream} equals its twin",
-        )  # fmt: skip
+            )
+
+        until(equal, 60, f"that {twin.stream} equals its twin")
         assert len(expected["hour"]["amount"]) > 300
         _equal(twin, _figures(pages, points[twin.stream], twin, "hour")["amount"])
+    for meter, twin in list(zip(meters, twins, strict=True))[::4]:
         _history_is_told(server, meter, twin)
     assert server.stop() == 0
     columns = stored(server.data)
@@ -124,7 +129,10 @@ def _days(meters: list[Meter]) -> Iterator[list[dict[str, Any]]]:
         yield [packet for _, packet in day]
 
 
-def _figures(pages: Dashboard, point: int, meter: Meter, grain: str) -> dict[str, dict[int, float]]:
+Figures = dict[str, dict[int, float]]
+
+
+def _figures(pages: Dashboard, point: int, meter: Meter, grain: str) -> Figures:
     query = _period(meter) | {"grain": grain}
     return {name: pages.column(point, _channel(meter), name, **query) for name in COLUMNS}
 
@@ -175,7 +183,11 @@ def test_a_backfill_that_is_killed_again_and_again_loses_nothing(
     killed_at = []
     for kill in range(KILLS):
         goal = (kill + 1) * len(lines) // (KILLS + 2)
-        until(lambda goal=goal: _backfilled(reader) >= goal, 120, "the backfill's going on")
+
+        def far_enough(goal: int = goal) -> bool:
+            return _backfilled(reader) >= goal
+
+        until(far_enough, 120, "the backfill's going on")
         killed_at.append(_backfilled(reader))
         reader.close()
         server.kill()
@@ -195,12 +207,12 @@ def test_a_backfill_that_is_killed_again_and_again_loses_nothing(
     numbers = {point["stream_id"]: point["id"] for point in listed}
     query = {"period": "custom", "date": "2025-12-31", "until": "2026-01-12", "grain": "day"}
     for stream in streams:
-        until(
-            lambda stream=stream: sum(
-                pages.column(numbers[stream], "pC", "amount", **query).values()
-            ) == pytest.approx(100.0 * (PACKETS - 1), rel=1e-9),
-            60, f"that the energy of {stream} is whole",
-        )  # fmt: skip
+
+        def whole(stream: str = stream) -> bool:
+            amounts = pages.column(numbers[stream], "pC", "amount", **query)
+            return math.isclose(sum(amounts.values()), 100.0 * (PACKETS - 1), rel_tol=1e-9)
+
+        until(whole, 60, f"that the energy of {stream} is whole")
     assert server.stop() == 0
     columns = stored(server.data)
     for stream in streams:
@@ -216,3 +228,50 @@ def _dial(stream: str, number: int) -> dict[str, Any]:
 
 def _backfilled(reader: LogReader) -> int:
     return sum(counters.backfilled for counters in reader.counters().values())
+
+
+ROUNDS, ROUND_STREAMS, ROUND_PACKETS = 6, 32, 100
+
+
+@pytest.mark.timeout(300)
+def test_history_is_pushed_about_as_fast_as_live_packets(
+    server: Server, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The same client, credential and connections, in turns in one run: only the word differs."""
+    package = startup_package(server.data)
+    streams = [f"fast-{number}" for number in range(ROUND_STREAMS)]
+    for stream in streams:
+        kilowatch(
+            "data-point", "add", "--organization", "Acme", "--name", stream,
+            "--stream-id", stream, "--kind", "electrical", "--utility", "electricity",
+            "--interval", "5m", "--reading", "cum", data=server.data,
+        )  # fmt: skip
+    trust = Trust(server.data / "tls" / "cert.pem")
+    target = Target.parse(package["push_url"], package["username"], package["password"], trust)
+    seconds: dict[str, list[float]] = {"accepted": [], "backfilled": []}
+
+    async def push_round(query: str, first: int, expected: str) -> None:
+        bodies = {
+            stream: [json.dumps(_dial(stream, first + n)).encode() for n in range(ROUND_PACKETS)]
+            for stream in streams
+        }
+        async with Pusher(target, connections=16, query=query) as pusher:
+            began = time.perf_counter()
+            tallies = await asyncio.gather(
+                *(pusher.push_all(stream, bodies[stream]) for stream in streams)
+            )
+            seconds[expected].append(time.perf_counter() - began)
+        for tally in tallies:
+            assert tally.counts == {expected: ROUND_PACKETS}
+
+    for number in range(ROUNDS):
+        live = (ROUNDS + number) * ROUND_PACKETS
+        asyncio.run(push_round("", live, "accepted"))
+        asyncio.run(push_round(backfill_query("speed"), number * ROUND_PACKETS, "backfilled"))
+    medians = {name: float(np.median(some)) for name, some in seconds.items()}
+    ratio = medians["accepted"] / medians["backfilled"]
+    rates = {name: round(ROUND_STREAMS * ROUND_PACKETS / some) for name, some in medians.items()}
+    with capsys.disabled():
+        print(f"\nbackfill at {ratio:.2f} of a normal push; packets/s: {rates}")
+    assert ratio > 0.5
+    until_stored(server.data)
