@@ -54,6 +54,16 @@ class GatedWorld(World):
         self.writer = LogWriter(folder / "log.sqlite", upkeep_s=0.01)
         self.log: Any = LogReader(folder / "log.sqlite")
 
+    def start(self, **settings: object) -> GatedWorld:
+        """Start the pipeline from what is on disk."""
+        super().start(**settings)
+        return self
+
+    def catch_up(self) -> GatedWorld:
+        """Take in the whole log and finish every recomputation."""
+        super().catch_up()
+        return self
+
     def close(self) -> None:
         """Let go of every file."""
         self.kill()

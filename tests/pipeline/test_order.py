@@ -17,7 +17,7 @@ from kilowatch.log import Origin
 from kilowatch.model.points import DataPoint
 from kilowatch.model.zones import Zone
 from tests.pipeline.gated_world import GatedWorld, Push
-from tests.pipeline.interval_cases import Packets, streams
+from tests.pipeline.interval_cases import Packets, data_point, streams
 
 slow = settings(
     deadline=None,
@@ -140,7 +140,7 @@ def test_order_and_repetition_change_no_figure_once_the_rest_is_backfilled() -> 
                 assert found[series][grain] == rows, (series, grain)
 
     holds()
-    often = {"clock change": 50, "leap day": 10, "gap": 80, "several": 80, "roll over": 10}
+    often = {"clock change": 50, "leap day": 5, "gap": 60, "several": 50, "roll over": 3}
     often |= {"reset": 20, "register": 15, "rate": 5, "gauge": 5, "amount": 5}
     often |= {"a parameter is missing": 50, "register comes later": 5, "two streams": 40}
     often |= {"discarded": 150, "duplicate": 80, "pushed as history": 80, "killed": 60}
@@ -249,3 +249,22 @@ def shown_of(world: GatedWorld, drawn: list[Case]) -> Shown:
             "channels": world.view.channels(point),
         }
     return found
+
+
+def test_the_hour_that_a_wall_clock_shows_twice_stops_no_stream(tmp_path: Path) -> None:
+    """In autumn 01:59 summer time and 01:00 winter time, read from the wall, fall back an hour."""
+    dublin = data_point(1, interval_s=60, tolerance_s=0.0, clock="wall")
+    before_ms = 1_824_944_340_000  # 2027-10-31T01:59+01:00
+    pushes = [Push(1, before_ms, {0: 5.0}, 60), Push(1, before_ms + 60_000, {0: 7.0}, 0)]
+    worlds = [GatedWorld(tmp_path / str(number), [dublin]).start() for number in (0, 1)]
+    worlds[0].deliver(pushes)
+    worlds[1].deliver(pushes[::-1])
+    worlds[1].backfill_discarded(1)
+    shown = []
+    for world in worlds:
+        world.catch_up()
+        assert not world.view.status(dublin).findings
+        shown.append(world.shown())
+        world.close()
+    assert shown[0] == shown[1]
+    assert shown[0]["hour"]

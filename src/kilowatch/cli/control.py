@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from typing import Any
 
@@ -15,8 +16,15 @@ from kilowatch.catalog.directory import Directory
 from kilowatch.cli.explain import instant_ms
 from kilowatch.log import LogReader
 from kilowatch.model.errors import KilowatchError
+from kilowatch.model.packet import Form
+from kilowatch.model.parameters import channel_name
 from kilowatch.model.points import DataPoint
+from kilowatch.pipeline.conflicts import Take
 from kilowatch.pipeline.view import View
+from kilowatch.wire import text_of
+
+HISTORY_MAX = 1_000
+TAKES: tuple[Take, ...] = ("stored", "offered")
 
 Answer = Callable[[Request], dict[str, Any]]
 
@@ -74,8 +82,43 @@ def create_control(directory: Callable[[], Directory], view: View, reader: LogRe
             reading["packet"] = entry.body.decode("utf-8", "replace") if entry is not None else None
         return story
 
-    routes = {"/status": status, "/counts": counts, "/explain": explain}
+    def history(request: Request) -> dict[str, Any]:
+        return history_of(_point(directory(), request), view, reader)
+
+    routes = {"/status": status, "/counts": counts, "/explain": explain, "/history": history}
     return Starlette(routes=[Route(path, _in_thread(answer)) for path, answer in routes.items()])
+
+
+def history_of(point: DataPoint, view: View, reader: LogReader) -> dict[str, Any]:
+    """Return what was put into a stream's history, what is kept, and what contradicts it."""
+    kept = reader.kept_of(point.series, None, HISTORY_MAX)
+    return {
+        "series": point.series,
+        "point": point.id,
+        "organisation": point.organisation_id,
+        "zone": point.zone,
+        "runs": [
+            dataclasses.asdict(run) | {"by": run.actor or f"credential {run.credential_id}"}
+            for run in reader.backfills(point.series, HISTORY_MAX)
+        ],
+        "kept": [
+            {"id": one.id, "at_ms": one.at_ms, "packet": one.body.decode("utf-8", "replace")}
+            for one in kept
+        ],
+        "conflicts": [
+            {
+                "at_ms": one.at_ms,
+                "stored": {channel_name(code): value for code, value in one.stored.items()},
+                "offered": {channel_name(code): value for code, value in one.offered.items()},
+                "decisions": {take: _packet(*one.decided(take)) for take in TAKES},
+            }
+            for one in view.conflicts(point, HISTORY_MAX)
+        ],
+    }
+
+
+def _packet(body: bytes, form: Form) -> tuple[str, str]:
+    return text_of(body), form.name.lower()
 
 
 def _point(directory: Directory, request: Request) -> DataPoint:

@@ -183,7 +183,8 @@ def _counts(counters: Counters, zone: str) -> list[dict[str, Any]]:
             "last": clock_text(at_ms, zone) if at_ms else "",
             "last_ms": at_ms,
         }
-        for outcome in ("accepted", "duplicate", "discarded", "refused")
+        for outcome in ("accepted", "backfilled", "duplicate", "discarded", "refused")
+        if outcome != "backfilled" or counters.backfilled
         for at_ms in (getattr(counters, f"last_{outcome}_ms"),)
     ]
 

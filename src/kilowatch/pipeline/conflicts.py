@@ -11,12 +11,16 @@ import threading
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import apsw
 import msgspec
 
-from kilowatch.wire import values_of
+from kilowatch.log.records import form_of
+from kilowatch.model.packet import Form
+from kilowatch.wire import encode_packet, values_of
+
+Take = Literal["stored", "offered"]
 
 CONFLICTS_MAX = 10_000
 """Undecided ones kept of a stream, 4 MB; beyond that they are counted, and are in the log."""
@@ -81,6 +85,21 @@ class Conflict:
     def offered(self) -> dict[int, float]:
         """Values of the packet, by channel."""
         return values_of(self.body, self.flags).values
+
+    def decided(self, take: Take) -> tuple[bytes, Form]:
+        """Return the packet that says what counts from now on, for the log.
+
+        Args:
+            take: ``stored`` or ``offered``; the parameters that a partial packet does not
+                carry stay as they are stored.
+        """
+        packet, form = values_of(self.body, self.flags), form_of(self.flags)
+        if take == "stored":
+            return encode_packet(packet._replace(values=dict(self.stored))), Form.LOCAL
+        if form is Form.PARTIAL:
+            merged = {**self.stored, **packet.values}
+            return encode_packet(packet._replace(values=merged)), Form.LOCAL
+        return self.body, form
 
     def row(self) -> tuple[Any, ...]:
         """Return it as it is stored."""

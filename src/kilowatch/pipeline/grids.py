@@ -209,6 +209,8 @@ def rows_in_order(readings: ReadingBlock, effective_ms: Ints) -> Ints | None:
     replaced = (series[1:] == series[:-1]) & (at_ms[1:] == at_ms[:-1])
     order = order[~np.append(replaced, np.False_)]
     order = order[np.lexsort((readings.at_ms[order], effective_ms[order], readings.series[order]))]
+    if len(order) == len(readings) and (order[1:] > order[:-1]).all():
+        return None  # in order by effective instants, though pushed ones fall in autumn
     return np.asarray(order, np.int64)
 
 

@@ -126,15 +126,15 @@ class Recomputer:
             return set()
         self._running = None
         del self._streams.recomputing[series]
+        changed = {series}
         if outcome:
             self._fail(running, outcome)
         else:
             self._failed.pop(series, None)
-            dependents = self._sisters.renewed(series)
-            # Settings may have changed meanwhile.
-            self.look_at([series, *dependents], points_now())
-            return {series, *dependents}
-        return {series}
+            changed |= set(self._sisters.renewed(series))
+            self.look_at(changed, points_now())  # settings may have changed meanwhile
+        self._queue_settled()  # as may more readings have come
+        return changed
 
     def _begin(self, points: Points) -> bool:
         while self._queue:

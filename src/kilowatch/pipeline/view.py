@@ -28,8 +28,9 @@ from kilowatch.pipeline.events import finding_of
 from kilowatch.pipeline.explaining import READINGS_MAX, Sources, explain, nothing_to_explain
 from kilowatch.pipeline.figures import Shown, Span, figures
 from kilowatch.pipeline.frames import Frame
+from kilowatch.pipeline.grids import PointGrid
 from kilowatch.pipeline.hot import HotView
-from kilowatch.pipeline.state import StreamState
+from kilowatch.pipeline.state import Progress, StreamState, grid_of, settings_of
 from kilowatch.pipeline.streams import Log, Streams
 from kilowatch.pipeline.subscription import Subscription
 from kilowatch.store.newest import newest_readings
@@ -166,6 +167,13 @@ class View:
             last_ms=progress.last_ms,
             packets=state.packets,
         )
+
+    def grid(self, point: DataPoint) -> PointGrid:
+        """Return the settings that a data point's intervals are computed with."""
+        state = self._streams.states.get(point.series, StreamState())
+        if state.progress.settings is None:
+            return grid_of(point, Progress(settings=settings_of(point, state.witness)))
+        return grid_of(point, state.progress)
 
     def conflicts(self, point: DataPoint, limit: int = 100, offset: int = 0) -> list[Conflict]:
         """Return readings that contradict stored ones and wait for a decision, by instant."""

@@ -9,7 +9,7 @@ slow path that finds out what is wrong with a body, ``merging.py`` joins partial
 """
 
 from kilowatch.wire.decoding import FUTURE_MS_MAX, check_time, decode, text_of, values_of
-from kilowatch.wire.merging import digest, encode_merged
+from kilowatch.wire.merging import digest, encode_merged, encode_packet
 from kilowatch.wire.timestamps import format_timestamp, parse_timestamp
 
 __all__ = [
@@ -18,6 +18,7 @@ __all__ = [
     "decode",
     "digest",
     "encode_merged",
+    "encode_packet",
     "format_timestamp",
     "parse_timestamp",
     "text_of",

@@ -11,6 +11,7 @@ import msgspec
 
 from kilowatch.model.parameters import PARAMETER_BY_CHANNEL, VALUE
 from kilowatch.wire.explaining import timestamp_text
+from kilowatch.wire.timestamps import format_timestamp
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -39,6 +40,15 @@ def _packer(count: int) -> Callable[..., bytes]:
     return struct.Struct(f"<{count}H{count}d").pack
 
 
+def encode_packet(packet: Packet) -> bytes:
+    """Write a packet anew: JSON that decodes to the same one at the address of local times."""
+    said: dict[str, Any] = {
+        "id": packet.stream_id,
+        "tsISO8601": format_timestamp(packet.at_ms, packet.offset_min, packet.offset_kind),
+    }
+    return msgspec.json.encode(said | _named(packet.values))
+
+
 def encode_merged(earlier: Packet, later: Packet, body: bytes) -> bytes:
     """Write the measurement that a partial packet and the one before it make together.
 
@@ -55,8 +65,16 @@ def encode_merged(earlier: Packet, later: Packet, body: bytes) -> bytes:
     """
     assert earlier.at_ms == later.at_ms
     merged: dict[str, Any] = {"id": later.stream_id, "tsISO8601": timestamp_text(body)}
-    for channel, value in {**earlier.values, **later.values}.items():
-        name = "value" if channel == VALUE else PARAMETER_BY_CHANNEL[channel]
-        merged[name] = int(value) if value.is_integer() and abs(value) < 2**53 else value
+    merged |= _named({**earlier.values, **later.values})
     merged.update(dict.fromkeys(later.ignored))
     return msgspec.json.encode(merged)
+
+
+def _named(values: Mapping[int, float]) -> dict[str, float]:
+    """Return values by parameter; a whole number is written without a fraction."""
+    return {
+        "value" if channel == VALUE else PARAMETER_BY_CHANNEL[channel]: (
+            int(value) if value.is_integer() and abs(value) < 2**53 else value
+        )
+        for channel, value in values.items()
+    }
