@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kilowatch.model.calendar import Grain, Zone, day_start_ms
-from kilowatch.model.editing import Correction, Editing
+from kilowatch.model.editing import Correction, Editing, Rules
 from kilowatch.model.errors import KilowatchError
 from kilowatch.model.points import DataPoint
 from kilowatch.pipeline.tree_rollups import TreeRollUp, sum_findings, tree_roll_up
@@ -97,6 +98,10 @@ def test_a_remainder_below_zero_is_shown_and_found(tmp_path: Path) -> None:
     )
     assert (finding.at_ms, finding.data["until_ms"]) == (START_MS, END_MS)
     assert finding.data["children"] == [2, 3]
+    points = list(world.points.points.values())
+    assert world.view.sum_findings(points, {2: 1, 3: 1}, START_MS, END_MS) == {1: (finding,)}
+    points[0] = replace(points[0], editing=Editing(Rules(sum_tolerance=0.25)))
+    assert not world.view.sum_findings(points, {2: 1, 3: 1}, START_MS, END_MS)
     assert not sum_findings(tree, {1: 0.25}), "the tolerance is the data point's"
     assert not sum_findings(tree, {1: 0.0}), "and can be switched off"
 

@@ -35,7 +35,7 @@ from kilowatch.pipeline.preview import Preview, preview
 from kilowatch.pipeline.state import StreamState
 from kilowatch.pipeline.streams import Log, Streams
 from kilowatch.pipeline.subscription import Subscription
-from kilowatch.pipeline.tree_rollups import TreeRollUp, tree_roll_up
+from kilowatch.pipeline.tree_rollups import TreeRollUp, sum_findings, tree_roll_up
 from kilowatch.store.newest import newest_readings
 
 MATCHES_WITHIN = 0.25  # of the interval: gateways drift, a wrong registration is off by far more
@@ -118,6 +118,24 @@ class View:
             grain,
             round(self._now() * 1000),
         )
+
+    def sum_findings(
+        self,
+        points: Sequence[DataPoint],
+        fed_by: Mapping[int, int | None],
+        from_ms: int,
+        to_ms: int,
+    ) -> dict[int, tuple[Finding, ...]]:
+        """Return on which local days submeters counted more than their main, by its number.
+
+        The tolerance is that of the main's rules. Arguments and errors as of ``tree``.
+        """
+        tolerances = {
+            point.id: tolerance
+            for point in points
+            if (tolerance := point.editing.rules.sum_tolerance) is not None
+        }
+        return sum_findings(self.tree(points, fed_by, from_ms, to_ms, "day"), tolerances)
 
     def preview(self, point: DataPoint, editing: Editing, from_ms: int, to_ms: int) -> Preview:
         """Return what other rules or corrections would change in the local days of a range.
