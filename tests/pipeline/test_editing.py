@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -13,9 +14,20 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from kilowatch.model.blocks import Quality
-from kilowatch.model.editing import NOTHING, Correction, Editing, Rules, decoded, encoded
+from kilowatch.model.editing import (
+    CORRECTION_KINDS,
+    NOTHING,
+    Correction,
+    CorrectionKind,
+    Editing,
+    Method,
+    Rules,
+    decoded,
+    encoded,
+)
 from kilowatch.model.findings import Finding
 from kilowatch.model.parameters import AP, PC, VALUE
+from kilowatch.model.points import DataPoint
 from tests.pipeline.pipeline_world import DAY_MS, HOUR_MS, START_MS, World, point, single
 
 GRAINS: tuple[str | int, ...] = ("interval", "hour", "day", "week", "month")
@@ -26,7 +38,7 @@ END_MS = 4_102_444_800_000  # 2100
 Figures = dict[str | int, list[tuple[object, ...]]]
 
 
-def dial(**changes: object) -> object:
+def dial(**changes: object) -> DataPoint:
     """Return a quarter-hourly dial in kWh."""
     return single(
         1, utility="electricity", unit="kWh", interval_s=900, tolerance_s=450.0, clock="offset",
@@ -78,7 +90,7 @@ def total(world: World, grain: str = "month") -> float:
     return math.fsum([*rows.amount[rows.amount == rows.amount], *rows.unallocated])
 
 
-def hourly(tmp_path: Path, dials: dict[float, float], **changes: object) -> World:
+def hourly(tmp_path: Path, dials: Mapping[int, float], **changes: object) -> World:
     """Return a world with an hourly dial in kWh: hour of the first day to figure."""
     one = single(
         1, utility="electricity", unit="kWh", interval_s=3600, tolerance_s=1800.0, clock="offset",
@@ -155,7 +167,7 @@ def test_real_readings_take_the_place_of_estimates(tmp_path: Path) -> None:
     assert later[START_MS + 12 * HOUR_MS] == later[START_MS + 13 * HOUR_MS] == 1e3
 
 
-def hourly_sorted(folder: Path, dials: dict[float, float], *corrections: Correction) -> World:
+def hourly_sorted(folder: Path, dials: Mapping[int, float], *corrections: Correction) -> World:
     """Return a world that got the same readings in order, with corrections from the start."""
     folder.mkdir()
     world = hourly(folder, dict(sorted(dials.items())))
@@ -308,13 +320,16 @@ def test_edits_of_an_electrical_meter_touch_their_channel_only(tmp_path: Path) -
     assert edited == [AP, PC]
 
 
+KINDS = ["plain"] * 20 + ["gap", "short gap", "zero", "spike", "spike", "fall"]
+
+
 @st.composite
 def streams(draw: st.DrawFn, seen: Counter[str]) -> list[tuple[int, float]]:
     """Draw a quarter-hourly dial around the day that loses an hour: gaps, zeros, spikes, falls."""
     at_ms = CLOCK_CHANGE_MS - draw(st.integers(0, 40)) * QUARTER_MS
     figure, packets = 1000.0, [(at_ms, 1000.0)]
     for _ in range(draw(st.integers(5, 60))):
-        kind = draw(st.sampled_from(["plain"] * 6 + ["gap", "short gap", "zero", "spike", "fall"]))
+        kind = draw(st.sampled_from(KINDS))
         seen[kind] += 1
         steps = {"gap": draw(st.integers(3, 40)), "short gap": 2}.get(kind, 1)
         at_ms += steps * QUARTER_MS
@@ -323,6 +338,26 @@ def streams(draw: st.DrawFn, seen: Counter[str]) -> list[tuple[int, float]]:
         figure += {"spike": 500.0, "fall": -300.0}.get(kind, 0.0)
         packets.append((at_ms + draw(st.sampled_from([0, 0, 0, 7_000])), figure))
     return packets
+
+
+def test_an_hour_waits_for_what_its_last_interval_is_compared_with(tmp_path: Path) -> None:
+    """A spike at 09:45 is known as one at 11:00: whatever was stored before says so then too."""
+    world = World(tmp_path, [dial(editing=Editing(Rules(spike_factor=5.0)))]).start()
+    figure, stored = 0.0, []
+    for number in range(60):
+        figure += 50.0 if number == 39 else 1.0
+        world.log.push(1, START_MS + (number + 1) * QUARTER_MS, {"value": figure})
+        world.catch_up()
+        world.consumer.flush()
+        hours = world.store.figures.get("hour", {}).get(1, [])
+        stored.append(sum(len(rows) for rows in hours))
+    assert shown(world) == shown(fresh(world))
+    (spike,) = found(world)
+    assert (spike.code, spike.at_ms) == ("interval.spike", START_MS + 39 * QUARTER_MS)
+    assert spike.text == "200 kW is more than 5 times what came before and after it."
+    hour = world.view.series(world.points.points[1], [VALUE], 0, END_MS, "hour")
+    assert hour.start_ms[hour.shares()[:, 3] > 0].tolist() == [START_MS + 9 * HOUR_MS]
+    assert stored[-1] == 14, "no hour was stored twice"
 
 
 @st.composite
@@ -338,8 +373,8 @@ def editings(draw: st.DrawFn) -> Editing:
     corrections = []
     for number in range(draw(st.integers(0, 4))):
         from_ms = CLOCK_CHANGE_MS + draw(st.integers(-20, 60)) * QUARTER_MS
-        kind = draw(st.sampled_from(["edit", "fill", "spread", "accept", "confirm", "comment"]))
-        method = draw(st.sampled_from(["linear", "profile"]))
+        kind: CorrectionKind = draw(st.sampled_from(CORRECTION_KINDS))
+        method: Method = draw(st.sampled_from(["linear", "profile"]))
         corrections.append(
             Correction(
                 number + 1,
@@ -364,12 +399,12 @@ def test_figures_and_findings_do_not_depend_on_when_what_was_stored() -> None:
         suppress_health_check=list(HealthCheck),
         phases=[phase for phase in Phase if phase is not Phase.explain],
     )
-    @given(streams(seen), editings(), st.lists(st.integers(1, 60), max_size=8), st.integers(0, 60))
+    @given(streams(seen), editings(), st.lists(st.integers(1, 60), max_size=30), st.integers(0, 60))
     def holds(
         packets: list[tuple[int, float]], editing: Editing, cuts: list[int], given_at: int
     ) -> None:
         with TemporaryDirectory() as folder:
-            world = World(Path(folder), [dial()]).start()  # type: ignore[list-item]
+            world = World(Path(folder), [dial()]).start()
             bare = True
             for number, (at_ms, figure) in enumerate(packets):
                 world.log.push(1, at_ms, {"value": figure})
@@ -397,6 +432,7 @@ def test_figures_and_findings_do_not_depend_on_when_what_was_stored() -> None:
             seen["edited"] += bool(month.shares()[:, 1].any())
             seen["questionable"] += bool(month.shares()[:, 3].any())
             seen["findings"] += bool(found(world))
+            seen["a spike is found"] += any(f.code == "interval.spike" for f in found(world))
             if not any(c.kind in {"edit", "fill"} for c in editing.corrections):
                 before = total(fresh_without(world))
                 assert total(world) == pytest.approx(before, rel=1e-12), "energy is never made"
@@ -408,7 +444,8 @@ def test_figures_and_findings_do_not_depend_on_when_what_was_stored() -> None:
             world.kill()
 
     holds()
-    for edge in ("estimated", "edited", "questionable", "findings", "conserved"):
+    edges = "estimated", "edited", "questionable", "findings", "a spike is found", "conserved"
+    for edge in edges:
         assert seen[edge] >= 5, seen
 
 

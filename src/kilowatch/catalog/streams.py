@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 from sqlalchemy import ColumnElement, Connection, func, select
 
+from kilowatch.catalog.corrections import editings
 from kilowatch.catalog.tables import DataPoint as Row
 from kilowatch.catalog.tables import Environment, SeriesHistory, Site
 from kilowatch.model.points import LATENESS_SHARE, DataPoint
@@ -66,6 +67,10 @@ def load_streams(connection: Connection, environment: Environment, revision: int
         revision: The counter ``streams``.
     """
     points = _points(connection, environment)
+    series_of = {point.id: series for series, point in points.items()}
+    for number, editing in editings(connection, series_of).items():
+        series = series_of[number]
+        points[series] = replace(points[series], editing=editing)
     return Streams(revision, points, _past_series(connection, environment))
 
 

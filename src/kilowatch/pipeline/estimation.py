@@ -199,8 +199,8 @@ def exact_parts(total: float, weight: Floats) -> Floats:
         True
     """
     digit = np.spacing(abs(total))
-    reached = np.round(np.cumsum(weight) / weight.sum() * (total / digit)) * digit
-    reached[-1] = total
+    so_far = np.cumsum(weight)
+    reached = np.round(so_far / so_far[-1] * (total / digit)) * digit
     return np.diff(reached, prepend=0.0)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -36,22 +37,25 @@ class Slots:
             interval_s: Of the grid [s].
             zone: Of the site.
         """
+        inside = rows.take((rows.start_ms >= from_ms) & (rows.start_ms < to_ms))
         edges = bucket_edges_ms(from_ms, to_ms, interval_s, zone)
-        wanted = (edges[:-1] >= from_ms) & (edges[:-1] < to_ms)
-        start_ms, end_ms = edges[:-1][wanted], edges[1:][wanted]
-        place = np.searchsorted(rows.start_ms, start_ms)
-        inside = np.minimum(place, max(len(rows) - 1, 0))
-        present = np.zeros(len(start_ms), np.bool_)
+        start_ms, end_ms = edges[:-1], edges[1:]
+        # Rows stay as long as they are, also those of a grid that the data point had before.
+        free = (start_ms >= from_ms) & (start_ms < to_ms)
+        before = np.searchsorted(rows.start_ms, end_ms) - 1
         if len(rows):
-            present = rows.start_ms[inside] == start_ms
-        columns = {}
+            row_end_ms = (rows.start_ms + rows.duration_ms)[np.maximum(before, 0)]
+            free &= (before < 0) | (row_end_ms <= start_ms)
+        start_ms, end_ms = start_ms[free], end_ms[free]
+        columns: dict[str, Any] = {}
         for name in COLUMNS:
             unknown: float = np.nan if name in FLOAT_COLUMNS else 0
-            column = np.full(len(start_ms), unknown, getattr(rows, name).dtype)
-            column[present] = getattr(rows, name)[inside[present]]
-            columns[name] = column
+            columns[name] = np.full(len(start_ms), unknown, getattr(rows, name).dtype)
         columns["start_ms"], columns["duration_ms"] = start_ms, end_ms - start_ms
-        return Slots(IntervalBlock(**columns), present)
+        together = IntervalBlock.concatenate([inside, IntervalBlock(**columns)])
+        present = np.arange(len(together)) < len(inside)
+        order = np.argsort(together.start_ms, kind="stable")
+        return Slots(together.take(order), present[order])
 
     def __len__(self) -> int:
         return len(self.present)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import date
 from typing import Any
@@ -16,6 +16,9 @@ from typing import Any
 import numpy as np
 
 from kilowatch.model.blocks import IntervalBlock, ReadingBlock
+from kilowatch.model.calendar import Grain as Bucket
+from kilowatch.model.calendar import grain_end_ms, grain_start_ms
+from kilowatch.model.editing import Editing, encoded
 from kilowatch.model.findings import Finding
 from kilowatch.model.parameters import AP, PC, VALUE, channel_name, family_of
 from kilowatch.model.points import DataPoint
@@ -30,9 +33,11 @@ from kilowatch.pipeline.figures import Shown, Span, figures
 from kilowatch.pipeline.frames import Frame
 from kilowatch.pipeline.grids import PointGrid
 from kilowatch.pipeline.hot import HotView
+from kilowatch.pipeline.preview import Preview, preview
 from kilowatch.pipeline.state import Progress, StreamState, grid_of, settings_of
 from kilowatch.pipeline.streams import Log, Streams
 from kilowatch.pipeline.subscription import Subscription
+from kilowatch.pipeline.tree_rollups import TreeRollUp, sum_findings, tree_roll_up
 from kilowatch.store.newest import newest_readings
 
 MATCHES_WITHIN = 0.25  # of the interval: gateways drift, a wrong registration is off by far more
@@ -86,6 +91,85 @@ class View:
         shown, hot = self._look(points)
         span = Span(list(channels), from_ms, to_ms, grain)
         return figures(self._streams.store.pages, hot, shown, span, self._other())
+
+    def tree(
+        self,
+        points: Sequence[DataPoint],
+        fed_by: Mapping[int, int | None],
+        from_ms: int,
+        to_ms: int,
+        grain: Bucket,
+    ) -> TreeRollUp:
+        """Return totals along the tree, submeters counted once, with what no submeter sees.
+
+        Args:
+            points: Of a site, or of a meter and what is below it; one time zone.
+            fed_by: By a data point's number, the one that feeds it (``catalog.feeding``).
+            from_ms: First bucket start [ms since 1970, UTC].
+            to_ms: First that is not wanted [ms since 1970, UTC].
+            grain: ``hour`` … ``year`` or seconds.
+
+        Raises:
+            KilowatchError: 400 ``bad_grain`` or ``several_zones``; 503 from the store.
+        """
+        return tree_roll_up(
+            lambda some, channels: self.series_many(some, channels, from_ms, to_ms, grain),
+            points,
+            fed_by,
+            (from_ms, to_ms),
+            grain,
+            round(self._now() * 1000),
+        )
+
+    def sum_findings(
+        self,
+        points: Sequence[DataPoint],
+        fed_by: Mapping[int, int | None],
+        from_ms: int,
+        to_ms: int,
+    ) -> dict[int, tuple[Finding, ...]]:
+        """Return on which local days submeters counted more than their main, by its number.
+
+        The tolerance is that of the main's rules. Arguments and errors as of ``tree``.
+        """
+        tolerances = {
+            point.id: tolerance
+            for point in points
+            if (tolerance := point.editing.rules.sum_tolerance) is not None
+        }
+        return sum_findings(self.tree(points, fed_by, from_ms, to_ms, "day"), tolerances)
+
+    def preview(self, point: DataPoint, editing: Editing, from_ms: int, to_ms: int) -> Preview:
+        """Return what other rules or corrections would change in the local days of a range.
+
+        Args:
+            point: The data point.
+            editing: What it would have (``catalog.corrections.with_draft``, ``without``).
+            from_ms: Start of what is corrected [ms since 1970, UTC].
+            to_ms: Its end [ms since 1970, UTC].
+
+        Raises:
+            KilowatchError: 503 from the store.
+        """
+        shown, hot = self._look([point])
+        state = self._streams.states.get(point.series)
+        if not shown or state is None:
+            return Preview((), IntervalBlock.empty(), IntervalBlock.empty())
+        (present,) = shown.values()
+        applied = editing.applied(point.utility, point.behaviour)
+        settings = (state.progress.settings or {}) | {"editing": encoded(applied)}
+        channels = frozenset(state.progress.channels)
+        proposed = replace(present, frame=Frame.of(settings), channels=channels)
+        first, last = (
+            grain_start_ms([from_ms], "day", present.zone),
+            grain_end_ms([to_ms - 1], "day", present.zone),
+        )
+        span = Span(None, int(first[0]), int(last[0]), "interval")
+        before, after = (
+            figures(self._streams.store.pages, hot, {point.series: one}, span, self._other())
+            for one in (present, proposed)
+        )
+        return preview(before, after, present.zone)
 
     def channels(self, point: DataPoint) -> list[int]:
         """Return the channels that have ever had data, totals and derived energies included."""

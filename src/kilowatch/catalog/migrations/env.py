@@ -2,6 +2,7 @@
 
 from alembic import context
 
+from kilowatch.catalog import tables_corrections  # noqa: F401 - the metadata is complete with it
 from kilowatch.catalog.tables import Table
 
 context.configure(

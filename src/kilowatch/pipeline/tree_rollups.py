@@ -1,0 +1,378 @@
+"""Totals along the tree: submeters counted once, what no submeter sees, and how complete it all is.
+
+A main meter sees what its submeters see. So the total of a site is the sum of those that nobody
+feeds, and the difference of a main and the meters right below it is the remainder: used, and seen
+by no submeter. It is shown as it is, also below zero: then a factor, a clock or the tree is wrong.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from kilowatch.model.blocks import SHARED, Floats, IntervalBlock, Ints
+from kilowatch.model.calendar import Grain as Bucket
+from kilowatch.model.calendar import Zone, bucket_edges_ms
+from kilowatch.model.editing import SUM_TOLERANCE
+from kilowatch.model.errors import KilowatchError
+from kilowatch.model.findings import Finding
+from kilowatch.model.parameters import PC, VALUE
+from kilowatch.model.points import DataPoint
+from kilowatch.pipeline.grids import Bools
+
+COVERED_ENOUGH = 0.9
+"""Of a day, of main and submeters, before their sums are held against each other."""
+
+Rows = Callable[[Sequence[DataPoint], Sequence[int]], IntervalBlock]
+"""Returns the rows of data points and channels over the period, at its granularity."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sums:
+    """Amounts of a meter or of several together, one element a bucket, shape (k,).
+
+    Attributes:
+        amount: Unallocated amounts included; NaN where nothing is known [Wh, m³, …].
+        unallocated: The part of it whose time is not known.
+        completeness: Covered share of what has passed of the bucket, 0 to 1.
+        shares: Of the covered time, what each of ``blocks.SHARED`` has, shape (k, 4), 0 to 1.
+    """
+
+    amount: Floats
+    unallocated: Floats
+    completeness: Floats
+    shares: Floats
+
+
+@dataclass(frozen=True, slots=True)
+class Main:
+    """A meter with submeters.
+
+    Attributes:
+        point: The data point.
+        own: What it counted.
+        submeters: What those right below it counted, together.
+        children: Their data points.
+        remainder: Own minus submeters, where both are known, shape (k,); may be negative.
+        completeness: Of the remainder: the smaller of both.
+        negative: Where the remainder is below zero, shape (k,).
+    """
+
+    point: DataPoint
+    own: Sums
+    submeters: Sums
+    children: tuple[DataPoint, ...]
+    remainder: Floats
+    completeness: Floats
+    negative: Bools
+
+
+@dataclass(frozen=True, slots=True)
+class UtilityTotal:
+    """Everything of one utility and unit.
+
+    Attributes:
+        utility: As registered.
+        unit: Of the amounts.
+        total: Of the data points that no other one feeds.
+        roots: Those.
+        unmetered: The remainders of all mains together, shape (k,); NaN where there is none.
+    """
+
+    utility: str
+    unit: str
+    total: Sums
+    roots: tuple[DataPoint, ...]
+    unmetered: Floats
+
+
+@dataclass(frozen=True, slots=True)
+class TreeRollUp:
+    """The tree over a period.
+
+    Attributes:
+        edges_ms: Bucket starts and the end of the last, shape (k + 1,) [ms].
+        utilities: By utility and unit.
+        points: What each data point counted, by its number.
+        mains: By the data point's number.
+        loops: Data points that feed each other in a circle; each counts as if nobody fed it.
+        too_coarse: Data points whose intervals are longer than the buckets: in no sum.
+        without_amount: Data points that count nothing (a temperature).
+    """
+
+    edges_ms: Ints
+    utilities: tuple[UtilityTotal, ...]
+    points: Mapping[int, Sums]
+    mains: Mapping[int, Main]
+    loops: frozenset[int] = frozenset()
+    too_coarse: frozenset[int] = frozenset()
+    without_amount: frozenset[int] = frozenset()
+
+
+def amount_of(point: DataPoint) -> tuple[int, str] | None:
+    """Return the channel of what a data point counts, and its unit; None for a gauge."""
+    if point.kind == "electrical":
+        return PC, "Wh"
+    if point.behaviour == "gauge" or not point.unit_of_value.amount:
+        return None
+    return VALUE, point.unit_of_value.amount
+
+
+def tree_roll_up(
+    rows: Rows,
+    points: Sequence[DataPoint],
+    fed_by: Mapping[int, int | None],
+    period: tuple[int, int],
+    grain: Bucket,
+    now_ms: int,
+) -> TreeRollUp:
+    """Add up data points of one time zone along the tree.
+
+    Args:
+        rows: Reads the rows of the period at the granularity.
+        points: Which; those outside count as if they were not there.
+        fed_by: By a data point's number, the one that feeds it (``catalog.feeding``).
+        period: First bucket start, and first that is not wanted [ms].
+        grain: Length of the buckets.
+        now_ms: What is later has not passed yet [ms].
+
+    Raises:
+        KilowatchError: 400 ``several_zones``; 503 from the store.
+    """
+    zones = {point.zone for point in points}
+    if len(zones) > 1:
+        raise KilowatchError(
+            "several_zones",
+            f"Days in {' and '.join(sorted(zones))} are not the same days.",
+            remedy="Ask for each site by itself.",
+        )
+    zone = Zone.of(next(iter(zones), "UTC"))
+    edges = bucket_edges_ms(*period, grain, zone)
+    edges = edges[edges >= period[0]]
+    counting = {point.id: point for point in points if amount_of(point) is not None}
+    by_series = {point.series: point for point in counting.values()}
+    channels = sorted({channel for channel, _ in map(_amount_of, counting.values())})
+    found = rows(list(counting.values()), channels)
+    sums, too_coarse = _sums(found, by_series, edges, now_ms)
+    parents, loops = _parents(counting, fed_by)
+    grouped: dict[tuple[str, str], list[int]] = {}
+    children: dict[int, list[int]] = {}
+    for number, point in counting.items():
+        grouped.setdefault(_kind(point), []).append(number)
+        parent = parents[number]
+        if parent is not None:
+            children.setdefault(parent, []).append(number)
+    mains = {
+        number: _main(counting[number], [counting[c] for c in below], sums)
+        for number, below in children.items()
+    }
+    utilities = []
+    for (utility, unit), members in sorted(grouped.items()):
+        roots = [number for number in members if parents[number] is None]
+        rest = [mains[number].remainder for number in members if number in mains]
+        utilities.append(
+            UtilityTotal(
+                utility,
+                unit,
+                _together([sums[number] for number in roots]),
+                tuple(counting[number] for number in roots),
+                _sum_of_known(rest, len(edges) - 1),
+            )
+        )
+    without = frozenset(point.id for point in points) - counting.keys()
+    return TreeRollUp(edges, tuple(utilities), sums, mains, loops, too_coarse, without)
+
+
+def sum_findings(
+    tree: TreeRollUp, tolerances: Mapping[int, float] | None = None
+) -> dict[int, tuple[Finding, ...]]:
+    """Return where submeters count more than their main, by the main's number.
+
+    One finding for each run of buckets, which should be days: over an hour, two clocks a minute
+    apart are 2 % already. Only where both are nearly complete.
+
+    Args:
+        tree: Of days.
+        tolerances: By how much submeters may exceed, by the main's number; 0 is no check.
+    """
+    found = {}
+    for number, main in tree.mains.items():
+        tolerance = (tolerances or {}).get(number, SUM_TOLERANCE)
+        with np.errstate(invalid="ignore"):
+            beyond = -main.remainder > tolerance * main.own.amount
+        beyond &= main.completeness >= COVERED_ENOUGH
+        if tolerance <= 0 or not beyond.any():
+            continue
+        places = np.flatnonzero(beyond)
+        runs = np.split(places, np.flatnonzero(np.diff(places) > 1) + 1)
+        found[number] = tuple(_finding(tree, main, run, tolerance) for run in runs)
+    return found
+
+
+def _finding(tree: TreeRollUp, main: Main, run: Ints, tolerance: float) -> Finding:
+    own = float(main.own.amount[run].sum())
+    below = float(main.submeters.amount[run].sum())
+    channel, unit = _amount_of(main.point)
+    shown, factor = ("kWh", 1e-3) if unit == "Wh" else (unit, 1.0)
+    more = f", {below / own - 1:.1%} more" if own > 0 else ""
+    return Finding(
+        "meter.sum_exceeded",
+        f"The meters below {main.point.name} counted {below * factor:,.4g} {shown} together, it "
+        f"only {own * factor:,.4g} {shown}{more}.",
+        int(tree.edges_ms[run[0]]),
+        channel,
+        {
+            "until_ms": int(tree.edges_ms[run[-1] + 1]),
+            "main": own,
+            "submeters": below,
+            "unit": unit,
+            "tolerance": tolerance,
+            "children": [child.id for child in main.children],
+        },
+    )
+
+
+def _amount_of(point: DataPoint) -> tuple[int, str]:
+    found = amount_of(point)
+    assert found is not None, point.stream_id
+    return found
+
+
+@dataclass(slots=True)
+class _Columns:
+    """Sums while rows are put into their buckets."""
+
+    size: int
+    amount: Floats = field(init=False)
+    unallocated: Floats = field(init=False)
+    covered_ms: Ints = field(init=False)
+    shares_ms: Ints = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.amount = np.full(self.size, np.nan)
+        self.unallocated = np.zeros(self.size)
+        self.covered_ms = np.zeros(self.size, np.int64)
+        self.shares_ms = np.zeros((self.size, len(SHARED)), np.int64)
+
+
+def _sums(
+    rows: IntervalBlock, by_series: Mapping[int, DataPoint], edges: Ints, now_ms: int
+) -> tuple[dict[int, Sums], frozenset[int]]:
+    """Return each data point's sums, and those whose intervals do not fit into the buckets."""
+    size = len(edges) - 1
+    passed_ms = np.clip(np.minimum(edges[1:], now_ms) - edges[:-1], 0, None)
+    bounds = np.searchsorted(rows.series, [*sorted(by_series), np.iinfo(np.int64).max])
+    sums: dict[int, Sums] = {}
+    too_coarse: set[int] = set()
+    for number, series in enumerate(sorted(by_series)):
+        point = by_series[series]
+        own = rows.take(slice(int(bounds[number]), int(bounds[number + 1])))
+        own = own.take(own.channel == _amount_of(point)[0])
+        columns = _Columns(size)
+        bucket = np.searchsorted(edges, own.start_ms, side="right") - 1
+        inside = (bucket >= 0) & (bucket < size)
+        place = np.clip(bucket, 0, size - 1)
+        fits = (edges[place] == own.start_ms) & (edges[place + 1] - edges[place] == own.duration_ms)
+        if (inside & ~fits).any():
+            too_coarse.add(point.id)
+        chosen = np.flatnonzero(inside & fits)
+        own, bucket = own.take(chosen), bucket[chosen]
+        unallocated = np.nan_to_num(own.unallocated)
+        known = ~np.isnan(own.amount) | (unallocated != 0)
+        columns.amount[bucket] = np.where(known, np.nan_to_num(own.amount) + unallocated, np.nan)
+        columns.unallocated[bucket] = unallocated
+        columns.covered_ms[bucket] = own.covered_ms
+        columns.shares_ms[bucket] = own.shares()
+        sums[point.id] = _of(columns, passed_ms)
+    return sums, frozenset(too_coarse)
+
+
+def _of(columns: _Columns, passed_ms: Ints) -> Sums:
+    with np.errstate(invalid="ignore", divide="ignore"):
+        complete = np.where(passed_ms > 0, columns.covered_ms / passed_ms, 0.0)
+        shares = columns.shares_ms / columns.covered_ms[:, None]
+    return Sums(
+        columns.amount,
+        columns.unallocated,
+        np.minimum(complete, 1.0),
+        np.where(columns.covered_ms[:, None] > 0, shares, 0.0),
+    )
+
+
+def _together(parts: Sequence[Sums]) -> Sums:
+    """Return several meters as one: completeness and qualities are the mean over the meters."""
+    complete = np.array([part.completeness for part in parts])
+    shares = np.array([part.shares for part in parts])
+    weight = complete.sum(axis=0)
+    mixed = (shares * complete[:, :, None]).sum(axis=0) / np.where(weight > 0, weight, 1.0)[:, None]
+    return Sums(
+        _sum_of_known([part.amount for part in parts], len(weight)),
+        np.sum([part.unallocated for part in parts], axis=0),
+        weight / len(parts),
+        mixed,
+    )
+
+
+def _main(point: DataPoint, children: list[DataPoint], sums: Mapping[int, Sums]) -> Main:
+    own, below = sums[point.id], _together([sums[child.id] for child in children])
+    remainder = own.amount - below.amount
+    return Main(
+        point,
+        own,
+        below,
+        tuple(children),
+        remainder,
+        np.minimum(own.completeness, below.completeness),
+        np.asarray(remainder < 0),
+    )
+
+
+def _sum_of_known(parts: Sequence[Floats], size: int) -> Floats:
+    if not parts:
+        return np.full(size, np.nan)
+    figures = np.array(parts)
+    known = ~np.isnan(figures)
+    return np.where(known.any(axis=0), np.where(known, figures, 0.0).sum(axis=0), np.nan)
+
+
+def _parents(
+    points: Mapping[int, DataPoint], fed_by: Mapping[int, int | None]
+) -> tuple[dict[int, int | None], frozenset[int]]:
+    """Return who feeds whom among the points that count the same, circles cut open.
+
+    Who is fed by something that counts another thing, or is not there, is fed by whoever feeds
+    that: a submeter stays below its main, also where the meter between has no figures.
+    """
+    parents = {number: _feeder(number, points, fed_by) for number in points}
+    loops: set[int] = set()
+    for number in points:
+        way, at = [number], parents[number]
+        while at is not None and at not in way:
+            way.append(at)
+            at = parents[at]
+        if at is not None:
+            loops.update(way[way.index(at) :])
+    for number in loops:
+        parents[number] = None
+    return parents, frozenset(loops)
+
+
+def _feeder(
+    number: int, points: Mapping[int, DataPoint], fed_by: Mapping[int, int | None]
+) -> int | None:
+    """Return who feeds a point, of those that count the same; itself where that is a circle."""
+    kind = _kind(points[number])
+    seen: set[int] = set()
+    parent = fed_by.get(number)
+    while parent is not None and parent not in seen:
+        if parent in points and _kind(points[parent]) == kind:
+            return parent
+        seen.add(parent)
+        parent = fed_by.get(parent)
+    return None
+
+
+def _kind(point: DataPoint) -> tuple[str, str]:
+    return point.utility, _amount_of(point)[1]
