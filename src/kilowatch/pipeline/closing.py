@@ -16,7 +16,7 @@ from kilowatch.model.calendar import DAY_S, grain_start_ms
 from kilowatch.model.zones import Zone
 from kilowatch.pipeline.hot import HotView
 from kilowatch.pipeline.rollups import roll_up
-from kilowatch.pipeline.state import Progress
+from kilowatch.pipeline.state import Progress, shortest_interval_s
 from kilowatch.store.newest import newest_intervals
 from kilowatch.store.store import RollUp, Store
 
@@ -33,7 +33,7 @@ class Closing:
         generation: Of its grid.
         since_ms: What ends at or before this is closed [ms].
         stored_ms: No row that was stored before starts later [ms]; None if there is none.
-        interval_s: Of its grid [s].
+        interval_s: Of its grid, the shortest that it ever had [s].
         zone: Of its site.
     """
 
@@ -53,7 +53,7 @@ class Closing:
             progress.generation,
             progress.since_ms,
             progress.stored_ms,
-            progress.settings["interval_s"],
+            shortest_interval_s(progress.settings),
             Zone.of(progress.settings["zone"]),
         )
         progress.stored_ms = progress.last_ms

@@ -71,7 +71,7 @@ class Recomputer:
             if self._only_clock_and_no_matter(state, wanted):
                 state.progress.settings = wanted
             elif failed is None or failed.settings != wanted:
-                self._queue[one] = None
+                self._enqueue(one)
 
     def slice(self, points_now: PointsNow) -> set[int]:
         """Do one slice of work, if there is any.
@@ -98,14 +98,23 @@ class Recomputer:
             self._fail(running, outcome)
         else:
             self._failed.pop(series, None)
+            self._streams.recomputed.add(series)
             self.look_at([series], points_now())  # settings may have changed meanwhile
+        if not self._queue:
+            self._streams.recomputed.clear()
         return {series}
+
+    def _enqueue(self, series: int) -> None:
+        self._queue[series] = None
+        self._streams.recomputed.discard(series)
+        self._streams.recomputing.setdefault(series, 0.0)
 
     def _begin(self, points: Points) -> bool:
         while self._queue:
             series, _ = self._queue.popitem(last=False)
             point = points.by_series(series)
             if point is None:
+                self._streams.recomputing.pop(series, None)
                 continue
             state = self._streams.states[series]
             generation = self._file.reserve_generation(series)
@@ -126,7 +135,7 @@ class Recomputer:
         now = self._clock()
         for series, failed in self._failed.items():
             if failed.due <= now:
-                self._queue[series] = None
+                self._enqueue(series)
                 failed.due = float("inf")
 
     @staticmethod

@@ -20,12 +20,13 @@ from kilowatch.model.findings import Finding
 from kilowatch.model.parameters import AP, PC, VALUE, family_of
 from kilowatch.model.points import DataPoint
 from kilowatch.model.zones import Zone
-from kilowatch.pipeline.answers import Extent, Grain, Lag, LastValue, PointStatus
+from kilowatch.pipeline.answers import Extent, Grain, Lag, LastValue, PointStatus, Recomputing
 from kilowatch.pipeline.closing import reach_ms
 from kilowatch.pipeline.explaining import READINGS_MAX, Sources, explain, nothing_to_explain
+from kilowatch.pipeline.falls import findings_of_falls
 from kilowatch.pipeline.figures import Shown, Span, figures
 from kilowatch.pipeline.hot import HotView
-from kilowatch.pipeline.state import StreamState
+from kilowatch.pipeline.state import StreamState, shortest_interval_s
 from kilowatch.pipeline.streams import Log, Streams
 from kilowatch.pipeline.subscription import Subscription
 from kilowatch.store.newest import newest_readings
@@ -161,6 +162,20 @@ class View:
             packets=state.packets,
         )
 
+    def recomputing(self, points: Sequence[DataPoint]) -> Recomputing:
+        """Return how far the histories of these data points are, of a site for example."""
+        streams = self._streams
+        shares = [streams.recomputing.get(point.series) for point in points]
+        waiting = [share for share in shares if share is not None]
+        done = sum(
+            share is None and point.series in streams.recomputed
+            for point, share in zip(points, shares, strict=True)
+        )
+        total = done + len(waiting)
+        if not waiting:
+            return Recomputing(0, 0, 1.0)
+        return Recomputing(total, done, (done + sum(waiting)) / total)
+
     def explain(self, point: DataPoint, at_ms: int) -> dict[str, Any]:
         """Return what the interval at an effective instant rests on, ready for JSON.
 
@@ -238,7 +253,7 @@ def _shown(state: StreamState) -> Shown:
     settings = progress.settings or {}
     return Shown(
         progress.generation,
-        settings["interval_s"],
+        shortest_interval_s(settings),
         Zone.of(settings["zone"]),
         progress.hour_ms,
         progress.day_ms,
@@ -261,9 +276,11 @@ def _headline(point: DataPoint, values: dict[int, float]) -> tuple[int, float, s
 
 
 def _findings(state: StreamState) -> tuple[Finding, ...]:
+    falls = findings_of_falls(state.progress)
     if not state.failure:
-        return ()
+        return falls
     return (
+        *falls,
         Finding(
             "stream.failed",
             f"This stream's packets could not be processed: {state.failure}. They are kept, and "
