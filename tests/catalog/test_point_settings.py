@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import fields
 from datetime import UTC, datetime
 from typing import Any
 
@@ -18,9 +17,9 @@ from kilowatch.catalog.directory import load
 from kilowatch.catalog.settings_check import Settings
 from kilowatch.catalog.tables import AuditEntry, DataPoint
 from kilowatch.catalog.tables_settings import PointSetting
-from kilowatch.model import points
-from kilowatch.model.dated import NO_HISTORY, Period
+from kilowatch.model.dated import NO_HISTORY
 from kilowatch.model.errors import KilowatchError
+from kilowatch.model.points import DataPoint as Point
 
 
 def at(text: str) -> int:
@@ -61,18 +60,18 @@ def do(opened: catalog.Catalog, actor: catalog.Actor, site_id: int) -> Do:
 
 def row_of(session: Any, stream: str) -> DataPoint:
     """Return a data point's row."""
-    found = session.scalar(select(DataPoint).where(DataPoint.stream_id == stream))
+    found: DataPoint | None = session.scalar(select(DataPoint).where(DataPoint.stream_id == stream))
     assert found is not None
     return found
 
 
-def loaded(opened: catalog.Catalog, stream: str) -> points.DataPoint:
+def loaded(opened: catalog.Catalog, stream: str) -> Point:
     """Return a data point as the pipeline gets it."""
     found = load(opened, "development").points.values()
     return next(point for point in found if point.stream_id == stream)
 
 
-def multipliers(point: points.DataPoint) -> list[tuple[int, float]]:
+def multipliers(point: Point) -> list[tuple[int, float]]:
     """Return from when on which multiplier holds."""
     return [(period.from_ms, period.multiplier) for period in point.history.periods]
 
@@ -182,7 +181,9 @@ def test_a_preview_shows_both_stories_and_whether_figures_change(
     do("main", point_settings.change_from, {"ct_ratio": 40.0}, MARCH)
     with opened.reading() as session:
         row = row_of(session, "main")
-        found = point_settings.preview(session, row, {"ct_ratio": 60.0}, JUNE, now_ms=at("2026-07-01"))
+        found = point_settings.preview(
+            session, row, {"ct_ratio": 60.0}, JUNE, now_ms=at("2026-07-01")
+        )
         assert [start for start, _ in found.before] == [None, MARCH]
         ratios = [(start, some["ct_ratio"]) for start, some in found.after]
         assert ratios == [(None, 1.0), (MARCH, 40.0), (JUNE, 60.0)]
@@ -241,9 +242,7 @@ def test_a_form_that_changes_settings_means_all_time(opened: catalog.Catalog, do
     assert [(one.interval_s, one.stamp) for one in periods] == [(600, "start"), (600, "end")]
 
 
-def test_a_meter_exchange_is_recorded_with_what_it_changes(
-    opened: catalog.Catalog, do: Do
-) -> None:
+def test_a_meter_exchange_is_recorded_with_what_it_changes(opened: catalog.Catalog, do: Do) -> None:
     """The old dial's last figure, the new one's first, and the new transformer, in one step."""
     do(
         "main", meter_events.exchange, MARCH, {"pC_1": (5000.0, 0.0)},
@@ -286,9 +285,9 @@ def test_decisions_of_a_finding_are_recorded_as_they_are_offered(
         {"kind": "bad", "at_ms": MARCH + 9, "until_ms": MARCH},
         {"kind": "bad", "at_ms": at("2027-01-01")},
     ]
-    for decision in wrong:
+    for refused in wrong:
         with pytest.raises(KilowatchError):
-            do("gas", meter_events.decide, decision)
+            do("gas", meter_events.decide, refused)
     assert len(loaded(opened, "gas").history.events) == 4
 
 
@@ -319,66 +318,69 @@ def test_a_site_moves_from_a_date_on_or_was_always_elsewhere(
     )  # fmt: skip
 
 
+Step = tuple[str, int, Any]
+Truth = dict[str, dict[int, Any]]
+
+VALUES: dict[str, list[Any]] = {
+    "multiplier": [1.0, 2.0, 40.0],
+    "interval_s": [300, 900],
+    "stamp": ["start", "end"],
+}
+
+
+def in_force(story: dict[int, Any], at_ms: int) -> Any:
+    """Return the value at an instant of what changed when."""
+    return story[max(start for start in story if start <= at_ms)]
+
+
+def follow(change: catalog.Change, truth: Truth, step: Step) -> None:
+    """Make one change of the main meter, in the catalogue and in the simple truth."""
+    name, number, when = step
+    value = VALUES[name][number % len(VALUES[name])]
+    row = row_of(change.session, "main")
+    dated = [one for one in point_settings.history(change.session, row) if one.from_ms]
+    if when == "undo":
+        for gone in dated[number % 3 : number % 3 + 1]:
+            for story in truth.values():
+                story.pop(gone.from_ms or 0, None)
+            point_settings.undo(change, row, gone.id)
+    elif when is None:
+        point_settings.change_always(change, row, {name: value})
+        truth[name] = {0: value}
+    else:
+        point_settings.change_from(change, row, {name: value}, when)
+        if when in truth[name] or in_force(truth[name], when) != value:
+            truth[name][when] = value
+
+
 def test_any_run_of_changes_leaves_one_true_story(
     opened: catalog.Catalog, actor: catalog.Actor, site_id: int
 ) -> None:
     """However often settings are changed, dated, corrected and undone: columns hold the present."""
     assert site_id
-    values = {"multiplier": [1.0, 2.0, 40.0], "interval_s": [300, 900], "stamp": ["start", "end"]}
-    steps = st.lists(
-        st.tuples(
-            st.sampled_from(sorted(values)),
-            st.integers(0, 2),
-            st.sampled_from([None, MARCH, MARCH + 1, JUNE, "undo"]),
-        ),
-        max_size=8,
-    )
+    plain = {"multiplier": 1.0, "interval_s": 300, "stamp": "start"}
+    whens = st.sampled_from([None, MARCH, MARCH + 1, JUNE, "undo"])
+    steps = st.tuples(st.sampled_from(sorted(VALUES)), st.integers(0, 2), whens)
 
     @settings(deadline=None, max_examples=60, suppress_health_check=list(HealthCheck))
-    @given(steps)
-    def holds(drawn: list[tuple[str, int, Any]]) -> None:
+    @given(st.lists(steps, max_size=8))
+    def holds(drawn: list[Step]) -> None:
+        truth: Truth = {name: {0: value} for name, value in plain.items()}
         with opened.change(actor) as change:
-            row = row_of(change.session, "main")
-            point_settings.change_always(
-                change, row, {"multiplier": 1.0, "interval_s": 300, "stamp": "start"}
-            )
-        truth: dict[str, dict[int, Any]] = {
-            "multiplier": {0: 1.0}, "interval_s": {0: 300}, "stamp": {0: "start"},
-        }  # fmt: skip
-        for name, number, when in drawn:
-            value = values[name][number % len(values[name])]
+            point_settings.change_always(change, row_of(change.session, "main"), plain)
+        for step in drawn:
             with opened.change(actor) as change:
-                row = row_of(change.session, "main")
-                dated = [r for r in point_settings.history(change.session, row) if r.from_ms]
-                if when == "undo":
-                    if dated:
-                        gone = dated[number % len(dated)]
-                        for story in truth.values():
-                            story.pop(gone.from_ms, None)
-                        point_settings.undo(change, row, gone.id)
-                elif when is None:
-                    point_settings.change_always(change, row, {name: value})
-                    truth[name] = {0: value}
-                else:
-                    point_settings.change_from(change, row, {name: value}, when)
-                    story = truth[name]
-                    before = story[max(at_ms for at_ms in story if at_ms <= when)]
-                    if when in story or before != value:
-                        story[when] = value
+                follow(change, truth, step)
         with opened.reading() as session:
             row = row_of(session, "main")
             for at_ms in (MARCH - 1, MARCH, MARCH + 1, JUNE):
                 found = point_settings.settings_at(session, row, at_ms)
-                for name, story in truth.items():
-                    assert found[name] == story[max(s for s in story if s <= at_ms)], (name, at_ms)
-            assert row.interval_s == truth["interval_s"][max(truth["interval_s"])]
-            assert row.stamp == truth["stamp"][max(truth["stamp"])]
-        point = loaded(opened, "main")
-        names = {field.name for field in fields(Period)} & set(truth)
-        for period in point.history.periods:
-            for name in names:
-                story = truth[name]
-                own = story[max(s for s in story if s <= period.from_ms)]
-                assert getattr(period, name) == own
+                wanted = {name: in_force(story, at_ms) for name, story in truth.items()}
+                assert {name: found[name] for name in truth} == wanted
+            assert row.interval_s == in_force(truth["interval_s"], JUNE)
+            assert row.stamp == in_force(truth["stamp"], JUNE)
+        for period in loaded(opened, "main").history.periods:
+            wanted = {name: in_force(story, period.from_ms) for name, story in truth.items()}
+            assert {name: getattr(period, name) for name in truth} == wanted
 
     holds()

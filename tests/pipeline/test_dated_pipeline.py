@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
 from kilowatch.model.dated import ALWAYS_MS, History, MeterEvent
 from kilowatch.model.parameters import PC, VALUE
+from kilowatch.pipeline import Grain
 from tests.pipeline.dated_cases import period_of
 from tests.pipeline.pipeline_world import (
     DAY_MS,
@@ -38,7 +40,7 @@ def fresh(folder: Path, world: World) -> dict[str | int, list[tuple[object, ...]
     return shown(again.start().catch_up())
 
 
-def total(world: World, from_ms: int, to_ms: int, grain: str, channel: int = VALUE) -> float:
+def total(world: World, from_ms: int, to_ms: int, grain: Grain, channel: int = VALUE) -> float:
     """Return what was used in a time: amounts and unallocated amounts."""
     rows = world.view.series(world.points.points[1], [channel], from_ms, to_ms, grain)
     parts = [part for row in comparable(rows) for part in (row[9], row[10]) if part is not None]
@@ -64,8 +66,9 @@ def test_a_quarter_of_an_hour_until_a_date_and_five_minutes_from_then(tmp_path: 
     dial(world, START_MS, 15 * MINUTE_MS, [number * 1.5 for number in range(96)])
     dial(world, changed_ms, 5 * MINUTE_MS, [144.0 + number * 0.5 for number in range(289)])
     world.catch_up()
-    starts = [row[2] for row in world.everything(1)]
-    steps = {after - before for before, after in zip(starts[:-1], starts[1:], strict=True)}
+    kept = world.view.series(one, [VALUE], START_MS, START_MS + 9 * DAY_MS, "interval")
+    starts = kept.start_ms.tolist()
+    steps = {after - before for before, after in pairwise(starts)}
     assert steps == {15 * MINUTE_MS, 5 * MINUTE_MS}
     for day in (0, 1):
         begin = START_MS + day * DAY_MS
@@ -118,10 +121,11 @@ def test_a_fall_is_listed_until_a_person_decides(tmp_path: Path) -> None:
     world.kill()
     world.start().catch_up()
     assert world.view.status(one).findings == (finding,), "a restart does not forget it"
+    exchanged = MeterEvent("exchange", fell_ms - HOUR_MS // 2, None, 99_998.0, 4.0)
     decided = {
         "roll_over": (MeterEvent("roll_over", fell_ms, VALUE, width=100_000.0), 5 + 12 + 10),
         "reset": (MeterEvent("reset", fell_ms, VALUE, first=0.0), 5 + 7 + 10),
-        "exchange": (MeterEvent("exchange", fell_ms - HOUR_MS // 2, None, 99_998.0, 4.0), 5 + 3 + 3 + 10),
+        "exchange": (exchanged, 5 + 3 + 3 + 10),
         "the lower one is bad": (MeterEvent("bad", fell_ms), 5),
         "the higher ones are bad": (MeterEvent("bad", START_MS, until_ms=fell_ms - 1), 10),
     }  # fmt: skip
@@ -158,9 +162,7 @@ def test_a_site_that_changes_its_zone_from_a_date_has_the_days_of_both(tmp_path:
     zones = ((ALWAYS_MS, "Europe/Dublin"), (moved_ms, "Asia/Kathmandu"))
     world.points.change(1, zone="Asia/Kathmandu", history=History(zones=zones))
     world.catch_up()
-    rows = world.view.series(
-        world.points.points[1], [PC], START_MS, START_MS + 9 * DAY_MS, "day"
-    )
+    rows = world.view.series(world.points.points[1], [PC], START_MS, START_MS + 9 * DAY_MS, "day")
     ahead_ms = 5 * HOUR_MS + 45 * MINUTE_MS
     second = START_MS + DAY_MS
     third = START_MS + 2 * DAY_MS - ahead_ms

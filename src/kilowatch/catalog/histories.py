@@ -68,14 +68,11 @@ def _period(from_ms: int | None, settings: Mapping[str, Any]) -> Period:
     tolerance_s = settings["tolerance_s"]
     if tolerance_s is None:
         tolerance_s = settings["interval_s"] * LATENESS_SHARE
-    known = {name: settings[name] for name in _IN_PERIOD} | {"tolerance_s": tolerance_s}
-    return Period(
-        ALWAYS_MS if from_ms is None else from_ms,
-        **{
-            name: float(value) if name in _FLOATS and value is not None else value
-            for name, value in known.items()
-        },
-    )
+    known: dict[str, Any] = {name: settings[name] for name in _IN_PERIOD}
+    known["tolerance_s"] = tolerance_s
+    for name in _FLOATS & known.keys():
+        known[name] = None if known[name] is None else float(known[name])
+    return Period(ALWAYS_MS if from_ms is None else from_ms, **known)
 
 
 def load_histories(connection: Connection) -> Histories:
@@ -101,7 +98,9 @@ def load_histories(connection: Connection) -> Histories:
         select(SiteZone.site_id, SiteZone.from_ms, SiteZone.zone).order_by(SiteZone.from_ms)
     ):
         by_site.setdefault(row.site_id, []).append((row.from_ms or ALWAYS_MS, row.zone))
-    return Histories(rows, tolerances, events, {site: tuple(sorted(some)) for site, some in by_site.items()})
+    return Histories(
+        rows, tolerances, events, {site: tuple(sorted(some)) for site, some in by_site.items()}
+    )
 
 
 def event_of(row: Any) -> MeterEvent:

@@ -26,9 +26,7 @@ class PointSetting(Table):
     __tablename__ = "point_setting"
     __table_args__ = (UniqueConstraint("data_point_id", "from_ms"), NEVER_REUSED)
     id: Mapped[int] = mapped_column(Integer, primary_key=True)
-    organisation_id: Mapped[int] = mapped_column(
-        Integer, ForeignKey("organisation.id"), index=True
-    )
+    organisation_id: Mapped[int] = mapped_column(Integer, ForeignKey("organisation.id"), index=True)
     data_point_id: Mapped[int] = mapped_column(Integer, ForeignKey("data_point.id"), index=True)
     from_ms: Mapped[int | None]
     fields: Mapped[dict[str, Any]]
@@ -47,9 +45,7 @@ class RecordedEvent(Table):
         NEVER_REUSED,
     )
     id: Mapped[int] = mapped_column(Integer, primary_key=True)
-    organisation_id: Mapped[int] = mapped_column(
-        Integer, ForeignKey("organisation.id"), index=True
-    )
+    organisation_id: Mapped[int] = mapped_column(Integer, ForeignKey("organisation.id"), index=True)
     data_point_id: Mapped[int] = mapped_column(Integer, ForeignKey("data_point.id"), index=True)
     kind: Mapped[EventKind] = mapped_column(String(10))
     at_ms: Mapped[int]
@@ -70,9 +66,7 @@ class SiteZone(Table):
     __tablename__ = "site_zone"
     __table_args__ = (UniqueConstraint("site_id", "from_ms"), NEVER_REUSED)
     id: Mapped[int] = mapped_column(Integer, primary_key=True)
-    organisation_id: Mapped[int] = mapped_column(
-        Integer, ForeignKey("organisation.id"), index=True
-    )
+    organisation_id: Mapped[int] = mapped_column(Integer, ForeignKey("organisation.id"), index=True)
     site_id: Mapped[int] = mapped_column(Integer, ForeignKey("site.id"), index=True)
     from_ms: Mapped[int | None]
     zone: Mapped[str] = mapped_column(String(64))

@@ -97,8 +97,8 @@ def dial(readings: Readings, channels: list[int], grid: DatedGrid) -> Dial:
     if not place:
         return Dial(readings, readings.values, readings.stream, real, rolled)
     # What a person read rests on the packet before it, else on the one after.
-    where, own = np.array(place, np.int64), np.array(points, np.int64)
-    rests_on = np.where((where > 0) & (owner[where - 1] == own), where - 1, where)
+    before, own = np.array(place, np.int64), np.array(points, np.int64)
+    rests_on = np.where((before > 0) & (owner[before - 1] == own), before - 1, before)
     when = np.array(at_ms, np.int64)
     stream = np.insert(readings.stream, place, grid.streams_at(own, when))
     joined = Readings(

@@ -251,4 +251,3 @@ def _periods(point: DataPoint) -> list[tuple[int, Period | None]]:
     if not point.history.periods:
         return [(ALWAYS_MS, None)]
     return [(period.from_ms, period) for period in point.history.periods]
-

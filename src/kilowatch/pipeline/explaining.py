@@ -63,7 +63,7 @@ def explain(sources: Sources, point: DataPoint, state: StreamState, at_ms: int) 
         "start_ms": start,
         "end_ms": end,
         "generation": state.progress.generation,
-        "settings": _settings(state, point, at_ms, period),
+        "settings": _settings(state, at_ms, period),
         "factors": _factors(grid.point, period),
         "settings_from_ms": from_ms if from_ms > ALWAYS_MS else None,
         "settings_until_ms": until_ms if until_ms < NEVER_MS else None,
@@ -83,9 +83,7 @@ def _in_force(point: DataPoint, at_ms: int) -> tuple[int, int, Period | None]:
     return ALWAYS_MS, NEVER_MS, None
 
 
-def _settings(
-    state: StreamState, point: DataPoint, at_ms: int, period: Period | None
-) -> dict[str, Any]:
+def _settings(state: StreamState, at_ms: int, period: Period | None) -> dict[str, Any]:
     """Return the settings in force at an instant, with the time zone of then."""
     settings = dict(state.progress.settings or {})
     settings.pop("history", None)

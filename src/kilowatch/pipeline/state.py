@@ -171,7 +171,8 @@ def settings_of(point: DataPoint, witness: Mapping[str, Any]) -> dict[str, Any]:
 def shortest_interval_s(settings: Mapping[str, Any]) -> int:
     """Return the shortest interval that a grid has ever had [s]."""
     periods = (settings.get("history") or {}).get("periods", [])
-    return min([settings["interval_s"], *(period["interval_s"] for period in periods)])
+    shortest: int = min([settings["interval_s"], *(period["interval_s"] for period in periods)])
+    return shortest
 
 
 def grid_of(point: DataPoint, progress: Progress) -> PointGrid:
