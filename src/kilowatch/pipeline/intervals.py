@@ -45,7 +45,7 @@ def intervals(
         since_ms: First start wanted, by series; a series that is missing gets all.
         fresh: Which readings are new, shape (n,): only rows that one of them can have
             changed come back. None means all.
-        falls: Where dials fell in new readings is added here.
+        falls: Where dials fell, in context too, is added here.
 
     Returns:
         Interval rows in no promised order; (series, channel, start) is unique.
