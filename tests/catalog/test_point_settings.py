@@ -284,6 +284,7 @@ def test_decisions_of_a_finding_are_recorded_as_they_are_offered(
         {"kind": "reset", "at_ms": MARCH + 9, "channel": "pC_1"},
         {"kind": "bad", "at_ms": MARCH + 9, "until_ms": MARCH},
         {"kind": "bad", "at_ms": at("2027-01-01")},
+        {"kind": "exchange", "at_ms": MARCH + 1, "channel": "value", "first": 0.0},
     ]
     for refused in wrong:
         with pytest.raises(KilowatchError):

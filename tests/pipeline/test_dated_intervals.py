@@ -92,7 +92,7 @@ def test_transformers_apply_to_what_passes_through_them() -> None:
     sent = {"aP_1": 5.0, "rP_1": 1.0, "apP_1": 6.0, "v_1": 115.0, "v_12": 200.0, "c_1": 2.0}
     sent |= {"pF_1": 0.9, "thdV_1": 3.0, "thdC_1": 4.0, "f": 50.0}
     packets: dict[str, Any] = {
-        at: sent | {name: figure for name in ("pC_1", "pE_1", "qC_1", "qE_1")}
+        at: sent | dict.fromkeys(("pC_1", "pE_1", "qC_1", "qE_1"), figure)
         for at, figure in (("10:00", 100.0), ("11:00", 107.0))
     }
     factors = {"aP_1": 240, "rP_1": 240, "apP_1": 240, "v_1": 2, "v_12": 2, "c_1": 40}

@@ -33,6 +33,8 @@ REGISTERS = tuple(
 )
 """Registers of an electrical data point, by parameter."""
 
+_BEGIN_ANEW = ("exchange", "reset")  # of one register, at one instant, there is one or the other
+
 
 def events(session: Session, point: DataPoint) -> list[RecordedEvent]:
     """Return what was recorded about a data point, oldest first."""
@@ -236,7 +238,7 @@ def _add(
         )
     known = select(RecordedEvent).where(
         RecordedEvent.data_point_id == point.id,
-        RecordedEvent.kind == kind,
+        RecordedEvent.kind.in_(_BEGIN_ANEW if kind in _BEGIN_ANEW else (kind,)),
         RecordedEvent.at_ms == at_ms,
         RecordedEvent.channel == channel,
     )

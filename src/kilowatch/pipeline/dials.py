@@ -58,7 +58,7 @@ def events_of(grid: DatedGrid, point: int, channel: int) -> tuple[MeterEvent, ..
         key = (event.at_ms, event.kind)
         if event.channel == channel or (event.channel is None and key not in found):
             found[key] = event
-    return tuple(sorted(found.values(), key=lambda event: event.at_ms))
+    return tuple(sorted(found.values(), key=lambda event: (event.at_ms, event.kind)))
 
 
 def signature(grid: DatedGrid, channel: int) -> Signature:
