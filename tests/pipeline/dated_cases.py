@@ -104,9 +104,9 @@ def changes_of(
             found["stamp"] = draw(st.sampled_from(["start", "end"]))
         elif kind == "width":
             found["register_max"] = draw(st.sampled_from([None, 1e6, 1e7]))
-        elif kind == "behaviour" and point.kind == "electrical":
-            found["behaviour"] = draw(st.sampled_from(["register", "amount"]))
-        elif kind == "behaviour" and point.behaviour in {"register", "amount"}:
+        elif (kind == "behaviour" and point.kind == "electrical") or (
+            kind == "behaviour" and point.behaviour in {"register", "amount"}
+        ):
             found["behaviour"] = draw(st.sampled_from(["register", "amount"]))
         elif kind == "unit" and point.unit == "kWh":
             found["unit"] = draw(st.sampled_from(["kWh", "MWh", "Wh", "MJ"]))
@@ -142,4 +142,3 @@ def events_of(draw: st.DrawFn, packets: Packets, seen: Counter[str]) -> MeterEve
         return MeterEvent(kind, at_ms, channel, first=first)
     last = draw(st.sampled_from([None, *[figure + 3.5 for figure in figures]]))
     return MeterEvent(kind, at_ms, channel, last, first)
-

@@ -7,7 +7,7 @@ what the fast code computes for all streams at once must equal this.
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from fractions import Fraction
 from itertools import pairwise
 from math import fsum
@@ -16,69 +16,12 @@ from typing import Any
 from kilowatch.model.blocks import Quality
 from kilowatch.model.calendar import Zone, bucket_end_ms, bucket_start_ms
 from kilowatch.model.points import DataPoint
-from kilowatch.model.units import UNITS
 from tests.pipeline.interval_cases import Packets
+from tests.pipeline.interval_oracle_eras import Era, Figure, eras_of, without_bad
 
 Key = tuple[int, int]  # channel and start
 ENERGIES, POWERS, FACTOR = (24, 44, 48, 52), (4, 8, 12), 32
 HOUR_MS = 3_600_000
-
-
-@dataclass(frozen=True)
-class Era:
-    """A period of settings, from its beginning until the next one's."""
-
-    from_ms: int
-    until_ms: int
-    settings: Any
-    scale: float = 1.0
-    ct_ratio: float = 1.0
-    vt_ratio: float = 1.0
-    energy: float | None = None
-
-
-@dataclass(frozen=True)
-class Figure:
-    """A figure of a dial: a packet's, or what a person read off (``real`` is False).
-
-    ``end`` is what a difference ends with, ``begin`` what the next one begins with; they
-    differ where a meter was exchanged. ``rolled`` is the width of a decided roll-over.
-    """
-
-    at: int
-    seq: int
-    end: float | None
-    begin: float | None
-    real: bool = True
-    rolled: float | None = None
-
-
-def eras_of(point: DataPoint) -> list[Era]:
-    """Return a data point's periods; one if nothing is dated."""
-    never = 1 << 42
-    periods = point.history.periods
-    if not periods:
-        return [Era(0, never, point)]
-    ends = [*(period.from_ms for period in periods[1:]), never]
-    found = []
-    for period, end in zip(periods, ends, strict=True):
-        ratios = period.ct_ratio * period.vt_ratio
-        scale = period.multiplier
-        if point.kind == "electrical":
-            scale *= ratios
-        else:
-            symbol = UNITS[period.unit].canonical
-            scale *= {"Wh": ratios, "W": ratios, "A": period.ct_ratio, "V": period.vt_ratio}.get(
-                symbol, 1.0
-            )
-            scale *= period.pulse_weight
-        energy = period.calorific_kwh_per_m3
-        if energy is not None:
-            energy *= period.volume_correction * 1000
-        found.append(
-            Era(period.from_ms, end, period, scale, period.ct_ratio, period.vt_ratio, energy)
-        )
-    return found
 
 
 class Oracle:
@@ -88,7 +31,7 @@ class Oracle:
         self.point = packets.point
         self.zone = Zone.of(self.point.history.zone_name(self.point.zone))
         self.eras = eras_of(self.point)
-        self.packets = _without_bad(packets)
+        self.packets = without_bad(packets)
         self.seq = self.packets.seq
         self.rows: dict[Key, dict[str, Any]] = {}
         self.touched: dict[Key, int] = {}
@@ -244,15 +187,11 @@ class Oracle:
         unit, end_unit = (era.settings.unit_of_value.factor for era in (first, last))
         if self.point.kind == "electrical":
             unit = end_unit = 1.0
-        parts = [
-            (era, min(era.until_ms, b.at) - max(era.from_ms, a.at))
-            for era in between
-        ]
+        parts = [(era, min(era.until_ms, b.at) - max(era.from_ms, a.at)) for era in between]
         gap = self._gap(a, b, first, last, parts)
         if not gap:
             self._version(channel, a, b)
-        else:
-            self._version_at(channel, self._closing(a, b), a, b)
+        self._version_at(channel, self._closing(a, b), a, b)
         if a.begin is None or b.end is None:
             return
         ended = Fraction(b.end)
@@ -262,27 +201,28 @@ class Oracle:
         step, known = self._step(Fraction(a.begin), ended, width, b.rolled)
         step *= Fraction(unit)
         closing = self._closing(a, b)
-        if scale(self.era(closing)) is not None:
-            if not known:
-                row = self.row(channel, closing)
-                row["quality"] = int(Quality.QUESTIONABLE)
-                row["unallocated"] = row["unallocated"] or 0.0
-                self._version_at(channel, closing, a, b)
-                if not gap:
-                    self._version(channel, a, b)
-            elif gap:
-                lasted = b.at - a.at
-                factor = sum(
-                    Fraction(scale(era)) * Fraction(part, lasted)
-                    for era, part in parts
-                    if scale(era) is not None
-                ) if lasted else Fraction(scale(last) or 0)
-                if step * factor:
-                    row = self.row(channel, closing)
-                    row["unallocated"] = (row["unallocated"] or 0.0) + step * factor
-                    self._version_at(channel, closing, a, b)
+        if scale(self.era(closing)) is not None and (gap or not known):
+            factor = self._factor(parts, b.at - a.at, scale)
+            self._mark(channel, closing, step * factor if known else None)
         if known and not gap:
             self._spread(channel, (a, b), step, scale)
+
+    def _factor(self, parts: Any, lasted: int, scale: Any) -> Fraction:
+        """Return the mean factor over a time, by how long each was in force."""
+        if not lasted:
+            return Fraction(scale(parts[-1][0]) or 0)
+        known = [(scale(era), part) for era, part in parts if scale(era) is not None]
+        return sum((Fraction(one) * Fraction(part, lasted) for one, part in known), Fraction(0))
+
+    def _mark(self, channel: int, closing: int, unallocated: Fraction | None) -> None:
+        """Note what was counted until an interval's end; None where the dial fell."""
+        if unallocated is None:
+            row = self.row(channel, closing)
+            row["quality"] = int(Quality.QUESTIONABLE)
+            row["unallocated"] = row["unallocated"] or 0.0
+        elif unallocated:
+            row = self.row(channel, closing)
+            row["unallocated"] = (row["unallocated"] or 0.0) + unallocated
 
     def _closing(self, a: Figure, b: Figure) -> int:
         """Return the start of the interval that ends with a figure."""
@@ -296,7 +236,8 @@ class Oracle:
         if len(parts) > 1 and sum(t / (1000 * e.settings.interval_s) for e, t in parts) > 1000:
             return True
         return all(
-            b.at - a.at > min(era.settings.gap_ms, 1_000_000 * era.settings.interval_s)
+            b.at - a.at
+            > min(era.settings.gap_ms, 1_000_000 * era.settings.interval_s)
             + (HOUR_MS if era.settings.interval_s >= 86_400 else 0)
             for era in (first, last)
         )
@@ -312,7 +253,9 @@ class Oracle:
         key = (channel, start)
         self.touched[key] = max(self.touched.get(key, 0), a.seq, b.seq)
 
-    def _spread(self, channel: int, pair: tuple[Figure, Figure], step: Fraction, scale: Any) -> None:
+    def _spread(
+        self, channel: int, pair: tuple[Figure, Figure], step: Fraction, scale: Any
+    ) -> None:
         now, until = pair[0].at, pair[1].at
         lasted = until - now
         while now < until:
@@ -439,8 +382,7 @@ class Oracle:
         starts = {
             start
             for channel, start in self.rows
-            if total < channel < total + 4
-            and self.era(start).settings.behaviour == "register"
+            if total < channel < total + 4 and self.era(start).settings.behaviour == "register"
         }
         for start in starts:
             phases = [
@@ -481,29 +423,6 @@ class Oracle:
         amount = row["mean"] * row["duration_ms"] / HOUR_MS
         row |= {"mean": None, "low": None, "high": None, "amount": amount}
         row |= {"unallocated": 0.0, "quality": int(Quality.DERIVED)}
-
-
-def _without_bad(packets: Packets) -> Packets:
-    """Leave out what a person has marked as bad."""
-    seq = packets.seq or list(range(1, len(packets.at_ms) + 1))
-    kept: list[tuple[int, int, dict[int, float]]] = []
-    for at, number, values in zip(packets.at_ms, seq, packets.values, strict=True):
-        left = dict(values)
-        for event in packets.point.history.events:
-            until = event.at_ms if event.until_ms is None else event.until_ms
-            if event.kind == "bad" and event.at_ms <= at <= until:
-                if event.channel is None:
-                    left = {}
-                else:
-                    left.pop(event.channel, None)
-        if left:
-            kept.append((at, number, left))
-    return Packets(
-        packets.point,
-        [at for at, _, _ in kept],
-        [values for _, _, values in kept],
-        [number for _, number, _ in kept],
-    )
 
 
 def expected_rows(packets: Packets) -> dict[tuple[int, int, int], dict[str, Any]]:

@@ -8,23 +8,30 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kilowatch.model.blocks import IntervalBlock, ReadingBlock
+from kilowatch.model.blocks import ReadingBlock
+from kilowatch.model.dated import MeterEvent
 from kilowatch.pipeline.grids import PointGrid
 from kilowatch.pipeline.growth import grow
-from tests.pipeline.dated_cases import dated_streams
-from tests.pipeline.interval_cases import Packets, rows_by_key, same, streams
+from kilowatch.pipeline.state import Fall, Progress
+from tests.pipeline.dated_cases import dated_streams, with_periods
+from tests.pipeline.interval_cases import Packets, data_point, rows_by_key, same, streams
 from tests.pipeline.interval_oracle import expected_rows
 from tests.pipeline.test_intervals_properties import Rows, agree, slow
 
+T0 = 1_740_787_200_000  # 2025-03-01T00:00Z
+Falls = dict[int, list[Fall]]
 
-def grown(several: list[Packets], cuts: list[int] | None = None) -> tuple[Rows, Counter[str], dict]:
+
+def grown(
+    several: list[Packets], cuts: list[int] | None = None
+) -> tuple[Rows, Counter[str], Falls]:
     """Deliver streams in batches as the pipeline does; return rows, counts and falls."""
     everything = ReadingBlock.concatenate([packets.block() for packets in several])
     grids = {packets.point.series: PointGrid.of(packets.point) for packets in several}
     kept = ReadingBlock.empty()
     stored: Rows = {}
     counts: Counter[str] = Counter()
-    falls: dict = {}
+    progress = {packets.point.series: Progress() for packets in several}
     bounds = [*(cuts or []), int(everything.seq.max())]
     for first, last in zip([0, *bounds[:-1]], bounds, strict=True):
         new = everything.take((everything.seq > first) & (everything.seq <= last))
@@ -35,8 +42,9 @@ def grown(several: list[Packets], cuts: list[int] | None = None) -> tuple[Rows, 
         rows = rows_by_key(growth.intervals)
         assert all(row["version"] > first for row in rows.values())
         stored |= rows
-        for series, found in growth.falls.items():
-            falls.setdefault(series, set()).update(found)
+        for series, grown_stream in growth.streams.items():
+            fallen = growth.falls.get(series, ())
+            progress[series].note_falls(fallen, grown_stream.fresh_ms)
         counts["dropped"] += int((~growth.keep).sum())
         kept = block.take(growth.keep)
         grids = {
@@ -53,7 +61,7 @@ def grown(several: list[Packets], cuts: list[int] | None = None) -> tuple[Rows, 
             )
             for series, grid in grids.items()
         }
-    return stored, counts, falls
+    return stored, counts, {series: one.falls for series, one in progress.items()}
 
 
 def test_the_fast_rules_equal_the_slow_ones_when_settings_change() -> None:
@@ -65,7 +73,7 @@ def test_the_fast_rules_equal_the_slow_ones_when_settings_change() -> None:
     def holds(packets: Packets) -> None:
         rows, _, _ = grown([packets])
         truth = expected_rows(packets)
-        assert rows.keys() == truth.keys(), (rows.keys() ^ truth.keys())
+        assert rows.keys() == truth.keys(), rows.keys() ^ truth.keys()
         for key, row in rows.items():
             assert agree(row, truth[key]), (key, row, truth[key])
 
@@ -105,18 +113,25 @@ def test_any_cut_into_batches_gives_the_same_rows_when_settings_change() -> None
     def holds(delivery: tuple[list[Packets], list[int]]) -> None:
         several, cuts = delivery
         stored, counts, falls = grown(several, cuts)
-        at_once, _, all_falls = grown(several)
+        at_once, _, falls_at_once = grown(several)
+        assert falls == falls_at_once
         assert stored.keys() == at_once.keys(), stored.keys() ^ at_once.keys()
         for key, row in at_once.items():
             assert same(row, stored[key]), (row, stored[key])
         seen["dropped"] += counts["dropped"]
+        seen["falls"] += any(falls.values())
 
     holds()
+    assert seen["falls"] > 50
     assert seen["dropped"] > 1000, "the context must not be the whole history"
     assert seen["periods"] > 300
 
 
-def test_no_row_is_left_out_where_everything_is_bad() -> None:
+def test_where_everything_is_bad_there_is_nothing() -> None:
     """A stream whose readings are all marked as bad has no figures, and is no fault."""
-    empty = grow(ReadingBlock.empty(), np.zeros(0, np.bool_), {}, {})
-    assert isinstance(empty.intervals, IntervalBlock)
+    at_ms = [T0 + number * 3_600_000 for number in range(3)]
+    point = with_periods(data_point(), events=(MeterEvent("bad", T0, until_ms=at_ms[-1]),))
+    packets = Packets(point, at_ms, [{0: float(number)} for number in range(3)])
+    rows, _, falls = grown([packets])
+    assert rows == {}
+    assert falls == {1: []}

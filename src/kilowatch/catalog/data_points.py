@@ -11,6 +11,8 @@ from sqlalchemy.orm import Session
 
 from kilowatch.catalog import secrets
 from kilowatch.catalog.changes import Change
+from kilowatch.catalog.histories import COLUMNS
+from kilowatch.catalog.point_settings import change_always
 from kilowatch.catalog.registry import add_meter, check_name
 from kilowatch.catalog.settings_check import Settings, checked
 from kilowatch.catalog.tables import Appliance, DataPoint, Meter, Organisation, SeriesHistory, Site
@@ -124,8 +126,15 @@ def change_settings(change: Change, data_point_id: int, name: str, settings: Set
             data={"field": "kind"},
         )
     point.name = check_name(name, "data point")
-    for column, setting in settings.columns().items():
-        setattr(point, column, setting)
+    columns = settings.columns()
+    point.utility = columns["utility"]
+    changed = {
+        name: value
+        for name, value in columns.items()
+        if name in COLUMNS and value != getattr(point, name)
+    }
+    if changed:
+        change_always(change, point, changed)
     change.session.flush()
     return point
 

@@ -17,7 +17,10 @@ from sqlalchemy import Connection, Engine, create_engine, event, inspect, select
 from sqlalchemy.exc import DatabaseError, OperationalError
 from sqlalchemy.orm import Session
 
-from kilowatch.catalog import tables_corrections  # noqa: F401 - the metadata is complete with it
+from kilowatch.catalog import (  # the metadata is complete with them
+    tables_corrections,  # noqa: F401
+    tables_settings,  # noqa: F401
+)
 from kilowatch.catalog.changes import Actor, Change
 from kilowatch.catalog.tables import Counter
 from kilowatch.model.errors import KilowatchError

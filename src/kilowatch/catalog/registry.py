@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session
 
 from kilowatch.catalog.changes import Change
 from kilowatch.catalog.places import check_country, check_zone, country_of_zone
+from kilowatch.catalog.site_zones import forget_zones
 from kilowatch.catalog.tables import Appliance, DataPoint, Meter, Organisation, Site, User
 from kilowatch.model.errors import KilowatchError
 
@@ -256,5 +257,7 @@ def change_site(change: Change, site: Site, *, name: str, zone: str, country: st
             data={"field": "name"},
         )
     stored = fresh(change.session, site)
+    if check_zone(zone) != stored.zone:
+        forget_zones(change, stored)  # another zone here is for all time
     stored.name, stored.zone, stored.country = clean, check_zone(zone), check_country(country)
     change.session.flush()

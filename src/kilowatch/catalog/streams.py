@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 from sqlalchemy import ColumnElement, Connection, func, select
 
 from kilowatch.catalog.corrections import editings
+from kilowatch.catalog.histories import Histories, load_histories
 from kilowatch.catalog.tables import DataPoint as Row
 from kilowatch.catalog.tables import Environment, SeriesHistory, Site
 from kilowatch.model.points import LATENESS_SHARE, DataPoint
@@ -71,6 +72,9 @@ def load_streams(connection: Connection, environment: Environment, revision: int
     for number, editing in editings(connection, series_of).items():
         series = series_of[number]
         points[series] = replace(points[series], editing=editing)
+    histories = load_histories(connection)
+    if histories:
+        _give_histories(points, histories)
     return Streams(revision, points, _past_series(connection, environment))
 
 
@@ -96,6 +100,13 @@ def _points(connection: Connection, environment: Environment) -> dict[int, DataP
             one(behaviour), one(stamp), one(clock), register_max,
         )  # fmt: skip
     return points
+
+
+def _give_histories(points: dict[int, DataPoint], histories: Histories) -> None:
+    for series, point in points.items():
+        history = histories.of(point)
+        if history:
+            points[series] = replace(point, history=history)
 
 
 class _Once:

@@ -16,6 +16,7 @@ from kilowatch.cli.folder import DEFAULT, DataFolder
 from kilowatch.cli.registration import Data
 from kilowatch.model.errors import KilowatchError
 
+FROM_METER = ("last", "first", "width")
 FIGURES = ("amount", "unallocated", "mean", "low", "high")
 
 
@@ -86,7 +87,19 @@ def _show(story: dict[str, Any]) -> None:
         console.print(f"  #{reading['seq']} {stamp}, {place}", markup=False)
         packet = reading["packet"] or "(its bytes have left the log; its values are kept)"
         console.print(f"    {packet}", markup=False)
-    console.print("\n[bold]Settings that applied[/bold]")
+    for event in story["events"]:
+        read = [(name, event[name]) for name in FROM_METER if event[name] is not None]
+        told = ", ".join(f"{name} {figure:.10g}" for name, figure in read)
+        kind = event["kind"].replace("_", "-")
+        at = _local(event["at_ms"], zone)
+        console.print(f"  recorded by a person: {kind} at {at} {told}".rstrip(), markup=False)
+    since, until = story["settings_from_ms"], story["settings_until_ms"]
+    span = (f" from {_local(since, zone)}" if since else "") + (
+        f" until {_local(until, zone)}" if until else ""
+    )
+    console.print(f"\n[bold]Settings that applied[/bold]{span}")
+    for what, factor in story["factors"].items():
+        console.print(f"  factor of {what}: {factor:.10g}", markup=False)
     for name, value in {**settings, "generation of the grid": story["generation"]}.items():
         console.print(f"  {name:12} {'not set' if value is None else value}", markup=False)
     if story["clock_reason"]:

@@ -10,6 +10,7 @@ from kilowatch.model.errors import KilowatchError
 from kilowatch.model.parameters import (
     CHANNEL_BY_NAME,
     FAMILIES,
+    GAS_ENERGY,
     VALUE,
     Role,
     channel_name,
@@ -49,7 +50,7 @@ class Parameter:
 def parameters_of(point: DataPoint, channels: Sequence[int]) -> list[Parameter]:
     """Return what a data point can show, given the channels that have had data."""
     if point.kind == "single":
-        return _single(point)
+        return _single(point, channels)
     found = []
     for family in FAMILIES:
         mine = [code for code in channels if family_of(code) is family]
@@ -115,9 +116,18 @@ _SINGLE_TITLE = {
 }  # fmt: skip
 
 
-def _single(point: DataPoint) -> list[Parameter]:
-    unit = point.unit_of_value
+def _single(point: DataPoint, channels: Sequence[int]) -> list[Parameter]:
     title = _SINGLE_TITLE[point.utility]
+    found = _single_value(point, title)
+    if GAS_ENERGY in channels:
+        found.append(
+            Parameter("energy", f"{title}, energy", "", "Wh", "amount", None, (GAS_ENERGY,))
+        )
+    return found
+
+
+def _single_value(point: DataPoint, title: str) -> list[Parameter]:
+    unit = point.unit_of_value
     if point.behaviour == "gauge":
         return [Parameter("value", title, "", unit.canonical, "mean", None, (VALUE,))]
     if point.behaviour == "rate":

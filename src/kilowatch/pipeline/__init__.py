@@ -9,7 +9,7 @@ Read first: ``consumer.py`` (the loop), ``intake.py`` (one batch), ``intervals.p
 ``flushing.py`` (the way to disk), ``view.py`` (what readers get), ``recompute.py``.
 """
 
-from kilowatch.pipeline.answers import Extent, Grain, Lag, LastValue, PointStatus
+from kilowatch.pipeline.answers import Extent, Grain, Lag, LastValue, PointStatus, Recomputing
 from kilowatch.pipeline.consumer import Consumer, PipelineSettings
 from kilowatch.pipeline.streams import Streams
 from kilowatch.pipeline.subscription import Subscription
@@ -23,6 +23,7 @@ __all__ = [
     "LastValue",
     "PipelineSettings",
     "PointStatus",
+    "Recomputing",
     "Streams",
     "Subscription",
     "View",

@@ -91,3 +91,18 @@ class PointStatus:
     first_ms: int | None
     last_ms: int | None
     packets: int
+
+
+@dataclass(frozen=True, slots=True)
+class Recomputing:
+    """How far the histories of some streams are that have to be computed again.
+
+    Attributes:
+        total: Streams that had to be, since nothing was waiting; 0 when all is done.
+        done: Of those, how many are.
+        share: Of all that work, 0 to 1, histories taken as equally long.
+    """
+
+    total: int
+    done: int
+    share: float

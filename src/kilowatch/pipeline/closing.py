@@ -20,7 +20,7 @@ from kilowatch.pipeline.events import note_events
 from kilowatch.pipeline.frames import Frame, Spans
 from kilowatch.pipeline.hot import HotView
 from kilowatch.pipeline.rollups import roll_up
-from kilowatch.pipeline.state import Progress
+from kilowatch.pipeline.state import Progress, shortest_interval_s
 from kilowatch.store.newest import newest_intervals
 from kilowatch.store.store import RollUp, Store
 
@@ -37,7 +37,7 @@ class Closing:
         generation: Of its grid.
         since_ms: What ends at or before this is closed [ms].
         stored_ms: No row that was stored before starts later [ms]; None if there is none.
-        interval_s: Of its grid [s].
+        interval_s: Of its grid, the shortest that it ever had [s].
         zone: Of its site.
         frame: What its intervals are edited with; None if with nothing.
         channels: Channels that have ever had rows.
@@ -62,7 +62,7 @@ class Closing:
             progress.generation,
             progress.since_ms if frame is None else frame.settled_ms(progress.since_ms),
             progress.stored_ms,
-            progress.settings["interval_s"],
+            shortest_interval_s(progress.settings),
             Zone.of(progress.settings["zone"]),
             frame,
             frozenset() if frame is None else frozenset(progress.channels),

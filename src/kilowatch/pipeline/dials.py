@@ -58,7 +58,7 @@ def events_of(grid: DatedGrid, point: int, channel: int) -> tuple[MeterEvent, ..
         key = (event.at_ms, event.kind)
         if event.channel == channel or (event.channel is None and key not in found):
             found[key] = event
-    return tuple(sorted(found.values(), key=lambda event: event.at_ms))
+    return tuple(sorted(found.values(), key=lambda event: (event.at_ms, event.kind)))
 
 
 def signature(grid: DatedGrid, channel: int) -> Signature:
@@ -97,8 +97,8 @@ def dial(readings: Readings, channels: list[int], grid: DatedGrid) -> Dial:
     if not place:
         return Dial(readings, readings.values, readings.stream, real, rolled)
     # What a person read rests on the packet before it, else on the one after.
-    where, own = np.array(place, np.int64), np.array(points, np.int64)
-    rests_on = np.where((where > 0) & (owner[where - 1] == own), where - 1, where)
+    before, own = np.array(place, np.int64), np.array(points, np.int64)
+    rests_on = np.where((before > 0) & (owner[before - 1] == own), before - 1, before)
     when = np.array(at_ms, np.int64)
     stream = np.insert(readings.stream, place, grid.streams_at(own, when))
     joined = Readings(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -17,9 +17,10 @@ from kilowatch.model.blocks import (
     ReadingBlock,
 )
 from kilowatch.model.calendar import bucket_end_ms, bucket_start_ms
+from kilowatch.model.dated import ALWAYS_MS, Period
 from kilowatch.model.parameters import channel_name
 from kilowatch.model.points import DataPoint
-from kilowatch.pipeline.grids import PointGrid, effective_of
+from kilowatch.pipeline.grids import NEVER_MS, PointGrid, effective_of
 from kilowatch.pipeline.state import StreamState, grid_of
 
 _HOUR_MS = 3_600_000
@@ -59,19 +60,72 @@ def explain(sources: Sources, point: DataPoint, state: StreamState, at_ms: int) 
         at_ms: Effective instant [ms since 1970, UTC].
     """
     grid = grid_of(point, state.progress)
-    interval_s = grid.point.interval_s
-    start = int(bucket_start_ms([at_ms], interval_s, grid.zone)[0])
-    end = int(bucket_end_ms([at_ms], interval_s, grid.zone)[0])
+    from_ms, until_ms, period = _in_force(grid.point, at_ms)
+    interval_s = (period or grid.point).interval_s
+    start = max(int(bucket_start_ms([at_ms], interval_s, grid.zone)[0]), from_ms)
+    end = min(int(bucket_end_ms([at_ms], interval_s, grid.zone)[0]), until_ms)
     readings = _around(sources, state, grid, start, end)
     effective_ms = effective_of(readings, {point.series: grid})
     return _title(point, at_ms) | {
         "start_ms": start,
         "end_ms": end,
         "generation": state.progress.generation,
-        "settings": state.progress.settings,
+        "settings": _settings(state, at_ms, period),
+        "factors": _factors(grid.point, period),
+        "settings_from_ms": from_ms if from_ms > ALWAYS_MS else None,
+        "settings_until_ms": until_ms if until_ms < NEVER_MS else None,
+        "events": _events(grid.point, start, end),
         "intervals": _figures(sources.intervals(start, end)),
         "readings": _readings(readings, effective_ms, start, end),
     }
+
+
+def _in_force(point: DataPoint, at_ms: int) -> tuple[int, int, Period | None]:
+    """Return from when to when the settings of an instant hold [ms], and those settings."""
+    periods = point.history.periods
+    bounds = [*(period.from_ms for period in periods), NEVER_MS]
+    for period, until_ms in zip(periods, bounds[1:], strict=True):
+        if period.from_ms <= at_ms < until_ms:
+            return period.from_ms, until_ms, period
+    return ALWAYS_MS, NEVER_MS, None
+
+
+def _settings(state: StreamState, at_ms: int, period: Period | None) -> dict[str, Any]:
+    """Return the settings in force at an instant, with the time zone of then."""
+    settings = dict(state.progress.settings or {})
+    settings.pop("history", None)
+    if "|" in settings["zone"]:
+        names = settings["zone"].split("|")
+        later = zip(names[1::2], names[2::2], strict=True)
+        settings["zone"] = [names[0], *(n for from_ms, n in later if int(from_ms) <= at_ms)][-1]
+    if period is not None:
+        own = asdict(period)
+        del own["from_ms"]
+        settings |= own
+    return settings
+
+
+def _factors(point: DataPoint, period: Period | None) -> dict[str, float]:
+    """Return what readings of the time are multiplied with, by what is multiplied."""
+    scale = 1.0 if period is None else period.scale(point.kind)
+    if point.kind == "electrical":
+        ct, vt = (1.0, 1.0) if period is None else (period.ct_ratio, period.vt_ratio)
+        return {"power and energy": scale, "current": ct, "voltage": vt}
+    factors = {"value": (period or point).unit_of_value.factor * scale}
+    if period is not None and period.energy_wh_per_m3 is not None:
+        factors["energy of a cubic metre"] = period.energy_wh_per_m3
+    return factors
+
+
+def _events(point: DataPoint, start: int, end: int) -> list[dict[str, Any]]:
+    """Return what a person has recorded about the meter in an interval."""
+    found = []
+    for event in point.history.events:
+        until_ms = event.at_ms if event.until_ms is None else event.until_ms
+        if event.at_ms <= end and until_ms >= start:
+            channel = None if event.channel is None else channel_name(event.channel)
+            found.append(asdict(event) | {"channel": channel})
+    return found
 
 
 def _title(point: DataPoint, at_ms: int) -> dict[str, Any]:
@@ -85,7 +139,8 @@ def _around(
     # Pushed and effective instants differ by hours at most; how many, the last reading shows.
     last_ms = state.progress.last_ms
     shift_ms = 0 if last_ms is None else state.at_ms - last_ms
-    around_ms = grid.point.gap_ms + 2 * _HOUR_MS
+    gaps_ms = (grid.point.gap_ms, *(one.gap_ms for one in grid.point.history.periods))
+    around_ms = max(gaps_ms) + 2 * _HOUR_MS
     found = sources.readings(start + shift_ms - around_ms, end + shift_ms + around_ms)
     effective_ms = effective_of(found, {grid.point.series: grid}) if len(found) else found.at_ms
     inside = np.flatnonzero((effective_ms >= start) & (effective_ms <= end))

@@ -33,7 +33,7 @@ class Shown:
 
     Attributes:
         generation: Of its grid.
-        interval_s: Of its grid [s].
+        interval_s: Of its grid, the shortest that it ever had [s].
         zone: Of its site.
         hour_ms: Stored hours reach to here.
         day_ms: Stored local days reach to here.

@@ -239,7 +239,7 @@ def effective_of(readings: ReadingBlock, points: Mapping[int, PointGrid]) -> Int
             Zone.of(zone_name),
         )
     for number, grid in enumerate(grids):
-        if len({period.clock for period in grid.point.history.periods}) > 1:
+        if grid.dated and len({period.clock for period in grid.point.history.periods}) > 1:
             rows = np.flatnonzero(of_row == number)
             at_ms[rows] = _by_dated_clocks(readings.take(rows), grid)
     return at_ms

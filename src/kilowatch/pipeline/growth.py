@@ -177,7 +177,7 @@ def _grow(
             series.tolist(), first.tolist(), last.tolist(), earliest.tolist(), strict=True
         )
     }
-    return Growth(made, carried.keep, streams, frozenset(), {}, _by_series(fallen))
+    return Growth(made, carried.keep, streams, frozenset(), {}, _by_series(fallen, streams))
 
 
 def _of_the_rest(
@@ -197,13 +197,16 @@ def _of_the_rest(
     return replace(growth, keep=keep)
 
 
-def _by_series(fallen: list[Falls]) -> dict[int, list[Fall]]:
+def _by_series(fallen: list[Falls], streams: Mapping[int, StreamGrowth]) -> dict[int, list[Fall]]:
+    """Return the falls since each stream's first new reading; those before are known."""
     found: dict[int, list[Fall]] = {}
     for some in fallen:
         columns = (some.channel, some.at_ms, some.before_ms, some.before, some.after)
         rows = zip(*(column.tolist() for column in columns), strict=True)
         for series, row in zip(some.series.tolist(), rows, strict=True):
-            found.setdefault(series, []).append(Fall(*row))
+            fall = Fall(*row)
+            if fall.at_ms >= streams[series].fresh_ms:
+                found.setdefault(series, []).append(fall)
     return {series: sorted(some, key=lambda fall: (fall.at_ms, fall.channel))
             for series, some in found.items()}  # fmt: skip
 

@@ -2,8 +2,8 @@
 
 The rules in an energy manager's words, with examples: docs/reference/intervals.md. Why
 they are so: docs/decisions/0006. Registers are in ``registers.py``, everything that is
-averaged or summed in ``samples.py``, electrical data points in ``electrical.py``, settings that change in
-``epochs.py`` and ``dials.py``.
+averaged or summed in ``samples.py``, electrical data points in ``electrical.py``, settings
+that change in ``epochs.py`` and ``dials.py``.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def intervals(
         since_ms: First start wanted, by series; a series that is missing gets all.
         fresh: Which readings are new, shape (n,): only rows that one of them can have
             changed come back. None means all.
-        falls: Where dials fell in new readings is added here.
+        falls: Where dials fell, in context too, is added here.
 
     Returns:
         Interval rows in no promised order; (series, channel, start) is unique.
@@ -62,7 +62,7 @@ def intervals(
         parts = []
         for rows in (np.flatnonzero(~mine), np.flatnonzero(mine)):
             own = dated if mine[rows].any() else points.keys() - dated
-            part = intervals(
+            rest = intervals(
                 readings.take(rows),
                 effective_ms[rows],
                 {series: points[series] for series in own},
@@ -70,7 +70,7 @@ def intervals(
                 None if fresh is None else fresh[rows],
                 falls,
             )
-            parts.append(part)
+            parts.append(rest)
         return IntervalBlock.concatenate(parts)
     with np.errstate(over="ignore", invalid="ignore"):  # see ``samples.finite``
         batch = Batch.of(readings, effective_ms, points, since_ms, fresh)

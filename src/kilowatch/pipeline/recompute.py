@@ -63,7 +63,7 @@ class Recomputation:
         self._done = 0
         # In another time zone the same packets may speak for another clock.
         before = state.progress.settings
-        moved = before is None or before["zone"] != point.zone
+        moved = before is None or before["zone"] != point.history.zone_name(point.zone)
         self._witness = ClockWitness() if moved else None
         self._offset_matters = False
 

@@ -91,7 +91,7 @@ class Recomputer:
             elif one in self._late and wanted == state.progress.settings:
                 continue  # until no more come
             elif failed is None or failed.settings != wanted:
-                self._queue[one] = None
+                self._enqueue(one)
 
     def follow_sisters(self, series: Iterable[int], points: Points) -> set[int]:
         """Queue streams with estimates that rest on others which have new readings.
@@ -131,16 +131,25 @@ class Recomputer:
             self._fail(running, outcome)
         else:
             self._failed.pop(series, None)
+            self._streams.recomputed.add(series)
             changed |= set(self._sisters.renewed(series))
             self.look_at(changed, points_now())  # settings may have changed meanwhile
         self._queue_settled()  # as may more readings have come
+        if not self._queue:
+            self._streams.recomputed.clear()
         return changed
+
+    def _enqueue(self, series: int) -> None:
+        self._queue[series] = None
+        self._streams.recomputed.discard(series)
+        self._streams.recomputing.setdefault(series, 0.0)
 
     def _begin(self, points: Points) -> bool:
         while self._queue:
             series, _ = self._queue.popitem(last=False)
             point = points.by_series(series)
             if point is None:
+                self._streams.recomputing.pop(series, None)
                 continue
             state = self._streams.states[series]
             generation = self._file.reserve_generation(series)
@@ -161,7 +170,7 @@ class Recomputer:
         now = self._clock()
         for series, failed in self._failed.items():
             if failed.due <= now:
-                self._queue[series] = None
+                self._enqueue(series)
                 failed.due = float("inf")
 
     def _queue_settled(self) -> None:

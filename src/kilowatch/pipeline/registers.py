@@ -100,7 +100,7 @@ class Pairs:
 
 @dataclass(frozen=True, slots=True)
 class Falls:
-    """Where dials fell in new readings and nobody has said why, shape (f,).
+    """Where dials fell in the readings given and nobody has said why, shape (f,).
 
     Attributes:
         series: Of the data point.
@@ -191,9 +191,8 @@ def pairs_of(readings: Readings, grid: BatchGrid) -> Pairs:
 def falls_of(
     readings: Readings, ends: Floats, pairs: Pairs, channels: list[int], grid: BatchGrid
 ) -> Falls:
-    """Return the falls that a new reading has a part in."""
-    fresh = readings.fresh[pairs.first] | readings.fresh[pairs.first + 1]
-    channel, pair = np.nonzero(pairs.fell & fresh)
+    """Return where dials fell, in new readings and in their context."""
+    channel, pair = np.nonzero(pairs.fell)
     first = pairs.first[pair]
     return Falls(
         series=grid.series[readings.stream[first]],

@@ -15,6 +15,7 @@ import apsw
 import msgspec
 
 from kilowatch.model.clock import ClockWitness
+from kilowatch.model.dated import History
 from kilowatch.model.editing import encoded
 from kilowatch.model.points import DataPoint
 from kilowatch.model.zones import Zone
@@ -163,15 +164,32 @@ def witness_fields(witness: ClockWitness) -> dict[str, Any]:
 
 
 def settings_of(point: DataPoint, witness: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what a data point's intervals depend on, its clock decided as far as it is."""
-    clock = witness["decision"] if point.clock == "auto" else point.clock
+    """Return what a data point's intervals depend on, its clock decided as far as it is.
+
+    A data point without periods, factors and events has no entry ``history``.
+    """
+    decision = witness["decision"]
+    clock = decision if point.clock == "auto" else point.clock
     # Undecided is shown as sent, which is what the wall clock means.
     settings = {name: getattr(point, name) for name in _SETTINGS}
     settings["clock"] = "offset" if clock == "offset" else "wall"
-    # Only where there is any: what was computed before there were rules still fits.
+    # What follows is only there where there is any: what was computed before still fits.
+    history = point.history
+    if history.zones:
+        settings["zone"] = history.zone_name(point.zone)
+    if history.periods or history.events:
+        decided = "offset" if decision == "offset" else "wall"
+        settings["history"] = history.with_clock(decided).plain()
     if editing := encoded(point.editing.applied(point.utility, point.behaviour)):
         settings["editing"] = editing
     return settings
+
+
+def shortest_interval_s(settings: Mapping[str, Any]) -> int:
+    """Return the shortest interval that a grid has ever had [s]."""
+    periods = (settings.get("history") or {}).get("periods", [])
+    shortest: int = min([settings["interval_s"], *(period["interval_s"] for period in periods)])
+    return shortest
 
 
 def grid_of(point: DataPoint, progress: Progress) -> PointGrid:
@@ -179,7 +197,8 @@ def grid_of(point: DataPoint, progress: Progress) -> PointGrid:
     settings = dict(progress.settings or {})
     clock = settings.pop("clock", "wall")
     settings.pop("editing", None)  # of what is made of intervals afterwards (``editing.py``)
-    applied = replace(point, **settings)
+    history = History.of_plain(settings.pop("history", None))
+    applied = replace(point, **settings, history=history)
     return PointGrid(
         applied,
         Zone.of(applied.zone),

@@ -52,7 +52,8 @@ class Streams:
         conflicts: Readings that contradict stored ones, until a person decides.
         hub: Tells subscribers which series have changed.
         seq: Everything up to this log sequence number is visible to readers.
-        recomputing: Share of history done, by series that is being computed again.
+        recomputing: Share of history done, by series that is or waits to be computed again.
+        recomputed: Series that are done since nothing was waiting.
         busy: Why nothing can be read yet, or an empty string.
         fault: Why the pipeline does not go on, or an empty string.
     """
@@ -64,6 +65,7 @@ class Streams:
         self.hub = Hub()
         self.seq = 0
         self.recomputing: dict[int, float] = {}
+        self.recomputed: set[int] = set()
         self.busy = "the store is opening"
         self.fault = ""
         self._store: Store | None = None

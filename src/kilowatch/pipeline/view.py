@@ -23,18 +23,25 @@ from kilowatch.model.findings import Finding
 from kilowatch.model.parameters import AP, PC, VALUE, channel_name, family_of
 from kilowatch.model.points import DataPoint
 from kilowatch.model.zones import Zone
-from kilowatch.pipeline.answers import Extent, Grain, Lag, LastValue, PointStatus
+from kilowatch.pipeline.answers import Extent, Grain, Lag, LastValue, PointStatus, Recomputing
 from kilowatch.pipeline.closing import changed_ms, reach_ms
 from kilowatch.pipeline.computed import Other, other_rows
 from kilowatch.pipeline.conflicts import Conflict
 from kilowatch.pipeline.events import finding_of
 from kilowatch.pipeline.explaining import READINGS_MAX, Sources, explain, nothing_to_explain
+from kilowatch.pipeline.falls import findings_of_falls
 from kilowatch.pipeline.figures import Shown, Span, figures
 from kilowatch.pipeline.frames import Frame
 from kilowatch.pipeline.grids import PointGrid
 from kilowatch.pipeline.hot import HotView
 from kilowatch.pipeline.preview import Preview, preview
-from kilowatch.pipeline.state import Progress, StreamState, grid_of, settings_of
+from kilowatch.pipeline.state import (
+    Progress,
+    StreamState,
+    grid_of,
+    settings_of,
+    shortest_interval_s,
+)
 from kilowatch.pipeline.streams import Log, Streams
 from kilowatch.pipeline.subscription import Subscription
 from kilowatch.pipeline.tree_rollups import TreeRollUp, sum_findings, tree_roll_up
@@ -305,6 +312,20 @@ class View:
                 found[point.series] = some
         return found
 
+    def recomputing(self, points: Sequence[DataPoint]) -> Recomputing:
+        """Return how far the histories of these data points are, of a site for example."""
+        streams = self._streams
+        shares = [streams.recomputing.get(point.series) for point in points]
+        waiting = [share for share in shares if share is not None]
+        done = sum(
+            share is None and point.series in streams.recomputed
+            for point, share in zip(points, shares, strict=True)
+        )
+        total = done + len(waiting)
+        if not waiting:
+            return Recomputing(0, 0, 1.0)
+        return Recomputing(total, done, (done + sum(waiting)) / total)
+
     def explain(self, point: DataPoint, at_ms: int) -> dict[str, Any]:
         """Return what the interval at an effective instant rests on, ready for JSON.
 
@@ -388,7 +409,7 @@ def _shown(state: StreamState) -> Shown:
     frame = Frame.of(settings)
     return Shown(
         progress.generation,
-        settings["interval_s"],
+        shortest_interval_s(settings),
         Zone.of(settings["zone"]),
         progress.hour_ms,
         progress.day_ms,
@@ -413,11 +434,13 @@ def _headline(point: DataPoint, values: dict[int, float]) -> tuple[int, float, s
 
 
 def _findings(state: StreamState, point: DataPoint) -> tuple[Finding, ...]:
+    falls = findings_of_falls(state.progress)
     violations = tuple(finding_of(event, point) for event in state.progress.events)
     if not state.failure:
-        return violations
+        return (*violations, *falls)
     return (
         *violations,
+        *falls,
         Finding(
             "stream.failed",
             f"This stream's packets could not be processed: {state.failure}. They are kept, and "

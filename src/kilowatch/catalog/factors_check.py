@@ -1,0 +1,99 @@
+"""Factors of a data point, and whether they can be true together with its other settings.
+
+In the words of ``settings_check.py``: who reads a meter's plate must see what is meant.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from kilowatch.model.errors import KilowatchError
+from kilowatch.model.points import Kind
+from kilowatch.model.units import UNITS
+
+FACTORS: dict[str, float | None] = {
+    "multiplier": 1.0,
+    "ct_ratio": 1.0,
+    "vt_ratio": 1.0,
+    "pulse_weight": 1.0,
+    "calorific_kwh_per_m3": None,
+    "volume_correction": 1.0,
+    "nominal_voltage_v": None,
+}
+"""Settings that have no column, with what they are when nobody has set them."""
+
+MJ_PER_KWH = 3.6
+_LIMITS: dict[str, tuple[float, float, str]] = {
+    "multiplier": (0.0, 1e9, "It is what the meter's figure is multiplied with, such as 40."),
+    "ct_ratio": (0.0, 1e6, "It is primary over secondary current: 40 for 200/5 A."),
+    "vt_ratio": (0.0, 1e6, "It is primary over secondary voltage: 100 for 10,000/100 V."),
+    "pulse_weight": (0.0, 1e9, "It is what one pulse stands for in the data point's unit: 0.01."),
+    "calorific_kwh_per_m3": (
+        0.5, 40.0,
+        "Natural gas has about 11 kWh/m3. If the bill says MJ/m3 (about 39), divide it by 3.6.",
+    ),
+    "volume_correction": (0.0, 10.0, "It is standard over metered volume, about 1: 1.02264."),
+    "nominal_voltage_v": (0.0, 1e6, "It is the voltage between phase and neutral: 230."),
+}  # fmt: skip
+"""What a factor must be above, and what it must not exceed, with an example."""
+
+_THROUGH = {"ct_ratio": ("Wh", "W", "A"), "vt_ratio": ("Wh", "W", "V")}
+
+
+def check_factors(kind: Kind, unit: str, behaviour: str, factors: Mapping[str, Any]) -> None:
+    """Refuse factors that no meter of this kind has.
+
+    Raises:
+        KilowatchError: ``invalid_setting``; ``data["field"]`` names the factor.
+    """
+    for field, usual in FACTORS.items():
+        value = factors[field]
+        if value is None and usual is None:
+            continue
+        check_number(field, value)
+        if value != usual:
+            _check_meaning(field, kind, unit, behaviour)
+
+
+def check_number(field: str, value: Any) -> None:
+    """Refuse what is no number, or not one that this factor can be.
+
+    Raises:
+        KilowatchError: ``invalid_setting``.
+    """
+    above, most, example = _LIMITS[field]
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    if number and math.isfinite(value) and above < value <= most:
+        return
+    span = f"above {above:g} and at most {most:,.0f}" if above else "above zero"
+    raise invalid(field, f"{field} is {value!r}; it must be a number {span}.", example)
+
+
+def _check_meaning(field: str, kind: Kind, unit: str, behaviour: str) -> None:
+    known = UNITS[unit]
+    if kind == "single" and field in _THROUGH and known.canonical not in _THROUGH[field]:
+        what = "current" if field == "ct_ratio" else "voltage"
+        raise invalid(
+            field,
+            f"{unit or 'A plain number'} does not pass through a {what} transformer.",
+            f"Leave {field} out; what its figures are multiplied with is the multiplier.",
+        )
+    if field == "pulse_weight" and (kind == "electrical" or behaviour == "gauge"):
+        raise invalid(
+            field,
+            "Only a single value that is counted or flows comes as pulses.",
+            "Leave the pulse weight out, or register a single-value data point.",
+        )
+    if field == "calorific_kwh_per_m3" and (kind == "electrical" or known.amount != "m3"):
+        raise invalid(
+            field,
+            f"A calorific value turns a volume into energy, and {unit or 'a number'} is none.",
+            "Set the unit to m3, or leave the calorific value out.",
+        )
+
+
+def invalid(field: str, detail: str, remedy: str, **data: Any) -> KilowatchError:
+    """Return the refusal of a setting."""
+    return KilowatchError("invalid_setting", detail, remedy=remedy, data={"field": field, **data})

@@ -1,0 +1,89 @@
+"""Settings are changed from a date on, or for all time, in one line of a shell."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.cli.conftest import Shell
+
+
+@pytest.fixture
+def gas(shell: Shell, acme: dict[str, Any]) -> str:
+    """Register a gas meter, and return its stream id."""
+    assert acme
+    flags = ["--name", "Gas", "--utility", "gas", "--stream-id", "gas-1", "--interval", "1h"]
+    return str(shell("data-point", "add", *flags, "--json").json["stream_id"])
+
+
+def test_a_multiplier_from_a_date_on_and_for_all_time(shell: Shell, gas: str) -> None:
+    """Two different actions, and one of them must be named."""
+    asked = shell("data-point", "set", gas, "--multiplier", "40").refusal
+    assert "--from DATE" in str(asked)
+    assert "--always" in str(asked)
+    shell("data-point", "set", gas, "--multiplier", "40", "--from", "2025-03-01")
+    found = shell("data-point", "history", gas, "--json").json
+    dublin_ms = 1_740_787_200_000  # 2025-03-01 00:00 there
+    assert [(one["from_ms"], one["multiplier"]) for one in found["periods"]] == [
+        (None, 1.0), (dublin_ms, 40.0),
+    ]  # fmt: skip
+    undo = found["settings"][0]["undo"]
+    shell("data-point", "set", gas, "--multiplier", "10", "--always", "--comment", "typed wrongly")
+    found = shell("data-point", "history", gas, "--json").json
+    assert [(one["from_ms"], one["multiplier"]) for one in found["periods"]] == [(None, 10.0)]
+    gone = shell("data-point", "undo", gas, undo)
+    assert "no dated change" in str(gone.refusal)
+
+
+def test_a_dry_run_shows_and_changes_nothing(shell: Shell, gas: str) -> None:
+    """What a gas bill says in MJ is kilowatt-hours here, and can be looked at first."""
+    flags = ["--calorific", "39.6", "--calorific-unit", "MJ/m3", "--always"]
+    shown = shell("data-point", "set", gas, *flags, "--dry-run").text
+    assert "calorific_kwh_per_m3 11" in shown
+    assert "would be" in shown
+    assert "Nothing is dated" in shell("data-point", "history", gas).text
+    shell("data-point", "set", gas, *flags)
+    assert "calorific_kwh_per_m3 11" in shell("data-point", "history", gas).text
+
+
+def test_an_exchange_is_recorded_listed_and_taken_back(shell: Shell, gas: str) -> None:
+    """The fitter's slip goes into one command: last and first figure, and the new pulse weight."""
+    flags = [
+        "--at",
+        "2025-04-02T10:15",
+        "--last",
+        "48211.5",
+        "--first",
+        "3",
+        "--pulse-weight",
+        "0.1",
+    ]
+    shell("data-point", "exchange", gas, *flags)
+    listed = shell("data-point", "history", gas).text
+    assert "exchange at 2025-04-02 10:15:00+01:00 channel value last 48211.5 first 3.0" in listed
+    assert "from 2025-04-02 10:15:00+01:00: pulse_weight 0.1" in listed
+    found = shell("data-point", "history", gas, "--json").json
+    shell("data-point", "undo", gas, found["events"][0]["undo"])
+    shell("data-point", "undo", gas, found["settings"][0]["undo"])
+    assert "Nothing is dated" in shell("data-point", "history", gas).text
+    assert "setting-3" in str(shell("data-point", "undo", gas, "everything").refusal)
+
+
+def test_what_a_fall_was_is_said_in_one_line(shell: Shell, gas: str) -> None:
+    """Roll-over, reset and bad readings have a command each."""
+    shell("data-point", "roll-over", gas, "--at", "2025-04-02T10:00", "--width", "100000")
+    shell("data-point", "reset", gas, "--at", "2025-04-03T10:00", "--to", "5")
+    shell("data-point", "bad", gas, "--at", "2025-04-04T10:00", "--until", "2025-04-04T12:00")
+    found = shell("data-point", "history", gas, "--json").json["events"]
+    assert [one["kind"] for one in found] == ["roll_over", "reset", "bad"]
+    wrong = shell("data-point", "reset", gas, "--at", "2999-01-01")
+    assert "has happened" in str(wrong.refusal)
+    shell("data-point", "add", "--name", "Main", "--stream-id", "main")
+    flags = ["--at", "2025-04-02", "--register", "pC_1=500:0", "--register", "pC_2=x"]
+    assert "pC_1=48211.5:0" in str(shell("data-point", "exchange", "main", *flags).refusal)
+    shell("data-point", "exchange", "main", *flags[:-2], "--register", "pC_2=:7")
+    events = shell("data-point", "history", "main", "--json").json["events"]
+    assert [(one["channel"], one["last"], one["first"]) for one in events] == [
+        ("pC_1", 500.0, 0.0), ("pC_2", None, 7.0), ("", None, None),
+    ]  # fmt: skip
