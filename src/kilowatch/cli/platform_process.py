@@ -21,6 +21,7 @@ from kilowatch.cli.directory_watch import DirectoryWatch
 from kilowatch.cli.folder import DataFolder
 from kilowatch.cli.listeners import listener, serve_all, take_path, take_port
 from kilowatch.cli.settings import Settings
+from kilowatch.cli.silence_process import Listening
 from kilowatch.collector import ensure_certificate
 from kilowatch.dashboard import CollectorEvents, DashboardSettings, create_app
 from kilowatch.log import LogReader
@@ -132,17 +133,19 @@ async def run(folder: DataFolder, settings: Settings, stop: asyncio.Event, ready
     watch = DirectoryWatch(registered, settings.environment)
     reader = LogReader(folder.log)
     streams = Streams()
-    view = View(streams, reader)
+    listening = Listening(folder, watch, streams)
+    view = View(streams, reader, silences=listening.silences.open)
     pipeline = Pipeline(folder, streams, reader, watch, asyncio.get_running_loop())
     events = CollectorEvents(folder.collector_socket)
     app = create_app(registered, view, reader, events, _dashboard_settings(folder, settings))
-    control = create_control(watch.now, view, reader)
+    control = create_control(watch.now, view, reader, listening.silences.open, listening.watch)
     served = [(listener(control), take_path(folder.control_socket))]
     for name, taken in pages.items():
         tls = _tls_files(folder, settings) if name == HTTPS_PORT else None
         served.append((listener(app, tls, settings.trusted_proxies), taken))
     ports = {name: taken.getsockname()[1] for name, taken in pages.items()}
     pipeline.start()
+    listening.start()
     background = [
         asyncio.create_task(_wake(events, pipeline)),
         asyncio.create_task(_close_streams(app, stop, pipeline.failure)),
@@ -154,6 +157,7 @@ async def run(folder: DataFolder, settings: Settings, stop: asyncio.Event, ready
     finally:
         for task in background:
             task.cancel()
+        await asyncio.to_thread(listening.stop)
         await pipeline.stop()
         watch.close()
         reader.close()

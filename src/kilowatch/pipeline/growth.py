@@ -12,6 +12,7 @@ import numpy as np
 
 from kilowatch.model.blocks import IntervalBlock, Ints, ReadingBlock
 from kilowatch.pipeline.carry import carry
+from kilowatch.pipeline.gaps import Found, find_gaps
 from kilowatch.pipeline.grids import Bools, PointGrid, effective_of
 from kilowatch.pipeline.intervals import intervals
 from kilowatch.pipeline.state import Progress
@@ -48,6 +49,7 @@ class Growth:
         late: Series whose new readings lie before what is settled: their history has to be
             computed again.
         failures: By series, why its packets could not be turned into intervals.
+        gaps: Between its readings.
     """
 
     intervals: IntervalBlock
@@ -55,6 +57,7 @@ class Growth:
     streams: dict[int, StreamGrowth]
     late: frozenset[int]
     failures: dict[int, str]
+    gaps: Found = Found({}, {})
 
 
 def grow(
@@ -93,6 +96,10 @@ def grow(
         halves[0].streams | halves[1].streams,
         halves[0].late | halves[1].late,
         halves[0].failures | halves[1].failures,
+        Found(
+            halves[0].gaps.by_series | halves[1].gaps.by_series,
+            halves[0].gaps.inside | halves[1].gaps.inside,
+        ),
     )
 
 
@@ -146,7 +153,7 @@ def _grow(
         if rest is None:
             return Growth(IntervalBlock.empty(), keep, {}, late, {})
         keep[rows] = rest.keep
-        return Growth(rest.intervals, keep, rest.streams, late, {})
+        return Growth(rest.intervals, keep, rest.streams, late, {}, rest.gaps)
     carried = carry(readings, effective_ms, grids)
     made = _sorted(intervals(readings, effective_ms, grids, fresh=fresh))
     first, last = (side.reduceat(effective_ms, starts) for side in (np.minimum, np.maximum))
@@ -162,7 +169,8 @@ def _grow(
             series.tolist(), first.tolist(), last.tolist(), strict=True
         )
     }
-    return Growth(made, carried.keep, streams, frozenset(), {})
+    gaps = find_gaps(readings, effective_ms, fresh, grids)
+    return Growth(made, carried.keep, streams, frozenset(), {}, gaps)
 
 
 def _failed(readings: ReadingBlock, why: str) -> Growth:

@@ -17,7 +17,7 @@ from kilowatch.model.clock import live_window_ms
 from kilowatch.model.packet import OffsetKind
 from kilowatch.model.points import DataPoint
 
-ALIKE = 0.1  # two pauses that differ by no more are a rhythm
+ALIKE = 0.25  # two pauses that differ by no more are a rhythm: 15 min that come in 14 to 18
 ALIKE_MS = 1_000
 LONGER = 1.25  # a rhythm counts when it is so much longer than the interval
 PACED = 0.5  # of the time between two bursts: how far their instants may stray from it

@@ -131,6 +131,7 @@ class Intake:
             state = self._state(series)
             if state.progress.settings is None:
                 state.progress.settings = settings_of(point, state.witness)
+                state.progress.looked_for_gaps = True
             grids[series] = grid_of(point, state.progress)
             since_ms[series] = state.progress.since_ms
         readings, fresh = batch.readings, batch.fresh
@@ -175,6 +176,7 @@ class Intake:
                 state.failed_at_ms = arrival.rows[-1].at_ms if arrival.rows else None
             if series in growth.late:
                 state.stale = "readings came that lie before what was settled"
+            self._note_gaps(series, state, growth)
         for series, witness in witnesses.items():
             self._state(series).witness = witness_fields(witness)
         for series in matters:
@@ -182,6 +184,13 @@ class Intake:
         for series, channels in channels_of(growth.intervals).items():
             self._state(series).progress.channels |= channels
         self._keep(batch, computed, growth)
+
+    def _note_gaps(self, series: int, state: StreamState, growth: Growth) -> None:
+        new, gaps = growth.gaps.by_series.get(series), self._streams.gaps
+        if self._streams.gaps.around(series, growth.gaps.inside.get(series, ())):
+            state.stale = "readings came that lie in a gap"
+        elif new is not None:
+            gaps.add(series, new)
 
     def _keep(self, batch: _Batch, computed: Bools, growth: Growth) -> None:
         keep = np.zeros(len(batch.rows), np.bool_)

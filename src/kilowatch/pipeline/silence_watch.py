@@ -204,15 +204,14 @@ class SilenceWatch:
                     now = np.array([arrival.received_ms])
                     offsets[point.zone] = int(Zone.of(point.zone).offsets_ms(now)[0])
                 offset_ms = offsets[point.zone]
-            if not heard.hear(arrival, point, offset_ms):
-                continue
-            self._changed.add(series)
+            if heard.hear(arrival, point, offset_ms):
+                self._changed.add(series)
             silence = self._silences.of(series)
-            if silence is not None:
-                if arrival.seq > silence[1]:
-                    ended.setdefault(series, arrival.received_ms)
-            elif series not in self._queued:
-                self._queue(series, point)
+            if silence is None:
+                if series not in self._queued:
+                    self._queue(series, point)
+            elif heard.seq >= arrival.seq > silence[1]:  # also where it could not be written before
+                ended.setdefault(series, arrival.received_ms)
         if ended:
             self._silences.ended(ended)
             logger.info("silence.ended", streams=len(ended))
@@ -259,13 +258,18 @@ class SilenceWatch:
                 heapq.heappush(self._due, (due_ms, series))
             else:
                 found.append((series, due_ms))
-        if found:
-            last_ms = self._effective([series for series, _ in found])
+        if not found:
+            return
+        last_ms = self._effective([series for series, _ in found])
+        try:
             self._silences.found(
                 (self._silence(series, last_ms[series], due_ms, now_ms), self._heard[series].seq)
                 for series, due_ms in found
             )
-            logger.info("silence.found", streams=len(found))
+        except Exception:  # a full disk: they stay due
+            self._queue_all()
+            raise
+        logger.info("silence.found", streams=len(found))
 
     def _silence(self, series: int, last_ms: int, due_ms: int, now_ms: int) -> Silence:
         point = self._points[series]

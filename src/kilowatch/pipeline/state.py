@@ -49,6 +49,8 @@ class Progress(msgspec.Struct):
             are written after a state was packed.
         day_ms: Stored local days reach to here; likewise.
         stored_ms: No interval row in the store starts later.
+        looked_for_gaps: False in a state of a version that did not: its history has to be
+            looked through once.
     """
 
     generation: int = 1
@@ -64,6 +66,7 @@ class Progress(msgspec.Struct):
     hour_ms: int = 0
     day_ms: int = 0
     stored_ms: int | None = None
+    looked_for_gaps: bool = False
 
 
 class StreamState(msgspec.Struct):
@@ -168,6 +171,7 @@ class StateFile:
             "CREATE TABLE IF NOT EXISTS stream (series INTEGER PRIMARY KEY, state BLOB NOT NULL,"
             " hour_ms INTEGER NOT NULL, day_ms INTEGER NOT NULL);"
             "CREATE TABLE IF NOT EXISTS generation (series INTEGER PRIMARY KEY, last INTEGER);"
+            "CREATE TABLE IF NOT EXISTS gap (series INTEGER PRIMARY KEY, packed BLOB NOT NULL);"
         )
         self.is_new = self._connection.pragma("user_version") == 0
         path.chmod(0o600)
@@ -188,18 +192,28 @@ class StateFile:
             states[series].progress.day_ms = day_ms
         return seq, states
 
-    def save(self, cursor: int, states: Iterable[PackedState]) -> None:
-        """Move the cursor and some states in one durable transaction.
+    def load_gaps(self) -> list[tuple[int, bytes]]:
+        """Return the gaps of each stream, packed."""
+        return self._connection.execute("SELECT series, packed FROM gap").fetchall()
+
+    def save(
+        self, cursor: int, states: Iterable[PackedState], gaps: Mapping[int, bytes] | None = None
+    ) -> None:
+        """Move the cursor, some states and their gaps in one durable transaction.
 
         Args:
             cursor: Everything up to here is in the store.
             states: As they were when everything up to the cursor had been taken in.
+            gaps: By series, packed, where they have changed.
         """
         with self._connection:
             self._connection.executemany(
                 "INSERT OR REPLACE INTO stream (series, state, hour_ms, day_ms)"
                 " VALUES (?, ?, ?, ?)",
                 states,
+            )
+            self._connection.executemany(
+                "INSERT OR REPLACE INTO gap (series, packed) VALUES (?, ?)", (gaps or {}).items()
             )
             self._connection.execute(
                 "INSERT OR REPLACE INTO cursor (one, seq) VALUES (1, ?)", (cursor,)

@@ -17,13 +17,16 @@ import numpy as np
 
 from kilowatch.model.blocks import IntervalBlock, ReadingBlock
 from kilowatch.model.findings import Finding
+from kilowatch.model.gaps import Gap, GapDay
 from kilowatch.model.parameters import AP, PC, VALUE, family_of
 from kilowatch.model.points import DataPoint
+from kilowatch.model.silences import Silence
 from kilowatch.model.zones import Zone
 from kilowatch.pipeline.answers import Extent, Grain, Lag, LastValue, PointStatus
 from kilowatch.pipeline.closing import reach_ms
 from kilowatch.pipeline.explaining import READINGS_MAX, Sources, explain, nothing_to_explain
 from kilowatch.pipeline.figures import Shown, Span, figures
+from kilowatch.pipeline.gaps import covered_ms, days_of, gaps_of, missing_of
 from kilowatch.pipeline.hot import HotView
 from kilowatch.pipeline.state import StreamState
 from kilowatch.pipeline.streams import Log, Streams
@@ -41,12 +44,21 @@ class View:
         streams: What the consumer shows.
         log: For how far the view is behind.
         now: Seconds since 1970.
+        silences: Returns the silences that last: their gaps have no end yet.
     """
 
-    def __init__(self, streams: Streams, log: Log, *, now: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        streams: Streams,
+        log: Log,
+        *,
+        now: Callable[[], float] = time.time,
+        silences: Callable[[], list[Silence]] = list,
+    ) -> None:
         self._streams = streams
         self._log = log
         self._now = now
+        self._silences = silences
 
     def series(
         self, point: DataPoint, channels: Sequence[int], from_ms: int, to_ms: int, grain: Grain
@@ -160,6 +172,42 @@ class View:
             last_ms=progress.last_ms,
             packets=state.packets,
         )
+
+    def gaps(self, point: DataPoint, from_ms: int, to_ms: int) -> list[Gap]:
+        """Return a data point's gaps that touch [from_ms, to_ms), sorted; the last may be open."""
+        found = gaps_of(point, self._streams.gaps.of(point.series), from_ms, to_ms)
+        now_ms = round(self._now() * 1000)
+        for series, row in self._open_gaps([point], now_ms).items():
+            if row[0] < to_ms and now_ms > from_ms:
+                found.append(Gap(series, row[0], None, row[2], row[3]))
+        return found
+
+    def gap_days(self, points: Sequence[DataPoint], from_ms: int, to_ms: int) -> list[GapDay]:
+        """Return, for each local day with a gap in [from_ms, to_ms), what is missing; sorted.
+
+        From memory: 10,000 data points over a year take a fraction of a second.
+        """
+        gaps = self._streams.gaps
+        still = self._open_gaps(points, round(self._now() * 1000))
+        rows = [
+            np.concatenate([gaps.of(point.series), [still[point.series]]])
+            if point.series in still
+            else gaps.of(point.series)
+            for point in points
+        ]
+        return days_of(points, missing_of(points, rows), from_ms, to_ms)
+
+    def _open_gaps(self, points: Sequence[DataPoint], now_ms: int) -> dict[int, list[int]]:
+        """Return the gap of each silence that lasts, as if it ended now."""
+        asked = {point.series: point for point in points}
+        found = {}
+        for silence in self._silences():
+            point = asked.get(silence.series)
+            if point is not None and silence.last_ms < now_ms:
+                length_ms = now_ms - silence.last_ms
+                missing_ms = max(length_ms - covered_ms(point), 0)
+                found[silence.series] = [silence.last_ms, now_ms, 1, missing_ms]
+        return found
 
     def explain(self, point: DataPoint, at_ms: int) -> dict[str, Any]:
         """Return what the interval at an effective instant rests on, ready for JSON.
