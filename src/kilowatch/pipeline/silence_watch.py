@@ -149,7 +149,7 @@ class SilenceWatch:
         if self._begun:
             changed = {series: self._heard[series] for series in self._changed}
             self._silences.save(self._seq, changed)
-            self._changed.clear()
+            self._changed = set()
             self._saved_ms = self._now_ms()
 
     def _begin(self) -> None:
@@ -166,6 +166,7 @@ class SilenceWatch:
         self._seq = seq
         self._queue_all()
         self._begun = True
+        self.save()  # from here on the log tells the same again, whenever we are killed
 
     def _follow_clock(self, now_ms: int) -> None:
         """Where the clock was set back, nothing that was heard lies in the future."""
