@@ -10,7 +10,7 @@ import time
 import pytest
 from starlette.testclient import TestClient
 
-from kilowatch.dashboard.attributes import likely
+from kilowatch.wire.likely import likely
 from kilowatch.dashboard.curl import curl_line, example_packet
 from kilowatch.dashboard.settings import DashboardSettings
 from kilowatch.model.packet import Form

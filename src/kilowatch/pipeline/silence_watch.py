@@ -144,6 +144,11 @@ class SilenceWatch:
         if now_ms - self._saved_ms >= self._settings.save_ms:
             self.save()
 
+    def rhythm_ms(self, point: DataPoint) -> int:
+        """Return a stream's regular pause where it is longer than registered, else 0 [ms]."""
+        heard = self._heard.get(point.series)
+        return heard.rhythm_ms(point) if heard is not None else 0
+
     def save(self) -> None:
         """Note what was heard, so that a restart need not read it again."""
         if self._begun:

@@ -17,6 +17,7 @@ import msgspec
 from kilowatch.model.clock import ClockWitness
 from kilowatch.model.points import DataPoint
 from kilowatch.model.zones import Zone
+from kilowatch.pipeline.evidence import Evidence
 from kilowatch.pipeline.grids import PointGrid
 
 SCHEMA_VERSION = 1
@@ -82,6 +83,8 @@ class StreamState(msgspec.Struct):
         offset_matters: Whether offset and wall clock have ever meant different instants.
         distances_ms: Between the last readings.
         ignored: Names that are not in the contract, with how many packets carried them.
+        ignored_at: Pushed instant of the packet that carried each of them last.
+        evidence: What packets have shown about the registration.
         stale: Why the intervals must be computed again, or an empty string.
         failure: Why the stream's packets can't be turned into intervals, or empty.
         failed_at_ms: The packet that failed.
@@ -96,6 +99,8 @@ class StreamState(msgspec.Struct):
     offset_matters: bool = False
     distances_ms: list[int] = []
     ignored: dict[str, int] = {}
+    ignored_at: dict[str, int] = {}
+    evidence: Evidence = msgspec.field(default_factory=Evidence)
     stale: str = ""
     failure: str = ""
     failed_at_ms: int | None = None
@@ -110,11 +115,12 @@ class StreamState(msgspec.Struct):
         self.packets += 1
         self.at_ms = at_ms
 
-    def ignore(self, names: Iterable[str]) -> None:
+    def ignore(self, names: Iterable[str], at_ms: int) -> None:
         """Count names in a packet that are not in the contract."""
         for name in names:
             if name in self.ignored or len(self.ignored) < IGNORED_NAMES_MAX:
                 self.ignored[name] = self.ignored.get(name, 0) + 1
+                self.ignored_at[name] = at_ms
 
 
 def witness_fields(witness: ClockWitness) -> dict[str, Any]:
