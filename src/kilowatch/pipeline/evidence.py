@@ -20,6 +20,8 @@ from kilowatch.pipeline.rows import Row
 FIRST_LOOKS = 64
 LOOK_MS = 5_000
 MASK = (1 << 24) - 1  # the last 24 looks
+STEPS = 60
+STEPS_MASK = (1 << STEPS) - 1
 V, C, V_LINE, THD_V, THD_C, F = 16, 20, 28, 36, 40, 56
 FINE_STEP = 0.001
 QUARTER_MS = 900_000
@@ -67,7 +69,7 @@ class Evidence(msgspec.Struct):
         looked_ms: Arrival of the last one [ms since 1970, UTC].
         at_ms: Its pushed instant [ms since 1970, UTC].
         values: Its values, where the next look needs them.
-        falls: Which of the last 24 steps of the dial or value fell, as bits.
+        falls: Which of the last 60 steps of the dial or value fell, as bits.
         rises: Which rose.
         rising: Run of steps without a fall; ``what`` counts those that rose.
         fine: Run of rises by less than a thousandth.
@@ -175,8 +177,8 @@ class Evidence(msgspec.Struct):
 
     def _step(self, before: float, value: float, at_ms: int) -> None:
         fell, rose = value < before, value > before
-        self.falls = (self.falls << 1 | fell) & MASK
-        self.rises = (self.rises << 1 | rose) & MASK
+        self.falls = (self.falls << 1 | fell) & STEPS_MASK
+        self.rises = (self.rises << 1 | rose) & STEPS_MASK
         if fell:
             self.rising = Run()
             self.fine = Run()

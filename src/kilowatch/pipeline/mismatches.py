@@ -21,7 +21,7 @@ from kilowatch.model.parameters import PARAMETER_BY_CHANNEL, VALUE
 from kilowatch.model.points import MONTH_S, DataPoint
 from kilowatch.model.units import UNITS
 from kilowatch.model.zones import Zone
-from kilowatch.pipeline.evidence import Evidence, settings_key
+from kilowatch.pipeline.evidence import STEPS, Evidence, settings_key
 from kilowatch.pipeline.state import StreamState
 from kilowatch.wire.likely import likely
 
@@ -33,7 +33,7 @@ REGULAR = 3  # of one that has sent in another rhythm before
 STEADY = 8  # before more packets than registered are called a rhythm
 RISES, RISES_MS = 24, 26 * 3_600_000  # longer than a day: whatever follows the sun falls once
 FINE_RISES, FINE_MS = 12, 3_600_000
-FALLS = 5  # of 24 steps: an exchange, a reset and a roll-over are one each
+FALLS = 5  # of 60 steps: an exchange, a reset and a roll-over are one each
 RUN = 12
 IMPOSSIBLE = 3  # of 24 looks
 IDLE, IDLE_MS = 96, 48 * 3_600_000
@@ -175,7 +175,7 @@ def _behaviour(point: DataPoint, evidence: Evidence) -> Iterator[Finding]:
         wanted = UNITS[point.unit].behaviour if point.kind == "single" else "amount"
         yield _finding(
             "behaviour.falls",
-            f"Registered as a register, but {falls} of the last 24 values were smaller than the "
+            f"Registered as a register, but {falls} of the last {STEPS} values were smaller than the "
             f"one before: this looks like {'an amount' if wanted == 'amount' else 'a ' + wanted}.",
             wanted,
             falls=falls,
@@ -197,7 +197,12 @@ def _unit(point: DataPoint, evidence: Evidence) -> Iterator[Finding]:
             f"{evidence.low:.3g} and {evidence.high:.3g}. Has the unit of the meter changed?",
             smaller=smaller,
         )
-    elif evidence.implausible.what and evidence.implausible.count >= RUN:
+    # What never fell may be a dial that is registered as something else: its unit can be right.
+    elif (
+        evidence.implausible.what
+        and evidence.implausible.count >= RUN
+        and (evidence.falls or point.behaviour == "register")
+    ):
         yield _unit_finding(
             point,
             "unit.implausible",
