@@ -6,6 +6,7 @@ import asyncio
 import socket
 import threading
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ import structlog
 from starlette.applications import Starlette
 
 from kilowatch import catalog
-from kilowatch.catalog import secrets
+from kilowatch.catalog import judgements, secrets
 from kilowatch.cli.child import Ready
 from kilowatch.cli.control import create_control
 from kilowatch.cli.directory_watch import DirectoryWatch
@@ -134,7 +135,13 @@ async def run(folder: DataFolder, settings: Settings, stop: asyncio.Event, ready
     reader = LogReader(folder.log)
     streams = Streams()
     listening = Listening(folder, watch, streams)
-    view = View(streams, reader, silences=listening.silences.open)
+    view = View(
+        streams,
+        reader,
+        silences=listening.silences.open,
+        rhythm_ms=listening.watch.rhythm_ms,
+        dismissed=partial(_dismissed, registered),
+    )
     pipeline = Pipeline(folder, streams, reader, watch, asyncio.get_running_loop())
     events = CollectorEvents(folder.collector_socket)
     app = create_app(registered, view, reader, events, _dashboard_settings(folder, settings))
@@ -165,6 +172,11 @@ async def run(folder: DataFolder, settings: Settings, stop: asyncio.Event, ready
         folder.control_socket.unlink(missing_ok=True)
     if pipeline.failure.done():
         pipeline.failure.result()
+
+
+def _dismissed(registered: catalog.Catalog) -> frozenset[tuple[int, str, str]]:
+    with registered.reading() as session:
+        return judgements.dismissed(session)
 
 
 def _take_ports(settings: Settings) -> dict[str, socket.socket]:

@@ -11,6 +11,7 @@ and ``mark``, by which a person's dismissal is known again: what changes it brin
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from hashlib import blake2b
 from typing import Any
 
 import numpy as np
@@ -39,6 +40,7 @@ IMPOSSIBLE = 3  # of 24 looks
 IDLE, IDLE_MS = 96, 48 * 3_600_000
 LATE_QUARTERS_MIN = 2
 DAY_MS = 86_400_000
+MARK_MAX = 100
 
 _NICE_S = (
     1, 2, 5, 10, 15, 20, 30, 60, 120, 180, 300, 600, 900, 1200, 1800, 3600, 7200, 10_800, 14_400,
@@ -116,7 +118,10 @@ def mismatches(
 
 def _finding(code: str, text: str, mark: Any, **data: Any) -> Finding:
     channel = data.pop("channel", None)
-    return Finding(code, text, channel=channel, data={"mark": str(mark), **data})
+    short = str(mark)
+    if len(short) > MARK_MAX:
+        short = blake2b(short.encode(), digest_size=16).hexdigest()
+    return Finding(code, text, channel=channel, data={"mark": short, **data})
 
 
 def _set(setting: str, value: Any) -> dict[str, Any]:
