@@ -1,14 +1,17 @@
 """What a stream's packets have shown about its registration; small, and told in ``mismatches.py``.
 
 It depends on the order of the log alone, not on how that is cut into batches: a replay comes to
-the same. Not every packet is looked at, only the first ones and then one in five seconds of
-arrivals: an import of a million packets costs what a hundred cost, and live data of every usual
-interval is looked at whole.
+the same. Not every packet is looked at, only the first ones and then one in half a
+minute of arrivals: an import of a million packets costs what a hundred cost, a stream of every
+second no more than one of every minute, and live data of usual intervals is looked at whole.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
+from math import isfinite, log10
+from typing import NamedTuple
 
 import msgspec
 
@@ -17,8 +20,10 @@ from kilowatch.model.parameters import AP, APP, PC, PF, QE, RP, VALUE
 from kilowatch.model.points import DataPoint
 from kilowatch.pipeline.rows import Row
 
-FIRST_LOOKS = 64
-LOOK_MS = 5_000
+FIRST_LOOKS = 32
+SIZES_MEAN = 500
+SIZES_SURE = 64  # before they say what a stream's size is
+LOOK_MS = 30_000
 MASK = (1 << 24) - 1  # the last 24 looks
 STEPS = 60
 STEPS_MASK = (1 << STEPS) - 1
@@ -84,8 +89,10 @@ class Evidence(msgspec.Struct):
         low: Smallest size so far that is not zero.
         high: Largest.
         sizes: How many made these two.
+        size_log: Mean of their logarithms to base 10; the last 500 count most.
         size_from_ms: Pushed instant of the first of them [ms since 1970, UTC].
         size_off: Run of sizes a thousand times beyond them; 1 above, -1 below.
+        size_off_log: Mean of the logarithms of that run.
         implausible: Run of sizes that no building has.
         late_offset: Run of arrivals late by the same number of quarter-hours, by the offset.
         late_wall: Likewise, by the site's wall clock.
@@ -111,8 +118,10 @@ class Evidence(msgspec.Struct):
     low: float = 0.0
     high: float = 0.0
     sizes: int = 0
+    size_log: float = 0.0
     size_from_ms: int = 0
     size_off: Run = msgspec.field(default_factory=Run)
+    size_off_log: float = 0.0
     implausible: Run = msgspec.field(default_factory=Run)
     late_offset: Run = msgspec.field(default_factory=Run)
     late_wall: Run = msgspec.field(default_factory=Run)
@@ -137,10 +146,11 @@ class Evidence(msgspec.Struct):
             self._look_at_value(values.get(VALUE, 0.0), at_ms, point)
         else:
             self._look_at_dial(values, at_ms)
+            shape = _shape(row.channels)
             if row.flags & 3 != Form.PARTIAL:
-                self._look_at_phases(values, at_ms)
-            self._look_at_power(values, at_ms)
-        self._look_at_bounds(values, point)
+                self._look_at_phases(values, shape, at_ms)
+            self._look_at_power(values, shape, at_ms)
+        self._look_at_bounds(values, point, row.channels)
         self._look_at_clock(row, zone_offset_ms)
         kept = {channel: values[channel] for channel in _REMEMBERED if channel in values}
         self.values = kept
@@ -191,11 +201,8 @@ class Evidence(msgspec.Struct):
         if rose:
             self.fine.see(int(value - before < FINE_STEP * abs(before)), at_ms)
 
-    def _look_at_phases(self, values: Mapping[int, float], at_ms: int) -> None:
-        sent = 0
-        for channel in values:
-            if channel // 4 in _BY_PHASE:
-                sent |= 1 << (channel % 4)
+    def _look_at_phases(self, values: Mapping[int, float], shape: Shape, at_ms: int) -> None:
+        sent = shape.phases
         if sent != self.phases.what:
             before = self.phases
             if before.count >= PHASES_SURE and before.what & sent == sent:
@@ -204,24 +211,18 @@ class Evidence(msgspec.Struct):
         self.phases.see(sent, at_ms)
         if sent == self.more_phases:
             self.more_phases = 0
-        family = AP if AP + 1 in values else C
-        loads = [abs(values.get(family + phase, 0.0)) for phase in (1, 2, 3)]
-        idle = [phase for phase, load in enumerate(loads, 1) if load == 0.0]
-        alone = len(idle) == 1 and sent == _ALL_PHASES
-        self.idle_phase.see(idle[0] if alone else 0, at_ms)
+        idle = [phase for phase, channel in shape.loads if values[channel] == 0.0]
+        self.idle_phase.see(idle[0] if len(idle) == 1 else 0, at_ms)
 
-    def _look_at_power(self, values: Mapping[int, float], at_ms: int) -> None:
-        volts = [values[V + phase] for phase in (1, 2, 3) if V + phase in values]
-        if volts:
-            kilo = all(0.05 < one < 1.2 for one in volts)
+    def _look_at_power(self, values: Mapping[int, float], shape: Shape, at_ms: int) -> None:
+        if shape.volts:
+            kilo = all(0.05 < values[channel] < 1.2 for channel in shape.volts)
             self.volts_off.see(int(kilo), at_ms)
-        signs = {
-            _thousand(abs(values[AP + phase]) / (values[V + phase] * values[C + phase]))
-            for phase in (1, 2, 3)
-            if {AP + phase, V + phase, C + phase} <= values.keys()
-            and values[V + phase] * values[C + phase] > 50.0
-            and not _explained(values, phase)
-        }
+        signs = set()
+        for phase in shape.powers:
+            product = values[V + phase] * values[C + phase]
+            if product > 50.0 and not (_explained(values, phase, product)):
+                signs.add(_thousand(abs(values[AP + phase]) / product))
         if signs:
             self.power_off.see(signs.pop() if len(signs) == 1 else 0, at_ms)
         self._look_at_energy(values, at_ms)
@@ -232,7 +233,7 @@ class Evidence(msgspec.Struct):
             return
         for phase in (1, 2, 3):
             power, dial = AP + phase, PC + phase
-            if not {power, dial} <= values.keys() & self.values.keys():
+            if any(one not in values or one not in self.values for one in (power, dial)):
                 continue
             now_w, then_w = values[power], self.values[power]
             counted = values[dial] - self.values[dial]
@@ -243,15 +244,18 @@ class Evidence(msgspec.Struct):
             return
 
     def _look_at_size(self, size: float, at_ms: int) -> None:
-        if size == 0.0:
+        if size == 0.0 or not isfinite(size):
             return
-        if self.sizes >= FIRST_LOOKS:
+        if self.sizes >= SIZES_SURE:
             above = size > APART * self.high
             below = size < self.low / APART
             if above or below:
                 alike = size / OFF_BY if above else size * OFF_BY
                 fits = self.low / OFF_SLACK <= alike <= self.high * OFF_SLACK
                 self.size_off.see((1 if above else -1) * fits, at_ms)
+                if self.size_off.count == 1:
+                    self.size_off_log = 0.0
+                self.size_off_log += (log10(size) - self.size_off_log) / self.size_off.count
                 if fits or self.size_off.count < PHASES_SURE:
                     return
             self.size_off = Run()
@@ -259,16 +263,21 @@ class Evidence(msgspec.Struct):
         self.high = max(self.high, size)
         self.size_from_ms = self.size_from_ms or at_ms
         self.sizes += 1
+        self.size_log += (log10(size) - self.size_log) / min(self.sizes, SIZES_MEAN)
 
-    def _look_at_bounds(self, values: Mapping[int, float], point: DataPoint) -> None:
+    def _look_at_bounds(
+        self, values: Mapping[int, float], point: DataPoint, channels: tuple[int, ...]
+    ) -> None:
         if self.impossible:
             kept = {channel: bits << 1 & MASK for channel, bits in self.impossible.items()}
             self.impossible = {channel: bits for channel, bits in kept.items() if bits}
-        for channel, value in values.items():
-            low, high = _BOUNDS.get(channel // 4, _ANY) if channel else _bounds_of(point)
-            if not low <= value <= high:
+        bounds = _shape(channels).bounds
+        if point.kind == "single":
+            bounds = ((VALUE, *_bounds_of(point)),)
+        for channel, low, high in bounds:
+            if not low <= values.get(channel, low) <= high:
                 self.impossible = self.impossible | {channel: self.impossible.get(channel, 0) | 1}
-                self.odd = self.odd | {channel: value}
+                self.odd = self.odd | {channel: values[channel]}
 
     def _look_at_clock(self, row: Row, zone_offset_ms: int) -> None:
         pushed_ms = row.offset_min * 60_000
@@ -297,11 +306,51 @@ def _thousand(ratio: float) -> int:
     return -1 if 0.0003 < ratio < 0.0011 else 0
 
 
-def _explained(values: Mapping[int, float], phase: int) -> bool:
+def _explained(values: Mapping[int, float], phase: int, product: float) -> bool:
     """Tell whether a phase's reactive or apparent power is as voltage and current say."""
-    product = values[V + phase] * values[C + phase]
-    others = [abs(values[one + phase]) for one in (RP, APP) if one + phase in values]
-    return any(0.3 < other / product < 1.2 for other in others)
+    reactive, apparent = values.get(RP + phase, 0.0), values.get(APP + phase, 0.0)
+    return 0.3 * product < max(abs(reactive), abs(apparent)) < 1.2 * product
+
+
+class Shape(NamedTuple):
+    """What follows from the channels of a packet alone: worked out once, not for each packet.
+
+    Attributes:
+        phases: Phases that have any power, current, voltage or energy, as bits.
+        loads: Phase and channel of each load, where all three phases are sent.
+        volts: Channels of phase voltages.
+        powers: Phases with active power, voltage and current.
+        bounds: Channels that cannot have every value, with the least and the largest.
+    """
+
+    phases: int
+    loads: tuple[tuple[int, int], ...]
+    volts: tuple[int, ...]
+    powers: tuple[int, ...]
+    bounds: tuple[tuple[int, float, float], ...]
+
+
+@lru_cache(maxsize=1_000)
+def _shape(channels: tuple[int, ...]) -> Shape:
+    there = set(channels)
+    phases = 0
+    for channel in channels:
+        if channel // 4 in _BY_PHASE:
+            phases |= 1 << (channel % 4)
+    loads = next(
+        (own for own in (_three(AP), _three(C)) if {channel for _, channel in own} <= there), ()
+    )
+    return Shape(
+        phases,
+        loads if phases == _ALL_PHASES else (),
+        tuple(channel for _, channel in _three(V) if channel in there),
+        tuple(phase for phase in (1, 2, 3) if {AP + phase, V + phase, C + phase} <= there),
+        tuple((one, *_BOUNDS[one // 4]) for one in channels if one // 4 in _BOUNDS),
+    )
+
+
+def _three(total: int) -> tuple[tuple[int, int], ...]:
+    return tuple((phase, total + phase) for phase in (1, 2, 3))
 
 
 def _bounds_of(point: DataPoint) -> tuple[float, float]:

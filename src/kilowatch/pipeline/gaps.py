@@ -218,26 +218,28 @@ def days_of(
         own = rows[zone_of == number]
         zone = Zone.of(name)
         first, last = zone.day_index(begin[own]), zone.day_index(end[own] - 1)
+        starts = zone.day_starts_ms
+        # Each gap is laid out as a row a day.
         count = last - first + 1
         row = np.repeat(own, count)
-        before = np.repeat(np.cumsum(count) - count, count)
-        day = np.repeat(first, count) + np.arange(len(row)) - before
-        starts = zone.day_starts_ms
+        day = np.repeat(first + count - np.cumsum(count), count) + np.arange(len(row))
         opens = np.maximum(begin[row], starts[day - FIRST_DAY])
         closes = np.minimum(end[row], starts[day + 1 - FIRST_DAY])
         parts.append((day, missing.point[row], (closes - opens) * missing.share[row]))
     if not parts:
         return []
     day, point, lost_ms = (np.concatenate(column) for column in zip(*parts, strict=True))
-    days, place = np.unique(day, return_inverse=True)
-    pairs = np.unique(place * len(points) + point) // max(len(points), 1)
+    if not len(day):
+        return []
+    first_day = int(day.min())
+    place = day - first_day
+    gaps = np.bincount(place)
+    lost = np.bincount(place, weights=lost_ms)
+    has_gap = np.zeros((len(gaps), len(points)), np.bool_)
+    has_gap[place, point] = True
+    with_gap = np.count_nonzero(has_gap, axis=1)
+    dates = (np.arange(len(gaps)) + first_day).astype("datetime64[D]").astype(object)
     return [
-        GapDay(one, int(with_gap), int(gaps), round(float(lost)))
-        for one, with_gap, gaps, lost in zip(
-            days.astype("datetime64[D]").astype(object).tolist(),
-            np.bincount(pairs, minlength=len(days)),
-            np.bincount(place, minlength=len(days)),
-            np.bincount(place, weights=lost_ms, minlength=len(days)),
-            strict=True,
-        )
+        GapDay(dates[one], int(with_gap[one]), int(gaps[one]), round(float(lost[one])))
+        for one in np.flatnonzero(gaps).tolist()
     ]

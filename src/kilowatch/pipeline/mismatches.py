@@ -36,6 +36,7 @@ RISES, RISES_MS = 24, 26 * 3_600_000  # longer than a day: whatever follows the 
 FINE_RISES, FINE_MS = 12, 3_600_000
 FALLS = 5  # of 60 steps: an exchange, a reset and a roll-over are one each
 RUN = 12
+LOG_SLACK = 0.35  # around a thousand: 450 to 2,200
 IMPOSSIBLE = 3  # of 24 looks
 IDLE, IDLE_MS = 96, 48 * 3_600_000
 LATE_QUARTERS_MIN = 2
@@ -193,7 +194,8 @@ def _unit(point: DataPoint, evidence: Evidence) -> Iterator[Finding]:
         yield from _electrical_units(evidence)
         return
     off = evidence.size_off
-    if off.what and off.count >= RUN:
+    apart = evidence.size_off_log - evidence.size_log
+    if off.what and off.count >= RUN and abs(abs(apart) - 3) <= LOG_SLACK:
         word, smaller = ("larger", True) if off.what > 0 else ("smaller", False)
         yield _unit_finding(
             point,
