@@ -6,6 +6,7 @@ import os
 import signal
 import threading
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime
 
 import pytest
@@ -53,7 +54,9 @@ def _feed(server: Server) -> list[Silence]:
     return found
 
 
-def test_a_stream_that_stops_is_found_within_ten_seconds_over_a_restart(server: Server) -> None:
+def test_a_stream_that_stops_is_found_within_ten_seconds_over_a_restart(
+    server: Server, record_property: Callable[[str, object], None]
+) -> None:
     """Two streams of two seconds; one stops, the platform is killed, the other goes on."""
     package = startup_package(server.data)
     client = client_of(package, server.data)
@@ -88,7 +91,7 @@ def test_a_stream_that_stops_is_found_within_ten_seconds_over_a_restart(server: 
     assert second.ended_ms is not None
     assert abs(first.due_ms / 1000 - due_s) < 1.0
     taken_s = (first.found_ms - first.due_ms) / 1000
-    print(f"found {taken_s:.1f} s after it was due, with a restart of the platform in between")
+    record_property("found_s", taken_s)
     assert 0 <= taken_s <= FOUND_S_MAX
     assert first.credential_id > 0
 
@@ -102,7 +105,7 @@ def test_nobody_is_silent_because_we_were_away(server: Server) -> None:
     kilowatch("maintenance", "on", data=server.data)
     time.sleep(6.0)
     kilowatch("maintenance", "off", data=server.data)
-    until(lambda: client.push({"id": stream}) [0] == 400, 5.0, "the end of maintenance")
+    until(lambda: client.push({"id": stream})[0] == 400, 5.0, "the end of maintenance")
     _push(client, stream)
     assert server.stop() == 0
     time.sleep(6.0)
@@ -118,7 +121,7 @@ def test_nobody_is_silent_because_we_were_away(server: Server) -> None:
 @pytest.mark.slow
 @pytest.mark.timeout(300)
 def test_ten_thousand_streams_that_are_due_at_once_are_found_within_ten_seconds(
-    server: Server,
+    server: Server, record_property: Callable[[str, object], None]
 ) -> None:
     """All gateways lose their network, and the whole server is killed: the hardest moment.
 
@@ -142,7 +145,7 @@ def test_ten_thousand_streams_that_are_due_at_once_are_found_within_ten_seconds(
     last = {one.series: one for one in _feed(server)}
     assert len(last) == STREAMS
     late_s = [(one.found_ms - one.due_ms) / 1000 for one in last.values()]
-    print(f"10,000 silences found {min(late_s):.1f} to {max(late_s):.1f} s after they were due")
+    record_property("found_s", max(late_s))
     assert max(late_s) <= FOUND_S_MAX
 
 
@@ -153,7 +156,7 @@ def _register_many(server: Server, count: int) -> None:
         organisation = change.session.query(Organisation).one()
         assert isinstance(organisation, Organisation)
         site: Site = registry.add_site(change, organisation, "Estate", zone="Europe/Dublin")
-        meter = data_points.add_meter(change, site, "All")
+        meter = registry.add_meter(change, site, "All")
         for number in range(count):
             name = f"many-{number}"
             data_points.register(change, site, name, settings, stream_id=name, meter=meter)
@@ -163,5 +166,3 @@ def _register_many(server: Server, count: int) -> None:
 def _push_all(client: Client, first: int) -> None:
     for number in range(first, STREAMS, 8):
         _push(client, f"many-{number}")
-
-

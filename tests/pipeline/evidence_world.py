@@ -5,6 +5,7 @@ from __future__ import annotations
 from array import array
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 import numpy as np
 
@@ -56,7 +57,7 @@ class Shown:
         self._looking.look(self.state, self.point, [row])
         self.told.update(one.code for one in self.findings())
 
-    def values(self, values: Iterable[float], **how: int) -> None:
+    def values(self, values: Iterable[float], **how: Any) -> None:
         """Show packets of a single value, one an interval."""
         for value in values:
             self.packet({"value": value}, **how)

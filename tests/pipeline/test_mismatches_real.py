@@ -60,7 +60,6 @@ def test_real_meters_give_no_mismatch(dataset: str) -> None:
             packets += len(at_ms)
             if shown.told:
                 told[f"{about['stream_id']} {behaviour}"] = dict(shown.told)
-    print(f"{dataset}: {packets:,} packets, told: {told}")
     assert packets > 0
     assert told == {}
 

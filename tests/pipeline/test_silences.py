@@ -362,5 +362,5 @@ def test_ten_thousand_streams_that_fall_silent_at_once_are_found_in_one_look(
     began = time.perf_counter()
     nights.watch.tick()
     quiet_s = time.perf_counter() - began
-    print(f"10,000 silences found and stored in {found_s:.2f} s; a quiet look {quiet_s * 1000:.1f} ms")
     assert found_s < 5
+    assert quiet_s < 0.5

@@ -17,8 +17,8 @@ from sqlalchemy import Connection, Engine, create_engine, event, inspect, select
 from sqlalchemy.exc import DatabaseError, OperationalError
 from sqlalchemy.orm import Session
 
-from kilowatch.catalog.changes import Actor, Change
 from kilowatch.catalog import tables_findings  # noqa: F401 - completes Table.metadata
+from kilowatch.catalog.changes import Actor, Change
 from kilowatch.catalog.tables import Counter
 from kilowatch.model.errors import KilowatchError
 

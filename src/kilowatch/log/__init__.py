@@ -12,4 +12,13 @@ from kilowatch.log.reader import LogReader
 from kilowatch.log.records import Arrival, Counters, Entry, Head, KeptPacket, Outcome
 from kilowatch.log.writer import LogWriter
 
-__all__ = ["Arrival", "Counters", "Entry", "Head", "KeptPacket", "LogReader", "LogWriter", "Outcome"]
+__all__ = [
+    "Arrival",
+    "Counters",
+    "Entry",
+    "Head",
+    "KeptPacket",
+    "LogReader",
+    "LogWriter",
+    "Outcome",
+]

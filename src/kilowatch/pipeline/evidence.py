@@ -237,8 +237,10 @@ class Evidence(msgspec.Struct):
                 continue
             now_w, then_w = values[power], self.values[power]
             counted = values[dial] - self.values[dial]
-            if counted > 0 and min(now_w, then_w) > 50 and max(now_w, then_w) < 2 * min(
-                now_w, then_w
+            if (
+                counted > 0
+                and min(now_w, then_w) > 50
+                and max(now_w, then_w) < 2 * min(now_w, then_w)
             ):
                 self.energy_off.see(_thousand(counted / ((now_w + then_w) / 2 * hours)), at_ms)
             return
@@ -290,7 +292,7 @@ class Evidence(msgspec.Struct):
 
 def settings_key(point: DataPoint) -> str:
     """Return what the evidence of a data point rests on."""
-    return "|".join((point.kind, point.utility, point.unit, point.behaviour, point.zone))
+    return f"{point.kind}|{point.utility}|{point.unit}|{point.behaviour}|{point.zone}"
 
 
 def _quarters(late_ms: int) -> int:

@@ -42,6 +42,9 @@ class Found(NamedTuple):
     inside: dict[int, list[int]]
 
 
+NO_GAPS = Found({}, {})
+
+
 def find_gaps(
     readings: ReadingBlock, effective_ms: Ints, fresh: Bools, grids: Mapping[int, PointGrid]
 ) -> Found:
@@ -54,7 +57,7 @@ def find_gaps(
         grids: Settings by series.
     """
     if len(readings) < 2:
-        return Found({}, {})
+        return NO_GAPS
     series = readings.series
     starts = np.flatnonzero(np.append(True, series[1:] != series[:-1]))
     points = [grids[key].point for key in series[starts].tolist()]

@@ -12,7 +12,7 @@ import numpy as np
 
 from kilowatch.model.blocks import IntervalBlock, Ints, ReadingBlock
 from kilowatch.pipeline.carry import carry
-from kilowatch.pipeline.gaps import Found, find_gaps
+from kilowatch.pipeline.gaps import NO_GAPS, Found, find_gaps
 from kilowatch.pipeline.grids import Bools, PointGrid, effective_of
 from kilowatch.pipeline.intervals import intervals
 from kilowatch.pipeline.state import Progress
@@ -57,7 +57,7 @@ class Growth:
     streams: dict[int, StreamGrowth]
     late: frozenset[int]
     failures: dict[int, str]
-    gaps: Found = Found({}, {})
+    gaps: Found
 
 
 def grow(
@@ -78,7 +78,7 @@ def grow(
         since_ms: By series, what earlier batches have settled; a reading before is late.
     """
     if not len(readings):
-        return Growth(IntervalBlock.empty(), np.zeros(0, np.bool_), {}, frozenset(), {})
+        return Growth(IntervalBlock.empty(), np.zeros(0, np.bool_), {}, frozenset(), {}, NO_GAPS)
     try:
         return _grow(readings, fresh, grids, since_ms)
     except Exception as error:  # noqa: BLE001 - whatever one stream's data does, others go on
@@ -151,7 +151,7 @@ def _grow(
         rows = np.flatnonzero(~np.isin(readings.series, list(late)))
         rest = _grow(readings.take(rows), fresh[rows], grids, since_ms) if len(rows) else None
         if rest is None:
-            return Growth(IntervalBlock.empty(), keep, {}, late, {})
+            return Growth(IntervalBlock.empty(), keep, {}, late, {}, NO_GAPS)
         keep[rows] = rest.keep
         return Growth(rest.intervals, keep, rest.streams, late, {}, rest.gaps)
     carried = carry(readings, effective_ms, grids)
@@ -176,7 +176,7 @@ def _grow(
 def _failed(readings: ReadingBlock, why: str) -> Growth:
     series = int(readings.series[0])
     keep = np.zeros(len(readings), np.bool_)
-    return Growth(IntervalBlock.empty(), keep, {}, frozenset(), {series: why})
+    return Growth(IntervalBlock.empty(), keep, {}, frozenset(), {series: why}, NO_GAPS)
 
 
 def _starts(series: Ints) -> Ints:

@@ -135,7 +135,7 @@ def _interval(point: DataPoint, state: StreamState, rhythm_ms: int) -> Iterator[
     if observed_s is not None:
         longer = observed_s > point.interval_s
         consequence = (
-            f"It is called silent only when it misses that rhythm. Register {{}}, and charts and "
+            "It is called silent only when it misses that rhythm. Register {}, and charts and "
             "totals have no holes."
             if longer
             else "The packets of an interval are aggregated. Register {} to see each of them."
@@ -152,11 +152,11 @@ def _interval(point: DataPoint, state: StreamState, rhythm_ms: int) -> Iterator[
         )
     elif rhythm_ms:
         pause_s = _nice_s(rhythm_ms / 1000)
+        pause = interval_text(pause_s)
         yield _finding(
             "arrival.in_batches",
-            f"Packets are about every {registered}, but arrive together every "
-            f"{interval_text(pause_s)}. With a tolerance of {interval_text(pause_s)} the stream is "
-            "late only when an upload is missing.",
+            f"Packets are about every {registered}, but arrive together every {pause}. With a "
+            f"tolerance of {pause} the stream is late only when an upload is missing.",
             pause_s,
             pause_s=pause_s,
             remedy=_set("tolerance_s", pause_s),
@@ -181,8 +181,9 @@ def _behaviour(point: DataPoint, evidence: Evidence) -> Iterator[Finding]:
         wanted = UNITS[point.unit].behaviour if point.kind == "single" else "amount"
         yield _finding(
             "behaviour.falls",
-            f"Registered as a register, but {falls} of the last {STEPS} values were smaller than the "
-            f"one before: this looks like {'an amount' if wanted == 'amount' else 'a ' + wanted}.",
+            f"Registered as a register, but {falls} of the last {STEPS} values were smaller than "
+            "the one before: this looks like "
+            f"{'an amount' if wanted == 'amount' else 'a ' + wanted}.",
             wanted,
             falls=falls,
             remedy=_set("behaviour", wanted),
@@ -225,9 +226,7 @@ def _unit_finding(point: DataPoint, code: str, text: str, *, smaller: bool) -> F
     for symbol, unit in UNITS.items():
         same = unit.canonical == now.canonical and unit.behaviour == now.behaviour
         if same and not unit.offset and abs(unit.factor / factor - 1) < 1e-9:
-            return _finding(
-                code, f"{text} Offered: {symbol}.", symbol, remedy=_set("unit", symbol)
-            )
+            return _finding(code, f"{text} Offered: {symbol}.", symbol, remedy=_set("unit", symbol))
     return _finding(code, text, smaller)
 
 
@@ -313,8 +312,8 @@ def _phases(evidence: Evidence) -> Iterator[Finding]:
         gone = _numbers(evidence.more_phases & ~now)
         yield _finding(
             "phases.missing",
-            f"The meter sent phases {_numbers(evidence.more_phases)} before; the last {run} packets "
-            f"have nothing of phase {gone}.",
+            f"The meter sent phases {_numbers(evidence.more_phases)} before; the last {run} "
+            f"packets have nothing of phase {gone}.",
             f"{evidence.more_phases}>{now}",
             phases=gone,
         )

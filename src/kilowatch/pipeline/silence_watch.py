@@ -2,7 +2,8 @@
 
 A thread of its own, which reads from the log that packets came and nothing else: a slow store, a
 recomputation or a pipeline that lags hold nothing up, and a packet that is in the log and not yet
-in a chart is not missing. Why silences are found so: docs/decisions/0014-silences-are-read-off-the-log.md.
+in a chart is not missing. Why silences are found so:
+docs/decisions/0014-silences-are-read-off-the-log.md.
 """
 
 from __future__ import annotations
@@ -196,7 +197,7 @@ class SilenceWatch:
             self._seq = arrivals[-1].seq
 
     def _hear(self, arrivals: list[Arrival], points: Points) -> None:
-        offsets: dict[str, int] = {}
+        offsets = Offsets()
         ended: dict[int, int] = {}
         for arrival in arrivals:
             series = arrival.series
@@ -204,12 +205,7 @@ class SilenceWatch:
             heard = self._heard.get(series)
             if heard is None:
                 heard = self._heard[series] = Heard()
-            offset_ms = 0
-            if point is not None and not heard.live:
-                if point.zone not in offsets:
-                    now = np.array([arrival.received_ms])
-                    offsets[point.zone] = int(Zone.of(point.zone).offsets_ms(now)[0])
-                offset_ms = offsets[point.zone]
+            offset_ms = 0 if point is None or heard.live else offsets.of(point.zone, arrival)
             if heard.hear(arrival, point, offset_ms):
                 self._changed.add(series)
             silence = self._silences.of(series)
@@ -309,3 +305,16 @@ class SilenceWatch:
             )
             found.update(zip(some, instants.tolist(), strict=True))
         return found
+
+
+class Offsets:
+    """Local time minus UTC of each zone at the arrivals of one batch; one look-up for each."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, int] = {}
+
+    def of(self, zone: str, arrival: Arrival) -> int:
+        """Return a zone's offset at about an arrival [ms]."""
+        if zone not in self._known:
+            self._known[zone] = int(Zone.of(zone).offsets_ms([arrival.received_ms])[0])
+        return self._known[zone]

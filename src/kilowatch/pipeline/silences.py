@@ -11,6 +11,7 @@ import threading
 from collections.abc import Iterable, Mapping
 from dataclasses import astuple, replace
 from pathlib import Path
+from typing import Any
 
 import apsw
 import msgspec
@@ -97,7 +98,7 @@ class Silences:
             limit: Most changes to return.
         """
         with self._lock:
-            rows = self._connection.execute(
+            rows: list[Any] = self._connection.execute(
                 f"SELECT number, {_SILENCE} FROM change WHERE number > ? ORDER BY number LIMIT ?",
                 (after, limit),
             ).fetchall()

@@ -200,7 +200,8 @@ class StateFile:
 
     def load_gaps(self) -> list[tuple[int, bytes]]:
         """Return the gaps of each stream, packed."""
-        return self._connection.execute("SELECT series, packed FROM gap").fetchall()
+        rows: list[Any] = self._connection.execute("SELECT series, packed FROM gap").fetchall()
+        return rows
 
     def save(
         self, cursor: int, states: Iterable[PackedState], gaps: Mapping[int, bytes] | None = None
