@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from hashlib import blake2b
+from statistics import median
 from typing import Any
 
 import numpy as np
@@ -61,7 +62,7 @@ def regular_interval_s(distances_ms: Sequence[int]) -> tuple[int, int]:
         if abs(one - last_ms) > slack_ms:
             break
         run += 1
-    return _nice_s(float(np.median(distances_ms[-run:])) / 1000), run
+    return _nice_s(median(distances_ms[-run:]) / 1000), run
 
 
 def _nice_s(seconds: float) -> int:
@@ -81,6 +82,8 @@ def observed_interval_s(point: DataPoint, distances_ms: Sequence[int]) -> int | 
     packets of a new stream; four of one that had another rhythm; and nine for a rhythm that
     is shorter than registered, which costs only detail.
     """
+    if not distances_ms or SHORTER < distances_ms[-1] / 1000 / point.interval_s <= LONGER:
+        return None
     interval_s, run = regular_interval_s(distances_ms)
     if interval_s > LONGER * point.interval_s:
         needed = REGULAR_NEW if run == len(distances_ms) else REGULAR
