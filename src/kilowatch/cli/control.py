@@ -19,7 +19,9 @@ from kilowatch.model.errors import KilowatchError
 from kilowatch.model.packet import Form
 from kilowatch.model.parameters import channel_name
 from kilowatch.model.points import DataPoint
+from kilowatch.model.silences import Silence
 from kilowatch.pipeline.conflicts import Take
+from kilowatch.pipeline.silence_watch import SilenceWatch
 from kilowatch.pipeline.view import View
 from kilowatch.wire import text_of
 
@@ -29,13 +31,21 @@ TAKES: tuple[Take, ...] = ("stored", "offered")
 Answer = Callable[[Request], dict[str, Any]]
 
 
-def create_control(directory: Callable[[], Directory], view: View, reader: LogReader) -> Starlette:
+def create_control(
+    directory: Callable[[], Directory],
+    view: View,
+    reader: LogReader,
+    silent: Callable[[], list[Silence]],
+    watch: SilenceWatch,
+) -> Starlette:
     """Build the control application.
 
     Args:
         directory: Returns the present snapshot of registered data points.
         view: Reads measurements.
         reader: Reads the log.
+        silent: Returns the silences that last.
+        watch: Finds them.
     """
 
     def status(_request: Request) -> dict[str, Any]:
@@ -52,17 +62,8 @@ def create_control(directory: Callable[[], Directory], view: View, reader: LogRe
                 for outcome in ("accepted", "duplicate", "discarded", "refused")
             },
             "streams": {"registered": len(points), "with_data": len(last)},
-            "last": [
-                {
-                    "stream_id": point.stream_id,
-                    "name": point.name,
-                    "organisation_id": point.organisation_id,
-                    "last_ms": last[point.series].at_ms,
-                    "gap_ms": point.gap_ms,
-                }
-                for point in points
-                if point.series in last
-            ],
+            "silences": {"fault": watch.fault},
+            "silent": _silent(silent(), directory()),
         }
 
     def counts(request: Request) -> dict[str, Any]:
@@ -119,6 +120,24 @@ def history_of(point: DataPoint, view: View, reader: LogReader) -> dict[str, Any
 
 def _packet(body: bytes, form: Form) -> tuple[str, str]:
     return text_of(body), form.name.lower()
+
+
+def _silent(silences: list[Silence], directory: Directory) -> list[dict[str, Any]]:
+    """Return the streams that are silent, with what each is allowed."""
+    points = directory.points
+    return [
+        {
+            "stream_id": points[silence.series].stream_id,
+            "name": points[silence.series].name,
+            "organisation_id": silence.organisation_id,
+            "last_ms": silence.last_ms,
+            "gap_ms": points[silence.series].gap_ms,
+            "due_ms": silence.due_ms,
+            "found_ms": silence.found_ms,
+        }
+        for silence in silences
+        if silence.series in points
+    ]
 
 
 def _point(directory: Directory, request: Request) -> DataPoint:

@@ -10,10 +10,20 @@ commit) and ``ledger.py`` (what one transaction writes); ``reader.py`` is for ev
 
 from kilowatch.log.gate import Submission
 from kilowatch.log.reader import LogReader
-from kilowatch.log.records import Backfill, Counters, Entry, Head, KeptPacket, Origin, Outcome
+from kilowatch.log.records import (
+    Arrival,
+    Backfill,
+    Counters,
+    Entry,
+    Head,
+    KeptPacket,
+    Origin,
+    Outcome,
+)
 from kilowatch.log.writer import LogWriter
 
 __all__ = [
+    "Arrival",
     "Backfill",
     "Counters",
     "Entry",

@@ -143,6 +143,7 @@ class Consumer:
             self._file.begin(recovered(store.own, self._file))
         seq, states = self._file.load()
         streams.conflicts.open(state_path)
+        streams.gaps.load(self._file.load_gaps())
         streams.open(store, seq, states)
         on_stored(seq)
 

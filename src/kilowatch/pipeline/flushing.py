@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from kilowatch.pipeline.closing import Closing, close
 from kilowatch.pipeline.computed import other_rows
@@ -26,6 +26,7 @@ class Flush:
         packed: States as they were at the cursor, by series.
         closings: How far these streams had come.
         conflicts: New and decided ones.
+        gaps: Gaps that are new or changed, packed, by series.
     """
 
     cursor: int
@@ -33,6 +34,7 @@ class Flush:
     packed: Mapping[int, bytes]
     closings: Mapping[int, Closing]
     conflicts: tuple[Conflict, ...] = ()
+    gaps: Mapping[int, bytes] = field(default_factory=dict)
 
     @staticmethod
     def of(streams: Streams, changed: Mapping[int, StreamState]) -> Flush:
@@ -43,8 +45,8 @@ class Flush:
             if state.progress.last_ms is not None
         }
         packed = {series: pack(state) for series, state in changed.items()}
-        conflicts = streams.conflicts.freeze()
-        return Flush(streams.seq, streams.hot.freeze(), packed, closings, conflicts)
+        conflicts, gaps = streams.conflicts.freeze(), streams.gaps.take_changed()
+        return Flush(streams.seq, streams.hot.freeze(), packed, closings, conflicts, gaps)
 
     def write(self, streams: Streams, file: StateFile, beside: Beside) -> None:
         """Store rows and roll-ups, then move the cursor; repeating it changes nothing.
@@ -82,6 +84,7 @@ class Flush:
             ],
             self.conflicts,
             reached,
+            self.gaps,
         )
 
 
@@ -155,6 +158,7 @@ class Flusher:
             flush.write(self._streams, self._file, beside)
         except BaseException as error:  # noqa: BLE001 - the consumer's thread raises it
             self._streams.hot.thaw(stored=False)
+            self._streams.gaps.give_back(flush.gaps)
             self._error = error
             self._failed |= frozenset(flush.packed)
             return

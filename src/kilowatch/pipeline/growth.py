@@ -13,6 +13,7 @@ import numpy as np
 from kilowatch.model.blocks import IntervalBlock, Ints, ReadingBlock
 from kilowatch.pipeline.carry import carry
 from kilowatch.pipeline.epochs import has_bad, without_bad
+from kilowatch.pipeline.gaps import NO_GAPS, Found, find_gaps
 from kilowatch.pipeline.grids import Bools, PointGrid, effective_of
 from kilowatch.pipeline.intervals import intervals
 from kilowatch.pipeline.registers import Falls
@@ -53,6 +54,7 @@ class Growth:
             computed again.
         failures: By series, why its packets could not be turned into intervals.
         falls: By series, where dials fell in new readings.
+        gaps: Between its readings.
     """
 
     intervals: IntervalBlock
@@ -61,6 +63,7 @@ class Growth:
     late: frozenset[int]
     failures: dict[int, str]
     falls: dict[int, list[Fall]] = field(default_factory=dict)
+    gaps: Found = NO_GAPS
 
 
 def grow(
@@ -100,6 +103,10 @@ def grow(
         halves[0].late | halves[1].late,
         halves[0].failures | halves[1].failures,
         halves[0].falls | halves[1].falls,
+        Found(
+            halves[0].gaps.by_series | halves[1].gaps.by_series,
+            halves[0].gaps.inside | halves[1].gaps.inside,
+        ),
     )
 
 
@@ -159,7 +166,7 @@ def _grow(
         if rest is None:
             return Growth(IntervalBlock.empty(), keep, {}, late, {})
         keep[rows] = rest.keep
-        return Growth(rest.intervals, keep, rest.streams, late, {}, rest.falls)
+        return replace(rest, keep=keep, late=late, failures={})
     carried = carry(readings, effective_ms, grids)
     fallen: list[Falls] = []
     made = _sorted(intervals(readings, effective_ms, grids, fresh=fresh, falls=fallen))
@@ -177,7 +184,15 @@ def _grow(
             series.tolist(), first.tolist(), last.tolist(), earliest.tolist(), strict=True
         )
     }
-    return Growth(made, carried.keep, streams, frozenset(), {}, _by_series(fallen, streams))
+    return Growth(
+        made,
+        carried.keep,
+        streams,
+        frozenset(),
+        {},
+        _by_series(fallen, streams),
+        find_gaps(readings, effective_ms, fresh, grids),
+    )
 
 
 def _of_the_rest(

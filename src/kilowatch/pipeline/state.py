@@ -20,6 +20,7 @@ from kilowatch.model.editing import encoded
 from kilowatch.model.points import DataPoint
 from kilowatch.model.zones import Zone
 from kilowatch.pipeline.conflicts import INSERT, TABLE, Conflict
+from kilowatch.pipeline.evidence import Evidence
 from kilowatch.pipeline.grids import PointGrid
 from kilowatch.pipeline.validation import Event
 
@@ -77,6 +78,8 @@ class Progress(msgspec.Struct):
             hour is closed. Beside the state too.
         falls: Where dials fell and nobody has said why, the latest of them.
         falls_before: How many earlier ones are not listed.
+        looked_for_gaps: False in a state of a version that did not: its history has to be
+            looked through once.
     """
 
     generation: int = 1
@@ -103,6 +106,8 @@ class Progress(msgspec.Struct):
         self.falls_before += max(len(listed) - FALLS_MAX, 0)
         self.falls = listed[-FALLS_MAX:]
 
+    looked_for_gaps: bool = False
+
 
 class StreamState(msgspec.Struct):
     """What the pipeline remembers of one stream.
@@ -117,6 +122,8 @@ class StreamState(msgspec.Struct):
         offset_matters: Whether offset and wall clock have ever meant different instants.
         distances_ms: Between the last readings.
         ignored: Names that are not in the contract, with how many packets carried them.
+        ignored_at: Pushed instant of the packet that carried each of them last.
+        evidence: What packets have shown about the registration.
         stale: Why the intervals must be computed again, or an empty string.
         late_seq: Last packet that lies before what was settled, or replaced a reading.
         conflicts: Readings that contradict stored ones and wait for a person.
@@ -134,6 +141,8 @@ class StreamState(msgspec.Struct):
     offset_matters: bool = False
     distances_ms: list[int] = []
     ignored: dict[str, int] = {}
+    ignored_at: dict[str, int] = {}
+    evidence: Evidence = msgspec.field(default_factory=Evidence)
     stale: str = ""
     late_seq: int = 0
     conflicts: int = 0
@@ -151,11 +160,12 @@ class StreamState(msgspec.Struct):
         self.packets += 1
         self.at_ms = at_ms
 
-    def ignore(self, names: Iterable[str]) -> None:
+    def ignore(self, names: Iterable[str], at_ms: int) -> None:
         """Count names in a packet that are not in the contract."""
         for name in names:
             if name in self.ignored or len(self.ignored) < IGNORED_NAMES_MAX:
                 self.ignored[name] = self.ignored.get(name, 0) + 1
+                self.ignored_at[name] = at_ms
 
 
 def witness_fields(witness: ClockWitness) -> dict[str, Any]:
@@ -242,6 +252,7 @@ class StateFile:
             f"{TABLE}"
             "CREATE TABLE IF NOT EXISTS events (series INTEGER PRIMARY KEY,"
             " generation INTEGER NOT NULL, judged_ms INTEGER NOT NULL, events BLOB NOT NULL);"
+            "CREATE TABLE IF NOT EXISTS gap (series INTEGER PRIMARY KEY, packed BLOB NOT NULL);"
         )
         known = self._connection.execute("SELECT series FROM events")
         self._with_events: set[int] = {series for (series,) in known}
@@ -272,20 +283,27 @@ class StateFile:
                 states[series].progress.judged_ms = judged_ms
         return seq, states
 
+    def load_gaps(self) -> list[tuple[int, bytes]]:
+        """Return the gaps of each stream, packed."""
+        rows: list[Any] = self._connection.execute("SELECT series, packed FROM gap").fetchall()
+        return rows
+
     def save(
         self,
         cursor: int,
         states: Iterable[PackedState],
         conflicts: Iterable[Conflict] = (),
         progresses: Mapping[int, Progress] | None = None,
+        gaps: Mapping[int, bytes] | None = None,
     ) -> None:
-        """Move the cursor, some states and conflicts in one durable transaction.
+        """Move the cursor, some states, conflicts and gaps in one durable transaction.
 
         Args:
             cursor: Everything up to here is in the store.
             states: As they were when everything up to the cursor had been taken in.
             conflicts: Those that are new or decided since the last time.
             progresses: By series, those whose hours and days have been closed: their events.
+            gaps: By series, packed, where they have changed.
         """
         events = [
             (series, progress.generation, progress.judged_ms, _encode_events(progress.events))
@@ -304,6 +322,9 @@ class StateFile:
                 states,
             )
             self._connection.executemany(INSERT, [one.row() for one in conflicts])
+            self._connection.executemany(
+                "INSERT OR REPLACE INTO gap (series, packed) VALUES (?, ?)", (gaps or {}).items()
+            )
             self._connection.execute(
                 "INSERT OR REPLACE INTO cursor (one, seq) VALUES (1, ?)", (cursor,)
             )

@@ -9,6 +9,7 @@ from kilowatch.log import Entry
 from kilowatch.model.errors import KilowatchError
 from kilowatch.model.points import DataPoint
 from kilowatch.pipeline.conflicts import Conflicts
+from kilowatch.pipeline.gaps import Gaps
 from kilowatch.pipeline.hot import HotTail
 from kilowatch.pipeline.state import StreamState
 from kilowatch.pipeline.subscription import Hub
@@ -50,6 +51,7 @@ class Streams:
         hot: Rows that are not stored yet.
         states: By series. Readers take what belongs together inside ``hot.snapshot``.
         conflicts: Readings that contradict stored ones, until a person decides.
+        gaps: Of each stream.
         hub: Tells subscribers which series have changed.
         seq: Everything up to this log sequence number is visible to readers.
         recomputing: Share of history done, by series that is or waits to be computed again.
@@ -62,6 +64,7 @@ class Streams:
         self.hot = HotTail()
         self.conflicts = Conflicts()
         self.states: dict[int, StreamState] = {}
+        self.gaps = Gaps()
         self.hub = Hub()
         self.seq = 0
         self.recomputing: dict[int, float] = {}
