@@ -272,7 +272,7 @@ class View:
             interval_matches=rhythm_s is None,
             join_interval_s=max(rhythm_s or 0, point.interval_s),
             ignored=dict(state.ignored),
-            findings=tuple(self.findings([point]).get(point.series, ())),
+            findings=self.findings([point]).get(point.series, ()),
             recomputing=self._streams.recomputing.get(point.series),
             first_ms=progress.first_ms,
             last_ms=progress.last_ms,
@@ -368,7 +368,7 @@ class View:
 
     def findings(
         self, points: Sequence[DataPoint], *, with_dismissed: bool = False
-    ) -> dict[int, list[Finding]]:
+    ) -> dict[int, tuple[Finding, ...]]:
         """Return what a person should know of many streams at once, by series; from memory.
 
         Args:
@@ -376,12 +376,12 @@ class View:
             with_dismissed: Also what a person has dismissed.
         """
         dismissed = () if with_dismissed else self._dismissed()
-        found: dict[int, list[Finding]] = {}
+        found: dict[int, tuple[Finding, ...]] = {}
         for point in points:
             state = self._streams.states.get(point.series)
             if state is None:
                 continue
-            own = [
+            own = tuple(
                 one
                 for one in (
                     *_findings(state, point),
@@ -389,7 +389,7 @@ class View:
                     *mismatches(point, state, self._rhythm_ms(point)),
                 )
                 if (point.id, one.code, one.data.get("mark", "")) not in dismissed
-            ]
+            )
             if own:
                 found[point.series] = own
         return found
