@@ -34,7 +34,7 @@ from kilowatch.model.parameters import CHANNEL_BY_PARAMETER, PF
 from kilowatch.model.points import DataPoint
 from kilowatch.pipeline import Consumer, PipelineSettings, Streams
 from kilowatch.pipeline.state import StateFile, StreamState, pack
-from kilowatch.store import ChdbStore
+from kilowatch.store import ChdbStore, StoreSettings
 from kilowatch.store.schema import FIGURES, READING_KEYS, READING_VALUES
 from kilowatch.wire import decode
 
@@ -45,7 +45,8 @@ ACCOUNT, PASSWORD = "estate@example.com", "an estate of ten thousand"
 ORPHAN = 4_000_000_000
 """Series of the streams that are copied from: no data point's."""
 SCALES = 64
-TOGETHER = 64  # streams copied by one statement
+ROWS_TOGETHER = 400_000  # readings copied by one statement
+ROOMY = StoreSettings(write_bytes_max=2 * 2**30, engine_bytes_max=4 * 2**30)
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,11 +205,9 @@ def _compute(
         for body in bodies[series][:-1]:  # the last one goes through the real log
             packet = decode(body, Form.LOCAL)
             entries.append(
-                Entry(
-                    len(entries) + 1, series, packet.at_ms, 0, 0, packet.at_ms + 900, 1, body
-                )
+                Entry(len(entries) + 1, series, packet.at_ms, 0, 0, packet.at_ms + 900, 1, body)
             )
-    store = ChdbStore(folder.store)
+    store = ChdbStore(folder.store, ROOMY)
     scratch = folder.root / "scratch.sqlite"
     consumer = Consumer(
         log=Entries(entries),
@@ -277,7 +276,7 @@ _UNSCALED = frozenset({PF, PF + 1, PF + 2, PF + 3})
 
 
 def _copy(store: ChdbStore, one: Template) -> None:
-    """Copy a model's rows for its data points; sequence numbers are zero: older than any to come."""
+    """Copy a model's rows for its data points; as packet 0 they are older than any to come."""
     scaled = {"mean", "low", "high", "amount", "unallocated"}
     figures = {
         name: f"if(channel IN ({_list(_UNSCALED)}), {name}, {name} * k)"
@@ -288,12 +287,13 @@ def _copy(store: ChdbStore, one: Template) -> None:
         for name in FIGURES
     } | {"series": "s", "version": "0"}
     values = {
-        column: column if channel in _UNSCALED else f"{column} * k"
-        for channel, column in READING_VALUES.items()
+        READING_VALUES[channel]: READING_VALUES[channel] + ("" if channel in _UNSCALED else " * k")
+        for channel in decode(one.bodies[0], Form.LOCAL).values
     }
     readings = {name: name for name in READING_KEYS} | values | {"series": "s", "seq": "0"}
-    for first in range(0, len(one.points), TOGETHER):
-        some = one.points[first : first + TOGETHER]
+    together = max(1, ROWS_TOGETHER // len(one.bodies))
+    for first in range(0, len(one.points), together):
+        some = one.points[first : first + together]
         scales = ", ".join(f"({point.series}, {scale_of(point)})" for point in some)
         for table, columns in (
             ("reading", readings),

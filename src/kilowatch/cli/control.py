@@ -21,23 +21,27 @@ from kilowatch.pipeline.view import View
 Answer = Callable[[Request], dict[str, Any]]
 
 
-def create_control(directory: Callable[[], Directory], view: View, reader: LogReader) -> Starlette:
+def create_control(
+    directory: Callable[[], Directory],
+    view: View,
+    reader: LogReader,
+    own: Callable[[], dict[str, Any]],
+) -> Starlette:
     """Build the control application.
 
     Args:
         directory: Returns the present snapshot of registered data points.
         view: Reads measurements.
         reader: Reads the log.
+        own: Returns what the judgement of health needs of this process.
     """
 
     def status(_request: Request) -> dict[str, Any]:
-        lag = view.lag()
         points = list(directory().points.values())
         last = view.last_values(points)
         counters = reader.counters(None).values()
         return {
-            "busy": view.busy(),
-            "lag": {"packets": lag.packets, "seconds": lag.seconds, "fault": lag.fault},
+            **own(),
             "log": {"first": reader.first_seq(), "last": reader.last_seq()},
             "packets": {
                 outcome: sum(getattr(counter, outcome) for counter in counters)

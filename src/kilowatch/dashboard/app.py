@@ -34,10 +34,19 @@ from starlette.templating import Jinja2Templates
 from starlette.types import Receive, Scope, Send
 
 from kilowatch.catalog.database import Catalog
-from kilowatch.dashboard import admin, attributes, breakdown, data, login, problems, streams
+from kilowatch.dashboard import (
+    admin,
+    attributes,
+    breakdown,
+    data,
+    login,
+    operating,
+    problems,
+    streams,
+)
 from kilowatch.dashboard.access import Access, Door
 from kilowatch.dashboard.live import Hub
-from kilowatch.dashboard.needs import PacketLog, RequestEvents, View
+from kilowatch.dashboard.needs import Health, NoHealth, PacketLog, RequestEvents, View
 from kilowatch.dashboard.registry import Registry
 from kilowatch.dashboard.rooms import Rooms
 from kilowatch.dashboard.security import BodyLimit, SecurityHeaders
@@ -72,6 +81,7 @@ DOORS: tuple[Door, ...] = (
     Door("/admin/data-points/new", admin.new, Access.MANAGE_SOMEWHERE),
     Door("/admin/data-points/{point_id:number}", admin.edit, Access.MANAGE_POINT),
     Door("/admin/data-points/{point_id:number}", admin.change, Access.MANAGE_POINT, ("POST",)),
+    *operating.DOORS,
 )
 """Every address of the dashboard with who may pass; static files are for anyone."""
 
@@ -84,6 +94,7 @@ def create_app(
     settings: DashboardSettings,
     *,
     mailer: Mailer | None = None,
+    health: Health | None = None,
     clock: Callable[[], int] | None = None,
 ) -> Starlette:
     """Build the dashboard.
@@ -95,8 +106,10 @@ def create_app(
         collector_events: The collector's live view.
         settings: How it is set up.
         mailer: Sends e-mail; None where no operator has named a server.
+        health: Whether the platform is all right; None where nobody looks.
         clock: What time it is [ms since 1970, UTC].
     """
+    health = health or NoHealth()
     hub = Hub(
         view,
         collector_events,
@@ -114,6 +127,7 @@ def create_app(
     app = Starlette(
         routes=[*_routes(), Mount(static, _Static(STATIC), name="static")],
         middleware=[
+            Middleware(operating.PageTimes, times=health.page_times),
             Middleware(SecurityHeaders, production=settings.environment == "production"),
             Middleware(BodyLimit),
         ],
@@ -134,6 +148,7 @@ def create_app(
         hub=hub,
         mailer=mailer or NoMailer(),
         static=static,
+        health=health,
         clock=clock or (lambda: time.time_ns() // 1_000_000),
     )
     return app

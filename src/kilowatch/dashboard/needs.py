@@ -12,8 +12,10 @@ from datetime import date
 from typing import Any, Protocol
 
 from kilowatch.dashboard.periods import Grain
+from kilowatch.health import Facts, Report
 from kilowatch.log.records import Counters, Head, KeptPacket
 from kilowatch.model.blocks import IntervalBlock
+from kilowatch.model.durations import Durations
 from kilowatch.model.findings import Finding
 from kilowatch.model.points import DataPoint
 
@@ -100,6 +102,38 @@ class PacketLog(Protocol):
     def head(self, series: int) -> Head | None: ...  # noqa: D102
     def counters(self, series: Sequence[int] | None = None) -> Mapping[int, Counters]: ...  # noqa: D102
     def kept(self, series: int, limit: int = 100, offset: int = 0) -> list[KeptPacket]: ...  # noqa: D102
+
+
+class Health(Protocol):
+    """Whether the platform is all right: ``kilowatch.cli.operations.Operations``."""
+
+    @property
+    def page_times(self) -> dict[str, Durations]:
+        """Where it is counted how long pages take, by their handler's name."""
+        ...
+
+    async def report(self) -> Report:
+        """Look at everything; never raises."""
+        ...
+
+    async def metrics(self) -> bytes:
+        """Return the metrics of both processes in Prometheus' text format."""
+        ...
+
+
+class NoHealth:
+    """Stands in where nobody looks, as in a dashboard alone: there is nothing to find fault with."""
+
+    def __init__(self) -> None:
+        self.page_times: dict[str, Durations] = {}
+
+    async def report(self) -> Report:
+        """Return a report without checks."""
+        return Report((), Facts(None, None, maintenance=False, now_ms=0))
+
+    async def metrics(self) -> bytes:
+        """Return no metrics."""
+        return b""
 
 
 class RequestEvents(Protocol):

@@ -95,8 +95,10 @@ class Recomputer:
         self._running = None
         del self._streams.recomputing[series]
         if outcome:
+            self._streams.meters.recomputations_failed += 1
             self._fail(running, outcome)
         else:
+            self._streams.meters.recomputed += 1
             self._failed.pop(series, None)
             self.look_at([series], points_now())  # settings may have changed meanwhile
         return {series}

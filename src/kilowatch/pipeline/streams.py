@@ -9,6 +9,7 @@ from kilowatch.log import Entry
 from kilowatch.model.errors import KilowatchError
 from kilowatch.model.points import DataPoint
 from kilowatch.pipeline.hot import HotTail
+from kilowatch.pipeline.meters import Meters
 from kilowatch.pipeline.state import StreamState
 from kilowatch.pipeline.subscription import Hub
 from kilowatch.store.store import Store
@@ -53,6 +54,7 @@ class Streams:
         recomputing: Share of history done, by series that is being computed again.
         busy: Why nothing can be read yet, or an empty string.
         fault: Why the pipeline does not go on, or an empty string.
+        meters: What is counted for metrics.
     """
 
     def __init__(self) -> None:
@@ -63,6 +65,7 @@ class Streams:
         self.recomputing: dict[int, float] = {}
         self.busy = "the store is opening"
         self.fault = ""
+        self.meters = Meters()
         self._store: Store | None = None
 
     def open(self, store: Store, seq: int, states: dict[int, StreamState]) -> None:
