@@ -60,6 +60,6 @@ def test_ten_thousand_meters_are_read_in_small_questions(monkeypatch: pytest.Mon
     assert store.since == [
         ([1, 2, 3, 4], True), ([6, 7, 8, 9], True), ([11], True), ([5, 10], False),
     ]  # fmt: skip
-    assert [[row.values for row in found[series]] for series in range(1, 12)] == [
-        [{0: float(series)}] for series in range(1, 12)
+    assert [[list(row.values) for row in found[series]] for series in range(1, 12)] == [
+        [[float(series)]] for series in range(1, 12)
     ]
