@@ -162,7 +162,10 @@ def _pages(client: httpx.Client) -> list[tuple[str, str]]:
         ("breakdown, year by hours of an hourly point", f"/data/series?point={plain}&period=year"),
         ("breakdown, year of a 5-minute point", year),
         ("breakdown, month of a 5-minute point", month),
-        ("days with data of a month", f"/data/days?point={fine}&month={dt.date.today():%Y-%m}"),
+        (
+            "days with data of a month",
+            f"/data/days?point={fine}&month={dt.datetime.now(dt.UTC):%Y-%m}",
+        ),
         ("readiness", "/health/ready"),
         ("metrics", "/metrics"),
     ]
@@ -207,15 +210,19 @@ def _table(
 ) -> str:
     serving_s, store_s = starts[-1]
     head = [
-        f"Kilowatch {__version__}, {dt.datetime.now(dt.UTC).date()}: {os.cpu_count()} cores, "
-        f"Python {platform.python_version()}, load average {load:.1f} before the run. "
-        f"{facts['streams.registered']:,.0f} data points, store "
-        f"{facts['size_bytes.store'] / 2**30:.1f} GiB.",
+        (
+            f"Kilowatch {__version__}, {dt.datetime.now(dt.UTC).date()}: {os.cpu_count()} cores, "
+            f"Python {platform.python_version()}, load average {load:.1f} before the run. "
+            f"{facts['streams.registered']:,.0f} data points, store "
+            f"{facts['size_bytes.store'] / 2**30:.1f} GiB."
+        ),
         "",
-        f"Start: pages and pushes answered after {serving_s:.1f} s, measurements after "
-        f"{store_s:.1f} s. Memory, at the end and at most: collector "
-        f"{memory['collector'][0]:.0f} and {memory['collector'][1]:.0f} MiB, platform "
-        f"{memory['platform'][0]:.0f} and {memory['platform'][1]:.0f} MiB.",
+        (
+            f"Start: pages and pushes answered after {serving_s:.1f} s, measurements after "
+            f"{store_s:.1f} s. Memory, at the end and at most: collector "
+            f"{memory['collector'][0]:.0f} and {memory['collector'][1]:.0f} MiB, platform "
+            f"{memory['platform'][0]:.0f} and {memory['platform'][1]:.0f} MiB."
+        ),
         "",
         "| page | p50 ms | worst ms | CPU ms | KiB |",
         "| --- | ---: | ---: | ---: | ---: |",

@@ -7,7 +7,7 @@ on them, so that a test, or another engine, can stand in for each.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
 from datetime import date
 from typing import Any, Protocol
 
@@ -90,6 +90,7 @@ class View(Protocol):
     def days_with_data(self, point: DataPoint, from_ms: int, to_ms: int) -> list[date]: ...  # noqa: D102
     def extent(self, point: DataPoint) -> Extent | None: ...  # noqa: D102
     def last_values(self, points: Sequence[DataPoint]) -> Mapping[int, LastValue]: ...  # noqa: D102
+    def last_seen(self, series: Iterable[int]) -> Mapping[int, int]: ...  # noqa: D102
     def status(self, point: DataPoint) -> PointStatus: ...  # noqa: D102
     def subscribe(  # noqa: D102
         self, loop: asyncio.AbstractEventLoop, series: Collection[int] | None = None
@@ -122,7 +123,7 @@ class Health(Protocol):
 
 
 class NoHealth:
-    """Stands in where nobody looks, as in a dashboard alone: there is nothing to find fault with."""
+    """Stands in where nobody looks, as in a dashboard alone: no fault is found."""
 
     def __init__(self) -> None:
         self.page_times: dict[str, Durations] = {}
