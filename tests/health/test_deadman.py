@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 
@@ -51,6 +51,15 @@ async def monitor() -> AsyncIterator[Monitor]:
         server.close()
 
 
+def telling(report: Report) -> Callable[[], Awaitable[Report]]:
+    """Return what looks and finds this."""
+
+    async def look() -> Report:
+        return report
+
+    return look
+
+
 async def turns(settings: DeadManSettings, *reports: Report) -> DeadMan:
     """Let so many turns pass."""
     waiting = list(reports)
@@ -89,6 +98,27 @@ def test_a_monitor_that_takes_bad_news_is_told_at_once() -> None:
             settings = DeadManSettings(there.url("/ping"), fail_url=there.url("/ping/fail"))
             await turns(settings, WELL, BROKEN)
             assert there.asked == ["GET /ping HTTP/1.1", "GET /ping/fail HTTP/1.1"]
+
+    asyncio.run(story())
+
+
+def test_a_start_is_no_alarm_unless_it_takes_too_long() -> None:
+    """Each update would wake somebody; a start that never ends has to."""
+
+    async def story() -> None:
+        async with monitor() as there:
+            now_s = 1_000.0
+            settings = DeadManSettings(there.url("/ping"), fail_url=there.url("/ping/fail"))
+            deadman = DeadMan(settings, telling(BROKEN), clock=lambda: now_s)
+            async with httpx.AsyncClient(trust_env=False) as client:
+                await deadman.turn(client)
+                now_s += settings.patience_s - 1
+                await deadman.turn(client)
+                assert there.asked == []
+                now_s += 1
+                await deadman.turn(client)
+            assert there.asked == ["GET /ping/fail HTTP/1.1"]
+            assert deadman.told()["withheld"] == 1
 
     asyncio.run(story())
 

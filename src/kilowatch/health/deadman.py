@@ -22,6 +22,8 @@ from kilowatch.health.checks import Report
 log = structlog.get_logger("deadman")
 
 TIMEOUT_S = 10.0
+PATIENCE_S = 60.0  # with 100 million readings a start takes seconds; a restart is no alarm
+LOOK_S = 1.0  # how often to look whether a start is done
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,12 +35,14 @@ class DeadManSettings:
         interval_s: How often [s].
         fail_url: Address to ask for while something does not; empty keeps silent.
         timeout_s: How long to wait for an answer [s].
+        patience_s: How long a start may take before it counts as a failure [s].
     """
 
     url: str
     interval_s: float = 60.0
     fail_url: str = ""
     timeout_s: float = TIMEOUT_S
+    patience_s: float = PATIENCE_S
 
 
 class DeadMan:
@@ -62,6 +66,7 @@ class DeadMan:
         self._sent = self._failed = self._withheld = 0
         self._last_ms: int | None = None
         self._fault = ""
+        self._starts_until_s = clock() + settings.patience_s
 
     async def run(self) -> None:
         """Ping until cancelled; whatever happens to one ping, the next one is due."""
@@ -73,18 +78,25 @@ class DeadMan:
                     await self.turn(client)
                 except Exception:
                     log.exception("fault in the dead man's ping")
-                await asyncio.sleep(self._settings.interval_s)
+                await asyncio.sleep(LOOK_S if self._starting else self._settings.interval_s)
 
     async def turn(self, client: httpx.AsyncClient) -> None:
         """Look at everything, and ping, ping the other address, or keep silent."""
         report = await self._report()
         if report.works:
+            self._starts_until_s = 0.0
             await self._ping(client, self._settings.url)
+            return
+        if self._starting:
             return
         self._withheld += 1
         log.warning("the dead man's ping is withheld", faults=report.faults)
         if self._settings.fail_url:
             await self._ping(client, self._settings.fail_url)
+
+    @property
+    def _starting(self) -> bool:
+        return self._clock() < self._starts_until_s
 
     async def _ping(self, client: httpx.AsyncClient, url: str) -> None:
         try:
