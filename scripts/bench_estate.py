@@ -97,16 +97,20 @@ def _kilowatch(data: Path) -> Iterator[tuple[dict[str, Any], dict[str, int]]]:
         process.wait(60)
 
 
-def _start_s(data: Path) -> tuple[float, float]:
-    """Return the time until pages and pushes are answered, and until measurements are [s]."""
+def _start_s(data: Path) -> tuple[float, float, float]:
+    """Return the time until pages and pushes are answered, and until measurements are [s].
+
+    The third is the processor time of all three processes until then [s].
+    """
     began_s = time.monotonic()
-    with _kilowatch(data) as (addresses, _):
+    with _kilowatch(data) as (addresses, pids):
         serving_s = time.monotonic() - began_s
         with httpx.Client(base_url=addresses["dashboard_http"]) as client:
             while True:
                 checks = client.get("/health/ready").json().get("checks", {})
                 if checks.get("store", {}).get("state") == "ok":
-                    return serving_s, time.monotonic() - began_s
+                    measured_s = time.monotonic() - began_s
+                    return serving_s, measured_s, sum(map(_cpu_s, pids.values()))
                 time.sleep(0.02)
 
 
@@ -204,11 +208,11 @@ def _peak_mib(pid: int) -> tuple[float, float]:
 def _table(
     facts: dict[str, float],
     load: float,
-    starts: list[tuple[float, float]],
+    starts: list[tuple[float, float, float]],
     lines: list[Line],
     memory: dict[str, tuple[float, float]],
 ) -> str:
-    serving_s, store_s = starts[-1]
+    serving_s, store_s, start_cpu_s = starts[-1]
     head = [
         (
             f"Kilowatch {__version__}, {dt.datetime.now(dt.UTC).date()}: {os.cpu_count()} cores, "
@@ -219,7 +223,8 @@ def _table(
         "",
         (
             f"Start: pages and pushes answered after {serving_s:.1f} s, measurements after "
-            f"{store_s:.1f} s. Memory, at the end and at most: collector "
+            f"{store_s:.1f} s; {start_cpu_s:.1f} s of processor time. "
+            "Memory, at the end and at most: collector "
             f"{memory['collector'][0]:.0f} and {memory['collector'][1]:.0f} MiB, platform "
             f"{memory['platform'][0]:.0f} and {memory['platform'][1]:.0f} MiB."
         ),
