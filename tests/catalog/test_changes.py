@@ -147,7 +147,7 @@ for number in range(int(sys.argv[3])):
         acme = registry.find_organisation(change.session, "Acme")
         site = registry.find_site(change.session, acme, "Office")
         gas = Settings("single", "gas", 300)
-        data_points.register(change, site, "Gas", gas, stream_id=f"{sys.argv[2]}-{number}")
+        data_points.register(change, site, f"{sys.argv[2]}-{number}", gas)
 """
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -11,7 +13,7 @@ from kilowatch.catalog import data_points, registry
 from kilowatch.catalog.places import check_zone, country_of_zone
 from kilowatch.catalog.settings_check import Settings, checked
 from kilowatch.catalog.spans import interval_text, parse_interval
-from kilowatch.catalog.tables import Site
+from kilowatch.catalog.tables import Organisation, Site
 from kilowatch.model.errors import KilowatchError
 from kilowatch.model.points import MONTH_S
 
@@ -88,6 +90,7 @@ def test_an_interval_that_is_shown_can_be_typed_back(interval_s: int) -> None:
         ),
         (Settings("single", "gas", 60, tolerance_s=-5.0), "tolerance", "between nothing and"),
         (Settings("single", "gas", 0), "interval", "between one second"),
+        (Settings("electrical", "gas", 60), "utility", "measures electricity"),
     ],
 )
 def test_a_contradiction_is_refused_and_the_setting_is_named(
@@ -159,6 +162,53 @@ def test_a_stream_id_is_taken_once_in_an_organisation(
         opened.change(actor) as change,
     ):
         data_points.register(change, site, "Kitchen", gas, stream_id="MAC/1 a")
+
+
+def test_two_data_points_that_nobody_could_tell_apart_are_refused(
+    opened: catalog.Catalog, actor: catalog.Actor, site: Site
+) -> None:
+    """Two lines named "Boiler" below one site: whose gas is it? The remedy says what to do."""
+    gas = Settings("single", "gas", 300)
+    with opened.change(actor) as change:
+        boiler = data_points.register(change, site, "Boiler", gas)
+        kitchen = data_points.register(change, site, "Kitchen", gas)
+    for spelt in ("Boiler", "  boiler ", "BOILER"):
+        with (
+            pytest.raises(KilowatchError, match="already") as refused,
+            opened.change(actor) as change,
+        ):
+            data_points.register(change, site, spelt, gas)
+        assert (refused.value.code, refused.value.data["field"]) == ("name_taken", "name")
+        assert "tells the two apart" in refused.value.remedy
+    with opened.change(actor) as change:
+        data_points.register(change, site, "Oven", gas)
+        with pytest.raises(KilowatchError, match="already"):
+            data_points.register(change, site, "oven", gas)
+    with pytest.raises(KilowatchError, match="already"), opened.change(actor) as change:
+        data_points.change_settings(change, kitchen.id, "boiler", gas)
+    with opened.change(actor) as change:
+        data_points.change_settings(change, boiler.id, "BOILER", gas)
+
+
+def test_a_name_may_stand_once_on_each_meter_appliance_and_site(
+    opened: catalog.Catalog, actor: catalog.Actor, site: Site
+) -> None:
+    """Every meter has its "Energy", and every floor its "Lights": their places tell them apart."""
+    settings = Settings("single", "electricity", 300)
+    with opened.change(actor) as change:
+        acme = change.session.get_one(Organisation, site.organisation_id)
+        elsewhere = registry.add_site(change, acme, "Shop", zone="Europe/Dublin")
+        for meter in (registry.add_meter(change, site, name) for name in ("East", "West")):
+            data_points.register(change, site, "Energy", settings, meter=meter)
+            data_points.register(change, site, "Power", settings, meter=meter)
+            for floor in ("First", "Second"):
+                appliance = registry.add_appliance(change, meter, floor)
+                lights = partial(data_points.register, change, site, "Lights", settings)
+                lights(meter=meter, appliance=appliance)
+        data_points.register(change, site, "Boiler", settings)
+        data_points.register(change, elsewhere, "Boiler", settings)
+    with pytest.raises(KilowatchError, match="already"), opened.change(actor) as change:
+        data_points.register(change, site, "lights", settings, meter=meter, appliance=appliance)
 
 
 @pytest.mark.parametrize("stream_id", ["", " a", "a ", "a\nb", "a\x00b", "x" * 201])

@@ -73,6 +73,7 @@ def test_the_answer_for_people_says_what_packets_must_carry(
         (["--organization", "Acne"], "no organisation named 'Acne'", "'Acme'"),
         (["--site", "Cork"], "no site named 'Cork'", "give --site and --timezone"),
         (["--timezone", "Europe/Paris"], "is in Europe/Dublin", "name a new site"),
+        (["--utility", "gas", "--kind", "electrical"], "measures electricity", "single value"),
         (["--interval", "3d"], "neither a week nor a month", "7d"),
     ],
 )
@@ -84,6 +85,15 @@ def test_a_wrong_word_is_answered_with_what_to_do(
     assert said.refusal is not None
     assert says in said.refusal.detail
     assert remedy in said.refusal.remedy
+
+
+def test_a_second_data_point_of_one_name_is_refused(shell: Shell, acme: dict[str, Any]) -> None:
+    """A command that was sent twice does not leave two boilers behind."""
+    assert shell("data-point", "add", "--name", "Boiler").refusal is None
+    said = shell("data-point", "add", "--name", "boiler")
+    assert said.refusal is not None
+    assert "a data point named 'boiler' already" in said.refusal.detail
+    assert "tells the two apart" in said.refusal.remedy
 
 
 def test_with_several_organisations_one_has_to_be_named(shell: Shell, acme: dict[str, Any]) -> None:

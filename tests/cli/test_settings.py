@@ -44,6 +44,11 @@ def test_a_setting_that_nobody_knows_is_an_error(
         {"KILOWATCH_ENVIRONMENT": "prod"},
         {"KILOWATCH_PUSH_HTTP_PORT": "eighty"},
         {"KILOWATCH_SECRET_KEY_FILE": "/nowhere/key"},
+        {"KILOWATCH_METRICS_TOKEN": "short"},
+        {"KILOWATCH_DEADMAN_URL": "hc-ping.com/uuid"},
+        {"KILOWATCH_DEADMAN_URL": "https:///uuid"},
+        {"KILOWATCH_DEADMAN_URL": "https://hc/1", "KILOWATCH_DEADMAN_INTERVAL_S": "1"},
+        {"KILOWATCH_DEADMAN_FAIL_URL": "https://hc-ping.com/uuid/fail"},
     ],
 )
 def test_a_value_that_a_setting_cannot_take_is_named(
@@ -60,6 +65,10 @@ def test_a_secret_can_come_from_a_file(tmp_path: Path) -> None:
     (tmp_path / "key").write_text("ab" * 32 + "\n")
     settings = load(tmp_path, {}, {"KILOWATCH_SECRET_KEY_FILE": str(tmp_path / "key")})
     assert settings.secret_key == "ab" * 32
+    for name in ("metrics_token", "deadman_url"):
+        (tmp_path / name).write_text("https://example.com/a-secret\n")
+        environ = {f"KILOWATCH_{name.upper()}_FILE": str(tmp_path / name)}
+        assert getattr(load(tmp_path, {}, environ), name) == "https://example.com/a-secret"
 
 
 def test_a_file_that_is_not_toml_is_named(tmp_path: Path) -> None:

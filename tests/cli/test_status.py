@@ -89,6 +89,26 @@ def test_a_stream_is_late_when_the_platform_has_found_it_silent(
     assert said["healthy"], "a meter's fault is not the server's"
 
 
+def test_a_person_reads_since_when_it_runs_and_whom_it_tells(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """After a night with a power cut the first look says how long the server was away."""
+    run = {"started_ms": 0, "before_ms": -5_400_000, "before_clean": False, "away_s": 5_400.0}
+    deadman = {
+        "host": "hc-ping.com", "interval_s": 60.0, "last_ms": 3_540_000, "sent": 9, "failed": 1,
+        "withheld": 2, "fault": "",
+    }  # fmt: skip
+    platform = {
+        **PLATFORM, "last": [], "runs": {"platform": run}, "deadman": deadman,
+        "packets": dict.fromkeys(("accepted", "duplicate", "discarded", "refused"), 0),
+        "streams": {"registered": 1, "with_data": 1},
+    }  # fmt: skip
+    status._show(_gather(monkeypatch, tmp_path, COLLECTOR, platform, now_ms=3_600_000))
+    printed = " ".join(capsys.readouterr().out.split())
+    assert "up for 1.0 h; before that away for 1.5 h (it did not stop in order)" in printed
+    assert "hc-ping.com was told 1.0 min ago, every 1.0 min; 2 withheld, 1 failed" in printed
+
+
 def test_a_server_that_does_not_run_is_told_with_the_way_out(tmp_path: Path) -> None:
     """The first thing that a newcomer forgets is to start it."""
     with pytest.raises(KilowatchError, match="kilowatch serve"):

@@ -12,6 +12,8 @@ from kilowatch.collector.throttle import (
     DELAY_S_MAX,
     DELAYED_MAX,
     DELAYED_PER_ADDRESS_MAX,
+    FAILURES_MAX,
+    FORGIVEN_AFTER_S,
     FREE_FAILURES,
     Throttle,
 )
@@ -47,6 +49,19 @@ def test_delays_grow_end_and_are_forgiven() -> None:
     assert throttle.failed("10.0.0.2", 0.0) == 0
     assert throttle.failed("10.0.0.1", 3600.0) == 0
     assert DELAY_S_MAX <= 5
+
+
+def test_a_gateway_that_was_wrong_all_night_is_soon_forgiven_once_it_is_mended() -> None:
+    """Ten thousand wrong passwords do not cost the meter behind the same router a week."""
+    throttle = Throttle()
+    for second in range(10_000):
+        if throttle.failed("10.0.0.1", float(second)):
+            throttle.answered("10.0.0.1")
+    quiet_s = FAILURES_MAX * FORGIVEN_AFTER_S
+    assert quiet_s <= 600
+    assert throttle.failed("10.0.0.1", 10_000.0) == DELAY_S_MAX
+    throttle.answered("10.0.0.1")
+    assert throttle.failed("10.0.0.1", 10_000.0 + quiet_s) == 0
 
 
 def test_an_ipv6_network_counts_as_one_address() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from typing import Any
@@ -173,6 +173,10 @@ class FakeView:
     def last_values(self, points: Sequence[DataPoint]) -> dict[int, Last]:
         """Return last values."""
         return {p.series: self.lasts[p.series] for p in points if p.series in self.lasts}
+
+    def last_seen(self, series: Iterable[int]) -> dict[int, int]:
+        """Return instants of last values."""
+        return {one: self.lasts[one].at_ms for one in series if one in self.lasts}
 
     def status(self, point: DataPoint) -> Status:
         """Return what was set, or that all is well."""

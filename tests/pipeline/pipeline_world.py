@@ -197,12 +197,12 @@ class MemoryStore:
         mine &= (found.at_ms >= from_ms) & (found.at_ms < to_ms)
         return found.take(mine)
 
-    def readings_since(self, since_ms: Mapping[int, int]) -> ReadingBlock:
+    def readings_since(self, since_ms: Mapping[int, int], **_columns: bool) -> ReadingBlock:
         """Return readings from each one's instant on."""
         parts = [self.readings([one], at_ms, FOREVER) for one, at_ms in since_ms.items()]
         return newest_readings(ReadingBlock.concatenate(parts))
 
-    def readings_at(self, at_ms: Mapping[int, Sequence[int]]) -> ReadingBlock:
+    def readings_at(self, at_ms: Mapping[int, Sequence[int]], **_columns: bool) -> ReadingBlock:
         """Return readings at instants."""
         parts = [self.readings([one], at, at + 1) for one, some in at_ms.items() for at in some]
         return newest_readings(ReadingBlock.concatenate(parts))

@@ -9,6 +9,7 @@ import pytest
 
 from kilowatch.model.blocks import IntervalBlock
 from kilowatch.model.calendar import Zone
+from kilowatch.pipeline.rollups import roll_up
 from kilowatch.pipeline.statistics import (
     baseload,
     interval_demand,
@@ -66,6 +67,26 @@ def test_peak_periods_are_those_of_the_site() -> None:
     found = peak_demand(energy([100.0] * 9 + [900.0] * 6), 1800, KATHMANDU)
     assert found is not None
     assert (found.start_ms - TEN) % 1_800_000 == 900_000
+
+
+@pytest.mark.parametrize("zone", [DUBLIN, KATHMANDU])
+@pytest.mark.parametrize("shift_ms", [0, 60_000])
+def test_quarters_that_are_there_give_the_peak_that_their_minutes_give(
+    zone: Zone, shift_ms: int
+) -> None:
+    """A year of quarter-hours is not rolled up again, and no figure changes by that.
+
+    Quarters that begin a minute late are not the tariff's: those are put where they belong.
+    """
+    amounts, covered = [100.0, 900.0, 5000.0, 300.0, 900.0], [1.0, 1.0, 0.5, 1.0, 1.0]
+    block = energy(amounts, 900_000, covered)
+    block.start_ms = block.start_ms + shift_ms
+    rolled = roll_up(block, 900, zone)
+    demand = interval_demand(rolled)
+    row = int(np.nanargmax(demand))
+    found = peak_demand(block, 900, zone)
+    assert found is not None
+    assert (found.demand, found.start_ms) == (demand[row], rolled.start_ms[row])
 
 
 def test_a_peak_is_not_found_in_a_period_that_is_half_empty() -> None:

@@ -164,6 +164,9 @@ def test_each_stream_is_read_from_its_own_instant(store: ChdbStore) -> None:
         (1, 100), (3, 200), (3, 300),
     ]  # fmt: skip
     assert len(store.own.readings_since({})) == len(store.own.readings_at({})) == 0
+    for single in (store.own.readings_since({1: 200}, single=True), block.take(slice(2))):
+        assert single.seq.tolist() == [210, 310]
+        assert {channel: v.tolist() for channel, v in single.values.items()} == {0: [200.0, 300.0]}
 
 
 def test_the_store_knows_what_it_has_of_every_stream(store: ChdbStore) -> None:

@@ -53,11 +53,13 @@ class Change:
         session: SQLAlchemy's session; what is added to it is audited.
         actor: Who makes the change.
         now_ms: When, the same for everything in it [ms since 1970, UTC].
+        names_on_site: What ``same_names.py`` has read, so that thousands cost one look.
     """
 
     session: Session
     actor: Actor
     now_ms: int
+    names_on_site: dict[int, dict[str, list[Any]]] = field(default_factory=dict, init=False)
     _steps: set[str] = field(default_factory=set, init=False)
 
     def __post_init__(self) -> None:

@@ -14,6 +14,12 @@ from kilowatch.catalog.changes import Change
 from kilowatch.catalog.histories import COLUMNS
 from kilowatch.catalog.point_settings import change_always
 from kilowatch.catalog.registry import add_meter, check_name
+from kilowatch.catalog.same_names import (
+    Place,
+    refuse_same_name,
+    refuse_same_rename,
+    remember_name,
+)
 from kilowatch.catalog.settings_check import Settings, checked
 from kilowatch.catalog.tables import Appliance, DataPoint, Meter, Organisation, SeriesHistory, Site
 from kilowatch.model.errors import KilowatchError
@@ -68,13 +74,15 @@ def register(
         parent: The data point that feeds this one.
 
     Raises:
-        KilowatchError: ``stream_id_taken``, ``invalid_stream_id``, ``invalid_name``, or what
-            ``settings_check.checked`` finds.
+        KilowatchError: ``stream_id_taken``, ``invalid_stream_id``, ``invalid_name``,
+            ``name_taken``, or what ``settings_check.checked`` finds.
     """
     settings = checked(settings)
     name = check_name(name, "data point")
     stream_id = check_stream_id(stream_id or new_stream_id(settings.utility))
     _refuse_taken(change.session, site.organisation_id, stream_id)
+    place = Place(meter.id if meter else None, appliance.id if appliance else None)
+    refuse_same_name(change, site, name, place)
     meter = meter or add_meter(change, site, name)
     assert meter.site_id == site.id, (meter.site_id, site.id)
     assert appliance is None or appliance.meter_id == meter.id
@@ -93,6 +101,7 @@ def register(
     change.session.add(point)
     change.session.flush()
     remember_series(change, point, "registered")
+    remember_name(change, point)
     return point
 
 
@@ -110,8 +119,8 @@ def change_settings(change: Change, data_point_id: int, name: str, settings: Set
     """Give a data point another name or other settings, for its whole history.
 
     Raises:
-        KilowatchError: ``unknown_data_point``, ``invalid_name``, ``kind_is_fixed`` when the kind
-            would change, or what ``settings_check.checked`` finds.
+        KilowatchError: ``unknown_data_point``, ``invalid_name``, ``name_taken``, ``kind_is_fixed``
+            when the kind would change, or what ``settings_check.checked`` finds.
     """
     point = change.session.get(DataPoint, data_point_id)
     if point is None:
@@ -125,7 +134,9 @@ def change_settings(change: Change, data_point_id: int, name: str, settings: Set
             remedy="Register a new data point for the other kind of packet.",
             data={"field": "kind"},
         )
-    point.name = check_name(name, "data point")
+    name = check_name(name, "data point")
+    refuse_same_rename(change, point, name)
+    point.name = name
     columns = settings.columns()
     point.utility = columns["utility"]
     changed = {

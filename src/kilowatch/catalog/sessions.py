@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import delete, func, select, update
 from sqlalchemy.orm import Session
 
 from kilowatch.catalog import attempts, rights, secrets
@@ -170,3 +170,15 @@ def _slowed(wait_ms: int) -> KilowatchError:
         retry_helps=True,
         data={"retry_after_s": seconds},
     )
+
+
+def count_valid(catalog: Catalog) -> int:
+    """Return how many sessions are valid now."""
+    now_ms = catalog.clock()
+    valid = select(func.count()).where(
+        LoginSession.revoked_at_ms.is_(None),
+        LoginSession.expires_at_ms > now_ms,
+        LoginSession.seen_at_ms > now_ms - IDLE_MS,
+    )
+    with catalog.reading() as session:
+        return session.scalar(valid) or 0

@@ -122,6 +122,7 @@ def checked(settings: Settings) -> Settings:
     one_of("stamp", settings.stamp, STAMPS)
     one_of("clock", settings.clock, CLOCKS)
     check_interval(settings.interval_s)
+    _check_utility(settings)
     unit = _unit(settings)
     behaviour = _behaviour(settings, unit)
     _check_tolerance(settings)
@@ -141,6 +142,16 @@ def one_of(field: str, word: str, words: tuple[Word, ...]) -> Word:
     raise _invalid(
         field, f"{word!r} is not a known {field}.", f"Choose one of: {', '.join(words)}."
     )
+
+
+def _check_utility(settings: Settings) -> None:
+    if settings.kind == "electrical" and settings.utility != "electricity":
+        raise _invalid(
+            "utility",
+            f"An electrical data point measures electricity, so it cannot be {settings.utility}.",
+            f"Register {settings.utility} as a single value (kind 'single'), or leave the utility "
+            "at electricity: what a circuit feeds belongs into the name.",
+        )
 
 
 def _unit(settings: Settings) -> str:

@@ -13,6 +13,7 @@ from kilowatch.catalog.corrections import editings
 from kilowatch.catalog.histories import Histories, load_histories
 from kilowatch.catalog.tables import DataPoint as Row
 from kilowatch.catalog.tables import Environment, SeriesHistory, Site
+from kilowatch.model.editing import NOTHING
 from kilowatch.model.points import LATENESS_SHARE, DataPoint
 
 Word = TypeVar("Word", bound=str)
@@ -59,15 +60,23 @@ class Streams:
         return self._by_id.get(data_point_id)
 
 
-def load_streams(connection: Connection, environment: Environment, revision: int) -> Streams:
+def load_streams(
+    connection: Connection,
+    environment: Environment,
+    revision: int,
+    previous: Streams | None = None,
+) -> Streams:
     """Read the data points of an environment.
 
     Args:
         connection: Sees the state of ``revision``.
         environment: Development goes on with the old series after a go-live without test data.
         revision: The counter ``streams``.
+        previous: The data points so far: those that have not changed are taken over one by one,
+            so that a change of one costs the memory of one.
     """
-    points = _points(connection, environment)
+    known = previous.points if previous else {}
+    points = _points(connection, environment, known)
     series_of = {point.id: series for series, point in points.items()}
     for number, editing in editings(connection, series_of).items():
         series = series_of[number]
@@ -75,10 +84,15 @@ def load_streams(connection: Connection, environment: Environment, revision: int
     histories = load_histories(connection)
     if histories:
         _give_histories(points, histories)
+    for series, point in points.items():
+        if (point.editing is not NOTHING or point.history) and known.get(series) == point:
+            points[series] = known[series]
     return Streams(revision, points, _past_series(connection, environment))
 
 
-def _points(connection: Connection, environment: Environment) -> dict[int, DataPoint]:
+def _points(
+    connection: Connection, environment: Environment, known: Mapping[int, DataPoint]
+) -> dict[int, DataPoint]:
     statement = select(
         Row.id, _present_series(environment), Row.stream_id, Row.name, Row.organisation_id,
         Row.site_id, Site.zone, Row.kind, Row.utility, Row.unit, Row.interval_s, Row.tolerance_s,
@@ -94,11 +108,13 @@ def _points(connection: Connection, environment: Environment) -> dict[int, DataP
         ) = row  # fmt: skip
         if tolerance_s is None:
             tolerance_s = tolerances.setdefault(interval_s, interval_s * LATENESS_SHARE)
-        points[series] = DataPoint(
+        point = DataPoint(
             number, series, stream_id, name, organisation_id, site_id, one(zone),
             one(kind), one(utility), one(unit), interval_s, tolerance_s,
             one(behaviour), one(stamp), one(clock), register_max,
         )  # fmt: skip
+        before = known.get(series)
+        points[series] = before if before is not None and before == point else point
     return points
 
 

@@ -55,6 +55,18 @@ class SiteNode:
     name: str
     zone: str
     meters: list[MeterNode] = field(default_factory=list)
+    _leaves: list[Leaf] | None = field(default=None, init=False, repr=False, compare=False)
+
+    def leaves(self) -> list[Leaf]:
+        """Return every data point of the site; kept, since a tree is asked for at each page."""
+        if self._leaves is None:
+            self._leaves = [
+                leaf
+                for meter in self.meters
+                for leaves in (meter.points, *(one.points for one in meter.appliances))
+                for leaf in leaves
+            ]
+        return self._leaves
 
 
 @dataclass(slots=True)

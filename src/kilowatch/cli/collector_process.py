@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from pathlib import Path
 
 from kilowatch import catalog, collector
@@ -11,6 +12,7 @@ from kilowatch.cli.child import Ready
 from kilowatch.cli.folder import DataFolder
 from kilowatch.cli.settings import Settings
 from kilowatch.collector import Addresses, CollectorSettings
+from kilowatch.health.uptime import BEAT_S, Uptime
 
 DAY_S = 86_400
 
@@ -18,6 +20,8 @@ DAY_S = 86_400
 async def run(folder: DataFolder, settings: Settings, stop: asyncio.Event, ready: Ready) -> None:
     """Serve the push API until asked to stop."""
     registered = catalog.open(folder.catalog)
+    up = Uptime(folder.uptime("collector"), _now_ms())
+    beating = asyncio.create_task(_keep_beating(up))
 
     def on_ready(addresses: Addresses) -> None:
         ports = {
@@ -35,7 +39,20 @@ async def run(folder: DataFolder, settings: Settings, stop: asyncio.Event, ready
     try:
         await collector.run(_settings(folder, settings), registered, stop, on_ready)
     finally:
+        beating.cancel()
         registered.close()
+    up.end(_now_ms())
+
+
+async def _keep_beating(up: Uptime) -> None:
+    """Note from time to time that this process lives; away from the loop, for a disk may hang."""
+    while True:
+        await asyncio.sleep(BEAT_S)
+        await asyncio.to_thread(up.beat, _now_ms())
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000
 
 
 def _settings(folder: DataFolder, settings: Settings) -> CollectorSettings:

@@ -21,7 +21,6 @@ from kilowatch.model.parameters import channel_name
 from kilowatch.model.points import DataPoint
 from kilowatch.model.silences import Silence
 from kilowatch.pipeline.conflicts import Take
-from kilowatch.pipeline.silence_watch import SilenceWatch
 from kilowatch.pipeline.view import View
 from kilowatch.wire import text_of
 
@@ -36,7 +35,7 @@ def create_control(
     view: View,
     reader: LogReader,
     silent: Callable[[], list[Silence]],
-    watch: SilenceWatch,
+    own: Callable[[], dict[str, Any]],
 ) -> Starlette:
     """Build the control application.
 
@@ -45,24 +44,21 @@ def create_control(
         view: Reads measurements.
         reader: Reads the log.
         silent: Returns the silences that last.
-        watch: Finds them.
+        own: Returns what the judgement of health needs of this process.
     """
 
     def status(_request: Request) -> dict[str, Any]:
-        lag = view.lag()
         points = list(directory().points.values())
         last = view.last_values(points)
         counters = reader.counters(None).values()
         return {
-            "busy": view.busy(),
-            "lag": {"packets": lag.packets, "seconds": lag.seconds, "fault": lag.fault},
+            **own(),
             "log": {"first": reader.first_seq(), "last": reader.last_seq()},
             "packets": {
                 outcome: sum(getattr(counter, outcome) for counter in counters)
                 for outcome in ("accepted", "duplicate", "discarded", "refused")
             },
             "streams": {"registered": len(points), "with_data": len(last)},
-            "silences": {"fault": watch.fault},
             "silent": _silent(silent(), directory()),
         }
 

@@ -41,7 +41,7 @@ class DirectoryWatch:
         """Return a snapshot that is as new as the catalogue."""
         with self._loading:
             if self._catalog.revision() != self._now.revision:
-                self._now = directory.load(self._catalog, self._environment)
+                self._now = directory.load(self._catalog, self._environment, self._now)
             return self._now
 
     def close(self) -> None:

@@ -76,6 +76,10 @@ class DataFolder:
         """Where platform and commands reach the collector."""
         return self._socket("collector.sock")
 
+    def uptime(self, process: str) -> Path:
+        """When a process was up: renewed while it lives."""
+        return self.root / f"{process}.up.json"
+
     @property
     def maintenance(self) -> Path:
         """Present while pushes answer 503."""

@@ -15,6 +15,7 @@ import uvicorn
 from kilowatch.model.errors import KilowatchError
 
 GRACE_S = 5  # a page that is being sent may finish; live streams are closed before
+BACKLOG = 2048  # uvicorn's own
 KEEP_ALIVE_S = 75  # what browsers and proxies expect; uvicorn's 5 s costs a handshake a click
 
 
@@ -43,6 +44,7 @@ def take_port(host: str, port: int, flag: str) -> socket.socket:
     taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         taken.bind((host, port))
+        taken.listen(BACKLOG)  # who reads our address a moment before we serve waits, and is served
     except OSError as error:
         taken.close()
         raise KilowatchError(
@@ -60,6 +62,7 @@ def take_path(path: Path) -> socket.socket:
     earlier = os.umask(0o177)
     try:
         taken.bind(str(path))
+        taken.listen(BACKLOG)
     finally:
         os.umask(earlier)
     return taken

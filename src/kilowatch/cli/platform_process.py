@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import socket
 import threading
+import time
+from collections.abc import Mapping
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -21,11 +24,15 @@ from kilowatch.cli.control import create_control
 from kilowatch.cli.directory_watch import DirectoryWatch
 from kilowatch.cli.folder import DataFolder
 from kilowatch.cli.listeners import listener, serve_all, take_path, take_port
+from kilowatch.cli.operations import Operations, Parts
 from kilowatch.cli.settings import Settings
 from kilowatch.cli.silence_process import Listening
 from kilowatch.collector import ensure_certificate
 from kilowatch.dashboard import CollectorEvents, DashboardSettings, create_app
+from kilowatch.health.deadman import DeadMan, DeadManSettings
+from kilowatch.health.uptime import BEAT_S, Uptime
 from kilowatch.log import LogReader
+from kilowatch.model.durations import Durations
 from kilowatch.pipeline.consumer import Consumer
 from kilowatch.pipeline.streams import Streams
 from kilowatch.pipeline.view import View
@@ -36,6 +43,10 @@ log = structlog.get_logger("platform")
 CURSOR_TIMEOUT_S = 5.0
 HTTP_PORT, HTTPS_PORT = "dashboard_port", "dashboard_https_port"
 LOOPBACK = "127.0.0.1"
+GC_THRESHOLDS = (10_000, 20, 100)
+"""New objects, young and middle collections between collections of everything. Python's own
+(700, 10, 10) look through the states of 10,000 streams and the tree again and again, 200 ms each
+time, in the middle of somebody's page; ours make next to no cycles."""
 
 
 class Pipeline:
@@ -63,6 +74,7 @@ class Pipeline:
         self._watch = watch
         self._loop = loop
         self._consumer: Consumer | None = None
+        self._store: ChdbStore | None = None
         self._stopping = False
         self.failure: asyncio.Future[None] = loop.create_future()
         self._collector = httpx.AsyncClient(
@@ -76,6 +88,10 @@ class Pipeline:
     def start(self) -> None:
         """Open the store and follow the log, in a thread."""
         self._thread.start()
+
+    def query_times(self) -> Mapping[str, Durations]:
+        """Return how long the store's queries took; nothing while it opens."""
+        return self._store.query_times() if self._store is not None else {}
 
     def wake(self) -> None:
         """Say that the log has something new."""
@@ -92,7 +108,7 @@ class Pipeline:
 
     def _run(self) -> None:
         try:
-            store = ChdbStore(self._folder.store)
+            store = self._store = ChdbStore(self._folder.store)
             try:
                 self._consumer = Consumer(
                     log=self._reader,
@@ -129,6 +145,7 @@ class Pipeline:
 
 async def run(folder: DataFolder, settings: Settings, stop: asyncio.Event, ready: Ready) -> None:
     """Serve dashboard and commands, and follow the log, until asked to stop."""
+    gc.set_threshold(*GC_THRESHOLDS)
     pages = _take_ports(settings)
     registered = catalog.open(folder.catalog)
     watch = DirectoryWatch(registered, settings.environment)
@@ -142,10 +159,26 @@ async def run(folder: DataFolder, settings: Settings, stop: asyncio.Event, ready
         rhythm_ms=listening.watch.rhythm_ms,
         dismissed=partial(_dismissed, registered),
     )
+    up = Uptime(folder.uptime("platform"), _now_ms())
     pipeline = Pipeline(folder, streams, reader, watch, asyncio.get_running_loop())
     events = CollectorEvents(folder.collector_socket)
-    app = create_app(registered, view, reader, events, _dashboard_settings(folder, settings))
-    control = create_control(watch.now, view, reader, listening.silences.open, listening.watch)
+    parts = Parts(
+        folder, registered, view, reader, streams, watch.now, pipeline.query_times,
+        certificate=_tls_files(folder, settings)[0],
+        silences_fault=lambda: listening.watch.fault,
+    )  # fmt: skip
+    operations = Operations(parts)
+    app = create_app(
+        registered,
+        view,
+        reader,
+        events,
+        _dashboard_settings(folder, settings),
+        health=operations,
+    )
+    parts.live_pages = lambda: app.state.rooms.hub.listening
+    parts.deadman = _deadman(settings, operations)
+    control = create_control(watch.now, view, reader, listening.silences.open, operations.platform)
     served = [(listener(control), take_path(folder.control_socket))]
     for name, taken in pages.items():
         tls = _tls_files(folder, settings) if name == HTTPS_PORT else None
@@ -156,7 +189,10 @@ async def run(folder: DataFolder, settings: Settings, stop: asyncio.Event, ready
     background = [
         asyncio.create_task(_wake(events, pipeline)),
         asyncio.create_task(_close_streams(app, stop, pipeline.failure)),
+        asyncio.create_task(_keep_beating(up)),
     ]
+    if parts.deadman is not None:
+        background.append(asyncio.create_task(parts.deadman.run()))
     try:
         async with app.router.lifespan_context(app):
             ready({**_addresses(settings, ports), "settings": ports})
@@ -165,6 +201,7 @@ async def run(folder: DataFolder, settings: Settings, stop: asyncio.Event, ready
         for task in background:
             task.cancel()
         await asyncio.to_thread(listening.stop)
+        await operations.close()
         await pipeline.stop()
         watch.close()
         reader.close()
@@ -172,6 +209,27 @@ async def run(folder: DataFolder, settings: Settings, stop: asyncio.Event, ready
         folder.control_socket.unlink(missing_ok=True)
     if pipeline.failure.done():
         pipeline.failure.result()
+    up.end(_now_ms())
+
+
+async def _keep_beating(up: Uptime) -> None:
+    """Note from time to time that this process lives; away from the loop, for a disk may hang."""
+    while True:
+        await asyncio.sleep(BEAT_S)
+        await asyncio.to_thread(up.beat, _now_ms())
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000
+
+
+def _deadman(settings: Settings, operations: Operations) -> DeadMan | None:
+    if not settings.deadman_url:
+        return None
+    wanted = DeadManSettings(
+        settings.deadman_url, settings.deadman_interval_s, settings.deadman_fail_url
+    )
+    return DeadMan(wanted, operations.report)
 
 
 def _dismissed(registered: catalog.Catalog) -> frozenset[tuple[int, str, str]]:
@@ -208,6 +266,7 @@ def _dashboard_settings(folder: DataFolder, settings: Settings) -> DashboardSett
         or f"https://{settings.shown_host}:{settings.push_https_port}",
         push_url_http=f"http://localhost:{settings.push_http_port}" if development else None,
         secure_cookies=None if development else True,
+        metrics_token=settings.metrics_token,
     )
 
 

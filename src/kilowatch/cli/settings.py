@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -71,6 +72,16 @@ class Settings:
         "",
         "Key of the digests of secrets, 64 hexadecimal digits; without it, the file secret.key.",
     )
+    metrics_token: str = _setting(
+        "", "What a monitoring system on another machine brings as bearer token for /metrics."
+    )
+    deadman_url: str = _setting(
+        "", "Address of an outside monitor that is asked for while everything works."
+    )
+    deadman_interval_s: float = _setting(60.0, "How often it is asked for [s].")
+    deadman_fail_url: str = _setting(
+        "", "Address that is asked for instead while something does not work; empty: none is."
+    )
 
     @property
     def shown_host(self) -> str:
@@ -80,7 +91,9 @@ class Settings:
 
 SECRET_KEY_BYTES = 32
 ANY_ADDRESS = ("0.0.0.0", "::", "127.0.0.1", "::1")  # noqa: S104 - compared, not listened on
-SECRETS = frozenset({"secret_key"})
+SECRETS = frozenset({"secret_key", "metrics_token", "deadman_url", "deadman_fail_url"})
+TOKEN_MIN = 16
+DEADMAN_S_MIN = 5.0  # an outside monitor counts in minutes
 
 
 def load(folder: Path, flags: Mapping[str, Any], environ: Mapping[str, str]) -> Settings:
@@ -115,6 +128,16 @@ def _check(settings: Settings) -> None:
         raise ValueError(f"secret_key must have {2 * SECRET_KEY_BYTES} hexadecimal digits")
     if bool(settings.tls_certificate) != bool(settings.tls_key):
         raise ValueError("tls_certificate and tls_key go together")
+    if 0 < len(settings.metrics_token) < TOKEN_MIN:
+        raise ValueError(f"metrics_token must have {TOKEN_MIN} characters or more")
+    for name in ("deadman_url", "deadman_fail_url"):
+        url = getattr(settings, name)
+        if url and not (url.startswith(("http://", "https://")) and urlsplit(url).hostname):
+            raise ValueError(f"{name} must be an address that begins with http:// or https://")
+    if settings.deadman_interval_s < DEADMAN_S_MIN:
+        raise ValueError(f"deadman_interval_s must be {DEADMAN_S_MIN:.0f} or more")
+    if settings.deadman_fail_url and not settings.deadman_url:
+        raise ValueError("deadman_fail_url needs a deadman_url")
 
 
 def _unknown(key: str, source: str) -> KilowatchError:

@@ -14,9 +14,8 @@ from rich.table import Table
 from kilowatch.cli.ask import ask
 from kilowatch.cli.folder import DEFAULT, DataFolder
 from kilowatch.cli.registration import Data
+from kilowatch.health import Facts, judge
 from kilowatch.model.errors import KilowatchError
-
-LAG_S_MAX = 10.0  # the pipeline flushes every 10 s; more than that behind is worth a word
 
 
 def status(
@@ -49,44 +48,24 @@ def gather(folder: DataFolder, now_ms: int) -> dict[str, Any]:
     collector, platform = _try(folder.collector_socket), _try(folder.control_socket)
     if collector is None and platform is None:
         ask(folder.control_socket, "/status")  # raises, with the way out
-    faults = []
-    if collector is None:
-        faults.append("The collector does not answer: packets are not accepted.")
-    if platform is None:
-        faults.append("The platform does not answer: packets are kept, nothing is shown.")
-    elif platform["busy"]:
-        faults.append(f"The platform is not serving yet: {platform['busy']}.")
-    elif platform["lag"]["seconds"] > LAG_S_MAX:
-        faults.append(f"The pipeline is {platform['lag']['seconds']:.0f} s behind the log.")
-    faults += [
-        f"{part}: {fault}"
-        for part, fault in (
-            ("The log can't be written, pushes answer 503", _fault(collector, "log", "fault")),
-            ("The log's upkeep fails", _fault(collector, "log", "upkeep_fault")),
-            ("The pipeline does not go on", _fault(platform, "lag", "fault")),
-            ("Silent streams are not found", _fault(platform, "silences", "fault")),
-        )
-        if fault
-    ]
-    if folder.maintenance.exists():
-        faults.append("Maintenance is on: pushes answer 503.")
+    report = judge(Facts(collector, platform, folder.maintenance.exists(), now_ms))
     late = [
         {**point, "late_s": round((now_ms - point["last_ms"]) / 1000)}
         for point in (platform or {}).pop("silent", [])
     ]
     addresses = folder.read_addresses()
     return {
-        "healthy": not faults,
+        "healthy": report.state == "ok",
+        "now_ms": now_ms,
         "environment": addresses.get("environment"),
-        "faults": faults,
+        "faults": report.faults,
+        "checks": {
+            check.name: {"state": check.state, "detail": check.detail} for check in report.checks
+        },
         "collector": collector,
         "platform": platform,
         "late": late,
     }
-
-
-def _fault(said: dict[str, Any] | None, part: str, name: str) -> str:
-    return str((said or {}).get(part, {}).get(name) or "")
 
 
 def _try(socket: Path) -> dict[str, Any] | None:
@@ -117,11 +96,33 @@ def _show(said: dict[str, Any]) -> None:
             f"  streams    {streams['registered']:,} registered, {streams['with_data']:,} with"
             f" data, {len(said['late']):,} late"
         )
+        for name, run in platform.get("runs", {}).items():
+            console.print(f"  {name:<10} {_run(run, said['now_ms'])}")
+        if deadman := platform.get("deadman"):
+            console.print(f"  deadman    {_deadman(deadman, said['now_ms'])}")
     if said["late"]:
         table = Table("stream", "name", "last packet before")
         for point in sorted(said["late"], key=lambda point: -point["late_s"])[:20]:
             table.add_row(point["stream_id"], point["name"], _duration(point["late_s"]))
         console.print(table)
+
+
+def _run(run: dict[str, Any], now_ms: int) -> str:
+    """Say since when a process is up, and how long it was away before."""
+    up = f"up for {_duration((now_ms - run['started_ms']) / 1000)}"
+    if run["away_s"] is None:
+        return up
+    ended = "stopped in order" if run["before_clean"] else "it did not stop in order"
+    return f"{up}; before that away for {_duration(run['away_s'])} ({ended})"
+
+
+def _deadman(said: dict[str, Any], now_ms: int) -> str:
+    last = said["last_ms"]
+    when = "never" if last is None else f"{_duration((now_ms - last) / 1000)} ago"
+    return (
+        f"{said['host']} was told {when}, every {_duration(said['interval_s'])};"
+        f" {said['withheld']:,} withheld, {said['failed']:,} failed"
+    )
 
 
 def _duration(seconds: float) -> str:

@@ -16,10 +16,12 @@ from starlette.routing import Route
 
 from kilowatch.collector.accepting import Accepting, Readiness
 from kilowatch.collector.history import History
+from kilowatch.health.process import process_facts
 
 if TYPE_CHECKING:
     from kilowatch.collector.reception import Reception
     from kilowatch.log import LogWriter
+    from kilowatch.model.durations import Durations
 
 PACE_S = 0.05
 """Committed sequence numbers are told at most 20 times a second."""
@@ -36,15 +38,21 @@ class Control:
         reception: Live view, counts and queue.
         log_writer: The log, for sequence numbers and the platform's cursor.
         connections: Returns how many are open.
+        push_times: Returns how long packets have waited for their commit.
     """
 
     def __init__(
-        self, reception: Reception, log_writer: LogWriter, connections: Callable[[], int]
+        self,
+        reception: Reception,
+        log_writer: LogWriter,
+        connections: Callable[[], int],
+        push_times: Callable[[], Durations],
     ) -> None:
         self._reception = reception
         self._history = History(log_writer, lambda: reception.directory)
         self._log = log_writer
         self._connections = connections
+        self._push_times = push_times
         self._committed = log_writer.last_seq()
         self._stopping = asyncio.Event()
         self._started_s = time.time()
@@ -130,7 +138,9 @@ class Control:
                 "maintenance": reception.watch.maintenance,
                 "accepting_since_ms": self.accepting.look(),
                 "log": self._log.status(),
+                "push_times": self._push_times().told(),
                 "disk": {"free_bytes": disk.free, "total_bytes": disk.total},
+                "process": process_facts(),
             }
         )
 

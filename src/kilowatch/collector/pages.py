@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
+
 from uvicorn._types import ASGIReceiveCallable, ASGISendCallable, Scope
 
 from kilowatch.collector.answers import Answer, problem
@@ -20,10 +22,33 @@ PAGE = b"""<!doctype html>
 """
 
 
-async def application(scope: Scope, _receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
-    """Answer what is not a push address."""
-    assert scope["type"] == "http"
-    answer = _answer(scope["path"], scope["method"])
+HEALTH = "/health"
+"""What a load balancer asks for: no data, no details, and no credential needed."""
+WELL = Answer(200, b'{"status":"ok"}', code="health")
+UNWELL = Answer(503, b'{"status":"failing"}', code="health")
+Ready = Callable[[], bool]
+Application = Callable[[Scope, ASGIReceiveCallable, ASGISendCallable], Awaitable[None]]
+
+
+def pages(ready: Ready) -> Application:
+    """Return the application that answers beside the push addresses.
+
+    Args:
+        ready: Tells whether packets are accepted now.
+    """
+
+    async def answer(scope: Scope, _receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
+        assert scope["type"] == "http"
+        await _send(_answer(scope["path"], scope["method"], ready), send)
+
+    return answer
+
+
+application = pages(lambda: True)
+"""The same without a log to look at."""
+
+
+async def _send(answer: Answer, send: ASGISendCallable) -> None:
     headers = [
         (b"content-type", answer.content_type),
         (b"content-length", b"%d" % len(answer.body)),
@@ -34,10 +59,12 @@ async def application(scope: Scope, _receive: ASGIReceiveCallable, send: ASGISen
     await send({"type": "http.response.body", "body": answer.body, "more_body": False})
 
 
-def _answer(path: str, method: str) -> Answer:
-    if path == "/":
+def _answer(path: str, method: str, ready: Ready) -> Answer:
+    if path in ("/", HEALTH):
         if method in ("GET", "HEAD"):
-            return Answer(200, PAGE, HTML, code="page")
+            if path == "/":
+                return Answer(200, PAGE, HTML, code="page")
+            return WELL if ready() else UNWELL
         return problem(KilowatchError("method_not_allowed", "This page is only read.", status=405))
     remedy = "Push to /measurements/v2/unifiedjson/."
     if not path.startswith(PREFIX):

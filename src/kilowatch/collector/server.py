@@ -12,6 +12,7 @@ import socket
 import ssl
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from email.utils import formatdate
@@ -32,6 +33,7 @@ from kilowatch.collector.reception import Reception
 from kilowatch.collector.routes import ROUTES
 from kilowatch.collector.settings import CollectorSettings
 from kilowatch.log import LogWriter, Outcome
+from kilowatch.model.durations import Durations
 from kilowatch.model.errors import KilowatchError
 
 log = structlog.get_logger(__name__)
@@ -40,6 +42,7 @@ BACKLOG = 2048
 EVERYWHERE = frozenset({"0.0.0.0", "::"})  # noqa: S104 - for telling it from an address
 LOOPBACK = frozenset({"127.0.0.1", "::1"})
 TICK_S = 1.0
+PROBE_MS = 20_000  # without a commit for so long, the log is asked whether it can still write
 SWITCH_S = 0.0005
 """How long a thread may keep the interpreter from another that asks for it [s]. Loading the
 directory of 100,000 data points computes for a second in its thread; with Python's 5 ms every
@@ -135,7 +138,9 @@ class Collector:
             retention_ms=round(settings.log_retention_s * 1000),
         )
         self.reception = Reception(settings, catalog, snapshot, self.log, loop)
-        self.control = Control(self.reception, self.log, lambda: self.connections)
+        self._took = Durations()
+        self._waited_ms: Counter[int] = Counter()
+        self.control = Control(self.reception, self.log, lambda: self.connections, self._push_times)
         self.addresses = Addresses("", "", 0, 0)
 
     @property
@@ -153,6 +158,9 @@ class Collector:
 
     def _answer(self, outcomes: list[tuple[Any, Outcome]]) -> None:
         finish = self.reception.intake.finish
+        now_ms = time.time_ns() // 1_000_000
+        # Counted as whole milliseconds, a batch at a time: 0.1 us a packet.
+        self._waited_ms.update([now_ms - exchange.received_ms for exchange, _ in outcomes])
         for exchange, outcome in outcomes:
             try:
                 if type(exchange) is Exchange:
@@ -161,6 +169,21 @@ class Collector:
                     exchange(outcome)
             except Exception:  # one answer that can't be given must not stop the others
                 log.exception("fault while answering a packet")
+
+    def _ready(self) -> bool:
+        """Tell whether packets are accepted: what a load balancer has to know."""
+        return self.reception.watch.maintenance is None and not self.log.fault
+
+    def _push_times(self) -> Durations:
+        """Return how long packets have waited for their commit."""
+        waited_ms, self._waited_ms = self._waited_ms, Counter()
+        self._took.note_ms(waited_ms)
+        return self._took
+
+    def _probe(self) -> None:
+        """Let the log show that it can be written, when no packet does so."""
+        if time.time_ns() // 1_000_000 - self.log.committed_ms > PROBE_MS:
+            self.log.probe()
 
     async def start(self) -> None:
         """Listen on both ports and on the control socket."""
@@ -191,7 +214,7 @@ class Collector:
         return tls.ensure_certificate(settings.tls_dir, _hosts(settings))
 
     async def _listen(self, port: int, flag: str, context: ssl.SSLContext | None) -> int:
-        config = Config(pages.application, lifespan="off", log_config=None, access_log=False)
+        config = Config(pages.pages(self._ready), lifespan="off", log_config=None, access_log=False)
         config.load()
 
         def connection() -> PushProtocol:
@@ -235,6 +258,8 @@ class Collector:
                 self._tell_time,
                 self.control.accepting.look,
                 self._sweep,
+                self._push_times,
+                self._probe,
                 lambda: self._renew_tls(context),
             ):
                 try:

@@ -11,6 +11,9 @@ FREE_FAILURES = 3
 DELAY_S_FIRST = 0.25
 DELAY_S_MAX = 4.0
 """Doubled from the first to this; longer would hold sockets for the guesser's benefit."""
+FAILURES_MAX = FREE_FAILURES + 5
+"""From so many on every answer waits as long as it may. More are not counted: a gateway that tried
+a wrong password all night is answered at once eight minutes after it was mended."""
 FORGIVEN_AFTER_S = 60.0
 """One failure is forgotten in this time, so that a mended gateway is soon answered at once."""
 ADDRESSES_MAX = 10_000
@@ -78,7 +81,7 @@ class Throttle:
             already: then answer 503 at once and close. A wait must be ended with ``answered``.
         """
         record = self._record(_network(address))
-        record.failures = record.failures_at(now_s) + 1.0
+        record.failures = min(record.failures_at(now_s) + 1.0, FAILURES_MAX)
         record.at_s = now_s
         over = record.failures - FREE_FAILURES
         if over <= 0:
@@ -87,7 +90,7 @@ class Throttle:
             return None
         record.delayed += 1
         self.delayed += 1
-        return float(min(DELAY_S_MAX, DELAY_S_FIRST * 2.0 ** min(over - 1.0, 10.0)))
+        return float(min(DELAY_S_MAX, DELAY_S_FIRST * 2.0 ** (over - 1.0)))
 
     def answered(self, address: str) -> None:
         """End a wait that ``failed`` asked for."""

@@ -40,13 +40,14 @@ from kilowatch.dashboard import (
     breakdown,
     data,
     login,
+    operating,
     problems,
     remedies,
     streams,
 )
 from kilowatch.dashboard.access import Access, Door
 from kilowatch.dashboard.live import Hub
-from kilowatch.dashboard.needs import PacketLog, RequestEvents, View
+from kilowatch.dashboard.needs import Health, NoHealth, PacketLog, RequestEvents, View
 from kilowatch.dashboard.registry import Registry
 from kilowatch.dashboard.rooms import Rooms
 from kilowatch.dashboard.security import BodyLimit, SecurityHeaders
@@ -82,6 +83,7 @@ DOORS: tuple[Door, ...] = (
     Door("/admin/data-points/new", admin.new, Access.MANAGE_SOMEWHERE),
     Door("/admin/data-points/{point_id:number}", admin.edit, Access.MANAGE_POINT),
     Door("/admin/data-points/{point_id:number}", admin.change, Access.MANAGE_POINT, ("POST",)),
+    *operating.DOORS,
 )
 """Every address of the dashboard with who may pass; static files are for anyone."""
 
@@ -94,6 +96,7 @@ def create_app(
     settings: DashboardSettings,
     *,
     mailer: Mailer | None = None,
+    health: Health | None = None,
     clock: Callable[[], int] | None = None,
 ) -> Starlette:
     """Build the dashboard.
@@ -105,8 +108,10 @@ def create_app(
         collector_events: The collector's live view.
         settings: How it is set up.
         mailer: Sends e-mail; None where no operator has named a server.
+        health: Whether the platform is all right; None where nobody looks.
         clock: What time it is [ms since 1970, UTC].
     """
+    health = health or NoHealth()
     hub = Hub(
         view,
         collector_events,
@@ -124,6 +129,7 @@ def create_app(
     app = Starlette(
         routes=[*_routes(), Mount(static, _Static(STATIC), name="static")],
         middleware=[
+            Middleware(operating.PageTimes, times=health.page_times),
             Middleware(SecurityHeaders, production=settings.environment == "production"),
             Middleware(BodyLimit),
         ],
@@ -144,6 +150,7 @@ def create_app(
         hub=hub,
         mailer=mailer or NoMailer(),
         static=static,
+        health=health,
         clock=clock or (lambda: time.time_ns() // 1_000_000),
     )
     return app

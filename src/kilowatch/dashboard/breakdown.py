@@ -99,7 +99,7 @@ def _overview(request: Request, kind: str) -> Response:
     organisation, place = _find(rooms, request, kind)
     points = _points(rooms, place)
     now_ms = rooms.clock()
-    last = rooms.view.last_values(points)
+    last = rooms.view.last_values(points[:CARDS_MAX])
     cards: dict[int, list[dict[str, Any]]] = {}
     for point in points[:CARDS_MAX]:
         found = last.get(point.series)

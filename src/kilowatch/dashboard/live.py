@@ -102,6 +102,11 @@ class Hub:
         theirs = sum(listener.person_id == person_id for listener in self._listeners)
         return self.closing or theirs >= STREAMS_MAX_PERSON or len(self._listeners) >= STREAMS_MAX
 
+    @property
+    def listening(self) -> int:
+        """How many live streams are open."""
+        return len(self._listeners)
+
     def _wake_all(self) -> None:
         for listener in self._listeners:
             listener.wake.set()

@@ -7,13 +7,15 @@ on them, so that a test, or another engine, can stand in for each.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
 from datetime import date
 from typing import Any, Protocol
 
 from kilowatch.dashboard.periods import Grain
+from kilowatch.health import Facts, Report
 from kilowatch.log.records import Counters, Head, KeptPacket
 from kilowatch.model.blocks import IntervalBlock
+from kilowatch.model.durations import Durations
 from kilowatch.model.findings import Finding
 from kilowatch.model.points import DataPoint
 
@@ -90,6 +92,7 @@ class View(Protocol):
     def days_with_data(self, point: DataPoint, from_ms: int, to_ms: int) -> list[date]: ...  # noqa: D102
     def extent(self, point: DataPoint) -> Extent | None: ...  # noqa: D102
     def last_values(self, points: Sequence[DataPoint]) -> Mapping[int, LastValue]: ...  # noqa: D102
+    def last_seen(self, series: Iterable[int]) -> Mapping[int, int]: ...  # noqa: D102
     def status(self, point: DataPoint) -> PointStatus: ...  # noqa: D102
     def subscribe(  # noqa: D102
         self, loop: asyncio.AbstractEventLoop, series: Collection[int] | None = None
@@ -102,6 +105,38 @@ class PacketLog(Protocol):
     def head(self, series: int) -> Head | None: ...  # noqa: D102
     def counters(self, series: Sequence[int] | None = None) -> Mapping[int, Counters]: ...  # noqa: D102
     def kept(self, series: int, limit: int = 100, offset: int = 0) -> list[KeptPacket]: ...  # noqa: D102
+
+
+class Health(Protocol):
+    """Whether the platform is all right: ``kilowatch.cli.operations.Operations``."""
+
+    @property
+    def page_times(self) -> dict[str, Durations]:
+        """Where it is counted how long pages take, by their handler's name."""
+        ...
+
+    async def report(self) -> Report:
+        """Look at everything; never raises."""
+        ...
+
+    async def metrics(self) -> bytes:
+        """Return the metrics of both processes in Prometheus' text format."""
+        ...
+
+
+class NoHealth:
+    """Stands in where nobody looks, as in a dashboard alone: no fault is found."""
+
+    def __init__(self) -> None:
+        self.page_times: dict[str, Durations] = {}
+
+    async def report(self) -> Report:
+        """Return a report without checks."""
+        return Report((), Facts(None, None, maintenance=False, now_ms=0))
+
+    async def metrics(self) -> bytes:
+        """Return no metrics."""
+        return b""
 
 
 class RequestEvents(Protocol):

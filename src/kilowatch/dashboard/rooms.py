@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from starlette.requests import Request
 from starlette.templating import Jinja2Templates
 
 from kilowatch.catalog.rights import Person
 from kilowatch.dashboard.live import Hub
-from kilowatch.dashboard.needs import PacketLog, RequestEvents, View
+from kilowatch.dashboard.needs import Health, NoHealth, PacketLog, RequestEvents, View
 from kilowatch.dashboard.registry import Registry
 from kilowatch.dashboard.settings import DashboardSettings
 from kilowatch.model.points import DataPoint
@@ -32,6 +32,7 @@ class Rooms:
         mailer: Sends the platform's own e-mail.
         static: Address of the static files of this version.
         clock: What time it is [ms since 1970, UTC].
+        health: Whether the platform is all right.
     """
 
     registry: Registry
@@ -44,6 +45,7 @@ class Rooms:
     mailer: Mailer
     static: str
     clock: Callable[[], int]
+    health: Health = field(default_factory=NoHealth)
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,6 +25,7 @@ class DashboardSettings:
         late_after_s: At least this long without a packet before a data point is late [s],
             so that one-second streams do not flicker.
         rows_max: Most rows that one chart request answers for a channel.
+        metrics_token: What a monitoring system elsewhere brings as bearer token; empty for none.
     """
 
     environment: Literal["development", "production"]
@@ -38,3 +39,4 @@ class DashboardSettings:
     demand_period_s: int = 900  # the quarter-hour that most European network tariffs bill
     late_after_s: float = 60.0
     rows_max: int = 20_000
+    metrics_token: str = field(default="", repr=False)

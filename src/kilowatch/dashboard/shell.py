@@ -12,7 +12,7 @@ from kilowatch.catalog.tree import OrganisationNode, SiteNode
 from kilowatch.dashboard.needs import LastValue
 from kilowatch.dashboard.rooms import Rooms, rooms_of, visit_of
 from kilowatch.dashboard.settings import DashboardSettings
-from kilowatch.dashboard.treeview import Branching, branches
+from kilowatch.dashboard.treeview import Branching, Seen, branches
 from kilowatch.dashboard.words import locale, words_json
 from kilowatch.model.points import DataPoint
 
@@ -84,7 +84,8 @@ def tree_of(rooms: Rooms, who: Person, now_ms: int, branching: Branching) -> lis
     def last_of(found: list[DataPoint]) -> dict[int, LastValue]:
         return dict(rooms.view.last_values(found))
 
-    return branches(rooms.registry.tree(who), points, last_of, now_ms, rooms.settings, branching)
+    seen = Seen(last_of, rooms.view.last_seen)
+    return branches(rooms.registry.tree(who), points, seen, now_ms, rooms.settings, branching)
 
 
 def freshness(rooms: Rooms, point: DataPoint, now_ms: int) -> dict[str, Any]:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from kilowatch.catalog.directory import Directory
 from kilowatch.catalog.tree import Leaf, MeterNode, OrganisationNode, SiteNode
 from kilowatch.dashboard.needs import LastValue
+from kilowatch.dashboard.numbers import whole_number
 from kilowatch.dashboard.settings import DashboardSettings
 from kilowatch.model.points import DataPoint
 
@@ -17,6 +18,20 @@ FOUND_MAX = 100
 
 Node = dict[str, Any]
 LastOf = Callable[[list[DataPoint]], dict[int, LastValue]]
+SeenOf = Callable[[list[int]], Mapping[int, int]]
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """How to look up what streams have said.
+
+    Attributes:
+        last_of: Last values by series, for what is drawn.
+        seen_of: Instants of the last packets by series, for what is only counted [ms].
+    """
+
+    last_of: LastOf
+    seen_of: SeenOf
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +52,7 @@ class Branching:
 def branches(
     organisations: list[OrganisationNode],
     directory: Directory,
-    last_of: LastOf,
+    seen: Seen,
     now_ms: int,
     settings: DashboardSettings,
     wanted: Branching,
@@ -47,19 +62,18 @@ def branches(
     Args:
         organisations: What the person may see.
         directory: Settings of the data points.
-        last_of: Looks up last values.
+        seen: Looks up last packets.
         now_ms: What time it is [ms since 1970, UTC].
         settings: When a data point is late.
         wanted: Which part of the tree.
     """
     if wanted.search:
         organisations = _matching(organisations, wanted.search)
-    leaves = [leaf for organisation in organisations for leaf in leaves_of(organisation)]
-    everything = bool(wanted.search) or len(leaves) <= DRAWN_AT_ONCE
-    points = [p for leaf in leaves if (p := directory.by_id(leaf.id)) is not None]
-    drawer = _Drawer(
-        last_of(points), {p.id: p for p in points}, now_ms, settings, wanted, everything
-    )
+    elif wanted.branch.startswith("site-"):
+        organisations = _only(organisations, wanted.branch)
+    count = sum(len(site.leaves()) for one in organisations for site in one.sites)
+    everything = bool(wanted.search) or count <= DRAWN_AT_ONCE
+    drawer = _Drawer(directory, seen, now_ms, settings, wanted, everything)
     nodes = [drawer.organisation(node, alone=len(organisations) == 1) for node in organisations]
     return _below(nodes, wanted.branch) if wanted.branch else nodes
 
@@ -68,10 +82,9 @@ def leaves_of(node: OrganisationNode | SiteNode | MeterNode) -> Iterable[Leaf]:
     """Yield every data point below a node."""
     if isinstance(node, OrganisationNode):
         for site in node.sites:
-            yield from leaves_of(site)
+            yield from site.leaves()
     elif isinstance(node, SiteNode):
-        for meter in node.meters:
-            yield from leaves_of(meter)
+        yield from node.leaves()
     else:
         yield from node.points
         for appliance in node.appliances:
@@ -80,12 +93,13 @@ def leaves_of(node: OrganisationNode | SiteNode | MeterNode) -> Iterable[Leaf]:
 
 @dataclass(slots=True)
 class _Drawer:
-    last: dict[int, LastValue]
-    points: dict[int, DataPoint]
+    directory: Directory
+    seen: Seen
     now_ms: int
     settings: DashboardSettings
     wanted: Branching
     everything: bool
+    last: dict[int, LastValue] = field(default_factory=dict)
 
     def organisation(self, node: OrganisationNode, *, alone: bool) -> Node:
         children = [self.site(site) for site in node.sites]
@@ -95,16 +109,22 @@ class _Drawer:
         )
 
     def site(self, node: SiteNode) -> Node:
-        holds = any(f"point-{leaf.id}" == self.wanted.current for leaf in leaves_of(node))
+        points = self._points(node)
+        current = self._current
+        holds = current is not None and any(point.id == current for point in points)
         key = f"site-{node.id}"
         wanted = key in (self.wanted.branch, self.wanted.current)
         shown = self.everything or holds or wanted
+        self.last = self.seen.last_of(points) if shown else {}
         children = [child for meter in node.meters for child in self.meter(meter)] if shown else []
         found = self._branch(
             "site", node.id, node.name, children, opened=shown and (self.everything or holds)
         )
-        late = sum(self.leaf(leaf)["state"] == "late" for leaf in leaves_of(node))
-        found.update(lazy=not shown, late=late, holds_current=holds or key == self.wanted.current)
+        found.update(
+            lazy=not shown,
+            late=self._late(points),
+            holds_current=holds or key == self.wanted.current,
+        )
         return found
 
     def meter(self, node: MeterNode) -> list[Node]:
@@ -124,9 +144,9 @@ class _Drawer:
         return [self._branch("meter", node.id, node.name, own + below, opened=True)]
 
     def leaf(self, leaf: Leaf) -> Node:
-        point = self.points.get(leaf.id)
+        point = self.directory.by_id(leaf.id)
         last = self.last.get(point.series) if point else None
-        late_after = max(point.gap_ms, round(self.settings.late_after_s * 1000)) if point else 0
+        late_after = self._late_after(point) if point else 0
         state = "never"
         if last is not None:
             state = "late" if self.now_ms - last.at_ms > late_after else "fresh"
@@ -146,6 +166,27 @@ class _Drawer:
             "state": state,
             "holds_current": f"point-{leaf.id}" == self.wanted.current,
         }
+
+    def _points(self, node: SiteNode) -> list[DataPoint]:
+        by_id = self.directory.by_id
+        return [point for leaf in node.leaves() if (point := by_id(leaf.id)) is not None]
+
+    def _late(self, points: list[DataPoint]) -> int:
+        """Count the late ones; for a site that is not drawn, nothing else is looked at."""
+        seen = self.seen.seen_of([point.series for point in points])
+        return sum(
+            self.now_ms - seen[point.series] > self._late_after(point)
+            for point in points
+            if point.series in seen
+        )
+
+    def _late_after(self, point: DataPoint) -> int:
+        return max(point.gap_ms, round(self.settings.late_after_s * 1000))
+
+    @property
+    def _current(self) -> int | None:
+        kind, _, number = self.wanted.current.partition("-")
+        return whole_number(number) if kind == "point" else None
 
     @property
     def _searching(self) -> bool:
@@ -169,6 +210,16 @@ class _Drawer:
             "lazy": False,
             "late": 0,
         }
+
+
+def _only(organisations: list[OrganisationNode], key: str) -> list[OrganisationNode]:
+    """Return the one site whose inside is wanted."""
+    return [
+        replace(organisation, sites=[site])
+        for organisation in organisations
+        for site in organisation.sites
+        if f"site-{site.id}" == key
+    ]
 
 
 def _matching(organisations: list[OrganisationNode], search: str) -> list[OrganisationNode]:

@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from kilowatch.log.gate import Submission
     from kilowatch.log.kept import Refusal
 
+_PROBE: Final = (
+    "INSERT INTO meta(key, value) VALUES ('probe_ms', ?)"
+    " ON CONFLICT(key) DO UPDATE SET value = excluded.value"
+)
 REFUSALS_MAX: Final = 1_000  # waiting to be kept; beyond that they are only counted
 
 
@@ -28,10 +32,12 @@ class Chores:
     refusals: list[Refusal] = field(default_factory=list)
     dismissals: list[tuple[int, Sequence[int] | None]] = field(default_factory=list)
     forget_before_ms: int = 0
+    probe_ms: int = 0
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def __bool__(self) -> bool:
-        return bool(self.loose or self.refusals or self.dismissals or self.forget_before_ms)
+        due = self.forget_before_ms or self.probe_ms
+        return bool(self.loose or self.refusals or self.dismissals or due)
 
     def count_duplicates(self, duplicates: Sequence[Submission]) -> None:
         """Count repeated packets."""
@@ -62,12 +68,18 @@ class Chores:
         """Have refused packets deleted that are too old at this time [ms since 1970]."""
         self.forget_before_ms = now_ms
 
+    def probe(self, now_ms: int) -> None:
+        """Have a sign of life written, so that a disk that takes no more is known when idle."""
+        self.probe_ms = now_ms
+
     def take(self) -> Chores:
         """Return what is due and begin anew."""
         with self._lock:
-            taken = Chores(self.loose, self.refusals, self.dismissals, self.forget_before_ms)
+            taken = Chores(
+                self.loose, self.refusals, self.dismissals, self.forget_before_ms, self.probe_ms
+            )
             self.loose, self.refusals, self.dismissals = {}, [], []
-            self.forget_before_ms = 0
+            self.forget_before_ms = self.probe_ms = 0
             return taken
 
     def put_back(self, taken: Chores) -> None:
@@ -92,6 +104,7 @@ class Chores:
             *(Chores(refusals=[refusal]) for refusal in self.refusals),
             *(Chores(dismissals=[dismissal]) for dismissal in self.dismissals),
             *([Chores(forget_before_ms=self.forget_before_ms)] if self.forget_before_ms else []),
+            *([Chores(probe_ms=self.probe_ms)] if self.probe_ms else []),
         ]
 
     def write(self, connection: apsw.Connection) -> None:
@@ -104,3 +117,5 @@ class Chores:
             kept.dismiss(connection, series, ids)
         if self.forget_before_ms:
             kept.forget_refusals(connection, self.forget_before_ms)
+        if self.probe_ms:
+            connection.execute(_PROBE, (self.probe_ms,))

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import logging
+import time
 from typing import TYPE_CHECKING, Final
 
 import apsw
 
 from kilowatch.log.chores import Chores
 from kilowatch.log.records import Outcome
+from kilowatch.model.durations import Durations
 from kilowatch.model.errors import KilowatchError
 
 if TYPE_CHECKING:
@@ -49,11 +51,17 @@ class Committer:
     Attributes:
         fault: What stops the log from writing, or an empty string.
         upkeep_fault: What stops checkpoints or the dropping of segments, or an empty string.
+        committed_ms: When something was last made durable [ms since 1970, UTC].
+        took: How long commits took.
+        packets: How many packets they made durable.
     """
 
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
         self.fault = self.upkeep_fault = ""
+        self.committed_ms = time.time_ns() // 1_000_000
+        self.took = Durations()
+        self.packets = 0
 
     def start(self) -> None:
         """Open the log. Where that fails for now (a full disk), later commits try again.
@@ -103,7 +111,11 @@ class Committer:
         for submission in waiting:
             batch.decide(submission)
         if batch.writes or work:
+            began_s = time.perf_counter()
             self._ledger.commit(batch, work)
+            self.took.note(time.perf_counter() - began_s)
+            self.packets += len(batch.entries)
+            self.committed_ms = time.time_ns() // 1_000_000
             if self.fault:
                 _log.warning("log: writing again after: %s", self.fault)
                 self.fault = ""

@@ -235,6 +235,11 @@ class LogWriter:
             self._released = True
         self._queue.put(_WAKE)
 
+    def probe(self) -> None:
+        """Have a sign of life made durable, when nothing else was for a while."""
+        self._chores.probe(self._now_ms())
+        self._queue.put(_WAKE)
+
     def latest(self, series: int) -> Entry | None:
         """Return a stream's latest committed packet, or None: two look-ups, about 30 µs."""
         state = self._ledger.states.get(series)
@@ -243,6 +248,16 @@ class LogWriter:
     def head(self, series: int) -> Head | None:
         """Return a stream's latest committed packet and its counters: up to 1 ms."""
         return self._reader.head(series)
+
+    @property
+    def fault(self) -> str:
+        """What stops the log from writing, or an empty string."""
+        return self._committer.fault
+
+    @property
+    def committed_ms(self) -> int:
+        """When something was last made durable [ms since 1970, UTC]."""
+        return self._committer.committed_ms
 
     def last_seq(self) -> int:
         """Return the last committed sequence number."""
@@ -261,6 +276,9 @@ class LogWriter:
                 "wal_pages": self._ledger.wal_pages,
                 "fault": self._committer.fault,
                 "upkeep_fault": self._committer.upkeep_fault,
+                "committed_ms": self._committer.committed_ms,
+                "committed_packets": self._committer.packets,
+                "commits": self._committer.took.told(),
             }
 
     def close(self) -> None:

@@ -163,6 +163,7 @@ class Consumer:
             if wait_s:
                 self._wake.wait(wait_s)
             self._wake.clear()
+            self._streams.meters.turned_s = time.monotonic()
             try:
                 wait_s = 0.0 if self.step() else self._settings.poll_s
                 failed_s = 0.0

@@ -1,13 +1,13 @@
 """The readings that the next packet of each stream rests on, kept in memory while there is room.
 
-What is not in memory is read from the store, for all streams of a batch in one query; the state
-of each stream knows exactly which readings those are.
+What is not in memory is read from the store, for some hundred streams in one query; the state of
+each stream knows exactly which readings those are.
 """
 
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
 import numpy as np
 
@@ -20,6 +20,9 @@ from kilowatch.store.newest import newest_readings
 
 ROWS_MAX = 100_000  # about 40 MB
 FOREVER_MS = 1 << 60
+STREAMS_AT_A_TIME = 500
+"""Read in one query. 5,000 three-phase meters after a restart took 400 MB at once, and their
+instants made the query's text too long for the engine; 500 take 50 MB and are as fast."""
 
 
 class Contexts:
@@ -71,7 +74,12 @@ class Contexts:
         own = self._streams.store.own
         since = {series: progress.context_ms for series, progress in missing.items()}
         before = {series: progress.context_before_ms for series, progress in missing.items()}
-        parts = [own.readings_since(since), own.readings_at(before)]
+        parts = []
+        for some, single in _portions(missing):
+            parts += [
+                own.readings_since({one: since[one] for one in some}, single=single),
+                own.readings_at({one: before[one] for one in some}, single=single),
+            ]
         for series in missing:
             for block in hot.readings(series, 0, FOREVER_MS):
                 wanted = block.at_ms >= since[series]
@@ -82,6 +90,17 @@ class Contexts:
         for series, row in zip(readings.series.tolist(), rows_of(readings), strict=True):
             found[series].append(row)
         return found
+
+
+def _portions(missing: Mapping[int, Progress]) -> Iterator[tuple[list[int], bool]]:
+    """Yield some streams that are read together, and whether they are single values."""
+    by_kind: dict[bool, list[int]] = {True: [], False: []}
+    for series, progress in missing.items():
+        by_kind[(progress.settings or {}).get("kind") == "single"].append(series)
+    for single, streams in by_kind.items():
+        streams.sort()
+        for first in range(0, len(streams), STREAMS_AT_A_TIME):
+            yield streams[first : first + STREAMS_AT_A_TIME], single
 
 
 def note_context(progress: Progress, rows: Sequence[Row], keep: Bools) -> list[Row]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
@@ -70,6 +71,8 @@ class Flush:
                     store.write_readings(rows.readings)
                 if len(rows.intervals):
                     store.write_intervals(rows.intervals, rows.generation)
+                streams.meters.readings += len(rows.readings)
+                streams.meters.intervals += len(rows.intervals)
             finally:
                 wait([closed])
             closed.result()
@@ -153,15 +156,18 @@ class Flusher:
         return error, failed
 
     def _run(self, flush: Flush) -> None:
+        meters, began_s = self._streams.meters, time.perf_counter()
         try:
             beside = self._threads.submit if self._background else _at_once
             flush.write(self._streams, self._file, beside)
         except BaseException as error:  # noqa: BLE001 - the consumer's thread raises it
+            meters.flushes_failed += 1
             self._streams.hot.thaw(stored=False)
             self._streams.gaps.give_back(flush.gaps)
             self._error = error
             self._failed |= frozenset(flush.packed)
             return
+        meters.flushes.note(time.perf_counter() - began_s)
         self._streams.hot.thaw(stored=True)
         self._streams.conflicts.thaw(flush.conflicts)
         self._on_stored(flush.cursor)

@@ -128,8 +128,10 @@ class Recomputer:
         del self._streams.recomputing[series]
         changed = {series}
         if outcome:
+            self._streams.meters.recomputations_failed += 1
             self._fail(running, outcome)
         else:
+            self._streams.meters.recomputed += 1
             self._failed.pop(series, None)
             self._streams.recomputed.add(series)
             changed |= set(self._sisters.renewed(series))

@@ -11,6 +11,7 @@ from kilowatch.model.points import DataPoint
 from kilowatch.pipeline.conflicts import Conflicts
 from kilowatch.pipeline.gaps import Gaps
 from kilowatch.pipeline.hot import HotTail
+from kilowatch.pipeline.meters import Meters
 from kilowatch.pipeline.state import StreamState
 from kilowatch.pipeline.subscription import Hub
 from kilowatch.store.store import Store
@@ -58,6 +59,7 @@ class Streams:
         recomputed: Series that are done since nothing was waiting.
         busy: Why nothing can be read yet, or an empty string.
         fault: Why the pipeline does not go on, or an empty string.
+        meters: What is counted for metrics.
     """
 
     def __init__(self) -> None:
@@ -71,6 +73,7 @@ class Streams:
         self.recomputed: set[int] = set()
         self.busy = "the store is opening"
         self.fault = ""
+        self.meters = Meters()
         self._store: Store | None = None
 
     def open(self, store: Store, seq: int, states: dict[int, StreamState]) -> None:

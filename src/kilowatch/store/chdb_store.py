@@ -8,6 +8,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from kilowatch.model.blocks import IntervalBlock, Ints, ReadingBlock
+from kilowatch.model.durations import Durations
 from kilowatch.model.errors import KilowatchError
 from kilowatch.store import schema
 from kilowatch.store.columns import interval_batches, reading_batches
@@ -55,6 +56,10 @@ class ChdbStore:
                 self._engine.execute(statement)
             batch = pa.RecordBatch.from_pydict({"version": pa.array([number], pa.uint32())})
             self._engine.insert("schema_version", [batch])
+
+    def query_times(self) -> dict[str, Durations]:
+        """Return how long queries took, with their wait: of pages and of the pipeline."""
+        return {"page": self._engine.page_times, "pipeline": self._engine.own_times}
 
     def write_readings(self, block: ReadingBlock) -> None:
         """Store readings; durable on return."""

@@ -7,6 +7,7 @@ import importlib
 import os
 import queue
 import re
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from kilowatch.model.durations import Durations
 from kilowatch.model.errors import KilowatchError
 
 MIB = 2**20
@@ -63,6 +65,7 @@ class Engine:
     def __init__(self, folder: Path, settings: StoreSettings) -> None:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._settings = settings
+        self.page_times, self.own_times = Durations(), Durations()
         self._lock = _lock(folder / "kilowatch.lock")
         try:
             # Imported here: a second and 200 MB that only the process with the store pays.
@@ -114,11 +117,16 @@ class Engine:
         Raises:
             KilowatchError: 503 ``store_busy`` at a limit, 503 ``store_failed`` otherwise.
         """
-        with self._borrow(self._pages if page else self._own) as connection:
-            try:
-                answer = connection.query(sql, "ArrowStream").bytes()
-            except Exception as error:
-                raise _failed(error) from error
+        began_s = time.perf_counter()
+        try:
+            with self._borrow(self._pages if page else self._own) as connection:
+                try:
+                    answer = connection.query(sql, "ArrowStream").bytes()
+                except Exception as error:
+                    raise _failed(error) from error
+        finally:  # with the wait for a connection: that is what a page waits for
+            took = self.page_times if page else self.own_times
+            took.note(time.perf_counter() - began_s)
         return pa.ipc.open_stream(answer).read_all()
 
     def execute(self, sql: str) -> None:

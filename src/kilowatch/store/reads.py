@@ -14,12 +14,14 @@ import numpy as np
 import pyarrow as pa
 
 from kilowatch.model.blocks import IntervalBlock, Ints, ReadingBlock
+from kilowatch.model.parameters import VALUE
 from kilowatch.store import schema
 from kilowatch.store.columns import intervals_of, readings_of
 from kilowatch.store.newest import newest_intervals, newest_readings
 from kilowatch.store.store import GRAINS, Bound, Generations, RollUp, StoredStream
 
 _SUPERSEDED = 100  # rows more than wanted: a partial packet comes in at most so many pieces
+_SINGLE = ", ".join((*schema.READING_KEYS, schema.READING_VALUES[VALUE]))
 _FIGURES = ", ".join(name for name in schema.FIGURES if name != "generation")
 _ROLLED_FIGURES = ", ".join((_FIGURES, *schema.SHARES))
 
@@ -65,21 +67,25 @@ class ClickHouseReads:
             ask = missing + _SUPERSEDED if len(rows) else 2 * ask
         return ReadingBlock.concatenate(found).take(slice(limit))
 
-    def readings_since(self, since_ms: Mapping[int, int]) -> ReadingBlock:
+    def readings_since(self, since_ms: Mapping[int, int], *, single: bool = False) -> ReadingBlock:
         """Return, for each series, its readings at or after its own instant [ms], in one query."""
         if not since_ms:
             return ReadingBlock.empty()
-        return self._readings(f"WHERE {_in('series', since_ms)} AND {_from('at', since_ms)}")
+        where = f"WHERE {_in('series', since_ms)} AND {_from('at', since_ms)}"
+        return self._readings(where, single=single)
 
-    def _readings(self, where: str) -> ReadingBlock:
-        return newest_readings(readings_of(self._select(f"SELECT * FROM reading {where}")))
+    def _readings(self, where: str, *, single: bool = False) -> ReadingBlock:
+        columns = _SINGLE if single else "*"
+        return newest_readings(readings_of(self._select(f"SELECT {columns} FROM reading {where}")))
 
-    def readings_at(self, at_ms: Mapping[int, Sequence[int]]) -> ReadingBlock:
+    def readings_at(
+        self, at_ms: Mapping[int, Sequence[int]], *, single: bool = False
+    ) -> ReadingBlock:
         """Return, for each series, its readings at some instants [ms], in one query."""
         pairs = ", ".join(f"({key:d}, {at:d})" for key, some in at_ms.items() for at in some)
         if not pairs:
             return ReadingBlock.empty()
-        return self._readings(f"WHERE (series, at) IN ({pairs})")
+        return self._readings(f"WHERE (series, at) IN ({pairs})", single=single)
 
     def intervals(
         self, generations: Generations, channels: Sequence[int] | None, from_ms: Bound, to_ms: Bound

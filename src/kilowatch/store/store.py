@@ -50,11 +50,18 @@ class Reads(Protocol):
     def first_readings(self, series: int, from_ms: int, to_ms: int, limit: int) -> ReadingBlock:
         """Return the first ``limit`` of a stream's readings in [from_ms, to_ms)."""
 
-    def readings_since(self, since_ms: Mapping[int, int]) -> ReadingBlock:
-        """Return, for each series, its readings at or after its own instant [ms], in one query."""
+    def readings_since(self, since_ms: Mapping[int, int], *, single: bool = False) -> ReadingBlock:
+        """Return, for each series, its readings at or after its own instant [ms], in one query.
 
-    def readings_at(self, at_ms: Mapping[int, Sequence[int]]) -> ReadingBlock:
-        """Return, for each series, its readings at some instants [ms], in one query."""
+        Args:
+            since_ms: By series; some hundreds, or the query gets too long.
+            single: All of them are single values: six columns are read in place of sixty.
+        """
+
+    def readings_at(
+        self, at_ms: Mapping[int, Sequence[int]], *, single: bool = False
+    ) -> ReadingBlock:
+        """Return, for each series, its readings at some instants [ms], likewise."""
 
     def intervals(
         self, generations: Generations, channels: Sequence[int] | None, from_ms: Bound, to_ms: Bound
