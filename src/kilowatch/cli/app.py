@@ -17,6 +17,7 @@ from kilowatch.cli import (
     demo,
     explain,
     go_live,
+    mail_test,
     maintenance,
     push,
     serve,
@@ -51,7 +52,7 @@ def _root(
 
 for room in (
     serve, demo, startup_package, data_points, credentials, go_live, push, status, explain,
-    maintenance, bench,
+    maintenance, mail_test, bench,
 ):  # fmt: skip
     room.register(app)
 

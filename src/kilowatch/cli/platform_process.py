@@ -20,6 +20,7 @@ from kilowatch.cli.control import create_control
 from kilowatch.cli.directory_watch import DirectoryWatch
 from kilowatch.cli.folder import DataFolder
 from kilowatch.cli.listeners import listener, serve_all, take_path, take_port
+from kilowatch.cli.mail_test import mailer_of
 from kilowatch.cli.settings import Settings
 from kilowatch.collector import ensure_certificate
 from kilowatch.dashboard import CollectorEvents, DashboardSettings, create_app
@@ -135,13 +136,21 @@ async def run(folder: DataFolder, settings: Settings, stop: asyncio.Event, ready
     view = View(streams, reader)
     pipeline = Pipeline(folder, streams, reader, watch, asyncio.get_running_loop())
     events = CollectorEvents(folder.collector_socket)
-    app = create_app(registered, view, reader, events, _dashboard_settings(folder, settings))
+    ports = {name: taken.getsockname()[1] for name, taken in pages.items()}
+    addresses = _addresses(settings, ports)
+    app = create_app(
+        registered,
+        view,
+        reader,
+        events,
+        _dashboard_settings(folder, settings, addresses),
+        mailer=mailer_of(settings),
+    )
     control = create_control(watch.now, view, reader)
     served = [(listener(control), take_path(folder.control_socket))]
     for name, taken in pages.items():
         tls = _tls_files(folder, settings) if name == HTTPS_PORT else None
         served.append((listener(app, tls, settings.trusted_proxies), taken))
-    ports = {name: taken.getsockname()[1] for name, taken in pages.items()}
     pipeline.start()
     background = [
         asyncio.create_task(_wake(events, pipeline)),
@@ -149,7 +158,7 @@ async def run(folder: DataFolder, settings: Settings, stop: asyncio.Event, ready
     ]
     try:
         async with app.router.lifespan_context(app):
-            ready({**_addresses(settings, ports), "settings": ports})
+            ready({**addresses, "settings": ports})
             await serve_all(served, stop)
     finally:
         for task in background:
@@ -183,8 +192,11 @@ def _addresses(settings: Settings, ports: dict[str, int]) -> dict[str, str]:
     return addresses
 
 
-def _dashboard_settings(folder: DataFolder, settings: Settings) -> DashboardSettings:
+def _dashboard_settings(
+    folder: DataFolder, settings: Settings, addresses: dict[str, str]
+) -> DashboardSettings:
     development = settings.environment == "development"
+    shown = settings.public_dashboard_url or addresses.get("dashboard_http")
     return DashboardSettings(
         environment=settings.environment,
         server_key=secrets.server_key(folder.root, settings.secret_key),
@@ -192,6 +204,7 @@ def _dashboard_settings(folder: DataFolder, settings: Settings) -> DashboardSett
         or f"https://{settings.shown_host}:{settings.push_https_port}",
         push_url_http=f"http://localhost:{settings.push_http_port}" if development else None,
         secure_cookies=None if development else True,
+        public_url=(shown or addresses["dashboard_https"]).rstrip("/"),
     )
 
 

@@ -25,6 +25,8 @@ class DashboardSettings:
         late_after_s: At least this long without a packet before a data point is late [s],
             so that one-second streams do not flicker.
         rows_max: Most rows that one chart request answers for a channel.
+        public_url: Address of the dashboard as people see it, without a slash at the end: links in
+            mails begin with it, never with what a request calls us.
     """
 
     environment: Literal["development", "production"]
@@ -38,3 +40,4 @@ class DashboardSettings:
     demand_period_s: int = 900  # the quarter-hour that most European network tariffs bill
     late_after_s: float = 60.0
     rows_max: int = 20_000
+    public_url: str = "https://localhost:8444"
