@@ -53,11 +53,13 @@ class Change:
         session: SQLAlchemy's session; what is added to it is audited.
         actor: Who makes the change.
         now_ms: When, the same for everything in it [ms since 1970, UTC].
+        undoes_id: The audit entry that it takes back, or None.
     """
 
     session: Session
     actor: Actor
     now_ms: int
+    undoes_id: int | None = None
     _steps: set[str] = field(default_factory=set, init=False)
 
     def __post_init__(self) -> None:
@@ -132,6 +134,7 @@ class Change:
                 organisation_id=organisation_id,
                 before=before,
                 after=after,
+                undoes_id=self.undoes_id,
             )
         )
 
