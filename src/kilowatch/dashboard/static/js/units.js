@@ -34,7 +34,7 @@ export function seriesAsRead(answer) {
 export function cardsAsRead(points) {
   if (!fahrenheit) return points;
   for (const card of Object.values(points)) {
-    if (card.unit === "°C") card.shape = card.shape?.map(([at, value, ...rest]) => [at, degrees(value), ...rest]);
+    if (card.unit === "°C") card.bars = card.bars.map(([start, end, value]) => [start, end, degrees(value)]);
     convert(card);
   }
   return points;
