@@ -18,7 +18,7 @@ from sqlalchemy.orm import Session
 from kilowatch.catalog import giving, plans
 from kilowatch.catalog.changes import Change
 from kilowatch.catalog.rights import Person
-from kilowatch.catalog.settings_check import Settings
+from kilowatch.catalog.settings_check import Settings, checked
 from kilowatch.catalog.tables import (
     Appliance,
     AuditEntry,
@@ -247,7 +247,8 @@ def _check_plan(_session: Session, who: Person, row: Any) -> None:
 
 
 def _check_data_point(_session: Session, _who: Person, row: Any) -> None:
-    Settings(
+    """Refuse what can't be true together: another setting may have been changed since."""
+    settings = Settings(
         row.kind,
         row.utility,
         row.interval_s,
@@ -257,7 +258,8 @@ def _check_data_point(_session: Session, _who: Person, row: Any) -> None:
         stamp=row.stamp,
         clock=row.clock,
         register_max=row.register_max,
-    ).columns()  # refuses what can't be true together, after another setting was changed since
+    )
+    checked(settings)
 
 
 _CHECKS: dict[str, Callable[[Session, Person, Any], None]] = {
