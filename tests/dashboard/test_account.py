@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import pyotp
@@ -14,55 +11,10 @@ from starlette.testclient import TestClient
 
 from kilowatch.catalog import sessions, tokens
 from kilowatch.catalog.tables import Organisation, User
-from tests.dashboard.mailbox import Mailbox
-from tests.dashboard.worlds import ADMIN, KEY, PASSWORD, STRANGER, VIEWER, World, build
+from tests.dashboard.house import PAGE, TOKEN, House, alive, post
+from tests.dashboard.worlds import ADMIN, KEY, PASSWORD, STRANGER, VIEWER
 
-PAGE = {"accept": "text/html"}
 NEW = "quite another password"
-TOKEN = re.compile(r'name="csrf" value="([0-9a-f]+)"')
-
-
-@dataclass
-class House:
-    """A world that a test may change, with a mailbox."""
-
-    world: World
-    mailbox: Mailbox
-
-    def browser(self) -> TestClient:
-        """Return a browser that nobody has used yet."""
-        return TestClient(self.world.app, follow_redirects=False)
-
-    def log_in(self, email: str = ADMIN, password: str = PASSWORD) -> TestClient:
-        """Return a browser in which somebody is logged in."""
-        client = self.browser()
-        answer = post(client, "/login", "/login", email=email, password=password)
-        assert answer.status_code == 303, answer.text
-        return client
-
-
-@pytest.fixture
-def house(tmp_path: Path) -> Iterator[House]:
-    """Build a world for one test, with a mail server."""
-    mailbox = Mailbox()
-    world = build(tmp_path, days=1, mailer=mailbox)
-    yield House(world, mailbox)
-    world.writer.close()
-    world.log.close()
-    world.catalog.close()
-
-
-def post(client: TestClient, page: str, path: str, **fields: Any) -> Any:
-    """Open a page and send one of its forms."""
-    shown = client.get(page, headers=PAGE)
-    found = TOKEN.search(shown.text)
-    assert found, (shown.status_code, shown.headers.get("location"), shown.text[:400])
-    return client.post(path, data={"csrf": found[1], **fields}, headers=PAGE)
-
-
-def alive(client: TestClient) -> bool:
-    """Tell whether a browser is logged in."""
-    return client.get("/account", headers=PAGE).status_code == 200
 
 
 def change_password(client: TestClient, **fields: str) -> Any:
@@ -313,8 +265,6 @@ def test_asking_for_an_address_that_somebody_has_looks_the_same(house: House) ->
     assert house.mailbox.to("free@example.com")
     assert not house.mailbox.to(VIEWER)
 
-
-Form = Callable[[House, TestClient], Any]
 
 FORMS = (
     ("/account", {"name": "Eve"}),

@@ -98,6 +98,7 @@ def confirm(change: Change, server_key: bytes, user_id: int, code: str) -> list[
     if row is None or row.confirmed_at_ms is not None or step is None:
         raise wrong_code()
     row.confirmed_at_ms = change.now_ms
+    change.record("set up a second factor", "user", user_id)
     change.session.flush()
     _use(change.session, row.id, step)
     return renew_codes(change, user_id)
@@ -131,6 +132,7 @@ def remove(change: Change, user_id: int) -> None:
     row = _row(change.session, user_id)
     if row is not None:
         change.session.delete(row)
+        change.record("removed the second factor", "user", user_id)
     change.session.execute(delete(RecoveryCode).where(RecoveryCode.user_id == user_id))
     change.session.flush()
 

@@ -138,8 +138,12 @@ class MailedLink(Table):
 
 
 class SecondFactor(Table):
-    """An authenticator of a person; ``last_step`` is the latest code's number, used up."""
+    """An authenticator of a person; ``last_step`` is the latest code's number, used up.
 
+    Its history is told with the account's (``Change.record``), which organisations see.
+    """
+
+    audited = False
     __tablename__ = "second_factor"
     __table_args__ = NEVER_REUSED
     id: Mapped[int] = _id()
@@ -178,8 +182,9 @@ class PendingLogin(Table):
 
 
 class ApiToken(Table):
-    """A token with which a program acts as a person, for the management API."""
+    """A token with which a program acts as a person; its history is the account's."""
 
+    audited = False
     __tablename__ = "api_token"
     __table_args__ = NEVER_REUSED
     id: Mapped[int] = _id()

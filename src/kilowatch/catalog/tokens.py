@@ -92,6 +92,7 @@ def make(
         expires_at_ms=change.now_ms + days * DAY_MS,
     )
     change.session.add(row)
+    change.record("made an API token", "user", user_id, name=clean, read_only=read_only)
     change.session.flush()
     return Made(row, text)
 
@@ -116,6 +117,7 @@ def revoke(change: Change, user_id: int, token_id: int) -> None:
     if row is None or row.user_id != user_id:
         raise KilowatchError("unknown_token", "There is no such token.", status=404)
     row.revoked_at_ms = row.revoked_at_ms or change.now_ms
+    change.record("revoked an API token", "user", user_id, name=row.name)
     change.session.flush()
 
 

@@ -69,6 +69,7 @@ class Teller:
         )  # fmt: skip
         return {
             "name": self._name(entry),
+            "account": self._of(entry.subject, entry.subject_id),
             "person": self._of("user", columns.get("user_id")),
             "group": self._of("user_group", columns.get("group_id")),
             "place": place,
@@ -78,7 +79,7 @@ class Teller:
 
     def _name(self, entry: AuditEntry) -> str:
         columns = {**entry.before, **entry.after}
-        if entry.subject in ("membership", "second_factor") and entry.subject_id:
+        if entry.subject == "membership" and entry.subject_id:
             user_id = columns.get("user_id") or self._owner(entry)
             return self._of("user", user_id)
         for name in NAMES:
