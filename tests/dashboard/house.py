@@ -1,4 +1,4 @@
-"""A world that a test may change, with a mailbox, and forms that are sent as a browser sends them."""
+"""A world that a test may change, with a mailbox, and forms sent as a browser sends them."""
 
 from __future__ import annotations
 
@@ -44,9 +44,5 @@ def post(client: TestClient, page: str, path: str, **fields: Any) -> Any:
 
 def alive(client: TestClient) -> bool:
     """Tell whether a browser is logged in."""
-    return client.get("/account", headers=PAGE).status_code == 200
-
-
-def alive(client: TestClient) -> bool:
-    """Tell whether a browser is logged in."""
-    return client.get("/account", headers=PAGE).status_code == 200
+    status: int = client.get("/account", headers=PAGE).status_code
+    return status == 200

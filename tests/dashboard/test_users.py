@@ -298,7 +298,7 @@ def test_the_history_reads_like_sentences_and_is_undone_from_its_page(house: Hou
 
 
 def test_an_interval_is_undone_in_its_own_words(house: House) -> None:
-    """ "from 5 min to 15 min", as people say it."""
+    """An interval is told in minutes, as people say it, not in seconds."""
     with house.world.catalog.change(house.world.catalog_actor()) as change:
         from kilowatch.catalog.tables import DataPoint  # noqa: PLC0415 - only here
 

@@ -91,8 +91,8 @@ def _attributes(request: Request) -> Response:
         **_changing(rooms, point, request),
     }
     crumbs = [*crumbs_of(rooms, visit.person, point), {"name": t("nav.attributes")}]
-    if has_tool(visit.person, "breakdown", point.organisation_id):
-        crumbs[-2] = {"name": point.name, "href": f"/breakdown/{point.id}"}
+    shown = has_tool(visit.person, "breakdown", point.organisation_id)
+    crumbs[-2] = {"name": point.name, "href": f"/breakdown/{point.id}" if shown else ""}
     return page(request, "attributes.html", crumbs, context, current=f"point-{point.id}")
 
 

@@ -25,7 +25,7 @@ function convert(entry) {
 /** Convert an answer of /data/series in place, before anything draws it. */
 export function seriesAsRead(answer) {
   if (!fahrenheit) return answer;
-  for (const part of [answer.channels, answer.statistics, answer.summary]) part?.forEach(convert);
+  for (const part of [answer.parameters, answer.parameters_shown, answer.channels, answer.statistics, answer.summary]) part?.forEach(convert);
   convert(answer.demand);
   return answer;
 }
