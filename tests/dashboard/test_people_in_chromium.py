@@ -81,7 +81,7 @@ def test_axe_finds_no_barrier(context: BrowserContext, live: House, axe_source: 
     for path in OPEN:
         watched.open(path)
         for theme in ("light", "dark"):
-            watched.page.emulate_media(color_scheme=theme)  # type: ignore[arg-type]
+            watched.page.emulate_media(color_scheme=theme)
             assert not barriers(watched, axe_source), path
     watched.log_in()
     for path in PAGES:

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from kilowatch.catalog import people, plans, second_factor
+from kilowatch.catalog import mailed_links, people, plans, second_factor
 from kilowatch.catalog.changes import Change
 from kilowatch.catalog.registry import fresh
 from kilowatch.catalog.rights import ACTIONS_BY_ROLE, Person, may
@@ -134,6 +134,19 @@ def take_second_factor(change: Change, giver: Person, user: User) -> None:
     _check_account(change.session, giver, user)
     second_factor.remove(change, user.id)
     people.end_sessions(change, user.id)
+
+
+def password_link(change: Change, key: bytes, giver: Person, user: User) -> str:
+    """Return the token of a link with which a person chooses another password.
+
+    It goes to their mailbox and is shown to nobody: who helps does not learn or choose it.
+
+    Raises:
+        KilowatchError: ``other_organisations``.
+    """
+    _check_account(change.session, giver, user)
+    change.record("sent a link for a new password", "user", user.id)
+    return mailed_links.make(change, key, user.id, "password", user.email)
 
 
 def organisations_of(session: Session, user_id: int) -> list[int]:

@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from kilowatch.cli import (
+    accounts,
     bench,
     credentials,
     data_points,
@@ -52,7 +53,7 @@ def _root(
 
 for room in (
     serve, demo, startup_package, data_points, credentials, go_live, push, status, explain,
-    maintenance, mail_test, bench,
+    maintenance, mail_test, accounts, bench,
 ):  # fmt: skip
     room.register(app)
 

@@ -34,6 +34,7 @@ from kilowatch.dashboard.people_shared import (
 )
 from kilowatch.dashboard.rooms import rooms_of, visit_of
 from kilowatch.model.errors import KilowatchError
+from kilowatch.notify.mail import Message
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,6 +226,7 @@ def _person(request: Request, problems: dict[str, str] | None = None) -> Respons
             "sites": sites,
             "roles": ROLES,
             "factor": second_factor.confirmed(session, user.id) is not None,
+            "mails": rooms.mailer.configured,
             "myself": user.id == visit_of(request).person.id,
             "problems": problems or {},
         }
@@ -237,6 +239,7 @@ def _act(request: Request, form: FormData, what: str) -> Response:
     rooms, number = rooms_of(request), organisation_id_of(request)
     giver = visit_of(request).person
     home = f"/organization/{number}/users"
+    mail: Message | None = None
     try:
         with rooms.registry.catalog.change(actor_of(request)) as change:
             session = change.session
@@ -258,8 +261,13 @@ def _act(request: Request, form: FormData, what: str) -> Response:
                     _take(given, number, change)
             elif what == "remove":
                 giving.remove(change, user, organisation_of(session, request))
+            elif text(form, "do") == "link":
+                token = giving.password_link(change, rooms.settings.server_key, giver, user)
+                mail = mails.forgotten(rooms.settings.public_url, user.email, token)
             else:
                 _account(change, giver, user, text(form, "do"))
+        if mail is not None:  # not before: a slow mail server must not hold the catalogue
+            rooms.mailer.send(mail)
     except KilowatchError as error:
         return _person(request, _beside(error))
     rooms.registry.directory(fresh=True)
@@ -292,8 +300,8 @@ def _require_factor(request: Request, form: FormData) -> Response:
 
 
 def _beside(error: KilowatchError) -> dict[str, str]:
-    """Return where a refusal is shown; that somebody gives too much is said on the form, too."""
-    if error.code == "gives_too_much":
+    """Return where a refusal is shown; what is not about a field is said above the form."""
+    if error.code in ("gives_too_much", "mail_failed", "mail_refused"):
         return {"": f"{error.detail} {error.remedy}"}
     return problems_of(error)
 
