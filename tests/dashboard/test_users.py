@@ -367,7 +367,7 @@ def test_an_administrator_sends_a_link_but_chooses_no_password(house: House) -> 
     """The link goes to the person's mailbox and stands on no page; a broken mail server is said."""
     page = f"{HOME}/users/{user_id(house, VIEWER)}"
     admin = house.log_in()
-    answer = post(admin, page, f"{page}/account", do="link")
+    answer = post(admin, page, f"{page}/password-link")
     assert answer.status_code == 303
     path, token = house.mailbox.link(VIEWER)
     assert token not in admin.get(page, headers=PAGE).text
@@ -375,6 +375,6 @@ def test_an_administrator_sends_a_link_but_chooses_no_password(house: House) -> 
     assert chosen.status_code == 303
     assert house.log_in(VIEWER, "quite another password")
     house.mailbox.broken = True
-    failed = post(admin, page, f"{page}/account", do="link")
+    failed = post(admin, page, f"{page}/password-link")
     assert "The mail server is away" in failed.text
     assert "sent V. Iewer a link" in admin.get(f"{HOME}/history", headers=PAGE).text

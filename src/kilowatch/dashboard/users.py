@@ -34,7 +34,6 @@ from kilowatch.dashboard.people_shared import (
 )
 from kilowatch.dashboard.rooms import rooms_of, visit_of
 from kilowatch.model.errors import KilowatchError
-from kilowatch.notify.mail import Message
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +104,11 @@ async def remove(request: Request) -> Response:
 async def account(request: Request) -> Response:
     """Close or open a person's account, or take a lost second factor away."""
     return await run_in_threadpool(_act, request, await request.form(), "account")
+
+
+async def send_link(request: Request) -> Response:
+    """Mail a person a link with which they choose another password."""
+    return await run_in_threadpool(_send_link, request)
 
 
 async def require_factor(request: Request) -> Response:
@@ -239,7 +243,6 @@ def _act(request: Request, form: FormData, what: str) -> Response:
     rooms, number = rooms_of(request), organisation_id_of(request)
     giver = visit_of(request).person
     home = f"/organization/{number}/users"
-    mail: Message | None = None
     try:
         with rooms.registry.catalog.change(actor_of(request)) as change:
             session = change.session
@@ -261,19 +264,29 @@ def _act(request: Request, form: FormData, what: str) -> Response:
                     _take(given, number, change)
             elif what == "remove":
                 giving.remove(change, user, organisation_of(session, request))
-            elif text(form, "do") == "link":
-                token = giving.password_link(change, rooms.settings.server_key, giver, user)
-                mail = mails.forgotten(rooms.settings.public_url, user.email, token)
             else:
                 _account(change, giver, user, text(form, "do"))
-        if mail is not None:  # not before: a slow mail server must not hold the catalogue
-            rooms.mailer.send(mail)
     except KilowatchError as error:
         return _person(request, _beside(error))
     rooms.registry.directory(fresh=True)
     if what == "remove":
         return RedirectResponse(f"{home}?said=removed", status_code=303)
     return RedirectResponse(f"{home}/{user.id}?said=saved", status_code=303)
+
+
+def _send_link(request: Request) -> Response:
+    rooms, number = rooms_of(request), organisation_id_of(request)
+    key, url = rooms.settings.server_key, rooms.settings.public_url
+    try:
+        with rooms.registry.catalog.change(actor_of(request)) as change:
+            user, _ = member_of(change.session, request)
+            token = giving.password_link(change, key, visit_of(request).person, user)
+        # Not before: a slow mail server must not hold the catalogue.
+        rooms.mailer.send(mails.forgotten(url, user.email, token))
+    except KilowatchError as error:
+        return _person(request, _beside(error))
+    home = f"/organization/{number}/users"
+    return RedirectResponse(f"{home}/{user.id}?said=link", status_code=303)
 
 
 def _take(given: Grant, organisation_id: int, change: Change) -> None:
@@ -323,5 +336,6 @@ DOORS: tuple[Door, ...] = (
     Door(_USER + "/places", add_places, _ADMIN, ("POST",), tool="admin"),
     Door(_USER + "/places/remove", remove_place, _ADMIN, ("POST",), tool="admin"),
     Door(_USER + "/remove", remove, _ADMIN, ("POST",), tool="admin"),
+    Door(_USER + "/password-link", send_link, _ADMIN, ("POST",), tool="admin"),
     Door(_USER + "/account", account, _ADMIN, ("POST",), tool="admin"),
 )
