@@ -138,6 +138,18 @@ def test_a_link_sets_another_password_once_and_ends_every_session(folks: World) 
     assert over.value.code == "link_over"
 
 
+@pytest.mark.parametrize(
+    "password", ["ä 字 \U0001f600 correct horse", " spaces count too ", "x1 Y" * 64]
+)
+def test_a_long_password_of_any_letters_is_taken_exactly(folks: World, password: str) -> None:
+    """No letters are forbidden, none cut off, none changed."""
+    use(folks, ask(folks), password)
+    log_in(folks, password)
+    for other in (password[:-1], password.swapcase(), password + " "):
+        with pytest.raises(KilowatchError):
+            log_in(folks, other)
+
+
 def test_a_link_lasts_half_an_hour_and_the_latest_one_counts(folks: World) -> None:
     """An old mail in a mailbox that somebody gets hold of later opens nothing."""
     first = ask(folks)
