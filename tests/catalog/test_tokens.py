@@ -139,7 +139,7 @@ def test_a_link_sets_another_password_once_and_ends_every_session(folks: World) 
 
 
 @pytest.mark.parametrize(
-    "password", ["ä 字 \U0001f600 correct horse", " spaces count too ", "x1 Y" * 64]
+    "password", ["ä 字 \U0001f600 correct horse", " spaces count too ", "x1 Yz9-?" * 32]
 )
 def test_a_long_password_of_any_letters_is_taken_exactly(folks: World, password: str) -> None:
     """No letters are forbidden, none cut off, none changed."""
