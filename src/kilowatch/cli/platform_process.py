@@ -158,6 +158,8 @@ async def run(folder: DataFolder, settings: Settings, stop: asyncio.Event, ready
     ]
     try:
         async with app.router.lifespan_context(app):
+            for _, taken in served:
+                taken.listen()  # who hears that we are ready is not refused
             ready({**addresses, "settings": ports})
             await serve_all(served, stop)
     finally:
