@@ -9,6 +9,7 @@ import pytest
 
 from kilowatch import catalog
 from kilowatch.catalog import secrets
+from tests.catalog.people_world import World, build
 
 
 @pytest.fixture
@@ -29,3 +30,11 @@ def key() -> bytes:
 def actor() -> catalog.Actor:
     """Return who makes the changes."""
     return catalog.Actor("ann@example.com", user_id=7, address="192.0.2.1")
+
+
+@pytest.fixture
+def folks(tmp_path: Path) -> Iterator[World]:
+    """Build two organisations with people in them."""
+    made = build(tmp_path)
+    yield made
+    made.catalog.close()

@@ -64,7 +64,7 @@ def log_in(
     """Log Ann in."""
     return sessions.authenticate(
         office, key, email=" ANN@example.com", password=password, address=address
-    )
+    ).token
 
 
 def test_a_password_is_kept_as_argon2id_with_owasp_parameters() -> None:

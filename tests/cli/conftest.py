@@ -11,7 +11,7 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from kilowatch.cli import credentials, data_points, go_live, maintenance, startup_package
+from kilowatch.cli import accounts, credentials, data_points, go_live, maintenance, startup_package
 from kilowatch.model.errors import KilowatchError
 
 
@@ -38,7 +38,9 @@ class Shell:
     def __call__(self, *arguments: str) -> Said:
         """Run a command; a refusal is caught, anything else that goes wrong is not."""
         app = typer.Typer(pretty_exceptions_enable=False)
-        for command in (startup_package, data_points, credentials, go_live, maintenance):
+        for command in (
+            startup_package, data_points, credentials, go_live, maintenance, accounts,
+        ):  # fmt: skip
             command.register(app)
         done = CliRunner().invoke(app, [*arguments, "--data", str(self.folder)])
         if done.exception is not None and not isinstance(done.exception, KilowatchError):

@@ -82,3 +82,42 @@ def test_proxies_are_a_list_in_a_variable_too(tmp_path: Path) -> None:
     """Two proxies are named with a comma between them."""
     settings = load(tmp_path, {}, {"KILOWATCH_TRUSTED_PROXIES": "10.0.0.0/8, 127.0.0.1/32"})
     assert settings.trusted_proxies == ("10.0.0.0/8", "127.0.0.1/32")
+
+
+MAIL = 'mail_server = "mail.example.com"\n'
+
+
+@pytest.mark.parametrize(
+    ("toml", "said"),
+    [
+        (MAIL, "mail_from"),
+        (MAIL + 'mail_from = "nobody"', "mail_from"),
+        (MAIL + 'mail_from = "a@x.ie"\nmail_user = "a"', "go together"),
+        (
+            MAIL + 'mail_from = "a@x.ie"\nmail_user = "a"\nmail_password = "hush hush"\n'
+            'mail_security = "none"',
+            "in clear",
+        ),
+        (MAIL + 'mail_from = "a@x.ie"\nmail_security = "ssl"', "mail_security"),
+    ],
+)
+def test_mail_settings_that_cannot_work_are_told_at_the_start(
+    tmp_path: Path, toml: str, said: str
+) -> None:
+    """Not when the first invitation does not arrive; and the password is not repeated."""
+    (tmp_path / "kilowatch.toml").write_text(toml)
+    with pytest.raises(KilowatchError, match=said) as caught:
+        load(tmp_path, {}, {})
+    assert caught.value.code == "wrong_setting"
+    assert "hush" not in str(caught.value)
+
+
+def test_secrets_do_not_show_when_settings_are_printed(tmp_path: Path) -> None:
+    """A settings object in a log line or a traceback gives nothing away."""
+    (tmp_path / "kilowatch.toml").write_text(
+        MAIL + 'mail_from = "a@x.ie"\nmail_user = "a"\nmail_password = "hush hush"'
+    )
+    settings = load(tmp_path, {}, {"KILOWATCH_SECRET_KEY": "ab" * 32})
+    assert settings.mail_password == "hush hush"
+    assert "hush" not in repr(settings)
+    assert "abab" not in repr(settings)

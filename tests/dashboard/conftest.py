@@ -10,6 +10,8 @@ import pytest
 from playwright.sync_api import Browser, Page, StorageState
 from starlette.testclient import TestClient
 
+from tests.dashboard.house import House
+from tests.dashboard.mailbox import Mailbox
 from tests.dashboard.worlds import ADMIN, PASSWORD, World, build, served
 
 Logged = Callable[[str], TestClient]
@@ -63,6 +65,17 @@ def live_world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     made.writer.close()
     made.log.close()
     made.catalog.close()
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> Iterator[House]:
+    """Build a world for one test, with a mail server."""
+    mailbox = Mailbox()
+    world = build(tmp_path, days=1, mailer=mailbox)
+    yield House(world, mailbox)
+    world.writer.close()
+    world.log.close()
+    world.catalog.close()
 
 
 class Watched:

@@ -24,6 +24,7 @@ from kilowatch.dashboard import DashboardSettings, create_app
 from kilowatch.log import LogReader, LogWriter, Outcome
 from kilowatch.model.packet import Form
 from kilowatch.model.points import DataPoint
+from kilowatch.notify.mail import Mailer
 from kilowatch.wire import decode
 from tests.dashboard.fakes import (
     DAY_MS,
@@ -81,6 +82,10 @@ class World:
         assert done.wait(10)
         return found[0]
 
+    def catalog_actor(self) -> catalogs.Actor:
+        """Return who makes a change in a test."""
+        return catalogs.Actor("test")
+
     def point(self, name: str) -> DataPoint:
         """Return a data point by its short name."""
         return self.points[name]
@@ -99,7 +104,9 @@ POINTS: tuple[tuple[str, str, str, Settings], ...] = (
 )
 
 
-def build(folder: Path, now_ms: int | None = NOW_MS, *, days: int = 40) -> World:
+def build(
+    folder: Path, now_ms: int | None = NOW_MS, *, days: int = 40, mailer: Mailer | None = None
+) -> World:
     """Build the organisation, its data, and the application over them."""
     now = [now_ms or time.time_ns() // 1_000_000]
     live = now_ms is None
@@ -120,7 +127,7 @@ def build(folder: Path, now_ms: int | None = NOW_MS, *, days: int = 40) -> World
         heartbeat_s=1.0,
         coalesce_s=0.05,
     )
-    app = create_app(catalog, view, log, requests, settings, clock=clock)
+    app = create_app(catalog, view, log, requests, settings, mailer=mailer, clock=clock)
     world = World(catalog, view, requests, log, writer, app, points, sites, now)
     world.credential = credential
     _fill(world, now[0], days)

@@ -5,6 +5,10 @@ The wait begins after five failures of an account from one address, after twenty
 failure up to five minutes and is forgotten an hour after the last one. So guessing gets nowhere,
 and one person who mistypes a colleague's password does not keep the colleague out.
 
+A browser that the person has logged in with before is told by its device cookie (``devices.py``)
+and has a budget of its own, which no stranger uses up: a thousand machines that guess at an
+account slow it down for each other, and not for its owner.
+
 An attempt counts as a failure before the password is looked at, and is taken back when it was
 right: attempts side by side can't slip past the bound together.
 """
@@ -18,16 +22,36 @@ from sqlalchemy.orm import Session
 
 from kilowatch.catalog.tables import LoginAttempt
 
-FREE_FAILURES = {"pair": 5, "address": 20, "account": 50}
+FREE_FAILURES = {
+    "pair": 5,
+    "address": 20,
+    "account": 50,
+    "device": 5,
+    "second": 5,  # codes of a second factor, for who has the password already
+    "again": 5,  # the password once more, within a session
+    "mail": 3,  # mails with a link to one address
+    "mails": 10,  # mails with a link, asked for from one network address
+}
 FIRST_WAIT_MS = 2_000
 LONGEST_WAIT_MS = 300_000
 FORGOTTEN_AFTER_MS = 3_600_000
 
 
-def keys(email: str, address: str) -> tuple[str, str, str]:
-    """Return the names under which failures are counted: pair, address and account."""
+def keys(email: str, address: str, device: str = "") -> tuple[str, ...]:
+    """Return the names under which failures are counted: pair, address and account.
+
+    A device that the account knows is counted by itself alone.
+    """
+    if device:
+        return (f"device:{device}",)
     account = hashlib.blake2b(email.encode(), digest_size=16).hexdigest()
     return f"pair:{account}:{address}"[:300], f"address:{address}"[:300], f"account:{account}"
+
+
+def mail_keys(email: str, address: str) -> tuple[str, ...]:
+    """Return the names under which mails with a link are counted."""
+    account = hashlib.blake2b(email.encode(), digest_size=16).hexdigest()
+    return f"mail:{account}", f"mails:{address}"[:300]
 
 
 def wait_ms(session: Session, names: tuple[str, ...], now_ms: int) -> int:
@@ -44,8 +68,11 @@ def begin(session: Session, names: tuple[str, ...], now_ms: int) -> int:
     return max(wait, 0)
 
 
-def succeeded(session: Session, names: tuple[str, str, str]) -> None:
-    """Take an attempt back: the pair begins anew, address and account keep earlier failures."""
+def succeeded(session: Session, names: tuple[str, ...]) -> None:
+    """Take an attempt back: the first name begins anew, the others keep earlier failures.
+
+    The first is the pair or the device, the others are address and account.
+    """
     pair, *others = names
     session.execute(delete(LoginAttempt).where(LoginAttempt.key == pair))
     for row in session.scalars(select(LoginAttempt).where(LoginAttempt.key.in_(others))):

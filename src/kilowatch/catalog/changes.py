@@ -54,12 +54,14 @@ class Change:
         actor: Who makes the change.
         now_ms: When, the same for everything in it [ms since 1970, UTC].
         names_on_site: What ``same_names.py`` has read, so that thousands cost one look.
+        undoes_id: The audit entry that it takes back, or None.
     """
 
     session: Session
     actor: Actor
     now_ms: int
     names_on_site: dict[int, dict[str, list[Any]]] = field(default_factory=dict, init=False)
+    undoes_id: int | None = None
     _steps: set[str] = field(default_factory=set, init=False)
 
     def __post_init__(self) -> None:
@@ -134,6 +136,7 @@ class Change:
                 organisation_id=organisation_id,
                 before=before,
                 after=after,
+                undoes_id=self.undoes_id,
             )
         )
 

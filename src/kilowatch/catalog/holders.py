@@ -16,6 +16,7 @@ from kilowatch.catalog.tables import (
     Scope,
     User,
 )
+from kilowatch.catalog.tables_people import GroupMember, GroupPlace
 from kilowatch.model.points import DataPoint
 
 Reason = Literal["revoked", "other_environment", "not_live", "disabled"]
@@ -99,7 +100,12 @@ def _reaches(connection: Connection, environment: Environment) -> Reaches:
     for user_id, organisation_id, whole in connection.execute(memberships):
         reaches.setdefault(user_id, {})[organisation_id] = _Reach(whole)
     grants = select(Grant.user_id, Grant.organisation_id, Grant.site_id, Grant.data_point_id)
-    for user_id, organisation_id, site_id, data_point_id in connection.execute(grants):
+    by_groups = select(
+        GroupMember.user_id, GroupPlace.organisation_id, GroupPlace.site_id,
+        GroupPlace.data_point_id,
+    ).join(GroupMember, GroupMember.group_id == GroupPlace.group_id)  # fmt: skip
+    given = [*connection.execute(grants), *connection.execute(by_groups)]
+    for user_id, organisation_id, site_id, data_point_id in given:
         reach = reaches.get(user_id, {}).get(organisation_id)
         if reach and site_id is not None:
             reach.sites.add(site_id)

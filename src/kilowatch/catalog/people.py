@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 
-from sqlalchemy import select
+from sqlalchemy import delete, select, update
 from sqlalchemy.orm import Session
 
 from kilowatch.catalog import secrets
@@ -24,6 +24,7 @@ from kilowatch.catalog.tables import (
     Site,
     User,
 )
+from kilowatch.catalog.tables_people import ApiToken, GroupMember, MailedLink, PendingLogin
 from kilowatch.model.errors import KilowatchError
 
 PASSWORD_MIN = 12  # OWASP ASVS 5.0, 6.2.1 asks for 8 and recommends 15
@@ -150,6 +151,8 @@ def remove_role(change: Change, user: User, organisation: Organisation) -> None:
     here = {"user_id": user.id, "organisation_id": organisation.id}
     for given in change.session.scalars(select(Grant).filter_by(**here)):
         change.session.delete(given)
+    for member in change.session.scalars(select(GroupMember).filter_by(**here)):
+        change.session.delete(member)
     for membership in change.session.scalars(select(Membership).filter_by(**here)):
         change.session.delete(membership)
     change.session.flush()
@@ -191,19 +194,23 @@ def withdraw(change: Change, user: User, place: Site | DataPoint) -> None:
         change.session.flush()
 
 
-def set_password(change: Change, user_id: int, password: str) -> None:
-    """Give a person another password, and end every session they have.
+def set_password(change: Change, user_id: int, password: str, *, but: int | None = None) -> None:
+    """Give a person another password, and end every session they have, but one if it is named.
+
+    Log-ins that wait for a second factor and links that were mailed are over too: whoever had
+    the old password keeps nothing that it opened.
 
     Raises:
         KilowatchError: ``weak_password`` or ``unknown_user``.
     """
     user = _user(change.session, user_id)
     user.password_hash = secrets.hash_password(check_password(password, user.email))
-    end_sessions(change, user_id)
+    end_sessions(change, user_id, but=but)
+    _end_links(change, user_id)
 
 
 def disable(change: Change, user_id: int) -> None:
-    """Close a person's account: no log-in, no push, and every session ends.
+    """Close a person's account: no log-in, no push, no API, and every session ends.
 
     Raises:
         KilowatchError: ``unknown_user``.
@@ -211,14 +218,27 @@ def disable(change: Change, user_id: int) -> None:
     user = _user(change.session, user_id)
     user.disabled_at_ms = user.disabled_at_ms or change.now_ms
     end_sessions(change, user_id)
+    _end_links(change, user_id)
+    alive = select(ApiToken).where(ApiToken.user_id == user_id, ApiToken.revoked_at_ms.is_(None))
+    for token in change.session.scalars(alive):
+        token.revoked_at_ms = change.now_ms
+    change.session.flush()
 
 
-def end_sessions(change: Change, user_id: int) -> int:
-    """End every session of a person; returns how many there were."""
+def _end_links(change: Change, user_id: int) -> None:
+    change.session.execute(delete(PendingLogin).where(PendingLogin.user_id == user_id))
+    open_links = update(MailedLink).where(
+        MailedLink.user_id == user_id, MailedLink.used_at_ms.is_(None)
+    )
+    change.session.execute(open_links.values(used_at_ms=change.now_ms))
+
+
+def end_sessions(change: Change, user_id: int, *, but: int | None = None) -> int:
+    """End every session of a person, but one if it is named; returns how many there were."""
     statement = select(LoginSession).where(
         LoginSession.user_id == user_id, LoginSession.revoked_at_ms.is_(None)
     )
-    sessions = list(change.session.scalars(statement))
+    sessions = [row for row in change.session.scalars(statement) if row.id != but]
     for session in sessions:
         session.revoked_at_ms = change.now_ms
     change.session.flush()

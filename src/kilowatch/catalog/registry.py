@@ -16,6 +16,8 @@ from kilowatch.catalog.changes import Change
 from kilowatch.catalog.places import check_country, check_zone, country_of_zone
 from kilowatch.catalog.site_zones import forget_zones
 from kilowatch.catalog.tables import Appliance, DataPoint, Meter, Organisation, Site, User
+from kilowatch.catalog.tables_people import Plan
+from kilowatch.catalog.tools import PRESETS
 from kilowatch.model.errors import KilowatchError
 
 Row = TypeVar("Row", Organisation, Site, Meter, Appliance, DataPoint, User)
@@ -86,6 +88,16 @@ def add_organisation(
         live_at_ms=change.now_ms if live else None,
     )
     change.session.add(organisation)
+    change.session.flush()
+    for plan, tools in PRESETS.items():
+        change.session.add(
+            Plan(
+                organisation_id=organisation.id,
+                name=plan,
+                tools=tools,
+                created_at_ms=change.now_ms,
+            )
+        )
     change.session.flush()
     return organisation
 

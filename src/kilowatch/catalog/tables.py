@@ -108,6 +108,7 @@ class Organisation(Table):
     demo: Mapped[bool] = mapped_column(default=False)
     created_at_ms: Mapped[int]
     live_at_ms: Mapped[int | None]
+    second_factor_required: Mapped[bool] = mapped_column(default=False)
 
 
 class Site(Table):
@@ -221,6 +222,9 @@ class User(Table):
     password_hash: Mapped[str | None] = _text(200, info=SECRET)
     created_at_ms: Mapped[int]
     disabled_at_ms: Mapped[int | None]
+    locale: Mapped[str] = _text(35, default="")
+    temperature_unit: Mapped[str] = _text(1, default="")
+    energy_unit: Mapped[str] = _text(4, default="")
 
 
 class Membership(Table):
@@ -234,6 +238,7 @@ class Membership(Table):
     organisation_id: Mapped[int] = _to("organisation.id")
     role: Mapped[Role] = _text(30)
     whole_organisation: Mapped[bool]
+    plan_id: Mapped[int | None] = _to("plan.id")
     created_at_ms: Mapped[int]
 
 
@@ -333,3 +338,4 @@ class AuditEntry(Table):
     organisation_id: Mapped[int | None]
     before: Mapped[dict[str, Any]]
     after: Mapped[dict[str, Any]]
+    undoes_id: Mapped[int | None]

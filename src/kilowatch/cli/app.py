@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from kilowatch.cli import (
+    accounts,
     bench,
     credentials,
     data_points,
@@ -18,6 +19,7 @@ from kilowatch.cli import (
     explain,
     go_live,
     history,
+    mail_test,
     maintenance,
     push,
     serve,
@@ -52,7 +54,7 @@ def _root(
 
 for room in (
     serve, demo, startup_package, data_points, credentials, go_live, push, status, explain,
-    history, maintenance, bench,
+    history, maintenance, mail_test, accounts, bench,
 ):  # fmt: skip
     room.register(app)
 

@@ -24,6 +24,7 @@ from kilowatch.cli.control import create_control
 from kilowatch.cli.directory_watch import DirectoryWatch
 from kilowatch.cli.folder import DataFolder
 from kilowatch.cli.listeners import listener, serve_all, take_path, take_port
+from kilowatch.cli.mail_test import mailer_of
 from kilowatch.cli.operations import Operations, Parts
 from kilowatch.cli.settings import Settings
 from kilowatch.cli.silence_process import Listening
@@ -162,6 +163,8 @@ async def run(folder: DataFolder, settings: Settings, stop: asyncio.Event, ready
     up = Uptime(folder.uptime("platform"), _now_ms())
     pipeline = Pipeline(folder, streams, reader, watch, asyncio.get_running_loop())
     events = CollectorEvents(folder.collector_socket)
+    ports = {name: taken.getsockname()[1] for name, taken in pages.items()}
+    addresses = _addresses(settings, ports)
     parts = Parts(
         folder, registered, view, reader, streams, watch.now, pipeline.query_times,
         certificate=_tls_files(folder, settings)[0],
@@ -173,8 +176,9 @@ async def run(folder: DataFolder, settings: Settings, stop: asyncio.Event, ready
         view,
         reader,
         events,
-        _dashboard_settings(folder, settings),
+        _dashboard_settings(folder, settings, addresses),
         health=operations,
+        mailer=mailer_of(settings),
     )
     parts.live_pages = lambda: app.state.rooms.hub.listening
     parts.deadman = _deadman(settings, operations)
@@ -183,7 +187,6 @@ async def run(folder: DataFolder, settings: Settings, stop: asyncio.Event, ready
     for name, taken in pages.items():
         tls = _tls_files(folder, settings) if name == HTTPS_PORT else None
         served.append((listener(app, tls, settings.trusted_proxies), taken))
-    ports = {name: taken.getsockname()[1] for name, taken in pages.items()}
     pipeline.start()
     listening.start()
     background = [
@@ -195,7 +198,9 @@ async def run(folder: DataFolder, settings: Settings, stop: asyncio.Event, ready
         background.append(asyncio.create_task(parts.deadman.run()))
     try:
         async with app.router.lifespan_context(app):
-            ready({**_addresses(settings, ports), "settings": ports})
+            for _, taken in served:
+                taken.listen()  # who hears that we are ready is not refused
+            ready({**addresses, "settings": ports})
             await serve_all(served, stop)
     finally:
         for task in background:
@@ -257,8 +262,11 @@ def _addresses(settings: Settings, ports: dict[str, int]) -> dict[str, str]:
     return addresses
 
 
-def _dashboard_settings(folder: DataFolder, settings: Settings) -> DashboardSettings:
+def _dashboard_settings(
+    folder: DataFolder, settings: Settings, addresses: dict[str, str]
+) -> DashboardSettings:
     development = settings.environment == "development"
+    shown = settings.public_dashboard_url or addresses.get("dashboard_http")
     return DashboardSettings(
         environment=settings.environment,
         server_key=secrets.server_key(folder.root, settings.secret_key),
@@ -267,6 +275,7 @@ def _dashboard_settings(folder: DataFolder, settings: Settings) -> DashboardSett
         push_url_http=f"http://localhost:{settings.push_http_port}" if development else None,
         secure_cookies=None if development else True,
         metrics_token=settings.metrics_token,
+        public_url=(shown or addresses["dashboard_https"]).rstrip("/"),
     )
 
 

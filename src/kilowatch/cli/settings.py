@@ -7,9 +7,11 @@ that a typo can't silently leave a default in force.
 from __future__ import annotations
 
 import dataclasses
+import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from email.utils import parseaddr
 from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import urlsplit
@@ -33,8 +35,8 @@ NOT_SETTINGS = frozenset(
 """Variables with our prefix that set up a developer's machine or a client, not a server."""
 
 
-def _setting(default: Any, meaning: str) -> Any:
-    return field(default=default, metadata={"help": meaning})
+def _setting(default: Any, meaning: str, *, secret: bool = False) -> Any:
+    return field(default=default, metadata={"help": meaning}, repr=not secret)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,6 +73,19 @@ class Settings:
     secret_key: str = _setting(
         "",
         "Key of the digests of secrets, 64 hexadecimal digits; without it, the file secret.key.",
+        secret=True,
+    )
+    mail_server: str = _setting(
+        "", "Server through which the platform's own mail goes; without it, none is sent."
+    )
+    mail_port: int = _setting(0, "Its port; 0 for the usual one of mail_security.")
+    mail_security: Literal["starttls", "tls", "none"] = _setting(
+        "starttls", "TLS after a plain beginning (587), from the first byte (465), or none (25)."
+    )
+    mail_user: str = _setting("", "User name at the mail server; without it, no log-in.")
+    mail_password: str = _setting("", "Password at the mail server.", secret=True)
+    mail_from: str = _setting(
+        "", "Sender: kilowatch@example.com, or with a name, Kilowatch <kilowatch@example.com>."
     )
     metrics_token: str = _setting(
         "", "What a monitoring system on another machine brings as bearer token for /metrics."
@@ -91,9 +106,12 @@ class Settings:
 
 SECRET_KEY_BYTES = 32
 ANY_ADDRESS = ("0.0.0.0", "::", "127.0.0.1", "::1")  # noqa: S104 - compared, not listened on
-SECRETS = frozenset({"secret_key", "metrics_token", "deadman_url", "deadman_fail_url"})
+SECRETS = frozenset(
+    {"secret_key", "metrics_token", "deadman_url", "deadman_fail_url", "mail_password"}
+)
 TOKEN_MIN = 16
 DEADMAN_S_MIN = 5.0  # an outside monitor counts in minutes
+THIS_MACHINE = ("localhost", "127.0.0.1", "::1")
 
 
 def load(folder: Path, flags: Mapping[str, Any], environ: Mapping[str, str]) -> Settings:
@@ -138,6 +156,23 @@ def _check(settings: Settings) -> None:
         raise ValueError(f"deadman_interval_s must be {DEADMAN_S_MIN:.0f} or more")
     if settings.deadman_fail_url and not settings.deadman_url:
         raise ValueError("deadman_fail_url needs a deadman_url")
+    _check_mail(settings)
+
+
+def _check_mail(settings: Settings) -> None:
+    if not settings.mail_server:
+        return
+    sender = parseaddr(settings.mail_from)[1]
+    if not re.fullmatch(r"[^@\s]+@[^@\s]+", sender):
+        raise ValueError("mail_server needs mail_from, the sender's address")
+    if bool(settings.mail_user) != bool(settings.mail_password):
+        raise ValueError("mail_user and mail_password go together")
+    if (
+        settings.mail_password
+        and settings.mail_security == "none"
+        and settings.mail_server not in THIS_MACHINE
+    ):
+        raise ValueError("mail_password would cross the network in clear with mail_security none")
 
 
 def _unknown(key: str, source: str) -> KilowatchError:

@@ -17,7 +17,8 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from kilowatch.catalog import sessions
-from kilowatch.catalog.rights import Action, may, may_anywhere
+from kilowatch.catalog.rights import Action, has_tool, may, may_anywhere
+from kilowatch.catalog.tools import TOOLS
 from kilowatch.dashboard.numbers import whole_number
 from kilowatch.dashboard.registry import may_point
 from kilowatch.dashboard.rooms import Rooms, Visit, rooms_of
@@ -81,12 +82,20 @@ class Door:
         handler: What answers.
         access: Who may pass.
         methods: HTTP methods; every POST brings a CSRF token.
+        tool: The tool that it belongs to, a word of ``catalog/tools.py``: who has a plan without
+            it is answered 403. Empty for what everybody has.
+        while_owing: Whether it is open to who owes a second factor to an organisation.
     """
 
     path: str
     handler: Handler
     access: Access
     methods: tuple[str, ...] = ("GET",)
+    tool: str = ""
+    while_owing: bool = False
+
+    def __post_init__(self) -> None:
+        assert not self.tool or self.tool in TOOLS, self.tool
 
     def route(self) -> Route:
         """Return the route with its guard."""
@@ -101,6 +110,10 @@ class Door:
             if visit is None:
                 return _to_log_in(request)
             request.state.visit = visit
+            if visit.person.owes_second_factor and not self.while_owing:
+                return _to_second_factor(request)
+            if self.tool and not has_tool(visit.person, self.tool, _organisation_of(visit)):
+                raise not_in_plan()
             if request.method == "POST":
                 form = await request.form()
                 brought = str(form.get("csrf", ""))
@@ -120,7 +133,7 @@ def _visit(rooms: Rooms, request: Request, access: Access) -> Visit | None:
     if found is None:
         return None
     who = found.person
-    visit = Visit(who, token, csrf_token(settings.server_key, token))
+    visit = Visit(who, token, csrf_token(settings.server_key, token), session_id=found.session_id)
     if access is Access.SIGNED_IN:
         return visit
     action = ACTION[access]
@@ -174,6 +187,32 @@ def not_allowed() -> KilowatchError:
         "Your role does not include this.",
         status=403,
         remedy="Ask an administrator of your organisation.",
+    )
+
+
+def not_in_plan() -> KilowatchError:
+    """Return the answer to who has a plan without the tool of a page."""
+    return KilowatchError(
+        "not_in_plan",
+        "Your plan does not include this page.",
+        status=403,
+        remedy="Ask an administrator of your organisation for another plan.",
+    )
+
+
+def _organisation_of(visit: Visit) -> int | None:
+    """Return the organisation that a request is about; None when it names none."""
+    return visit.point.organisation_id if visit.point is not None else visit.organisation_id
+
+
+def _to_second_factor(request: Request) -> Response:
+    if request.method == "GET" and "text/html" in request.headers.get("accept", ""):
+        return RedirectResponse("/account/second-factor?needed", status_code=303)
+    raise KilowatchError(
+        "second_factor_needed",
+        "Your organisation asks for a second factor, and your account has none yet.",
+        status=403,
+        remedy="Set it up in your account first.",
     )
 
 

@@ -35,15 +35,22 @@ from starlette.types import Receive, Scope, Send
 
 from kilowatch.catalog.database import Catalog
 from kilowatch.dashboard import (
+    account,
+    account_keys,
     admin,
     attributes,
     breakdown,
     data,
+    forgotten,
+    groups_pages,
+    history_pages,
     login,
     operating,
+    plans_pages,
     problems,
     remedies,
     streams,
+    users,
 )
 from kilowatch.dashboard.access import Access, Door
 from kilowatch.dashboard.live import Hub
@@ -52,7 +59,7 @@ from kilowatch.dashboard.registry import Registry
 from kilowatch.dashboard.rooms import Rooms
 from kilowatch.dashboard.security import BodyLimit, SecurityHeaders
 from kilowatch.dashboard.settings import DashboardSettings
-from kilowatch.dashboard.words import t
+from kilowatch.dashboard.words import t, utc
 from kilowatch.model.errors import KilowatchError
 from kilowatch.notify.mail import Mailer, NoMailer
 
@@ -63,27 +70,49 @@ FOREVER = "public, max-age=31536000, immutable"  # the address changes with the 
 DOORS: tuple[Door, ...] = (
     Door("/login", login.log_in_page, Access.ANYONE),
     Door("/login", login.log_in, Access.ANYONE, ("POST",)),
-    Door("/logout", login.log_out, Access.SIGNED_IN, ("POST",)),
+    Door("/login/code", login.code_page, Access.ANYONE),
+    Door("/login/code", login.bring_code, Access.ANYONE, ("POST",)),
+    Door("/logout", login.log_out, Access.SIGNED_IN, ("POST",), while_owing=True),
     Door("/", breakdown.home, Access.SIGNED_IN),
     Door("/tree", breakdown.tree, Access.SIGNED_IN),
     Door("/organization/{number:number}", breakdown.organization, Access.SIGNED_IN),
     Door("/site/{number:number}", breakdown.site, Access.SIGNED_IN),
-    Door("/breakdown/{point_id:number}", breakdown.breakdown, Access.READ_POINT),
-    Door("/attributes/{point_id:number}", attributes.attributes, Access.READ_POINT),
-    Door("/attributes/{point_id:number}/panels", attributes.panels, Access.READ_POINT),
+    Door("/breakdown/{point_id:number}", breakdown.breakdown, Access.READ_POINT, tool="breakdown"),
+    Door(
+        "/attributes/{point_id:number}", attributes.attributes, Access.READ_POINT, tool="attributes"
+    ),
+    Door(
+        "/attributes/{point_id:number}/panels",
+        attributes.panels,
+        Access.READ_POINT,
+        tool="attributes",
+    ),
     *remedies.DOORS,
-    Door("/data/series", data.series, Access.READ_POINT),
-    Door("/data/series.csv", data.series_csv, Access.EXPORT_POINT),
-    Door("/data/days", data.days, Access.READ_POINT),
+    Door("/data/series", data.series, Access.READ_POINT, tool="breakdown"),
+    Door("/data/series.csv", data.series_csv, Access.EXPORT_POINT, tool="export"),
+    Door("/data/days", data.days, Access.READ_POINT, tool="breakdown"),
     Door("/data/today", breakdown.today, Access.SIGNED_IN),
-    Door("/data/requests", attributes.requests, Access.READ_POINT),
+    Door("/data/requests", attributes.requests, Access.READ_POINT, tool="attributes"),
     Door("/live", streams.live, Access.SIGNED_IN),
-    Door("/admin/data-points", admin.listing, Access.MANAGE_SOMEWHERE),
-    Door("/admin/data-points", admin.create, Access.MANAGE_SOMEWHERE, ("POST",)),
-    Door("/admin/data-points/new", admin.new, Access.MANAGE_SOMEWHERE),
-    Door("/admin/data-points/{point_id:number}", admin.edit, Access.MANAGE_POINT),
-    Door("/admin/data-points/{point_id:number}", admin.change, Access.MANAGE_POINT, ("POST",)),
+    Door("/admin/data-points", admin.listing, Access.MANAGE_SOMEWHERE, tool="admin"),
+    Door("/admin/data-points", admin.create, Access.MANAGE_SOMEWHERE, ("POST",), tool="admin"),
+    Door("/admin/data-points/new", admin.new, Access.MANAGE_SOMEWHERE, tool="admin"),
+    Door("/admin/data-points/{point_id:number}", admin.edit, Access.MANAGE_POINT, tool="admin"),
+    Door(
+        "/admin/data-points/{point_id:number}",
+        admin.change,
+        Access.MANAGE_POINT,
+        ("POST",),
+        tool="admin",
+    ),
     *operating.DOORS,
+    *forgotten.DOORS,
+    *account.DOORS,
+    *account_keys.DOORS,
+    *users.DOORS,
+    *groups_pages.DOORS,
+    *plans_pages.DOORS,
+    *history_pages.DOORS,
 )
 """Every address of the dashboard with who may pass; static files are for anyone."""
 
@@ -192,6 +221,7 @@ def _templates() -> Jinja2Templates:
         lstrip_blocks=True,
     )
     environment.globals["t"] = t
+    environment.globals["utc"] = utc
     return Jinja2Templates(env=environment)
 
 

@@ -11,6 +11,7 @@ from starlette.responses import Response
 
 from kilowatch import wire
 from kilowatch.catalog.credentials import holder
+from kilowatch.catalog.rights import has_tool
 from kilowatch.catalog.spans import interval_text
 from kilowatch.dashboard.curl import PLACEHOLDER, curl_line
 from kilowatch.dashboard.data import json_answer
@@ -79,7 +80,8 @@ def _attributes(request: Request) -> Response:
         **_changing(rooms, point, request),
     }
     crumbs = [*crumbs_of(rooms, visit.person, point), {"name": t("nav.attributes")}]
-    crumbs[-2] = {"name": point.name, "href": f"/breakdown/{point.id}"}
+    shown = has_tool(visit.person, "breakdown", point.organisation_id)
+    crumbs[-2] = {"name": point.name, "href": f"/breakdown/{point.id}" if shown else ""}
     return page(request, "attributes.html", crumbs, context, current=f"point-{point.id}")
 
 

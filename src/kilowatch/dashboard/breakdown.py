@@ -9,6 +9,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
+from kilowatch.catalog.rights import has_tool
 from kilowatch.catalog.tree import OrganisationNode, SiteNode
 from kilowatch.dashboard.access import not_found
 from kilowatch.dashboard.attributes import latest_text
@@ -17,7 +18,7 @@ from kilowatch.dashboard.numbers import whole_number
 from kilowatch.dashboard.periods import PERIODS
 from kilowatch.dashboard.registry import may_point
 from kilowatch.dashboard.rooms import Rooms, point_of, rooms_of, visit_of
-from kilowatch.dashboard.shell import crumbs_of, late_after_ms, page, state_of, tree_of
+from kilowatch.dashboard.shell import crumbs_of, late_after_ms, page, state_of, tool_test, tree_of
 from kilowatch.dashboard.today import today_of
 from kilowatch.dashboard.treeview import Branching, leaves_of
 from kilowatch.dashboard.words import t
@@ -88,7 +89,8 @@ def _breakdown(request: Request) -> Response:
             rooms.clock(),
             latest=latest_text(rooms.log.head(point.series)),
         ),
-        "exports": may_point(visit.person, "export", point),
+        "exports": may_point(visit.person, "export", point)
+        and has_tool(visit.person, "export", point.organisation_id),
     }
     crumbs = crumbs_of(rooms, visit.person, point)
     return page(request, "breakdown.html", crumbs, context, current=f"point-{point.id}")
@@ -153,6 +155,7 @@ def _tree(request: Request) -> Response:
         "current": wanted.current,
         "inside": bool(wanted.branch),
         "searching": bool(wanted.search),
+        "uses": tool_test(visit),
     }
     return rooms.templates.TemplateResponse(request, "tree.html", context)
 

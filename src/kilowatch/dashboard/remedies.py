@@ -114,5 +114,11 @@ def _shown(setting: str, value: Any) -> str:
 
 
 DOORS: tuple[Door, ...] = (
-    Door("/attributes/{point_id:number}/remedy", apply, Access.MANAGE_POINT, ("POST",)),
+    Door(
+        "/attributes/{point_id:number}/remedy",
+        apply,
+        Access.MANAGE_POINT,
+        ("POST",),
+        tool="attributes",
+    ),
 )

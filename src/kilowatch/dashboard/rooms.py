@@ -59,6 +59,7 @@ class Visit:
         point: The data point that the request names, checked; None if it names none.
         site_id: The site that the path names, checked; or None.
         organisation_id: The organisation that the path names, or that of the site, checked.
+        session_id: Number of the session.
     """
 
     person: Person
@@ -67,6 +68,7 @@ class Visit:
     point: DataPoint | None = None
     site_id: int | None = None
     organisation_id: int | None = None
+    session_id: int = 0
 
 
 def rooms_of(request: Request) -> Rooms:

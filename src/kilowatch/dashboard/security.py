@@ -93,9 +93,15 @@ def cookie_name(request: Request, settings: DashboardSettings, name: str) -> str
 
 
 def set_cookie(
-    request: Request, response: Response, settings: DashboardSettings, name: str, value: str
+    request: Request,
+    response: Response,
+    settings: DashboardSettings,
+    name: str,
+    value: str,
+    *,
+    seconds: int | None = None,
 ) -> None:
-    """Give the browser a cookie that no script reads and that ends with its session."""
+    """Give the browser a cookie that no script reads; its age is a session's if none is given."""
     response.set_cookie(
         cookie_name(request, settings, name),
         value,
@@ -103,7 +109,7 @@ def set_cookie(
         samesite="lax",
         secure=is_secure(request, settings),
         path="/",
-        max_age=settings.session_hours * 3600,
+        max_age=settings.session_hours * 3600 if seconds is None else seconds,
     )
 
 

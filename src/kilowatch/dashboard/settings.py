@@ -26,6 +26,8 @@ class DashboardSettings:
             so that one-second streams do not flicker.
         rows_max: Most rows that one chart request answers for a channel.
         metrics_token: What a monitoring system elsewhere brings as bearer token; empty for none.
+        public_url: Address of the dashboard as people see it, without a slash at the end: links in
+            mails begin with it, never with what a request calls us.
     """
 
     environment: Literal["development", "production"]
@@ -40,3 +42,4 @@ class DashboardSettings:
     late_after_s: float = 60.0
     rows_max: int = 20_000
     metrics_token: str = field(default="", repr=False)
+    public_url: str = "https://localhost:8444"

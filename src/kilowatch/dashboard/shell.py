@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import Response
 
-from kilowatch.catalog.rights import Person, may_anywhere
+from kilowatch.catalog.rights import Person, has_tool, may_anywhere
 from kilowatch.catalog.tree import OrganisationNode, SiteNode
 from kilowatch.dashboard.needs import LastValue
-from kilowatch.dashboard.rooms import Rooms, rooms_of, visit_of
+from kilowatch.dashboard.rooms import Rooms, Visit, rooms_of, visit_of
 from kilowatch.dashboard.settings import DashboardSettings
 from kilowatch.dashboard.treeview import Branching, Seen, branches
 from kilowatch.dashboard.words import locale, words_json
@@ -51,7 +52,8 @@ def page(
     rooms, visit = rooms_of(request), visit_of(request)
     now_ms = rooms.clock()
     frame = {
-        "locale": locale(request.headers.get("accept-language", "")),
+        "locale": visit.person.reading.locale or locale(request.headers.get("accept-language", "")),
+        "reading": visit.person.reading,
         "static": rooms.static,
         "words_json": words_json(),
         "now_ms": now_ms,
@@ -61,8 +63,11 @@ def page(
         "person": {
             "name": visit.person.name,
             "email": visit.person.email,
-            "registers": may_anywhere(visit.person, "manage"),
+            "registers": may_anywhere(visit.person, "manage") and has_tool(visit.person, "admin"),
+            "administers": may_anywhere(visit.person, "administer")
+            and has_tool(visit.person, "admin"),
         },
+        "uses": tool_test(visit),
         "point": None,
         "freshness": None,
         "inside": False,
@@ -75,6 +80,13 @@ def page(
     return rooms.templates.TemplateResponse(
         request, template, {**frame, **context}, status_code=status
     )
+
+
+def tool_test(visit: Visit) -> Callable[[str], bool]:
+    """Return how a template asks whether a tool is in the person's plan, where they are."""
+    point = visit.point
+    here = point.organisation_id if point is not None else visit.organisation_id
+    return lambda tool: has_tool(visit.person, tool, here)
 
 
 def tree_of(rooms: Rooms, who: Person, now_ms: int, branching: Branching) -> list[dict[str, Any]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 
@@ -41,6 +42,16 @@ def t(key: str, **values: object) -> str:
     """
     text = catalogue()[key]
     return text.format(**values) if values else text
+
+
+def utc(at_ms: int) -> str:
+    """Return an instant for a page whose script then writes it on the reader's clock.
+
+    Example:
+        >>> utc(1_794_234_140_000)
+        '2026-11-09 14:22 UTC'
+    """
+    return datetime.fromtimestamp(at_ms / 1000, UTC).strftime("%Y-%m-%d %H:%M UTC")
 
 
 @cache

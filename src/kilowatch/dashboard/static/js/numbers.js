@@ -1,4 +1,5 @@
 // Numbers by locale, units chosen to fit: Wh to GWh, m³ to litres.
+import { asRead, inKwh } from "./units.js";
 import { locale } from "./words.js";
 
 const PREFIXED = new Set(["Wh", "varh", "W", "var", "VA", "Pa"]);
@@ -7,6 +8,7 @@ const SIGNS = { m3: "m³", "m3/h": "m³/h", "W/m2": "W/m²" };
 /** Choose a scale for values up to `largest`: {unit, factor}, shown = value * factor. */
 export function scaleFor(unit, largest) {
   const size = Math.abs(largest ?? 0);
+  if (unit === "Wh" && inKwh) return { unit: "kWh", factor: 1e-3 };
   if (PREFIXED.has(unit)) {
     if (size >= 1e9) return { unit: `G${unit}`, factor: 1e-9 };
     if (size >= 1e6) return { unit: `M${unit}`, factor: 1e-6 };
@@ -34,15 +36,17 @@ export const share = (value) => percent.format(value);
 /** A value with its unit in three digits: "61.3 kW". */
 export function withUnit(value, unit) {
   if (value === null || value === undefined) return "–";
-  const scale = scaleFor(unit, value);
-  return `${short(value * scale.factor)} ${scale.unit}`.trim();
+  const read = asRead(value, unit);
+  const scale = scaleFor(read.unit, read.value);
+  return `${short(read.value * scale.factor)} ${scale.unit}`.trim();
 }
 
 /** The whole value, for hovering and tables. */
 export function fullWithUnit(value, unit) {
   if (value === null || value === undefined) return "–";
-  const scale = scaleFor(unit, value);
-  return `${full.format(value * scale.factor)} ${scale.unit}`.trim();
+  const read = asRead(value, unit);
+  const scale = scaleFor(read.unit, read.value);
+  return `${full.format(read.value * scale.factor)} ${scale.unit}`.trim();
 }
 
 /** A formatter for a column: the same number of decimals in every row. */

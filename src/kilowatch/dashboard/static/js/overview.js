@@ -1,6 +1,7 @@
 // The cards of a site: today's total and its shape, hour by hour.
 import { listen } from "./live.js";
 import { fullWithUnit, scaleFor, short } from "./numbers.js";
+import { cardsAsRead } from "./units.js";
 import { t } from "./words.js";
 
 const cards = [...document.querySelectorAll("[data-card]")];
@@ -62,7 +63,7 @@ async function load() {
   if (!cards.length) return;
   const reply = await fetch(`/data/today?points=${cards.map((card) => card.dataset.card).join(",")}`);
   if (!reply.ok) return;
-  answer = (await reply.json()).points;
+  answer = cardsAsRead((await reply.json()).points);
   show();
 }
 

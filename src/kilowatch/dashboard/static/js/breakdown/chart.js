@@ -5,7 +5,7 @@ import { alpha, band, bars, css, gapMarks, hatch } from "./marks.js";
 import { gaps, rowsOf, thin } from "./rows.js";
 
 export const QUESTIONABLE = 4;
-const FLOATING = new Set(["V", "°C", "Hz", "Pa", "", "ppm"]);
+const FLOATING = new Set(["V", "°C", "°F", "Hz", "Pa", "", "ppm"]);
 
 function colours(utility) {
   return {

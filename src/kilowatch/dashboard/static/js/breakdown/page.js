@@ -2,6 +2,7 @@
 import { listen } from "../live.js";
 import { now } from "../freshness.js";
 import { age, dateText, SiteTime } from "../sitetime.js";
+import { seriesAsRead } from "../units.js";
 import { t } from "../words.js";
 import { Calendar } from "./calendar.js";
 import { build, panelsOf } from "./chart.js";
@@ -53,7 +54,7 @@ async function load({ quiet = false } = {}) {
       if (reply.status === 503) setTimeout(() => { if (!asking) load({ quiet: true }); }, 2000);
       return;
     }
-    answer = body;
+    answer = seriesAsRead(body);
     show(quiet);
   } catch (error) {
     if (error.name === "AbortError") return;

@@ -1,0 +1,141 @@
+"""What an entry of the history says, in a sentence: "changed the interval of Main supply …"."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import inspect
+from sqlalchemy.orm import Session
+
+from kilowatch.catalog import spans
+from kilowatch.catalog.tables import AuditEntry, Table
+from kilowatch.dashboard.words import catalogue, t
+
+NAMES = ("name", "email", "username", "city")
+VALUE_MAX = 120
+
+
+class Teller:
+    """Puts entries into words; what it looked up it remembers, for one page.
+
+    Args:
+        session: The catalogue as it is now, for the names of what is still there.
+    """
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._names: dict[tuple[str, int], str] = {}
+        self._kinds = {
+            mapper.class_.__tablename__: mapper.class_ for mapper in Table.registry.mappers
+        }
+
+    def sentence(self, entry: AuditEntry) -> str:
+        """Return what somebody did, without who and when."""
+        special = f"history.{entry.action}.{entry.subject}"
+        if special in catalogue():
+            return t(special).format(**self._values(entry))
+        if entry.action == "changed":
+            return self._changed(entry)
+        subject = subject_word(entry.subject)
+        general = f"history.{entry.action}"
+        if general in catalogue():
+            return t(general).format(subject=subject, name=self._name(entry)).strip()
+        said = [f"{self._label(k)} {self._value(entry, k, v)}" for k, v in entry.after.items()]
+        return f"{entry.action}{' (' if said else ''}{', '.join(said)}{')' if said else ''}"
+
+    def _changed(self, entry: AuditEntry) -> str:
+        name = self._name(entry)
+        sentences = []
+        for column, after in entry.after.items():
+            label = self._label(column)
+            if column not in entry.before:
+                sentences.append(t("history.replaced").format(field=label, name=name))
+                continue
+            before = self._value(entry, column, entry.before[column])
+            sentences.append(
+                t("history.changed").format(
+                    field=label, name=name, before=before, after=self._value(entry, column, after)
+                )
+            )
+        return "; ".join(sentences)
+
+    def _values(self, entry: AuditEntry) -> dict[str, str]:
+        """Return everything that a special sentence may speak of."""
+        columns = {**entry.before, **entry.after}
+        place = (
+            self._of("site", columns.get("site_id"))
+            or self._of("data_point", columns.get("data_point_id"))
+        )  # fmt: skip
+        return {
+            "name": self._name(entry),
+            "account": self._of(entry.subject, entry.subject_id),
+            "person": self._of("user", columns.get("user_id")),
+            "group": self._of("user_group", columns.get("group_id")),
+            "place": place,
+            "role": str(columns.get("role", "")),
+            "email": str(columns.get("email", "")),
+        }
+
+    def _name(self, entry: AuditEntry) -> str:
+        columns = {**entry.before, **entry.after}
+        if entry.subject == "membership" and entry.subject_id:
+            user_id = columns.get("user_id") or self._owner(entry)
+            return self._of("user", user_id)
+        for name in NAMES:
+            if entry.action != "changed" and columns.get(name):
+                return str(columns[name])
+        return self._of(entry.subject, entry.subject_id) or str(columns.get("name", ""))
+
+    def _owner(self, entry: AuditEntry) -> int | None:
+        row = self._session.get(self._kinds[entry.subject], entry.subject_id)
+        return getattr(row, "user_id", None)
+
+    def _of(self, table: str, number: Any) -> str:
+        """Return what a row is called, or its number where it is gone."""
+        if number is None or table not in self._kinds:
+            return ""
+        key = (table, int(number))
+        if key not in self._names:
+            row = self._session.get(self._kinds[table], number)
+            found = [str(getattr(row, n)) for n in NAMES if getattr(row, n, "")]
+            self._names[key] = found[0] if found else t("history.gone").format(number=number)
+        return self._names[key]
+
+    def _label(self, column: str) -> str:
+        key = f"history.field.{column}"
+        return t(key) if key in catalogue() else column.removesuffix("_id").replace("_", " ")
+
+    def _value(self, entry: AuditEntry, column: str, value: Any) -> str:
+        if value is None or value == "":
+            full = column == "plan_id"
+            return t("history.full") if full else t("history.nothing")
+        if isinstance(value, bool):
+            return t("history.yes") if value else t("history.no")
+        if column == "tools":
+            return ", ".join(t(f"tool.{tool}") for tool in str(value).split())
+        if isinstance(value, int):
+            return self._number(entry, column, value)
+        text = f"{value:.15g}" if isinstance(value, float) else str(value)
+        return text if len(text) <= VALUE_MAX else f"{text[:VALUE_MAX]} …"
+
+    def _number(self, entry: AuditEntry, column: str, value: int) -> str:
+        if column == "interval_s":
+            return spans.interval_text(value)
+        if column.endswith("_ms"):
+            return datetime.fromtimestamp(value / 1000, UTC).strftime("%Y-%m-%d %H:%M UTC")
+        referred = self._referred(entry.subject, column) if column.endswith("_id") else ""
+        return self._of(referred, value) if referred else str(value)
+
+    def _referred(self, subject: str, column: str) -> str:
+        """Return the table that a column refers to."""
+        kind = self._kinds.get(subject)
+        found = inspect(kind).columns.get(column) if kind is not None else None
+        keys = list(found.foreign_keys) if found is not None else []
+        return keys[0].column.table.name if keys else ""
+
+
+def subject_word(subject: str) -> str:
+    """Return what people call a sort of thing."""
+    key = f"history.subject.{subject}"
+    return t(key) if key in catalogue() else subject.replace("_", " ")
