@@ -237,24 +237,3 @@ def add_appliance(change: Change, meter: Meter, name: str) -> Appliance:
     change.session.add(appliance)
     change.session.flush()
     return appliance
-
-
-def change_site(change: Change, site: Site, *, name: str, zone: str, country: str) -> None:
-    """Change a site's name, time zone or country; another zone moves its local days.
-
-    Raises:
-        KilowatchError: ``invalid_name``, ``site_exists``, ``unknown_time_zone`` or
-            ``unknown_country``.
-    """
-    clean = check_name(name, "site")
-    same = _site(change.session, site.organisation_id, clean)
-    if same is not None and same.id != site.id:
-        raise KilowatchError(
-            "site_exists",
-            f"There is a site named {clean!r} already.",
-            status=409,
-            data={"field": "name"},
-        )
-    stored = fresh(change.session, site)
-    stored.name, stored.zone, stored.country = clean, check_zone(zone), check_country(country)
-    change.session.flush()

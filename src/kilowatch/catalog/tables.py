@@ -282,6 +282,7 @@ class Credential(Table):
     created_at_ms: Mapped[int]
     revoked_at_ms: Mapped[int | None]
     last_used_ms: Mapped[int | None]
+    last_used_address: Mapped[str] = _text(100, default="")
 
 
 class LoginSession(Table):
