@@ -1,4 +1,4 @@
-"""Many data points from a table: seen before it is done, all of it or nothing, and there and back."""
+"""Many data points from a table: seen before it is done, all of it or nothing, there and back."""
 
 from __future__ import annotations
 

@@ -103,3 +103,8 @@ def may(
 def may_anywhere(who: Person, action: Action) -> bool:
     """Tell whether a person may do something in any organisation, for showing a menu entry."""
     return any(action in ACTIONS_BY_ROLE[standing.role] for standing in who.standings.values())
+
+
+def is_partner(who: Person) -> bool:
+    """Tell whether a person sets up organisations for customers."""
+    return any(standing.role == "partner administrator" for standing in who.standings.values())

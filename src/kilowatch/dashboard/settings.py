@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
+PUSH_PATH = "/measurements/v2/unifiedjson/"
+
 
 @dataclass(frozen=True, slots=True)
 class DashboardSettings:
@@ -38,3 +40,8 @@ class DashboardSettings:
     demand_period_s: int = 900  # the quarter-hour that most European network tariffs bill
     late_after_s: float = 60.0
     rows_max: int = 20_000
+
+    @property
+    def push_address(self) -> str:
+        """Where meters push, with the path, as people copy it."""
+        return self.push_url.partition("/measurements/")[0].rstrip("/") + PUSH_PATH
