@@ -104,8 +104,12 @@ def actor_of(request: Request) -> Actor:
 
 
 def problems_of(error: KilowatchError) -> dict[str, str]:
-    """Return the sentence beside the field it is about; under "" when it is about none."""
-    if error.status in (403, 500, 503):
+    """Return the sentence beside the field it is about; under "" when it is about none.
+
+    Raises:
+        KilowatchError: The same, where a form is no answer: there is nothing here, or a fault.
+    """
+    if error.status in (403, 500, 503) or error.code == "not_found":
         raise error
     return defaultdict(
         str, {str(error.data.get("field", "")): f"{error.detail} {error.remedy}".strip()}

@@ -157,8 +157,6 @@ def _apply(request: Request, digest: str) -> Response:
             )  # fmt: skip
             open_change.session.delete(draft)
     except KilowatchError as error:
-        if error.status == 404:
-            raise
         return _look(request, problems_of(error))
     rooms.registry.directory(fresh=True)
     context = {"organisation": _organisation(request), "plan": plan}

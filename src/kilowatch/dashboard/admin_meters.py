@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator
 from typing import Any
 
@@ -157,10 +158,10 @@ def _remove(request: Request) -> Response:
     try:
         with rooms.registry.catalog.change(actor_of(request)) as open_change:
             meter = _meter(open_change.session, request)
-            name, site_id = meter.name, meter.site_id
+            site_id = meter.site_id
             reshaping.remove_meter(open_change, meter)
     except KilowatchError as error:
-        return _form(request, {"name": name}, problems_of(error))
+        return _form(request, {}, problems_of(error))
     rooms.registry.directory(fresh=True)
     return RedirectResponse(f"/admin/sites/{site_id}/meters?removed", status_code=303)
 
@@ -172,7 +173,7 @@ def _add_appliance(request: Request, fields: dict[str, str]) -> Response:
             meter = _meter(open_change.session, request)
             registry.add_appliance(open_change, meter, fields["appliance"])
     except KilowatchError as error:
-        return _form(request, fields, {"appliance": f"{error.detail} {error.remedy}".strip()})
+        return _form(request, fields, {"appliance": "".join(problems_of(error).values())})
     return _saved(request)
 
 
@@ -183,7 +184,7 @@ def _change_appliance(request: Request, fields: dict[str, str]) -> Response:
             appliance = _appliance(open_change.session, request)
             reshaping.change_appliance(open_change, appliance, name=fields["appliance"])
     except KilowatchError as error:
-        return _form(request, {}, {"": f"{error.detail} {error.remedy}".strip()})
+        return _form(request, {}, {"": "".join(problems_of(error).values())})
     return _saved(request)
 
 
@@ -235,7 +236,7 @@ def _form(
         "saved": saved,
     }
     if problems:
-        context["problems"] = problems
+        context["problems"] = defaultdict(str, problems)
     crumbs = [
         {"name": site.name, "href": f"/admin/sites/{site.id}"},
         {"name": t("meters.title"), "href": f"/admin/sites/{site.id}/meters"},

@@ -176,8 +176,6 @@ def _renew(request: Request, handover: str) -> Response:
             link = _link(change.session, request)
             handed = handing_over.renew(change, rooms.settings.server_key, link)
     except KilowatchError as error:
-        if error.status == 404:
-            raise
         return _page(request, None, problems_of(error))
     return _handed(request, handed, mail=handover == "mail" and rooms.mailer.configured)
 
