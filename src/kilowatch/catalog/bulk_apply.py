@@ -31,7 +31,7 @@ def apply(change: Change, organisation_id: int, sheet: Sheet, digest: str) -> Pl
     if planned.refused:
         raise KilowatchError(
             "lines_refused",
-            f"{planned.counts['refuse']} lines are wrong, so nothing was changed.",
+            f"Lines that are wrong: {planned.counts['refuse']}. So nothing was changed.",
             status=409,
             remedy="Correct them in the file, and choose it again.",
         )

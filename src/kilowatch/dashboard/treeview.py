@@ -99,7 +99,7 @@ class _Drawer:
         key = f"site-{node.id}"
         wanted = key in (self.wanted.branch, self.wanted.current)
         shown = self.everything or holds or wanted
-        children = [child for meter in node.meters for child in self.meter(meter)] if shown else []
+        children = self.meters(node) if shown else []
         found = self._branch(
             "site", node.id, node.name, children, opened=shown and (self.everything or holds)
         )
@@ -107,13 +107,17 @@ class _Drawer:
         found.update(lazy=not shown, late=late, holds_current=holds or key == self.wanted.current)
         return found
 
-    def meter(self, node: MeterNode) -> list[Node]:
+    def meters(self, site: SiteNode) -> list[Node]:
+        """Return a site's meters, each below the one that feeds it."""
+        here = {meter.id for meter in site.meters}
+        fed: dict[int | None, list[MeterNode]] = {}
+        for meter in site.meters:
+            fed.setdefault(meter.parent_id if meter.parent_id in here else None, []).append(meter)
+        return [child for meter in fed.get(None, []) for child in self.meter(meter, fed)]
+
+    def meter(self, node: MeterNode, fed: dict[int | None, list[MeterNode]]) -> list[Node]:
         own = [self.leaf(leaf) for leaf in node.points]
-        if not node.appliances:
-            if len(own) <= 1:
-                return own  # a meter with one reading is that reading
-            return [self._branch("meter", node.id, node.name, own, opened=True)]
-        below = [
+        own += [
             self._branch(
                 "appliance", one.id, one.name, [self.leaf(leaf) for leaf in one.points], opened=True
             )
@@ -121,6 +125,9 @@ class _Drawer:
             else self.leaf(one.points[0])
             for one in node.appliances
         ]
+        below = [child for meter in fed.get(node.id, []) for child in self.meter(meter, fed)]
+        if not below and not node.appliances and len(own) <= 1:
+            return own  # a meter with one reading is that reading
         return [self._branch("meter", node.id, node.name, own + below, opened=True)]
 
     def leaf(self, leaf: Leaf) -> Node:
