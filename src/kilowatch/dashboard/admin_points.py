@@ -42,17 +42,21 @@ CHOICES_MAX = 50
 PROPOSED_MAX = 500
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Entry:
     """A line of the list."""
 
     point: DataPoint
     site: str
     organisation: str
-    state: str
-    at_ms: int | None
-    text: str
-    last: LastValue | None
+    state: str = "never"
+    at_ms: int | None = None
+    last: LastValue | None = None
+
+    @property
+    def text(self) -> str:
+        """The last value with its unit."""
+        return f"{self.last.value:.3g} {self.last.unit}" if self.last else ""
 
     @property
     def interval(self) -> str:
@@ -130,17 +134,15 @@ def _entries(request: Request, asked: dict[str, str]) -> list[Entry]:
         chosen = [p for p in chosen if _has(p, *names.get(p.site_id, ("", "")), words)]
     last = rooms.view.last_values(chosen)
     now_ms = rooms.clock()
-    entries = []
-    for point in chosen:
-        found = last.get(point.series)
-        at_ms = found.at_ms if found else None
-        state = state_of(at_ms, late_after_ms(point, rooms.settings), now_ms)
-        if asked["state"] not in ("", state):
-            continue
-        site, organisation = names.get(point.site_id, ("", ""))
-        text = f"{found.value:.3g} {found.unit}" if found else ""
-        entries.append(Entry(point, site, organisation, state, at_ms, text, found))
+    entries = [Entry(p, *names.get(p.site_id, ("", ""))) for p in chosen]
     order = asked["sort"]
+    for entry in entries:
+        found = last.get(entry.point.series)
+        if found is not None:
+            entry.last, entry.at_ms = found, found.at_ms
+            entry.state = state_of(found.at_ms, late_after_ms(entry.point, rooms.settings), now_ms)
+    if asked["state"]:
+        entries = [entry for entry in entries if entry.state == asked["state"]]
     key = ORDERS.get(order.removeprefix("-"), ORDERS["site"])
     return sorted(entries, key=key, reverse=order.startswith("-"))
 

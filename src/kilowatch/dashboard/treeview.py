@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from kilowatch.catalog.directory import Directory
 from kilowatch.catalog.tree import Leaf, MeterNode, OrganisationNode, SiteNode
 from kilowatch.dashboard.needs import LastValue
+from kilowatch.dashboard.numbers import whole_number
 from kilowatch.dashboard.settings import DashboardSettings
 from kilowatch.model.points import DataPoint
 
@@ -78,7 +80,7 @@ def leaves_of(node: OrganisationNode | SiteNode | MeterNode) -> Iterable[Leaf]:
             yield from appliance.points
 
 
-@dataclass(slots=True)
+@dataclass
 class _Drawer:
     last: dict[int, LastValue]
     points: dict[int, DataPoint]
@@ -95,7 +97,8 @@ class _Drawer:
         )
 
     def site(self, node: SiteNode) -> Node:
-        holds = any(f"point-{leaf.id}" == self.wanted.current for leaf in leaves_of(node))
+        leaves = list(leaves_of(node))
+        holds = any(leaf.id == self.current_id for leaf in leaves)
         key = f"site-{node.id}"
         wanted = key in (self.wanted.branch, self.wanted.current)
         shown = self.everything or holds or wanted
@@ -103,7 +106,7 @@ class _Drawer:
         found = self._branch(
             "site", node.id, node.name, children, opened=shown and (self.everything or holds)
         )
-        late = sum(self.leaf(leaf)["state"] == "late" for leaf in leaves_of(node))
+        late = sum(self.state(leaf) == "late" for leaf in leaves)
         found.update(lazy=not shown, late=late, holds_current=holds or key == self.wanted.current)
         return found
 
@@ -130,13 +133,27 @@ class _Drawer:
             return own  # a meter with one reading is that reading
         return [self._branch("meter", node.id, node.name, own + below, opened=True)]
 
+    @cached_property
+    def current_id(self) -> int | None:
+        """Number of the data point that is shown on the page."""
+        kind, _, number = self.wanted.current.partition("-")
+        return whole_number(number) if kind == "point" else None
+
+    def state(self, leaf: Leaf) -> str:
+        """Return how fresh a data point is; asked of each one for every page."""
+        point = self.points.get(leaf.id)
+        last = self.last.get(point.series) if point else None
+        if point is None or last is None:
+            return "never"
+        return "late" if self.now_ms - last.at_ms > self.late_after(point) else "fresh"
+
+    def late_after(self, point: DataPoint) -> int:
+        """Return how long without a packet makes a data point late [ms]."""
+        return max(point.gap_ms, round(self.settings.late_after_s * 1000))
+
     def leaf(self, leaf: Leaf) -> Node:
         point = self.points.get(leaf.id)
         last = self.last.get(point.series) if point else None
-        late_after = max(point.gap_ms, round(self.settings.late_after_s * 1000)) if point else 0
-        state = "never"
-        if last is not None:
-            state = "late" if self.now_ms - last.at_ms > late_after else "fresh"
         return {
             "kind": "point",
             "id": leaf.id,
@@ -149,8 +166,8 @@ class _Drawer:
             "value": last.value if last else None,
             "unit": last.unit if last else "",
             "text": f"{last.value:.3g} {last.unit}" if last else "",
-            "late_after_ms": late_after,
-            "state": state,
+            "late_after_ms": self.late_after(point) if point else 0,
+            "state": self.state(leaf),
             "holds_current": f"point-{leaf.id}" == self.wanted.current,
         }
 
