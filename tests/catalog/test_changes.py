@@ -209,6 +209,20 @@ def test_a_catalogue_that_somebody_holds_is_named_as_busy(
     assert (refused.value.code, refused.value.retry_helps) == ("catalog_busy", True)
 
 
+def test_people_read_on_while_a_large_change_is_under_way(
+    opened: catalog.Catalog, actor: catalog.Actor, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Ten thousand data points go in by one file, and no page and no gateway waits for it."""
+    monkeypatch.setattr("kilowatch.catalog.database.BUSY_TIMEOUT_S", 0.2)
+    other = catalog.open(tmp_path / "catalog.sqlite")
+    before = other.revision()
+    with opened.change(actor) as change:
+        acme = registry.add_organisation(change, "Acme", country="IE")
+        for _ in range(3_000):  # 6 MB, three times what the page cache holds
+            change.record("imported", "data_point", None, acme.id, file="x" * 2_000)
+        assert other.revision() == before
+
+
 def test_an_update_that_passes_the_history_by_is_seen_as_such(
     opened: catalog.Catalog, actor: catalog.Actor
 ) -> None:
