@@ -248,6 +248,26 @@ def test_a_new_data_point_hangs_where_the_form_was_opened(desk: Desk) -> None:
     assert "Ours meter \N{SINGLE RIGHT-POINTING ANGLE QUOTATION MARK} Ours appliance" in page
 
 
+def test_a_new_data_point_names_its_meter_and_what_feeds_it(desk: Desk) -> None:
+    """A meter and an appliance that are not there yet come with it; what is wrong is said."""
+    sent = {
+        "name": "Lift", "site": str(desk.office), "kind": "electrical", "utility": "electricity",
+        "interval": "5m", "stamp": "start", "clock": "auto",
+    }  # fmt: skip
+    new = "/admin/data-points"
+    page = desk.refused(new, **sent, appliance_name="Motor")
+    assert re.search(r'id="meter_name-problem">Name the meter', page)
+    page = desk.refused(new, **sent, parent="werk-presse")
+    assert re.search(r'id="parent-problem">No data point has', page)
+    page = desk.refused(new, **sent, parent="acme-new")
+    assert re.search(r'id="parent-problem">This data point is on another site', page)
+    page = desk.post(new, **sent, meter_name="lifts", appliance_name="Motor", parent="acme-main")
+    assert re.search(r"</svg> lifts .{1,3} Motor", page)
+    assert "Fed by Main supply" in page
+    second = desk.post(new, **sent | {"name": "Light"}, meter_name="LIFTS")
+    assert re.search(r"</svg> lifts<", second), "the same meter, however it is written"
+
+
 def test_a_data_point_moves_to_another_meter_and_site(desk: Desk) -> None:
     """The page warns of another clock, offers meters by search, and shows the new place."""
     point, cork = desk.world.point("gas"), desk.world.sites["Supermarket Cork"]

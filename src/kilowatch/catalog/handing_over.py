@@ -83,6 +83,11 @@ def mark_sent(change: Change, link_id: int) -> None:
     change.session.flush()
 
 
+def waits(session: Session, key: bytes, token: str, now_ms: int) -> bool:
+    """Tell whether a link would open something; guesses cost the catalogue a read, no more."""
+    return _waiting(session, key, token, now_ms) is not None
+
+
 def open_package(change: Change, key: bytes, token: str) -> tuple[StartupPackage, bool]:
     """Open a package, once: issue its credential and the account's first password.
 
@@ -94,10 +99,9 @@ def open_package(change: Change, key: bytes, token: str) -> tuple[StartupPackage
         KilowatchError: ``link_used_up`` (404), the same for a link that never was, was opened, or
             has expired.
     """
-    digest = secrets.digest(key, token.strip(), PURPOSE)
-    link = change.session.scalar(select(PackageLink).where(PackageLink.token_digest == digest))
-    if link is None or link.opened_at_ms is not None or link.expires_at_ms <= change.now_ms:
-        raise _used_up()
+    link = _waiting(change.session, key, token, change.now_ms)
+    if link is None:
+        raise used_up()
     prepared = contents(change.session, link)
     user, password = prepared.user, ""
     if user.password_hash is None and user.disabled_at_ms is None:
@@ -133,7 +137,7 @@ def contents(session: Session, link: PackageLink) -> Prepared:
     assert user is not None
     site = next(iter(registry.sites(session, organisation.id)), None)
     if site is None:
-        raise _used_up()
+        raise used_up()
     points = session.scalars(
         select(DataPoint)
         .where(DataPoint.organisation_id == organisation.id)
@@ -143,12 +147,24 @@ def contents(session: Session, link: PackageLink) -> Prepared:
     return Prepared(organisation, site, dict(zip(startup.STREAMS, points, strict=False)), user)
 
 
-def _used_up() -> KilowatchError:
+def used_up() -> KilowatchError:
+    """Return the answer to a link that opens nothing, whatever the reason."""
     return KilowatchError(
         "link_used_up",
         "This link opens nothing: it was opened already, or it has expired.",
         status=404,
         remedy="Ask whoever sent it for a new one.",
+    )
+
+
+def _waiting(session: Session, key: bytes, token: str, now_ms: int) -> PackageLink | None:
+    digest = secrets.digest(key, token.strip(), PURPOSE)
+    return session.scalar(
+        select(PackageLink).where(
+            PackageLink.token_digest == digest,
+            PackageLink.opened_at_ms.is_(None),
+            PackageLink.expires_at_ms > now_ms,
+        )
     )
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from sqlalchemy.orm import Session
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import FormData
 from starlette.requests import Request
@@ -18,8 +17,9 @@ from starlette.responses import RedirectResponse, Response
 from kilowatch.catalog import data_points, spans
 from kilowatch.catalog.rights import may
 from kilowatch.catalog.settings_check import Settings
-from kilowatch.catalog.tables import Appliance, Meter, Site
 from kilowatch.catalog.tables import DataPoint as Row
+from kilowatch.catalog.tables import Meter, Site
+from kilowatch.dashboard import admin_placing
 from kilowatch.dashboard.access import Access, Door
 from kilowatch.dashboard.admin_frame import (
     actor_of,
@@ -58,6 +58,9 @@ class Fields:
     site: str = ""
     meter: str = ""
     appliance: str = ""
+    meter_name: str = ""
+    appliance_name: str = ""
+    parent: str = ""
     kind: str = "electrical"
     utility: str = "electricity"
     unit: str = ""
@@ -150,7 +153,13 @@ def _create(request: Request, fields: Fields) -> Response:
         settings = fields.settings()
         with rooms.registry.catalog.change(actor_of(request)) as open_change:
             site = _site(open_change.session.get(Site, whole_number(fields.site) or 0), request)
-            meter, appliance = _place(open_change.session, site, fields)
+            session = open_change.session
+            parent = admin_placing.feeder_on(session, site, fields.parent)
+            meter, appliance = admin_placing.numbered(session, site, fields.meter, fields.appliance)
+            if meter is None:
+                meter, appliance = admin_placing.named(
+                    open_change, site, fields.meter_name, fields.appliance_name
+                )
             row = data_points.register(
                 open_change,
                 site,
@@ -159,6 +168,7 @@ def _create(request: Request, fields: Fields) -> Response:
                 stream_id=fields.stream_id or None,
                 meter=meter,
                 appliance=appliance,
+                parent=parent,
             )
             number = row.id
     except KilowatchError as error:
@@ -210,7 +220,7 @@ def _form(
         "curl": "",
     }
     current = ""
-    context["place"] = _place_text(request, fields, point)
+    context["place"] = _place_words(request, fields, point)
     if point is not None:
         context["point"] = point
         latest = latest_text(rooms.log.head(point.series))
@@ -224,29 +234,19 @@ def _form(
     )  # fmt: skip
 
 
-def _place_text(request: Request, fields: Fields, point: DataPoint | None) -> dict[str, str]:
+def _place_words(request: Request, fields: Fields, point: DataPoint | None) -> dict[str, str]:
     """Return in words where a data point hangs, or would; empty for a meter of its own."""
     with rooms_of(request).registry.catalog.reading() as session:
-        if point is None:
-            site = session.get(Site, whole_number(fields.site) or 0)
-            if site is None or not _manages(request, site):
-                return {}
-            meter, appliance = _place(session, site, fields)
-            feeder = None
-        else:
+        if point is not None:
             row = session.get(Row, point.id)
             assert row is not None
-            meter = session.get(Meter, row.meter_id)
-            appliance = session.get(Appliance, row.appliance_id or 0)
-            feeder = session.get(Row, row.parent_id or 0)
-        if meter is None:
+            return admin_placing.words(session, session.get(Meter, row.meter_id), row)
+        site = session.get(Site, whole_number(fields.site) or 0)
+        if site is None or not _manages(request, site):
             return {}
-        return {
-            "meter": meter.name,
-            "href": f"/admin/sites/{meter.site_id}/meters/{meter.id}",
-            "appliance": appliance.name if appliance else "",
-            "feeder": feeder.name if feeder else "",
-        }
+        meter, appliance = admin_placing.numbered(session, site, fields.meter, fields.appliance)
+        found = admin_placing.words(session, meter, None)
+        return found | {"appliance": appliance.name} if found and appliance else found
 
 
 def _manages(request: Request, site: Site) -> bool:
@@ -265,16 +265,6 @@ def _sites(request: Request) -> list[dict[str, str]]:
         }
         for organisation, site in found
     ]
-
-
-def _place(session: Session, site: Site, fields: Fields) -> tuple[Meter | None, Appliance | None]:
-    """Return the meter and the appliance that the form was opened for, if they are on the site."""
-    meter = session.get(Meter, whole_number(fields.meter) or 0)
-    if meter is None or meter.site_id != site.id:
-        return None, None
-    appliance = session.get(Appliance, whole_number(fields.appliance) or 0)
-    fits = appliance is not None and appliance.meter_id == meter.id
-    return meter, appliance if fits else None
 
 
 def _site(site: Site | None, request: Request) -> Site:

@@ -276,9 +276,13 @@ def _open(request: Request, token: str) -> Response:
     rooms = rooms_of(request)
     address = request.client.host if request.client else ""
     actor = Actor(t("startup.actor"), None, address)
+    key = rooms.settings.server_key
     try:
+        with rooms.registry.catalog.reading() as session:
+            if not handing_over.waits(session, key, token, rooms.registry.catalog.clock()):
+                raise handing_over.used_up()
         with rooms.registry.catalog.change(actor) as change:
-            package, _ = handing_over.open_package(change, rooms.settings.server_key, token)
+            package, _ = handing_over.open_package(change, key, token)
     except KilowatchError as error:
         return _opening(request, problem=f"{error.detail} {error.remedy}", status=error.status)
     rooms.registry.directory(fresh=True)

@@ -27,6 +27,7 @@ from kilowatch.dashboard.admin_frame import (
     sites_for,
     texts_of,
 )
+from kilowatch.dashboard.admin_placing import feeder
 from kilowatch.dashboard.needs import LastValue
 from kilowatch.dashboard.numbers import whole_number
 from kilowatch.dashboard.registry import may_point
@@ -225,7 +226,7 @@ def _move(request: Request, fields: dict[str, str]) -> Response:
             row = session.get(Row, point.id)
             assert row is not None
             meter, appliance = _place(session, fields["place"], who)
-            parent = _feeder(session, row, fields["parent"])
+            parent = feeder(session, row.organisation_id, fields["parent"])
             reshaping.move_data_point(open_change, row, meter, appliance, parent)
     except KilowatchError as error:
         return _move_page(request, fields, problems_of(error))
@@ -245,21 +246,6 @@ def _place(session: Session, text: str, who: Person) -> tuple[Meter, Appliance |
     ):
         raise KilowatchError("unknown_meter", t("points.choose_place"), data={"field": "place"})
     return meter, appliance
-
-
-def _feeder(session: Session, row: Row, stream_id: str) -> Row | None:
-    if not stream_id:
-        return None
-    ours = Row.organisation_id == row.organisation_id
-    found = session.scalar(select(Row).where(ours, Row.stream_id == stream_id))
-    if found is None:
-        raise KilowatchError(
-            "unknown_data_point",
-            f"No data point has the stream id {stream_id!r}.",
-            remedy="Choose one of the list, or leave it empty.",
-            data={"field": "parent"},
-        )
-    return found
 
 
 DOORS: tuple[Door, ...] = (
