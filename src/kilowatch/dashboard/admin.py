@@ -6,6 +6,7 @@ calls it and hands the outcome to the catalogue in place of ``data_points.change
 
 from __future__ import annotations
 
+import re
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -280,6 +281,8 @@ def _site(site: Site | None, request: Request) -> Site:
 def _tolerance(text: str) -> float | None:
     if not text:
         return None
+    if re.fullmatch(r"[0-9]+[.,][0-9]+ ?s", text):  # 7.5s, as a file may have it
+        return float(text.rstrip(" s").replace(",", "."))
     try:
         return float(spans.parse_span(text))
     except KilowatchError as error:
