@@ -11,9 +11,10 @@ import pytest
 from sqlalchemy import select, update
 
 from kilowatch import catalog
-from kilowatch.catalog import credentials, data_points, people, registry
+from kilowatch.catalog import credentials, data_points, people, registry, reshaping
 from kilowatch.catalog.changes import Change
 from kilowatch.catalog.credentials import Target
+from kilowatch.catalog.reshaping import SiteFacts
 from kilowatch.catalog.settings_check import Settings
 from kilowatch.catalog.tables import AuditEntry, Organisation, SeriesHistory
 from kilowatch.model.errors import KilowatchError
@@ -35,7 +36,7 @@ def test_the_history_says_who_changed_what_when_and_from_what(
         acme = registry.add_organisation(change, "Acme", country="IE")
         site = registry.add_site(change, acme, "Office", zone="Europe/Dublin")
     with opened.change(actor) as change:
-        registry.change_site(change, site, name="Office", zone="Europe/Paris", country="FR")
+        reshaping.change_site(change, site, SiteFacts("Office", "Europe/Paris", "FR"))
     entry = history(opened)[-1]
     assert (entry.action, entry.subject, entry.subject_id) == ("changed", "site", site.id)
     assert entry.organisation_id == acme.id
@@ -94,7 +95,7 @@ def _add_data_point(change: Change, organisation: Organisation) -> object:
 
 def _change_zone(change: Change, organisation: Organisation) -> None:
     site = registry.sites(change.session, organisation.id)[0]
-    registry.change_site(change, site, name="Office", zone="Europe/Paris", country="FR")
+    reshaping.change_site(change, site, SiteFacts("Office", "Europe/Paris", "FR"))
 
 
 def _change_password(change: Change, _: Organisation) -> None:
@@ -127,12 +128,15 @@ def test_bookkeeping_does_not_step_the_revision(
         acme = registry.add_organisation(change, "Acme", country="IE")
         issued = credentials.issue(change, key, Target(acme), environment="development")
     before, entries = opened.revision(), len(history(opened))
-    credentials.touch(opened, {issued.credential.id: 1_795_435_000_000, -1: 5, 999: 5})
+    here = credentials.Use(1_795_435_000_000, "192.0.2.7")
+    nobody = credentials.Use(5, "")
+    credentials.touch(opened, {issued.credential.id: here, -1: nobody, 999: nobody})
     assert (opened.revision(), len(history(opened))) == (before, entries)
     with opened.reading() as session:
         listed = credentials.listing(session)
         assert credentials.holder(session, issued.credential.id) == issued.credential.username
     assert [row.credential.last_used_ms for row in listed] == [1_795_435_000_000]
+    assert [row.credential.last_used_address for row in listed] == ["192.0.2.7"]
 
 
 WRITER = """
@@ -203,6 +207,20 @@ def test_a_catalogue_that_somebody_holds_is_named_as_busy(
         with pytest.raises(KilowatchError, match="held the catalogue") as refused:
             other.change(actor).__enter__()
     assert (refused.value.code, refused.value.retry_helps) == ("catalog_busy", True)
+
+
+def test_people_read_on_while_a_large_change_is_under_way(
+    opened: catalog.Catalog, actor: catalog.Actor, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Ten thousand data points go in by one file, and no page and no gateway waits for it."""
+    monkeypatch.setattr("kilowatch.catalog.database.BUSY_TIMEOUT_S", 0.2)
+    other = catalog.open(tmp_path / "catalog.sqlite")
+    before = other.revision()
+    with opened.change(actor) as change:
+        acme = registry.add_organisation(change, "Acme", country="IE")
+        for _ in range(3_000):  # 6 MB, three times what the page cache holds
+            change.record("imported", "data_point", None, acme.id, file="x" * 2_000)
+        assert other.revision() == before
 
 
 def test_an_update_that_passes_the_history_by_is_seen_as_such(

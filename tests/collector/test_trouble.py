@@ -244,10 +244,12 @@ def test_last_use_of_a_credential_reaches_the_registry(server: Server) -> None:
     server.stop()
     with server.registry.catalog.reading() as session:
         name = server.registry["partner"][0]
-        used = session.execute(
-            text("SELECT last_used_ms FROM credential WHERE username = :name"), {"name": name}
-        ).scalar_one()
+        used, address = session.execute(
+            text("SELECT last_used_ms, last_used_address FROM credential WHERE username = :name"),
+            {"name": name},
+        ).one()
     assert abs(used - time.time() * 1000) < 60_000
+    assert address == "127.0.0.1", "from where, so that a stranger's use is noticed"
 
 
 def test_every_503_says_when_to_come_back() -> None:

@@ -4,83 +4,181 @@ from __future__ import annotations
 
 import re
 import urllib.parse
+from collections.abc import Iterable, Iterator
 
 import pytest
-from starlette.routing import Mount, Route
+from starlette.routing import BaseRoute, Mount, Route
 from starlette.testclient import TestClient
 
-from kilowatch.dashboard.access import Access
+from kilowatch import catalog as catalogs
+from kilowatch.catalog import registry
+from kilowatch.catalog.tables import ROLES
+from kilowatch.dashboard.access import (
+    ABOUT_A_POINT,
+    ABOUT_A_SITE,
+    NOWHERE_IN_PARTICULAR,
+    Access,
+    Door,
+)
 from kilowatch.dashboard.app import DOORS
+from tests.dashboard.access_world import ENDLESS, LEVELS, PARTLY, PEOPLE, WHO, Matrix, Side
 from tests.dashboard.conftest import Logged, form_token
-from tests.dashboard.worlds import ADMIN, END_USER, STRANGER, VIEWER, World
+from tests.dashboard.worlds import ADMIN, END_USER, STRANGER, VIEWER, World, build
 
 PAGE = {"accept": "text/html"}
-ABOUT_A_POINT = (Access.READ_POINT, Access.EXPORT_POINT, Access.MANAGE_POINT)
+REFUSALS = (401, 403, 404, 405)
+IN_THE_PATH = re.compile(r"\{(\w+)(?::\w+)?\}")
 
 
-def address(path: str, world: World, name: str = "main") -> str:
-    """Fill a route's placeholders with what the first organisation owns."""
-    point = world.point(name)
-    path = path.replace("{point_id:number}", str(point.id))
-    if path.startswith("/site"):
-        path = path.replace("{number:number}", str(point.site_id))
-    path = path.replace("{number:number}", str(point.organisation_id))
-    path = path.replace("{organisation_id:number}", str(point.organisation_id))
-    path = re.sub(r"\{\w+:number\}", "1", path)
-    if path.startswith("/data/today"):
-        return f"{path}?points={point.id}"
-    if path == "/data/days":
-        return f"{path}?point={point.id}&month=2026-11"
-    return f"{path}?point={point.id}" if path.startswith("/data") else path
+@pytest.fixture(scope="module")
+def matrix(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Matrix]:
+    """Build two organisations with one of everything, and log in a person of each role."""
+    folder = tmp_path_factory.mktemp("matrix")
+    made = build(folder, days=1)
+    yield Matrix(made, folder)
+    made.writer.close()
+    made.log.close()
+    made.catalog.close()
+
+
+def routes_of(routes: Iterable[BaseRoute], before: str = "") -> Iterator[tuple[str, str]]:
+    """Yield path and method of every route, those of mounted applications too."""
+    for route in routes:
+        if isinstance(route, Mount):
+            inside = list(route.routes)
+            if not inside:
+                assert route.path.startswith("/static/"), (
+                    f"What is mounted at {route.path} shows no routes, so nobody can tell who may "
+                    f"pass: mount an application with routes, or make them doors."
+                )
+            yield from routes_of(inside, before + route.path)
+        else:
+            assert isinstance(route, Route), route
+            for method in (route.methods or set()) - {"HEAD"}:
+                yield before + route.path, method
 
 
 def test_every_route_has_a_decision(world: World) -> None:
     """A page that nobody decided about would be open to everybody: there is none."""
     decided = {(door.path, method) for door in DOORS for method in door.methods}
-    for route in world.app.routes:
-        if isinstance(route, Mount):
-            assert route.path.startswith("/static/"), "only static files are for anyone"
+    undecided = set(routes_of(world.app.routes)) - decided
+    assert not undecided, f"make a Door for each, with an Access: {sorted(undecided)}"
+
+
+def test_every_access_has_a_decision_for_every_role() -> None:
+    """A new kind of access does not pass unnoticed: its roles are written down by hand."""
+    assert WHO.keys() == set(Access), "add the new Access to WHO in access_world.py"
+    assert PEOPLE.keys() == set(ROLES), "add the new role to PEOPLE in access_world.py"
+
+
+def expected(door: Door, role: str, side: str) -> str:
+    """Return what a role gets at a door: ``yes``, ``refused`` (403) or ``hidden`` (404)."""
+    if side == "mixed" and role in WHO[door.access]:
+        return "hidden"
+    if door.access in NOWHERE_IN_PARTICULAR or door.access is Access.ANYONE:
+        if side == "theirs" and IN_THE_PATH.search(door.path):
+            return "hidden"  # signed in is enough, but the handler shows only what is theirs
+        if role == "end user" and IN_THE_PATH.search(door.path) and door.path not in PARTLY:
+            return "hidden"
+        return "yes" if role in WHO[door.access] else "refused"
+    if side == "theirs" or role == "end user":  # who was granted the other site only
+        return "hidden"
+    return "yes" if role in WHO[door.access] else "refused"
+
+
+def outcome(status: int) -> str:
+    """Return what an answer means."""
+    return {403: "refused", 404: "hidden"}.get(status, f"no: {status}" if status >= 500 else "yes")
+
+
+@pytest.mark.parametrize("side", ["ours", "theirs", "mixed"])
+@pytest.mark.parametrize("role", ROLES)
+def test_every_role_at_every_door_gets_what_was_decided(
+    matrix: Matrix, role: str, side: str
+) -> None:
+    """Every address and every form, asked by every role, at home and at another company.
+
+    At home the answer is what the role allows; at another company it is "not there", nothing of
+    theirs is shown, and not a row of theirs is changed, even by forms that name what they have.
+    "Mixed" has our organisation in the address, and an object of theirs behind it.
+    """
+    email = PEOPLE[role]
+    numbers: Side = getattr(matrix, side)
+    wrong = []
+    for door in DOORS:
+        inner = set(IN_THE_PATH.findall(door.path)) - LEVELS
+        if door.path in ENDLESS or (side == "mixed" and not inner):
             continue
-        assert isinstance(route, Route)
-        for method in (route.methods or set()) - {"HEAD"}:
-            assert (route.path, method) in decided
+        address = numbers.address(door, email)
+        for method in door.methods:
+            client = matrix.client(role)
+            sent = matrix.form(client) if method == "POST" else None
+            answer = client.request(method, address, data=sent, headers=PAGE)
+            status = answer.status_code
+            if door.access is Access.ANYONE and status == 403:
+                status = 200  # its form is bound to a visitor, not to this session
+            found, wanted = outcome(status), expected(door, role, side)
+            if found != wanted:
+                wrong.append(f"{method} {address}: {status} ({found}), not {wanted}")
+            shown = answer.text + answer.headers.get("location", "")
+            seen = [secret for secret in matrix.theirs.secrets if secret in shown]
+            if seen:
+                wrong.append(f"{method} {address} shows {seen}")
+            if method == "POST" and status not in REFUSALS:
+                if not matrix.unharmed():
+                    wrong.append(f"{method} {address} has changed what is theirs")
+                matrix.restore()
+    assert not wrong, "\n".join(wrong)
 
 
-@pytest.mark.parametrize("door", DOORS, ids=lambda door: f"{door.methods[0]} {door.path}")
-def test_without_a_log_in_there_is_only_the_log_in(world: World, door: object) -> None:
-    """A stranger on the street gets the log-in page and nothing else."""
-    client = TestClient(world.app, follow_redirects=False)
-    path, method = address(door.path, world), door.methods[0]  # type: ignore[attr-defined]
-    answer = client.request(method, path, headers=PAGE)
-    if door.access is Access.ANYONE:  # type: ignore[attr-defined]
-        assert answer.status_code in (200, 403)
-        assert "Main supply" not in answer.text
-    elif method == "GET":
-        assert answer.status_code == 303
-        assert answer.headers["location"].startswith("/login")
-        assert client.get(path).status_code == 401, "a script is told, not sent to a page"
-    else:
-        assert answer.status_code in (303, 401)
+def test_the_matrix_would_notice(matrix: Matrix) -> None:
+    """The test that guards everybody is guarded itself: it sees a change and a missing kind."""
+    with matrix.world.catalog.change(catalogs.Actor("test")) as change:
+        other = registry.find_organisation(change.session, "Elsewhere")
+        other.country = "FR"
+    assert not matrix.unharmed()
+    matrix.restore()
+    assert matrix.unharmed()
+    new = Door("/organization/{organisation_id:number}/x/{gadget_id:number}", None, Access.ANYONE)  # type: ignore[arg-type]
+    with pytest.raises(AssertionError, match="add a function that makes one to KINDS"):
+        matrix.ours.address(new, ADMIN)
 
 
-@pytest.mark.parametrize("door", DOORS, ids=lambda door: f"{door.methods[0]} {door.path}")
-def test_another_organisation_finds_nothing(world: World, logged: Logged, door: object) -> None:
-    """The administrator of another company cannot even tell that our meter exists."""
-    client = logged(STRANGER)
-    access, method = door.access, door.methods[0]  # type: ignore[attr-defined]
-    path = address(door.path, world)  # type: ignore[attr-defined]
-    if path == "/live":
-        return  # never ends; tests/dashboard/test_live.py looks into it
-    answer = client.request(method, path, headers=PAGE)
-    if method == "POST" and access is Access.MANAGE_POINT:
-        token = form_token(client, "/admin/data-points/new")
-        answer = client.post(path, data={"csrf": token, "name": "taken over"}, headers=PAGE)
-    if access in ABOUT_A_POINT or path.startswith(("/site", "/organization")):
-        assert answer.status_code == 404
-    for secret in ("Main supply", "acme-main", "Office Dublin"):
-        assert secret not in answer.text
-    if path.startswith("/data/today"):
-        assert answer.json() == {"points": {}}
+def test_without_a_log_in_there_is_only_the_log_in(matrix: Matrix) -> None:
+    """A stranger on the street gets the log-in page and nothing else, from every address."""
+    client = TestClient(matrix.world.app, follow_redirects=False)
+    for door in DOORS:
+        path = matrix.ours.address(door, ADMIN)
+        for method in door.methods:
+            client.cookies.clear()
+            answer = client.request(method, path, headers=PAGE)
+            if door.access is Access.ANYONE:
+                assert answer.status_code in (200, 303, 403), (method, path)
+            elif method == "GET":
+                assert answer.status_code == 303, path
+                assert answer.headers["location"].startswith("/login")
+                assert client.get(path).status_code == 401, "a script is told, not sent to a page"
+            else:
+                assert answer.status_code in (303, 401), path
+            assert not [one for one in matrix.ours.secrets[1:] if one in answer.text], path
+    assert matrix.unharmed()
+
+
+def test_an_end_user_passes_where_it_was_granted(matrix: Matrix) -> None:
+    """The tenant of the shop reads the shop's points, and none of its forms."""
+    world, client = matrix.world, matrix.client("end user")
+    granted = world.sites["Supermarket Cork"]
+    own = Side(
+        matrix.ours.numbers | {"point_id": world.point("chiller").id, "site_id": granted}, {}, []
+    )
+    for door in DOORS:
+        kinds = set(IN_THE_PATH.findall(door.path))
+        about = door.access in ABOUT_A_POINT | ABOUT_A_SITE
+        if door.methods != ("GET",) or not about or kinds - {"point_id", "site_id"}:
+            continue
+        status = client.get(own.address(door, END_USER), headers=PAGE).status_code
+        reads = door.access in (Access.READ_POINT, Access.READ_SITE)
+        assert outcome(status) == ("yes" if reads else "refused"), door.path
 
 
 def test_what_is_not_there_and_what_is_not_yours_look_the_same(
@@ -121,20 +219,18 @@ def test_a_viewer_reads_but_takes_nothing_along_and_changes_nothing(
     assert client.get("/admin/data-points", headers=PAGE).status_code == 403
 
 
-@pytest.mark.parametrize(
-    "door", [d for d in DOORS if "POST" in d.methods], ids=lambda door: door.path
-)
-def test_a_form_of_another_site_changes_nothing(world: World, logged: Logged, door: object) -> None:
+def test_a_form_of_another_site_changes_nothing(matrix: Matrix) -> None:
     """Somebody's page elsewhere cannot send forms in our name: the token is missing or foreign."""
-    client = logged(ADMIN)
-    path = address(door.path, world)  # type: ignore[attr-defined]
-    assert client.post(path, data={"name": "x"}).status_code == 403
-    foreign = logged(ADMIN)
-    theirs = form_token(foreign, "/admin/data-points/new")
-    assert client.post(path, data={"csrf": theirs, "name": "x"}).status_code == 403
-    mine = form_token(client, "/admin/data-points/new")
+    client, foreign = matrix.client("administrator"), matrix.client("manager")
+    theirs, mine = matrix.form(foreign)["csrf"], matrix.form(client)["csrf"]
     across = {"sec-fetch-site": "cross-site"}
-    assert client.post(path, data={"csrf": mine}, headers=across).status_code == 403
+    for door in DOORS:
+        if "POST" not in door.methods or door.access is Access.PARTNER:
+            continue
+        path = matrix.ours.address(door, ADMIN)
+        assert client.post(path, data={"name": "x"}).status_code == 403, path
+        assert client.post(path, data={"csrf": theirs, "name": "x"}).status_code == 403, path
+        assert client.post(path, data={"csrf": mine}, headers=across).status_code == 403, path
     assert client.get("/", headers=PAGE).status_code == 303, "still logged in"
 
 

@@ -130,3 +130,15 @@ def test_data_points_are_not_read_again_when_none_has_changed(world: World) -> N
     after = registry.directory(fresh=True)
     assert after.revision != before.revision
     assert after.streams is before.streams
+
+
+def test_a_tolerance_of_half_seconds_is_kept_when_the_form_is_sent_again(
+    world: World, admin: TestClient
+) -> None:
+    """A 15-second meter may be 7.5 s late: saving its name does not change that."""
+    sent = form(admin, world, name="Fast", interval="30s", tolerance="7.5s")
+    page = admin.post("/admin/data-points", data=sent).headers["location"]
+    number = int(page.split("/")[-1].split("?")[0])
+    assert 'value="7.5s"' in admin.get(page, headers=PAGE).text
+    assert admin.post(f"/admin/data-points/{number}", data=sent).status_code == 303
+    assert world.app.state.rooms.registry.directory().by_id(number).tolerance_s == 7.5

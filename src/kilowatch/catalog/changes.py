@@ -63,6 +63,7 @@ class Change:
     names_on_site: dict[int, dict[str, list[Any]]] = field(default_factory=dict, init=False)
     undoes_id: int | None = None
     _steps: set[str] = field(default_factory=set, init=False)
+    _entries: list[dict[str, Any]] = field(default_factory=list, init=False)
 
     def __post_init__(self) -> None:
         event.listen(self.session, "after_flush", self._after_flush)
@@ -87,6 +88,7 @@ class Change:
     ) -> None:
         """Add an audit entry for what is no change of a row, such as a log-in."""
         self._audit(action, subject, subject_id, organisation_id, {}, after)
+        self._write_entries()
 
     def finish(self) -> None:
         """Write what is open and step the revision if collector or pipeline must see it."""
@@ -104,6 +106,7 @@ class Change:
             before, after = _difference(row)
             if after:
                 self._note("changed", row, before, after)
+        self._write_entries()
 
     def _note(self, action: str, row: Any, before: dict[str, Any], after: dict[str, Any]) -> None:
         if row.seen_by_collector:
@@ -124,21 +127,27 @@ class Change:
         before: dict[str, Any],
         after: dict[str, Any],
     ) -> None:
-        self.session.execute(
-            insert(AuditEntry).values(
-                at_ms=self.now_ms,
-                actor=self.actor.name,
-                user_id=self.actor.user_id,
-                address=self.actor.address,
-                action=action,
-                subject=subject,
-                subject_id=subject_id,
-                organisation_id=organisation_id,
-                before=before,
-                after=after,
-                undoes_id=self.undoes_id,
-            )
+        self._entries.append(
+            {
+                "at_ms": self.now_ms,
+                "actor": self.actor.name,
+                "user_id": self.actor.user_id,
+                "address": self.actor.address,
+                "action": action,
+                "subject": subject,
+                "subject_id": subject_id,
+                "organisation_id": organisation_id,
+                "before": before,
+                "after": after,
+                "undoes_id": self.undoes_id,
+            }
         )
+
+    def _write_entries(self) -> None:
+        """Write the entries of a flush together: a table of 10,000 data points has 40,000."""
+        entries, self._entries = self._entries, []
+        if entries:
+            self.session.connection().execute(insert(AuditEntry), entries)
 
 
 def _visible(row: Table) -> dict[str, Any]:

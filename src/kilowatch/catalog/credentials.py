@@ -11,6 +11,7 @@ import shlex
 import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from sqlalchemy import bindparam, select, update
 from sqlalchemy.orm import Session
@@ -143,19 +144,32 @@ def revoke(change: Change, username: str) -> Credential:
     return credential
 
 
-def touch(catalog: Catalog, last_used_ms: Mapping[int, int]) -> None:
-    """Keep when credentials were last used; call it now and then with many at once.
+ADDRESS_MAX = 100
+
+
+class Use(NamedTuple):
+    """The last use of a credential: when [ms since 1970, UTC], and from which address."""
+
+    at_ms: int
+    address: str
+
+
+def touch(catalog: Catalog, last_used: Mapping[int, Use]) -> None:
+    """Keep when and from where credentials were last used; call it now and then with many at once.
 
     Args:
         catalog: An open catalogue.
-        last_used_ms: Credential number to instant [ms since 1970, UTC]; people's numbers, which
-            are negative, are passed over.
+        last_used: By credential number; people's numbers, which are negative, are passed over.
     """
-    rows = [{"number": n, "at_ms": at_ms} for n, at_ms in last_used_ms.items() if n > 0]
+    rows = [
+        {"number": number, "at_ms": use.at_ms, "address": use.address[:ADDRESS_MAX]}
+        for number, use in last_used.items()
+        if number > 0
+    ]
     statement = (
         update(Credential)
         .where(Credential.id == bindparam("number"))
-        .values(last_used_ms=bindparam("at_ms"))
+        .values(last_used_ms=bindparam("at_ms"), last_used_address=bindparam("address"))
     )
     if rows:
         with catalog.bookkeeping() as session:

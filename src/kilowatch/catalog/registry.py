@@ -14,7 +14,6 @@ from sqlalchemy.orm import Session
 
 from kilowatch.catalog.changes import Change
 from kilowatch.catalog.places import check_country, check_zone, country_of_zone
-from kilowatch.catalog.site_zones import forget_zones
 from kilowatch.catalog.tables import Appliance, DataPoint, Meter, Organisation, Site, User
 from kilowatch.catalog.tables_people import Plan
 from kilowatch.catalog.tools import PRESETS
@@ -250,26 +249,3 @@ def add_appliance(change: Change, meter: Meter, name: str) -> Appliance:
     change.session.add(appliance)
     change.session.flush()
     return appliance
-
-
-def change_site(change: Change, site: Site, *, name: str, zone: str, country: str) -> None:
-    """Change a site's name, time zone or country; another zone moves its local days.
-
-    Raises:
-        KilowatchError: ``invalid_name``, ``site_exists``, ``unknown_time_zone`` or
-            ``unknown_country``.
-    """
-    clean = check_name(name, "site")
-    same = _site(change.session, site.organisation_id, clean)
-    if same is not None and same.id != site.id:
-        raise KilowatchError(
-            "site_exists",
-            f"There is a site named {clean!r} already.",
-            status=409,
-            data={"field": "name"},
-        )
-    stored = fresh(change.session, site)
-    if check_zone(zone) != stored.zone:
-        forget_zones(change, stored)  # another zone here is for all time
-    stored.name, stored.zone, stored.country = clean, check_zone(zone), check_country(country)
-    change.session.flush()

@@ -178,3 +178,8 @@ def has_tool(who: Person, tool: str, organisation_id: int | None = None) -> bool
         else [s for number, s in who.standings.items() if number == organisation_id]
     )
     return any(s.tools is None or tool in s.tools for s in standings)
+
+
+def is_partner(who: Person) -> bool:
+    """Tell whether a person sets up organisations for customers."""
+    return any(standing.role == "partner administrator" for standing in who.standings.values())

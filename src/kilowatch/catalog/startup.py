@@ -37,15 +37,26 @@ class Wishes:
 
 
 @dataclass(frozen=True, slots=True)
-class StartupPackage:
-    """What was made; both secrets are shown once and stored only as digests."""
+class Prepared:
+    """What a package registers, without any secret."""
 
     organisation: Organisation
     site: Site
     streams: dict[str, DataPoint]
-    issued: Issued
     user: User
+
+
+@dataclass(frozen=True, slots=True)
+class StartupPackage(Prepared):
+    """What was made; both secrets are shown once and stored only as digests."""
+
+    issued: Issued
     password: str
+
+
+CREDENTIAL_NAME = "Startup package"
+STREAMS = ("electricity", "gas", "environmental")
+"""What a package registers, in this order."""
 
 
 def make(change: Change, key: bytes, name: str, email: str, wishes: Wishes) -> StartupPackage:
@@ -61,6 +72,31 @@ def make(change: Change, key: bytes, name: str, email: str, wishes: Wishes) -> S
     Raises:
         KilowatchError: ``organisation_exists`` or ``user_exists`` (a second package would hand
             the first one's streams to somebody else), or what is wrong with a wish.
+    """
+    prepared, password = prepare(change, name, email, wishes)
+    issued = issue(change, key, prepared.organisation, wishes.environment)
+    return StartupPackage(
+        prepared.organisation, prepared.site, prepared.streams, prepared.user, issued, password
+    )
+
+
+def issue(
+    change: Change, key: bytes, organisation: Organisation, environment: Environment
+) -> Issued:
+    """Issue the credential of a package: it reaches the whole organisation."""
+    return credentials.issue(
+        change, key, Target(organisation), environment=environment, name=CREDENTIAL_NAME
+    )
+
+
+def prepare(change: Change, name: str, email: str, wishes: Wishes) -> tuple[Prepared, str]:
+    """Make what a package registers: all of it but the credential.
+
+    Returns:
+        What was made, and the account's generated password.
+
+    Raises:
+        KilowatchError: As ``make``.
     """
     zone = check_zone(wishes.zone)
     country = wishes.country or country_of_zone(zone) or DEFAULT_COUNTRY
@@ -84,14 +120,7 @@ def make(change: Change, key: bytes, name: str, email: str, wishes: Wishes) -> S
     }
     user, password = people.add_user(change, email)
     people.set_role(change, user, organisation, "administrator")
-    issued = credentials.issue(
-        change,
-        key,
-        Target(organisation),
-        environment=wishes.environment,
-        name="Startup package",
-    )
-    return StartupPackage(organisation, site, streams, issued, user, password)
+    return Prepared(organisation, site, streams, user), password
 
 
 def _streams(wishes: Wishes) -> dict[str, tuple[str, Settings]]:

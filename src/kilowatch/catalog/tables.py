@@ -135,6 +135,7 @@ class Site(Table):
 class Meter(Table):
     """A device on a site; ``parent_id`` is the meter that feeds it."""
 
+    seen_by_collector = True  # not by the collector: people's trees follow the revision
     __tablename__ = "meter"
     __table_args__ = NEVER_REUSED
     id: Mapped[int] = _id()
@@ -148,6 +149,7 @@ class Meter(Table):
 class Appliance(Table):
     """A channel of a meter: what one circuit feeds."""
 
+    seen_by_collector = True  # as with Meter
     __tablename__ = "appliance"
     __table_args__ = NEVER_REUSED
     id: Mapped[int] = _id()
@@ -287,6 +289,7 @@ class Credential(Table):
     created_at_ms: Mapped[int]
     revoked_at_ms: Mapped[int | None]
     last_used_ms: Mapped[int | None]
+    last_used_address: Mapped[str] = _text(100, default="")
 
 
 class LoginSession(Table):

@@ -10,10 +10,10 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from kilowatch.catalog import spans, startup
+from kilowatch.catalog import examples, spans, startup
+from kilowatch.catalog.examples import Pusher
 from kilowatch.catalog.startup import StartupPackage, Wishes
 from kilowatch.catalog.tables import DataPoint
-from kilowatch.cli import examples
 from kilowatch.cli.folder import DEFAULT
 from kilowatch.cli.registration import AsJson, Data, Server, chosen_environment, paper
 
@@ -114,13 +114,12 @@ def _show(package: StartupPackage, server: Server) -> None:
     _line(out, "account", package.user.email)
     _line(out, "password", package.password)
     _heading(out, "Try it", "paste a line, and again a minute later: a graph needs two packets")
-    secret = package.issued.secret
+    pusher = Pusher(server.push_https, credential.username, package.issued.secret, _trust(server))
     for name, point in package.streams.items():
         out.print(f"\n  [dim]# {name}[/dim]")
-        request = examples.push(server, credential.username, secret, point)
-        out.print(f"  {request}", markup=False)
+        out.print(f"  {examples.push(pusher, point)}", markup=False)
     out.print("\n  [dim]# what arrived last, as the server has it[/dim]")
-    out.print(f"  {examples.latest(server, credential.username, secret, point)}", markup=False)
+    out.print(f"  {examples.latest(pusher, point)}", markup=False)
     _say_how_to_start(out, server, testing=testing)
 
 
@@ -142,6 +141,14 @@ def _show_defaults(used: dict[str, str]) -> None:
     if used:
         words = ", ".join(f"{flag} '{word}'" for flag, word in used.items())
         paper().print(f"Not given, so the defaults were used: {words}.", markup=False)
+
+
+def _trust(server: Server) -> str:
+    if server.settings.tls_certificate:
+        return "-sS"
+    if server.certificate is None:
+        return "-sSk"
+    return f"-sS --cacert {shlex.quote(str(server.certificate))}"
 
 
 def describe(point: DataPoint) -> str:

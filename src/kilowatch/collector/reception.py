@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from kilowatch.catalog.credentials import Use
 from kilowatch.collector import refusals
 from kilowatch.collector.answers import Writer
 from kilowatch.collector.authenticate import Access, Authenticator, Verdict
@@ -66,7 +67,7 @@ class Reception:
         self.heads = Heads()
         self.intake = Intake(settings, log_writer, self.replies, self._look_again)
         self.now_s = loop.time()
-        self.used_ms: dict[int, int] = {}
+        self.used: dict[int, Use] = {}
 
     def tick(self) -> None:
         """Move the coarse clock and the ``Date`` header; called once a second."""
@@ -155,7 +156,8 @@ class Reception:
         assert head is not None
         if self.now_s - access.used_s > self.settings.last_used_pause_s:
             access.used_s = self.now_s
-            self.used_ms[access.credential.id] = exchange.received_ms
+            address, _ = exchange.connection.origin(head)  # once a minute, not on every packet
+            self.used[access.credential.id] = Use(exchange.received_ms, address)
         if head.method == "GET":
             self.intake.latest(exchange)
         else:
@@ -228,10 +230,10 @@ class Reception:
         self.heads.forget()
 
     async def report_use(self) -> None:
-        """Write to the catalogue when credentials were last used."""
-        used_ms, self.used_ms = self.used_ms, {}
-        if used_ms:
-            await self.watch.report(used_ms)
+        """Write to the catalogue when and from where credentials were last used."""
+        used, self.used = self.used, {}
+        if used:
+            await self.watch.report(used)
 
     def close(self) -> None:
         """Stop threads."""

@@ -11,6 +11,7 @@ import structlog
 
 from kilowatch.catalog import credentials
 from kilowatch.catalog import directory as directories
+from kilowatch.catalog.credentials import Use
 from kilowatch.catalog.database import Catalog
 from kilowatch.catalog.directory import Directory
 from kilowatch.collector.settings import CollectorSettings
@@ -89,15 +90,11 @@ class Watch:
         found = directories.load(self._catalog, self._settings.environment, known)
         return found, maintenance
 
-    async def report(self, used_ms: dict[int, int]) -> None:
-        """Write when credentials were last used.
-
-        Args:
-            used_ms: By credential [ms since 1970, UTC].
-        """
+    async def report(self, used: dict[int, Use]) -> None:
+        """Write when and from where credentials were last used."""
         loop = asyncio.get_running_loop()
         try:
-            await loop.run_in_executor(self._thread, credentials.touch, self._catalog, used_ms)
+            await loop.run_in_executor(self._thread, credentials.touch, self._catalog, used)
         except Exception:  # a nicety that must not stop anything
             log.exception("last use of credentials can't be written")
 

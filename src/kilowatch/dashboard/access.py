@@ -17,12 +17,12 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from kilowatch.catalog import sessions
-from kilowatch.catalog.rights import Action, has_tool, may, may_anywhere
+from kilowatch.catalog.rights import Action, Person, has_tool, is_partner, may, may_anywhere
 from kilowatch.catalog.tools import TOOLS
 from kilowatch.dashboard.numbers import whole_number
 from kilowatch.dashboard.registry import may_point
 from kilowatch.dashboard.rooms import Rooms, Visit, rooms_of
-from kilowatch.dashboard.security import check_csrf, cookie_name, csrf_token
+from kilowatch.dashboard.security import BODY_BYTES_MAX, check_csrf, cookie_name, csrf_token
 from kilowatch.model.errors import KilowatchError
 
 SESSION_COOKIE = "kilowatch"
@@ -49,6 +49,7 @@ class Access(Enum):
     ADMINISTER_ORGANISATION = "who decides about people and credentials of the organisation"
     MANAGE_SOMEWHERE = "who may register data points in some organisation"
     ADMINISTER_SOMEWHERE = "who decides about people and credentials in some organisation"
+    PARTNER = "who sets up organisations for customers"
 
 
 ACTION: dict[Access, Action] = {
@@ -64,13 +65,15 @@ ACTION: dict[Access, Action] = {
     Access.MANAGE_SOMEWHERE: "manage",
     Access.ADMINISTER_SOMEWHERE: "administer",
 }
-"""What a person must be allowed to do behind each door but the first two."""
+"""What a person must be allowed to do behind each door but three: anyone, signed in, partner."""
 
 ABOUT_A_POINT = frozenset(
     {Access.READ_POINT, Access.EXPORT_POINT, Access.ACT_ON_POINT, Access.MANAGE_POINT}
 )
 ABOUT_A_SITE = frozenset({Access.READ_SITE, Access.MANAGE_SITE})
-SOMEWHERE = frozenset({Access.MANAGE_SOMEWHERE, Access.ADMINISTER_SOMEWHERE})
+NOWHERE_IN_PARTICULAR = frozenset(
+    {Access.SIGNED_IN, Access.PARTNER, Access.MANAGE_SOMEWHERE, Access.ADMINISTER_SOMEWHERE}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +88,7 @@ class Door:
         tool: The tool that it belongs to, a word of ``catalog/tools.py``: who has a plan without
             it is answered 403. Empty for what everybody has.
         while_owing: Whether it is open to who owes a second factor to an organisation.
+        body_bytes_max: Largest body; more than a form has is for doors that take a file.
     """
 
     path: str
@@ -93,6 +97,8 @@ class Door:
     methods: tuple[str, ...] = ("GET",)
     tool: str = ""
     while_owing: bool = False
+
+    body_bytes_max: int = BODY_BYTES_MAX
 
     def __post_init__(self) -> None:
         assert not self.tool or self.tool in TOOLS, self.tool
@@ -134,13 +140,11 @@ def _visit(rooms: Rooms, request: Request, access: Access) -> Visit | None:
         return None
     who = found.person
     visit = Visit(who, token, csrf_token(settings.server_key, token), session_id=found.session_id)
-    if access is Access.SIGNED_IN:
-        return visit
-    action = ACTION[access]
-    if access in SOMEWHERE:
-        if not may_anywhere(who, action):
+    if access in NOWHERE_IN_PARTICULAR:
+        if not _may_pass(who, access):
             raise not_allowed()
         return visit
+    action = ACTION[access]
     if access in ABOUT_A_POINT:
         point = rooms.registry.point(who, _number(request, "point_id", "point"))
         if point is None:
@@ -149,6 +153,12 @@ def _visit(rooms: Rooms, request: Request, access: Access) -> Visit | None:
             raise not_allowed()
         return replace(visit, point=point)
     return _in_place(rooms, request, visit, access)
+
+
+def _may_pass(who: Person, access: Access) -> bool:
+    if access is Access.PARTNER:
+        return is_partner(who)
+    return access is Access.SIGNED_IN or may_anywhere(who, ACTION[access])
 
 
 def _in_place(rooms: Rooms, request: Request, visit: Visit, access: Access) -> Visit:

@@ -1,8 +1,12 @@
-"""Admin, data points: a plain form to register a stream and to change how it is read."""
+"""Admin, one data point: the form that registers a stream and changes how it is read.
+
+The settings stand in ``Fields.settings``; a form that applies them from a date on, or for all time,
+calls it and hands the outcome to the catalogue in place of ``data_points.change_settings``.
+"""
 
 from __future__ import annotations
 
-from collections import defaultdict
+import re
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -12,16 +16,23 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from kilowatch.catalog import data_points, spans
-from kilowatch.catalog.changes import Actor
 from kilowatch.catalog.rights import may
 from kilowatch.catalog.settings_check import Settings
-from kilowatch.catalog.tables import Site
+from kilowatch.catalog.tables import DataPoint as Row
+from kilowatch.catalog.tables import Meter, Site
+from kilowatch.dashboard import admin_placing
+from kilowatch.dashboard.access import Access, Door
+from kilowatch.dashboard.admin_frame import (
+    actor_of,
+    asked_of,
+    problems_of,
+    section_page,
+    sites_for,
+)
 from kilowatch.dashboard.attributes import latest_text
 from kilowatch.dashboard.curl import curl_line
 from kilowatch.dashboard.numbers import whole_number
-from kilowatch.dashboard.registry import may_point
 from kilowatch.dashboard.rooms import point_of, rooms_of, visit_of
-from kilowatch.dashboard.shell import crumbs_of, page, place_of
 from kilowatch.dashboard.words import t
 from kilowatch.model.errors import KilowatchError
 from kilowatch.model.points import (
@@ -35,7 +46,7 @@ from kilowatch.model.points import (
 )
 from kilowatch.model.units import UNITS
 
-LISTED_MAX = 500
+SECTION = "data_points"
 INTERVALS = ("1m", "5m", "10m", "15m", "30m", "1h", "1d")
 
 
@@ -46,6 +57,11 @@ class Fields:
     name: str = ""
     stream_id: str = ""
     site: str = ""
+    meter: str = ""
+    appliance: str = ""
+    meter_name: str = ""
+    appliance_name: str = ""
+    parent: str = ""
     kind: str = "electrical"
     utility: str = "electricity"
     unit: str = ""
@@ -101,11 +117,6 @@ class Fields:
         )
 
 
-async def listing(request: Request) -> Response:
-    """Show every data point that the person may change."""
-    return await run_in_threadpool(_listing, request)
-
-
 async def new(request: Request) -> Response:
     """Show the empty form."""
     return await run_in_threadpool(_new, request)
@@ -128,45 +139,41 @@ async def change(request: Request) -> Response:
     return await run_in_threadpool(_change, request, fields)
 
 
-def _listing(request: Request) -> Response:
-    rooms, who = rooms_of(request), visit_of(request).person
-    points = [p for p in rooms.registry.readable(who) if may_point(who, "manage", p)]
-    organisations = rooms.registry.tree(who)
-    rows = []
-    for point in sorted(points, key=lambda p: (p.organisation_id, p.site_id, p.name))[:LISTED_MAX]:
-        organisation, site = place_of(organisations, point)
-        rows.append(
-            {
-                "point": point,
-                "site": site.name if site else "",
-                "organisation": organisation.name if organisation else "",
-                "interval": spans.interval_text(point.interval_s),
-            }
-        )
-    context = {"page": "admin", "rows": rows, "more": max(0, len(points) - LISTED_MAX)}
-    return page(request, "admin_points.html", [{"name": t("nav.data_points")}], context)
-
-
 def _new(request: Request) -> Response:
     sites = _sites(request)
     asked = request.query_params.get("site", "")
     known = [site["id"] for site in sites]
     first = asked if asked in known else (known[0] if known else "")
-    return _form(request, Fields(site=first), None, {})
+    place = asked_of(request, ("meter", "appliance")) if asked in known else {}
+    return _form(request, Fields(site=first, **place), None, {})
 
 
 def _create(request: Request, fields: Fields) -> Response:
     rooms, visit = rooms_of(request), visit_of(request)
     try:
         settings = fields.settings()
-        with rooms.registry.catalog.change(_actor(request)) as open_change:
+        with rooms.registry.catalog.change(actor_of(request)) as open_change:
             site = _site(open_change.session.get(Site, whole_number(fields.site) or 0), request)
+            session = open_change.session
+            parent = admin_placing.feeder_on(session, site, fields.parent)
+            meter, appliance = admin_placing.numbered(session, site, fields.meter, fields.appliance)
+            if meter is None:
+                meter, appliance = admin_placing.named(
+                    open_change, site, fields.meter_name, fields.appliance_name
+                )
             row = data_points.register(
-                open_change, site, fields.name, settings, stream_id=fields.stream_id or None
+                open_change,
+                site,
+                fields.name,
+                settings,
+                stream_id=fields.stream_id or None,
+                meter=meter,
+                appliance=appliance,
+                parent=parent,
             )
             number = row.id
     except KilowatchError as error:
-        return _form(request, fields, None, _problems(error))
+        return _form(request, fields, None, problems_of(error))
     rooms.registry.directory(fresh=True)
     assert rooms.registry.point(visit.person, number) is not None
     return RedirectResponse(f"/admin/data-points/{number}?saved=new", status_code=303)
@@ -182,10 +189,10 @@ def _change(request: Request, fields: Fields) -> Response:
     rooms, point = rooms_of(request), point_of(request)
     try:
         settings = fields.settings()
-        with rooms.registry.catalog.change(_actor(request)) as open_change:
+        with rooms.registry.catalog.change(actor_of(request)) as open_change:
             data_points.change_settings(open_change, point.id, fields.name, settings)
     except KilowatchError as error:
-        return _form(request, fields, point, _problems(error))
+        return _form(request, fields, point, problems_of(error))
     rooms.registry.directory(fresh=True)
     return RedirectResponse(f"/admin/data-points/{point.id}?saved=yes", status_code=303)
 
@@ -198,16 +205,10 @@ def _form(
     *,
     saved: str = "",
 ) -> Response:
-    rooms, visit = rooms_of(request), visit_of(request)
-    crumbs = [{"name": t("nav.data_points"), "href": "/admin/data-points"}]
-    if point is not None:
-        crumbs = [*crumbs_of(rooms, visit.person, point)[:-1], *crumbs, {"name": point.name}]
-    else:
-        crumbs.append({"name": t("admin.add")})
+    rooms = rooms_of(request)
+    crumbs = [{"name": point.name if point else t("admin.add")}]
     context: dict[str, Any] = {
-        "page": "admin",
         "fields": asdict(fields),
-        "problems": defaultdict(str, problems),
         "saved": saved,
         "sites": _sites(request),
         "kinds": KINDS,
@@ -220,33 +221,55 @@ def _form(
         "curl": "",
     }
     current = ""
+    context["place"] = _place_words(request, fields, point)
     if point is not None:
         context["point"] = point
         latest = latest_text(rooms.log.head(point.series))
         context["curl"] = curl_line(point, rooms.settings, rooms.clock(), latest=latest)
         current = f"point-{point.id}"
-    status = 422 if problems else 200
-    return page(request, "admin_point.html", crumbs, context, current=current, status=status)
+    if problems:
+        context["problems"] = problems
+    return section_page(
+        request, SECTION, "admin_point.html", crumbs, context,
+        current=current, status=422 if problems else 200,
+    )  # fmt: skip
+
+
+def _place_words(request: Request, fields: Fields, point: DataPoint | None) -> dict[str, str]:
+    """Return in words where a data point hangs, or would; empty for a meter of its own."""
+    with rooms_of(request).registry.catalog.reading() as session:
+        if point is not None:
+            row = session.get(Row, point.id)
+            assert row is not None
+            return admin_placing.words(session, session.get(Meter, row.meter_id), row)
+        site = session.get(Site, whole_number(fields.site) or 0)
+        if site is None or not _manages(request, site):
+            return {}
+        meter, appliance = admin_placing.numbered(session, site, fields.meter, fields.appliance)
+        found = admin_placing.words(session, meter, None)
+        return found | {"appliance": appliance.name} if found and appliance else found
+
+
+def _manages(request: Request, site: Site) -> bool:
+    who = visit_of(request).person
+    return may(who, "manage", organisation_id=site.organisation_id, site_id=site.id)
 
 
 def _sites(request: Request) -> list[dict[str, str]]:
-    rooms, who = rooms_of(request), visit_of(request).person
-    found = []
-    organisations = rooms.registry.tree(who)
-    for organisation in organisations:
-        for site in organisation.sites:
-            if may(who, "manage", organisation_id=organisation.id, site_id=site.id):
-                alone = len(organisations) == 1
-                name = site.name if alone else f"{organisation.name} \N{EM DASH} {site.name}"
-                found.append({"id": str(site.id), "name": name, "zone": site.zone})
-    return found
+    found = sites_for(request, "manage")
+    alone = len({organisation.id for organisation, _ in found}) == 1
+    return [
+        {
+            "id": str(site.id),
+            "name": site.name if alone else f"{organisation.name} \N{EM DASH} {site.name}",
+            "zone": site.zone,
+        }
+        for organisation, site in found
+    ]
 
 
 def _site(site: Site | None, request: Request) -> Site:
-    who = visit_of(request).person
-    if site is None or not may(
-        who, "manage", organisation_id=site.organisation_id, site_id=site.id
-    ):
+    if site is None or not _manages(request, site):
         raise KilowatchError(
             "unknown_site",
             "Choose the site where this is measured.",
@@ -255,21 +278,11 @@ def _site(site: Site | None, request: Request) -> Site:
     return site
 
 
-def _actor(request: Request) -> Actor:
-    person = visit_of(request).person
-    return Actor(person.email, person.id, request.client.host if request.client else "")
-
-
-def _problems(error: KilowatchError) -> dict[str, str]:
-    """Return the sentence beside the field it is about; under "" when it is about none."""
-    if error.status in (403, 500, 503):
-        raise error
-    return {str(error.data.get("field", "")): f"{error.detail} {error.remedy}".strip()}
-
-
 def _tolerance(text: str) -> float | None:
     if not text:
         return None
+    if re.fullmatch(r"[0-9]+[.,][0-9]+ ?s", text):  # 7.5s, as a file may have it
+        return float(text.rstrip(" s").replace(",", "."))
     try:
         return float(spans.parse_span(text))
     except KilowatchError as error:
@@ -289,3 +302,11 @@ def _register_max(text: str) -> float | None:
             remedy="Write the first value that the dial cannot show, such as 1000000.",
             data={"field": "register_max"},
         ) from None
+
+
+DOORS: tuple[Door, ...] = (
+    Door("/admin/data-points", create, Access.MANAGE_SOMEWHERE, ("POST",)),
+    Door("/admin/data-points/new", new, Access.MANAGE_SOMEWHERE),
+    Door("/admin/data-points/{point_id:number}", edit, Access.MANAGE_POINT),
+    Door("/admin/data-points/{point_id:number}", change, Access.MANAGE_POINT, ("POST",)),
+)

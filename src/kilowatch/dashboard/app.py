@@ -19,6 +19,7 @@ import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
+from re import Pattern
 from typing import Any
 
 import jinja2
@@ -28,7 +29,7 @@ from starlette.middleware import Middleware
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import BaseRoute, Mount
+from starlette.routing import BaseRoute, Mount, compile_path
 from starlette.staticfiles import StaticFiles
 from starlette.templating import Jinja2Templates
 from starlette.types import Receive, Scope, Send
@@ -38,6 +39,13 @@ from kilowatch.dashboard import (
     account,
     account_keys,
     admin,
+    admin_credentials,
+    admin_import,
+    admin_meters,
+    admin_organisations,
+    admin_packages,
+    admin_points,
+    admin_sites,
     attributes,
     breakdown,
     data,
@@ -57,7 +65,7 @@ from kilowatch.dashboard.live import Hub
 from kilowatch.dashboard.needs import Health, NoHealth, PacketLog, RequestEvents, View
 from kilowatch.dashboard.registry import Registry
 from kilowatch.dashboard.rooms import Rooms
-from kilowatch.dashboard.security import BodyLimit, SecurityHeaders
+from kilowatch.dashboard.security import BODY_BYTES_MAX, BodyLimit, SecurityHeaders
 from kilowatch.dashboard.settings import DashboardSettings
 from kilowatch.dashboard.words import t, utc
 from kilowatch.model.errors import KilowatchError
@@ -94,17 +102,14 @@ DOORS: tuple[Door, ...] = (
     Door("/data/today", breakdown.today, Access.SIGNED_IN),
     Door("/data/requests", attributes.requests, Access.READ_POINT, tool="attributes"),
     Door("/live", streams.live, Access.SIGNED_IN),
-    Door("/admin/data-points", admin.listing, Access.MANAGE_SOMEWHERE, tool="admin"),
-    Door("/admin/data-points", admin.create, Access.MANAGE_SOMEWHERE, ("POST",), tool="admin"),
-    Door("/admin/data-points/new", admin.new, Access.MANAGE_SOMEWHERE, tool="admin"),
-    Door("/admin/data-points/{point_id:number}", admin.edit, Access.MANAGE_POINT, tool="admin"),
-    Door(
-        "/admin/data-points/{point_id:number}",
-        admin.change,
-        Access.MANAGE_POINT,
-        ("POST",),
-        tool="admin",
-    ),
+    *admin_organisations.DOORS,
+    *admin_sites.DOORS,
+    *admin_meters.DOORS,
+    *admin_points.DOORS,
+    *admin.DOORS,
+    *admin_import.DOORS,
+    *admin_credentials.DOORS,
+    *admin_packages.DOORS,
     *operating.DOORS,
     *forgotten.DOORS,
     *account.DOORS,
@@ -160,7 +165,7 @@ def create_app(
         middleware=[
             Middleware(operating.PageTimes, times=health.page_times),
             Middleware(SecurityHeaders, production=settings.environment == "production"),
-            Middleware(BodyLimit),
+            Middleware(BodyLimit, larger=_larger_bodies()),
         ],
         exception_handlers={
             KilowatchError: _refused,
@@ -188,6 +193,15 @@ def create_app(
 def _routes() -> list[BaseRoute]:
     """Return the routes, those of one path together, so that another method is a 405."""
     return [door.route() for door in DOORS]
+
+
+def _larger_bodies() -> list[tuple[Pattern[str], int]]:
+    """Return the paths that take a file, with their limits."""
+    return [
+        (compile_path(door.path)[0], door.body_bytes_max)
+        for door in DOORS
+        if door.body_bytes_max > BODY_BYTES_MAX
+    ]
 
 
 async def _refused(request: Request, error: Exception) -> Response:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hmac
+from collections.abc import Sequence
+from re import Pattern
 
 from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
@@ -58,11 +60,24 @@ class SecurityHeaders:
 
 
 class BodyLimit:
-    """Refuses bodies that no form of ours has, before they fill the memory; 413."""
+    """Refuses bodies that no form of ours has, before they fill the memory; 413.
 
-    def __init__(self, app: ASGIApp, *, bytes_max: int = BODY_BYTES_MAX) -> None:
+    Args:
+        app: What comes behind it.
+        bytes_max: For every path but those of ``larger``.
+        larger: Paths that take a file, each with its own limit.
+    """
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        bytes_max: int = BODY_BYTES_MAX,
+        larger: Sequence[tuple[Pattern[str], int]] = (),
+    ) -> None:
         self._app = app
         self._bytes_max = bytes_max
+        self._larger = larger
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on, counting what it brings."""
@@ -70,12 +85,15 @@ class BodyLimit:
             await self._app(scope, receive, send)
             return
         brought = 0
+        path = str(scope["path"])
+        limits = [limit for shape, limit in self._larger if shape.fullmatch(path)]
+        bytes_max = max(limits, default=self._bytes_max)
 
         async def counted() -> Message:
             nonlocal brought
             message = await receive()
             brought += len(message.get("body", b""))
-            if brought > self._bytes_max:
+            if brought > bytes_max:
                 raise HTTPException(413)
             return message
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
+PUSH_PATH = "/measurements/v2/unifiedjson/"
+
 
 @dataclass(frozen=True, slots=True)
 class DashboardSettings:
@@ -43,3 +45,8 @@ class DashboardSettings:
     rows_max: int = 20_000
     metrics_token: str = field(default="", repr=False)
     public_url: str = "https://localhost:8444"
+
+    @property
+    def push_address(self) -> str:
+        """Where meters push, with the path, as people copy it."""
+        return self.push_url.partition("/measurements/")[0].rstrip("/") + PUSH_PATH

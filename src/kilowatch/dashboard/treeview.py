@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 from kilowatch.catalog.directory import Directory
@@ -91,7 +92,7 @@ def leaves_of(node: OrganisationNode | SiteNode | MeterNode) -> Iterable[Leaf]:
             yield from appliance.points
 
 
-@dataclass(slots=True)
+@dataclass
 class _Drawer:
     directory: Directory
     seen: Seen
@@ -110,13 +111,12 @@ class _Drawer:
 
     def site(self, node: SiteNode) -> Node:
         points = self._points(node)
-        current = self._current
-        holds = current is not None and any(point.id == current for point in points)
+        holds = any(point.id == self.current_id for point in points)
         key = f"site-{node.id}"
         wanted = key in (self.wanted.branch, self.wanted.current)
         shown = self.everything or holds or wanted
         self.last = self.seen.last_of(points) if shown else {}
-        children = [child for meter in node.meters for child in self.meter(meter)] if shown else []
+        children = self.meters(node) if shown else []
         found = self._branch(
             "site", node.id, node.name, children, opened=shown and (self.everything or holds)
         )
@@ -127,13 +127,17 @@ class _Drawer:
         )
         return found
 
-    def meter(self, node: MeterNode) -> list[Node]:
+    def meters(self, site: SiteNode) -> list[Node]:
+        """Return a site's meters, each below the one that feeds it."""
+        here = {meter.id for meter in site.meters}
+        fed: dict[int | None, list[MeterNode]] = {}
+        for meter in site.meters:
+            fed.setdefault(meter.parent_id if meter.parent_id in here else None, []).append(meter)
+        return [child for meter in fed.get(None, []) for child in self.meter(meter, fed)]
+
+    def meter(self, node: MeterNode, fed: dict[int | None, list[MeterNode]]) -> list[Node]:
         own = [self.leaf(leaf) for leaf in node.points]
-        if not node.appliances:
-            if len(own) <= 1:
-                return own  # a meter with one reading is that reading
-            return [self._branch("meter", node.id, node.name, own, opened=True)]
-        below = [
+        own += [
             self._branch(
                 "appliance", one.id, one.name, [self.leaf(leaf) for leaf in one.points], opened=True
             )
@@ -141,7 +145,16 @@ class _Drawer:
             else self.leaf(one.points[0])
             for one in node.appliances
         ]
+        below = [child for meter in fed.get(node.id, []) for child in self.meter(meter, fed)]
+        if not below and not node.appliances and len(own) <= 1:
+            return own  # a meter with one reading is that reading
         return [self._branch("meter", node.id, node.name, own + below, opened=True)]
+
+    @cached_property
+    def current_id(self) -> int | None:
+        """Number of the data point that is shown on the page."""
+        kind, _, number = self.wanted.current.partition("-")
+        return whole_number(number) if kind == "point" else None
 
     def leaf(self, leaf: Leaf) -> Node:
         point = self.directory.by_id(leaf.id)
@@ -182,11 +195,6 @@ class _Drawer:
 
     def _late_after(self, point: DataPoint) -> int:
         return max(point.gap_ms, round(self.settings.late_after_s * 1000))
-
-    @property
-    def _current(self) -> int | None:
-        kind, _, number = self.wanted.current.partition("-")
-        return whole_number(number) if kind == "point" else None
 
     @property
     def _searching(self) -> bool:

@@ -7,7 +7,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "0007"
-down_revision = "0004"
+down_revision = "0006"
 
 PRESETS = {
     "Standard": "breakdown attributes notifications data_quality export heat_map load_profile "

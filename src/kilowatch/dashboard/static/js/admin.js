@@ -1,4 +1,4 @@
-// The form of a data point: fields that mean nothing for a kind are put away.
+// Administration. The form of a data point puts away what means nothing for its kind.
 const form = document.querySelector("[data-point-form]");
 const kind = form?.querySelector("[name=kind]");
 const utility = form?.querySelector("[name=utility]");
@@ -25,5 +25,8 @@ if (form) {
   });
   behaviour.addEventListener("change", show);
   show();
-  form.querySelector("[aria-invalid=true]")?.focus();
 }
+
+// Where a form is wrong, the cursor stands; on a narrow screen the section we are in is in view.
+document.querySelector("main [aria-invalid=true]")?.focus();
+document.querySelector(".sections [aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });

@@ -7,43 +7,50 @@ counts with the clock as well (one a second), so that a second packet already sh
 from __future__ import annotations
 
 import shlex
+from dataclasses import dataclass, field
 from urllib.parse import quote
 
 from kilowatch.catalog.tables import DataPoint
-from kilowatch.cli.registration import Server
 
 NOW = "'$(date +%Y-%m-%dT%H:%M:%S%z)'"
 DIAL = "'$(($(date +%s) % 1000000))'"
 
 
-def push(server: Server, username: str, secret: str, point: DataPoint) -> str:
-    """Return a ``curl`` line that pushes one packet of the data point.
+@dataclass(frozen=True, slots=True)
+class Pusher:
+    """Who pushes where.
 
-    Args:
-        server: Where to.
-        username: Of a credential that may push to it.
+    Attributes:
+        address: Of the push API, with its path.
+        username: Of a credential.
         secret: Its secret.
-        point: The data point.
+        trust: What ``curl`` is told about the server's certificate.
     """
+
+    address: str
+    username: str
+    secret: str = field(repr=False)
+    trust: str = "-sS"
+
+    @property
+    def user(self) -> str:
+        """The credential as one word of a shell."""
+        return shlex.quote(f"{self.username}:{self.secret}")
+
+
+def push(pusher: Pusher, point: DataPoint) -> str:
+    """Return a ``curl`` line that pushes one packet of the data point."""
     packet = f'{{"id":"{_in_single_quotes(point.stream_id)}","tsISO8601":"{NOW}",{_values(point)}}}'
     return (
-        f"curl {_trust(server)} -u {shlex.quote(f'{username}:{secret}')} "
-        f"-H 'Content-Type: application/json' {server.push_https} -d '{packet}'"
+        f"curl {pusher.trust} -u {pusher.user} "
+        f"-H 'Content-Type: application/json' {pusher.address} -d '{packet}'"
     )
 
 
-def latest(server: Server, username: str, secret: str, point: DataPoint) -> str:
+def latest(pusher: Pusher, point: DataPoint) -> str:
     """Return a ``curl`` line that asks for the data point's latest packet."""
-    address = f"{server.push_https}?stream={quote(point.stream_id, safe='')}"
-    return f"curl {_trust(server)} -u {shlex.quote(f'{username}:{secret}')} {shlex.quote(address)}"
-
-
-def _trust(server: Server) -> str:
-    if server.settings.tls_certificate:
-        return "-sS"
-    if server.certificate is None:
-        return "-sSk"
-    return f"-sS --cacert {shlex.quote(str(server.certificate))}"
+    address = f"{pusher.address}?stream={quote(point.stream_id, safe='')}"
+    return f"curl {pusher.trust} -u {pusher.user} {shlex.quote(address)}"
 
 
 def _values(point: DataPoint) -> str:

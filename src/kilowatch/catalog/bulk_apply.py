@@ -1,0 +1,160 @@
+"""Applying a table of data points: all of it in one transaction, or nothing."""
+
+from __future__ import annotations
+
+from sqlalchemy import select
+
+from kilowatch.catalog.bulk import MeterKey, Plan, Planned
+from kilowatch.catalog.bulk_plan import plan
+from kilowatch.catalog.changes import Change
+from kilowatch.catalog.data_points import new_stream_id
+from kilowatch.catalog.registry import name_key
+from kilowatch.catalog.sheets import Sheet
+from kilowatch.catalog.tables import Appliance, DataPoint, Meter, SeriesHistory
+from kilowatch.model.errors import KilowatchError
+
+
+def apply(change: Change, organisation_id: int, sheet: Sheet, digest: str) -> Plan:
+    """Do what ``plan`` said, all of it or nothing.
+
+    Args:
+        change: An open change.
+        organisation_id: Whose data points.
+        sheet: The table.
+        digest: Of the plan that was shown.
+
+    Raises:
+        KilowatchError: ``lines_refused``; ``plan_changed`` when somebody has changed the registry
+            since, so that the table would do something else now.
+    """
+    planned = plan(change.session, organisation_id, sheet)
+    if planned.refused:
+        raise KilowatchError(
+            "lines_refused",
+            f"Lines that are wrong: {planned.counts['refuse']}. So nothing was changed.",
+            status=409,
+            remedy="Correct them in the file, and choose it again.",
+        )
+    if planned.digest != digest:
+        raise KilowatchError(
+            "plan_changed",
+            "Somebody has changed the registry since you looked, so nothing was changed yet.",
+            status=409,
+            remedy="Look again at what the file would do now, and apply it then.",
+        )
+    todo = [one for one in planned.lines if one.action in ("create", "change")]
+    meters = _add_meters(change, organisation_id, todo)
+    appliances = _add_appliances(change, organisation_id, todo, meters)
+    _write_points(change, organisation_id, todo, meters, appliances)
+    _set_parents(change, organisation_id, todo)
+    return planned
+
+
+def _add_meters(change: Change, organisation_id: int, todo: list[Planned]) -> dict[MeterKey, int]:
+    added: dict[MeterKey, Meter] = {}
+    for one in todo:
+        if not isinstance(one.meter, int) and one.meter not in added:
+            added[one.meter] = Meter(
+                organisation_id=organisation_id,
+                site_id=one.site_id,
+                name=one.meter_name,
+                created_at_ms=change.now_ms,
+            )
+    change.session.add_all(added.values())
+    change.session.flush()
+    known: dict[MeterKey, int] = {
+        one.meter: one.meter for one in todo if isinstance(one.meter, int)
+    }
+    return known | {key: meter.id for key, meter in added.items()}
+
+
+def _add_appliances(
+    change: Change, organisation_id: int, todo: list[Planned], meters: dict[MeterKey, int]
+) -> dict[tuple[int, str], int]:
+    wanted = {(meters[one.meter], name_key(one.appliance)): one for one in todo if one.appliance}
+    there = change.session.scalars(
+        select(Appliance).where(Appliance.organisation_id == organisation_id)
+    )
+    known = {(one.meter_id, name_key(one.name)): one.id for one in there}
+    added = {
+        key: Appliance(
+            organisation_id=organisation_id,
+            meter_id=key[0],
+            name=one.appliance,
+            created_at_ms=change.now_ms,
+        )
+        for key, one in wanted.items()
+        if key not in known
+    }
+    change.session.add_all(added.values())
+    change.session.flush()
+    return known | {key: one.id for key, one in added.items()}
+
+
+def _write_points(
+    change: Change,
+    organisation_id: int,
+    todo: list[Planned],
+    meters: dict[MeterKey, int],
+    appliances: dict[tuple[int, str], int],
+) -> None:
+    new = [one for one in todo if one.point is None]
+    series = change.next_series(len(new)) if new else 0
+    for one in todo:
+        meter_id = meters[one.meter]
+        place = {
+            "site_id": one.site_id,
+            "meter_id": meter_id,
+            "appliance_id": appliances[meter_id, name_key(one.appliance)]
+            if one.appliance
+            else None,
+        }
+        if one.point is None:
+            one.point = DataPoint(
+                organisation_id=organisation_id,
+                stream_id=one.stream_id or new_stream_id(one.columns["utility"]),
+                series=series,
+                name=one.name,
+                created_at_ms=change.now_ms,
+                **place,
+                **one.columns,
+            )
+            one.stream_id = one.point.stream_id
+            series += 1
+            change.session.add(one.point)
+        else:
+            one.point.name = one.name
+            for column, setting in (place | one.columns).items():
+                setattr(one.point, column, setting)
+    change.session.flush()
+    change.session.add_all(
+        SeriesHistory(
+            series=one.point.series,
+            data_point_id=one.point.id,
+            from_ms=change.now_ms,
+            reason="registered",
+        )
+        for one in new
+        if one.point is not None
+    )
+    change.session.flush()
+
+
+def _set_parents(change: Change, organisation_id: int, todo: list[Planned]) -> None:
+    statement = select(DataPoint.stream_id, DataPoint.id).where(
+        DataPoint.organisation_id == organisation_id
+    )
+    numbers = {row.stream_id: row.id for row in change.session.execute(statement)}
+    for one in todo:
+        assert one.point is not None
+        one.point.parent_id = numbers[one.parent] if one.parent else None
+    moved = {one.point.id: one.site_id for one in todo if one.point and "site" in one.differences}
+    if moved:
+        # What a data point fed stays behind when it moves to another site.
+        fed = select(DataPoint).where(
+            DataPoint.organisation_id == organisation_id, DataPoint.parent_id.is_not(None)
+        )
+        for left in change.session.scalars(fed):
+            if moved.get(left.parent_id or 0, left.site_id) != left.site_id:
+                left.parent_id = None
+    change.session.flush()

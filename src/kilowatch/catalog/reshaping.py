@@ -1,0 +1,421 @@
+"""Changing and removing organisations, sites, meters, appliances; moving data points.
+
+Measurements are never lost on the way: a data point is never removed, and whatever still holds
+one is not removed either (docs/decisions/0016). What is removed was empty, and what it was stays
+in the history. Every function takes an open ``Change`` and belongs to its transaction.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import Any
+
+from sqlalchemy import ColumnElement, func, select
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
+
+from kilowatch.catalog.changes import Change
+from kilowatch.catalog.people import check_email
+from kilowatch.catalog.places import check_country, check_zone, country_of_zone
+from kilowatch.catalog.registry import check_name, fresh, name_key
+from kilowatch.catalog.site_zones import forget_zones
+from kilowatch.catalog.tables import (
+    Appliance,
+    Credential,
+    DataPoint,
+    Grant,
+    Membership,
+    Meter,
+    Organisation,
+    Site,
+    Table,
+)
+from kilowatch.catalog.tables_estate import ImportDraft, PackageLink
+from kilowatch.model.errors import KilowatchError
+
+AREA_M2_MAX = 1e8  # a hundred square kilometres; more is a slip of the unit
+
+
+@dataclass(frozen=True, slots=True)
+class SiteFacts:
+    """What is known of a site.
+
+    Attributes:
+        name: Unique in its organisation.
+        zone: IANA time zone; another one moves the site's local days.
+        country: ISO 3166 code; empty for that of the time zone when a site is added.
+        region: State, county or province.
+        city: Town.
+        address: Street and number.
+        area_m2: Floor area, for figures per square metre [m²]; None when unknown.
+        contact_name: Whom to call.
+        contact_email: Their address, or empty.
+    """
+
+    name: str
+    zone: str
+    country: str
+    region: str = ""
+    city: str = ""
+    address: str = ""
+    area_m2: float | None = None
+    contact_name: str = ""
+    contact_email: str = ""
+
+
+def change_organisation(
+    change: Change, organisation: Organisation, *, name: str, country: str
+) -> Organisation:
+    """Give an organisation another name or country; user names of credentials stay.
+
+    Raises:
+        KilowatchError: ``organisation_exists``, ``invalid_name`` or ``unknown_country``.
+    """
+    name = check_name(name, "organisation")
+    stored = fresh(change.session, organisation)
+    same = change.session.scalar(
+        select(Organisation.id).where(Organisation.name_key == name_key(name))
+    )
+    if same not in (None, stored.id):
+        raise _taken("organisation_exists", f"An organisation named {name!r} exists already.")
+    stored.name, stored.name_key = name, name_key(name)
+    stored.country = check_country(country)
+    change.session.flush()
+    return stored
+
+
+def add_site(change: Change, organisation: Organisation, facts: SiteFacts) -> Site:
+    """Add a site; without a country it gets the time zone's, or else the organisation's.
+
+    Raises:
+        KilowatchError: ``site_exists``, or what is wrong with a fact; ``data["field"]`` names it.
+    """
+    country = facts.country or country_of_zone(check_zone(facts.zone)) or organisation.country
+    checked = check_facts(replace(facts, country=country))
+    _refuse_same_name(change.session, organisation.id, checked.name)
+    site = Site(organisation_id=organisation.id, created_at_ms=change.now_ms, **_columns(checked))
+    change.session.add(site)
+    change.session.flush()
+    return site
+
+
+def change_site(change: Change, site: Site, facts: SiteFacts) -> Site:
+    """Change what is known of a site.
+
+    Raises:
+        KilowatchError: ``site_exists``, or what is wrong with a fact; ``data["field"]`` names it.
+    """
+    stored = fresh(change.session, site)
+    checked = check_facts(facts)
+    _refuse_same_name(change.session, stored.organisation_id, checked.name, but=stored.id)
+    if checked.zone != stored.zone:
+        forget_zones(change, stored)  # another zone here is for all time
+    for column, fact in _columns(checked).items():
+        setattr(stored, column, fact)
+    change.session.flush()
+    return stored
+
+
+def check_facts(facts: SiteFacts) -> SiteFacts:
+    """Return a site's facts without superfluous spaces.
+
+    Raises:
+        KilowatchError: ``invalid_name``, ``unknown_time_zone``, ``unknown_country``,
+            ``invalid_fact`` or ``invalid_email``, with ``data["field"]``.
+    """
+    area = facts.area_m2
+    if area is not None and not (math.isfinite(area) and 0 < area <= AREA_M2_MAX):
+        raise KilowatchError(
+            "invalid_fact",
+            f"An area of {area:g} m² is not above zero and at most {AREA_M2_MAX:,.0f} m².",
+            remedy="Leave it out when it is not known.",
+            data={"field": "area_m2"},
+        )
+    contact_email = facts.contact_email.strip()
+    if contact_email:
+        try:
+            contact_email = check_email(contact_email)
+        except KilowatchError as error:
+            error.data["field"] = "contact_email"
+            raise
+    return SiteFacts(
+        name=check_name(facts.name, "site"),
+        zone=check_zone(facts.zone),
+        country=check_country(facts.country),
+        region=_short("region", facts.region, 100),
+        city=_short("city", facts.city, 100),
+        address=_short("address", facts.address, 300),
+        area_m2=area,
+        contact_name=_short("contact_name", facts.contact_name, 200),
+        contact_email=contact_email,
+    )
+
+
+def change_meter(change: Change, meter: Meter, *, name: str, parent: Meter | None) -> Meter:
+    """Give a meter another name, or another meter that feeds it.
+
+    Raises:
+        KilowatchError: ``invalid_name``; ``other_site`` or ``feeds_itself`` when the parent is
+            elsewhere, or is fed by this meter.
+    """
+    stored = fresh(change.session, meter)
+    stored.name = check_name(name, "meter")
+    if parent is not None:
+        if parent.site_id != stored.site_id:
+            raise KilowatchError(
+                "other_site",
+                f"The meter {parent.name!r} is not on the same site.",
+                remedy="A meter is fed by a meter of its own site.",
+                data={"field": "parent"},
+            )
+        above = _above(change.session, parent)
+        if stored.id in above:
+            raise KilowatchError(
+                "feeds_itself",
+                f"{stored.name} cannot be fed by {parent.name}: "
+                + ("it is the same meter." if parent.id == stored.id else "it feeds that meter."),
+                status=409,
+                remedy="Choose a meter nearer to the supply, or none.",
+                data={"field": "parent"},
+            )
+    stored.parent_id = parent.id if parent else None
+    change.session.flush()
+    return stored
+
+
+def change_appliance(change: Change, appliance: Appliance, *, name: str) -> Appliance:
+    """Give an appliance another name.
+
+    Raises:
+        KilowatchError: ``invalid_name``.
+    """
+    stored = fresh(change.session, appliance)
+    stored.name = check_name(name, "appliance")
+    change.session.flush()
+    return stored
+
+
+def move_data_point(
+    change: Change,
+    point: DataPoint,
+    meter: Meter,
+    appliance: Appliance | None,
+    parent: DataPoint | None,
+) -> DataPoint:
+    """Hang a data point under another meter, also of another site of its organisation.
+
+    Its stream id, its packets and its credentials of the scope meter stay. On a site of another
+    time zone its local days are computed again.
+
+    Raises:
+        KilowatchError: ``other_organisation``, ``other_meter``, ``other_site`` or
+            ``feeds_itself``.
+    """
+    stored = fresh(change.session, point)
+    if meter.organisation_id != stored.organisation_id:
+        raise KilowatchError(
+            "other_organisation",
+            f"{stored.name} cannot move to another organisation: its packets belong to this one.",
+            status=409,
+            remedy="Register a new data point there.",
+            data={"field": "meter"},
+        )
+    if appliance is not None and appliance.meter_id != meter.id:
+        raise KilowatchError(
+            "other_meter",
+            f"{appliance.name!r} is no appliance of the meter {meter.name!r}.",
+            data={"field": "appliance"},
+        )
+    if parent is not None:
+        _check_feeder(change.session, stored, parent, meter.site_id)
+    elsewhere = meter.site_id != stored.site_id
+    stored.site_id, stored.meter_id = meter.site_id, meter.id
+    stored.appliance_id = appliance.id if appliance else None
+    stored.parent_id = parent.id if parent else None
+    change.session.flush()
+    if elsewhere:
+        # What it fed stays behind on the old site, and is fed by nothing there now.
+        for fed in change.session.scalars(select(DataPoint).where(DataPoint.parent_id == point.id)):
+            if fed.site_id != meter.site_id:
+                fed.parent_id = None
+        change.session.flush()
+    return stored
+
+
+def remove_organisation(change: Change, organisation: Organisation) -> None:
+    """Remove an organisation that has no site; roles in it and its credentials go with it.
+
+    Without a site it never had a data point, so none of its credentials ever stored a packet.
+
+    Raises:
+        KilowatchError: ``not_empty``.
+    """
+    stored = fresh(change.session, organisation)
+    sites = _count(change.session, Site, Site.organisation_id == stored.id)
+    if sites:
+        raise _not_empty(stored.name, sites, "site", "Remove its sites first.")
+    with _nothing_else_refers(stored.name):
+        tables: tuple[type[Any], ...] = (PackageLink, ImportDraft, Credential, Grant, Membership)
+        for table in tables:
+            here = select(table).where(table.organisation_id == stored.id)
+            for row in change.session.scalars(here):
+                change.session.delete(row)
+            change.session.flush()
+        change.session.delete(stored)
+        change.session.flush()
+
+
+def remove_site(change: Change, site: Site) -> None:
+    """Remove a site that has no meter, with what was granted on it.
+
+    Raises:
+        KilowatchError: ``not_empty``, or ``still_used`` while a credential reaches it.
+    """
+    stored = fresh(change.session, site)
+    meters = _count(change.session, Meter, Meter.site_id == stored.id)
+    if meters:
+        raise _not_empty(stored.name, meters, "meter", "Remove or move them first.")
+    used = list(change.session.scalars(select(Credential).where(Credential.site_id == stored.id)))
+    if any(one.revoked_at_ms is None for one in used):
+        raise KilowatchError(
+            "still_used",
+            f"A credential reaches the site {stored.name}.",
+            status=409,
+            remedy="Revoke it first.",
+        )
+    for one in used:
+        one.site_id = None  # revoked for good; the log keeps its number
+    for given in change.session.scalars(select(Grant).where(Grant.site_id == stored.id)):
+        change.session.delete(given)
+    with _nothing_else_refers(stored.name):
+        change.session.delete(stored)
+        change.session.flush()
+
+
+def remove_meter(change: Change, meter: Meter) -> None:
+    """Remove a meter without data points, with its appliances; what it fed is fed by its feeder.
+
+    Raises:
+        KilowatchError: ``not_empty``.
+    """
+    stored = fresh(change.session, meter)
+    points = _count(change.session, DataPoint, DataPoint.meter_id == stored.id)
+    if points:
+        raise _not_empty(stored.name, points, "data point", "Move them to another meter first.")
+    for fed in change.session.scalars(select(Meter).where(Meter.parent_id == stored.id)):
+        fed.parent_id = stored.parent_id
+    for one in change.session.scalars(select(Appliance).where(Appliance.meter_id == stored.id)):
+        change.session.delete(one)
+    with _nothing_else_refers(stored.name):
+        change.session.flush()
+        change.session.delete(stored)
+        change.session.flush()
+
+
+def remove_appliance(change: Change, appliance: Appliance) -> None:
+    """Remove an appliance without data points.
+
+    Raises:
+        KilowatchError: ``not_empty``.
+    """
+    stored = fresh(change.session, appliance)
+    points = _count(change.session, DataPoint, DataPoint.appliance_id == stored.id)
+    if points:
+        raise _not_empty(stored.name, points, "data point", "Move them to another place first.")
+    with _nothing_else_refers(stored.name):
+        change.session.delete(stored)
+        change.session.flush()
+
+
+def _refuse_same_name(session: Session, organisation_id: int, name: str, but: int = 0) -> None:
+    others = session.execute(
+        select(Site.name).where(Site.organisation_id == organisation_id, Site.id != but)
+    )
+    if name_key(name) in {name_key(other) for (other,) in others}:
+        raise _taken("site_exists", f"There is a site named {name!r} already.")
+
+
+def _check_feeder(session: Session, point: DataPoint, parent: DataPoint, site_id: int) -> None:
+    if parent.site_id != site_id:
+        raise KilowatchError(
+            "other_site",
+            f"{parent.name} is not on the same site.",
+            remedy="A data point is fed by one of its own site.",
+            data={"field": "parent"},
+        )
+    seen: set[int] = set()
+    above: DataPoint | None = parent
+    while above is not None and above.id not in seen:
+        if above.id == point.id:
+            raise KilowatchError(
+                "feeds_itself",
+                f"{point.name} cannot be fed by {parent.name}: "
+                + ("it is the same one." if parent.id == point.id else "it feeds that one."),
+                status=409,
+                remedy="Choose one nearer to the supply, or none.",
+                data={"field": "parent"},
+            )
+        seen.add(above.id)
+        above = session.get(DataPoint, above.parent_id) if above.parent_id is not None else None
+
+
+def _above(session: Session, meter: Meter) -> set[int]:
+    """Return the numbers of a meter and of everything that feeds it."""
+    found: set[int] = set()
+    at: Meter | None = meter
+    while at is not None and at.id not in found:
+        found.add(at.id)
+        at = session.get(Meter, at.parent_id) if at.parent_id is not None else None
+    return found
+
+
+def _columns(facts: SiteFacts) -> dict[str, Any]:
+    return {name: getattr(facts, name) for name in SiteFacts.__slots__}
+
+
+def _short(field: str, text: str, longest: int) -> str:
+    clean = " ".join(text.split())
+    if len(clean) > longest or not clean.isprintable():
+        raise KilowatchError(
+            "invalid_fact",
+            f"This has more than {longest} characters, or some that cannot be printed.",
+            data={"field": field},
+        )
+    return clean
+
+
+def _count(session: Session, table: type[Table], where: ColumnElement[bool]) -> int:
+    return session.scalar(select(func.count()).select_from(table).where(where)) or 0
+
+
+def _not_empty(name: str, count: int, what: str, remedy: str) -> KilowatchError:
+    return KilowatchError(
+        "not_empty",
+        f"{name} has {count} {what}{'s' if count > 1 else ''}, so it is not removed.",
+        status=409,
+        remedy=remedy,
+        data={"count": count},
+    )
+
+
+def _taken(code: str, detail: str) -> KilowatchError:
+    return KilowatchError(
+        code, detail, status=409, remedy="Choose another name.", data={"field": "name"}
+    )
+
+
+@contextmanager
+def _nothing_else_refers(name: str) -> Iterator[None]:
+    """Refuse what another part of the catalogue still needs, whichever part that is."""
+    try:
+        yield
+    except IntegrityError as error:
+        raise KilowatchError(
+            "still_used",
+            f"Something else still belongs to {name}, such as a rule or an invitation.",
+            status=409,
+            remedy="Remove that first.",
+        ) from error
