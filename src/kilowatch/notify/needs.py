@@ -6,13 +6,16 @@ called on it, so that a test, or another engine, can stand in.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Protocol
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal, Protocol
 
 from kilowatch.model.blocks import IntervalBlock
-from kilowatch.model.calendar import Grain
+from kilowatch.model.calendar import Grain as Buckets
 from kilowatch.model.points import DataPoint
 from kilowatch.model.silences import Silence
+
+Grain = Buckets | Literal["interval"]
 
 
 class SilenceFeed(Protocol):
@@ -63,6 +66,21 @@ class Points(Protocol):
     def revision(self) -> int: ...  # noqa: D102
     def by_series(self, series: int) -> DataPoint | None: ...  # noqa: D102
     def by_id(self, data_point_id: int) -> DataPoint | None: ...  # noqa: D102
+
+
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """What is watched.
+
+    Attributes:
+        points: Returns the registered data points of now.
+        feed: Silences.
+        view: Measurements.
+    """
+
+    points: Callable[[], Points]
+    feed: SilenceFeed
+    view: Measurements
 
 
 class NoSilences:

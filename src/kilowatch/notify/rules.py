@@ -13,6 +13,7 @@ from kilowatch.catalog import alerts
 from kilowatch.catalog.tables_alerts import AlertChannel, AlertRule
 from kilowatch.model.points import DataPoint
 from kilowatch.model.zones import Zone
+from kilowatch.notify.quantities import QUANTITIES
 from kilowatch.notify.schedule import EVERY_DAY, Hours
 
 Period = Literal["day", "week", "month"]
@@ -120,6 +121,17 @@ class Rule(msgspec.Struct, frozen=True):
             at_ms = moved
         return None
 
+    def fits(self, point: DataPoint) -> bool:
+        """Tell whether a data point has the rule's quantity, in the rule's unit."""
+        quantity = QUANTITIES.get(self.terms.quantity)
+        if quantity is None or not quantity.channels(point):
+            return False
+        summed = self.kind == "cumulated"
+        unit = quantity.unit(point, "amount" if summed else quantity.measure(point))
+        if self.terms.price_per_kwh is not None:
+            return unit == "Wh"
+        return unit == self.terms.unit
+
 
 class Channel(msgspec.Struct, frozen=True):
     """A channel in force; its address stays sealed until something is delivered."""
@@ -177,28 +189,33 @@ class Rules:
         """Return the rules of a kind that watch a data point."""
         return self.watching(point.organisation_id, point.site_id, point.id, kind)
 
+    def holds(self, rule: Rule, point: DataPoint) -> bool:
+        """Tell whether a rule watches a data point, and the data point has what it compares."""
+        if rule not in self.watching_point(point, rule.kind):
+            return False
+        return rule.kind == "offline" or rule.fits(point)
+
 
 def load(session: Session, state: int) -> Rules:
     """Read rules and channels; a rule whose terms a newer version wrote is left out."""
     uses: dict[tuple[int, int], list[int]] = defaultdict(list)
     for use in alerts.uses(session):
         uses[use.rule_id, use.stage].append(use.channel_id)
-    rules = []
-    for row in alerts.rules(session):
-        if row.enabled and (terms := terms_of(row)) is not None:
-            rules.append(
-                Rule(
-                    row.id,
-                    row.organisation_id,
-                    row.site_id,
-                    row.data_point_id,
-                    row.name,
-                    row.kind,
-                    terms,
-                    tuple(uses[row.id, alerts.AT_ONCE]),
-                    tuple(uses[row.id, alerts.ESCALATED]),
-                )
-            )
+    rules = [
+        Rule(
+            row.id,
+            row.organisation_id,
+            row.site_id,
+            row.data_point_id,
+            row.name,
+            row.kind,
+            terms,
+            tuple(uses[row.id, alerts.AT_ONCE]),
+            tuple(uses[row.id, alerts.ESCALATED]),
+        )
+        for row in alerts.rules(session)
+        if row.enabled and (terms := terms_of(row)) is not None
+    ]
     return Rules(state, rules, [channel_of(row) for row in alerts.channels(session)])
 
 

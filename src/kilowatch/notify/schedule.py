@@ -44,7 +44,7 @@ class Hours:
         return any(start <= at_ms < end for start, end in self._windows(at_ms, zone, ahead=1))
 
     def next_inside_ms(self, at_ms: int, zone: Zone) -> int | None:
-        """Return the first instant from ``at_ms`` on that is inside [ms]; None if there is none."""
+        """Return the first instant from ``at_ms`` on that is inside [ms], or None."""
         starts = [
             max(start, at_ms)
             for start, end in self._windows(at_ms, zone, ahead=_WEEKS_AHEAD_DAYS)
@@ -53,7 +53,7 @@ class Hours:
         return min(starts, default=None)
 
     def next_outside_ms(self, at_ms: int, zone: Zone) -> int | None:
-        """Return the first instant from ``at_ms`` on that is outside [ms]; None if there is none."""
+        """Return the first instant from ``at_ms`` on that is outside [ms], or None."""
         if self.always:
             return None
         for start, end in sorted(self._windows(at_ms, zone, ahead=_WEEKS_AHEAD_DAYS)):
