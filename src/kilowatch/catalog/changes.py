@@ -143,7 +143,7 @@ def _visible(row: Table) -> dict[str, Any]:
         for name, column in columns.items()
         if not column.info.get("secret")
         and name not in {"id", "organisation_id", "created_at_ms"}  # the entry has them itself
-        and getattr(row, name) not in {None, ""}
+        and getattr(row, name) not in (None, "")  # a JSON column has no hash
     }
 
 

@@ -1,0 +1,235 @@
+"""Values and sums against limits: readings in a row, hours, units, money; and back again."""
+
+from __future__ import annotations
+
+import pytest
+
+from kilowatch.catalog.alerts import Watched
+from kilowatch.model.errors import KilowatchError
+from kilowatch.model.parameters import AP, PC
+from kilowatch.notify.quantities import QUANTITIES, parse_limit, shown
+from tests.notify.worlds import DAY_MS, HOUR_MS, World
+
+INTERVAL_S = 300
+OVER_50_KW = {"quantity": "aP", "limit": 50_000.0, "unit": "W"}
+
+
+def readings(world: World, *kilowatts: float, number: int = 0, gap: int = 0) -> None:
+    """Let readings come in, one each interval."""
+    for value in kilowatts:
+        world.read(world.points[number], value * 1000)
+        world.run()
+        world.now += INTERVAL_S * 1000 * (1 + gap)
+        world.run()
+
+
+def test_a_value_past_the_limit_is_told_with_value_and_limit(world: World) -> None:
+    """One sentence: what, how much, since when, what the limit is."""
+    world.rule("threshold", channels=[world.channel()], **OVER_50_KW)
+    readings(world, 40, 61.2)
+    (mail,) = world.said()
+    assert mail.title == "Main supply: active power above 50 kW (61.2 kW)"
+    assert mail.body.startswith(
+        "Active power of Main supply has been above 50 kW since 14:25 (61.2 kW)."
+    )
+
+
+def test_consecutive_readings_are_counted(world: World) -> None:
+    """One spike is no alert when the rule asks for three readings in a row."""
+    world.rule("threshold", channels=[world.channel()], consecutive=3, **OVER_50_KW)
+    readings(world, 40, 60, 60, 40, 60, 60)
+    assert not world.said()
+    readings(world, 60)
+    (mail,) = world.said()
+    assert "3 readings in a row" in mail.body
+
+
+def test_readings_with_a_hole_between_them_are_not_in_a_row(world: World) -> None:
+    """Nobody knows what happened in the hole."""
+    world.rule("threshold", channels=[world.channel()], consecutive=3, **OVER_50_KW)
+    readings(world, 60, 60)
+    world.now += 2 * INTERVAL_S * 1000
+    readings(world, 60)
+    assert not world.said()
+    readings(world, 60, 60)
+    assert len(world.said()) == 1
+
+
+def test_it_is_over_after_as_many_good_readings(world: World) -> None:
+    """A value that dances about the limit is one alert, not ten."""
+    world.rule("threshold", channels=[world.channel()], consecutive=2, **OVER_50_KW)
+    readings(world, 40, 60, 60, 40, 60, 40, 60, 60)
+    assert [one.what for one in world.said()] == ["opened"]
+    readings(world, 40, 40)
+    assert [one.what for one in world.said()] == ["opened", "recovery"]
+    assert world.said()[1].title == "Main supply: active power no longer above 50 kW"
+
+
+def test_a_rule_holds_in_its_hours_only(world: World) -> None:
+    """Power at night is a finding, the same power by day is work."""
+    world.rule(
+        "threshold", channels=[world.channel()], from_min=22 * 60, to_min=6 * 60, **OVER_50_KW
+    )
+    readings(world, 60, 60)
+    assert not world.said()
+    world.now += 8 * HOUR_MS  # 22:32
+    readings(world, 60)
+    assert len(world.said()) == 1
+    world.run(seconds=8 * 3600, step_s=60)
+    assert world.alerts()[0].ended_why == "outside its hours"
+    assert len(world.said()) == 1, "the end of the night is no news"
+
+
+def test_too_little_is_a_limit_too(world: World) -> None:
+    """A freezer that warms up, a pump that stands still."""
+    cold = next(point for point in world.others if point.kind == "single")
+    world.rule(
+        "threshold", channels=[world.channel()], watched=Watched(data_point_id=cold.id),
+        quantity="temperature", above=False, limit=5.0, unit="°C",
+    )  # fmt: skip
+    world.read(cold, 4.2, channel=0)
+    world.run(seconds=5)
+    (mail,) = world.said()
+    assert mail.title == "Cold room: temperature below 5 °C (4.2 °C)"
+
+
+def test_the_phase_that_is_furthest_out_counts_for_voltages(world: World) -> None:
+    """One phase above 253 V is too high, whatever the others have."""
+    world.rule("threshold", channels=[world.channel()], quantity="v", limit=253.0, unit="V")
+    for channel, volts in ((17, 231.0), (18, 255.0), (19, 230.0)):
+        world.read(world.points[0], volts, channel=channel)
+    world.run(seconds=5)
+    (mail,) = world.said()
+    assert "(255 V)" in mail.title
+
+
+def test_half_an_interval_of_energy_is_no_reading(world: World) -> None:
+    """ "Less than 5 kWh" is not true just because the interval has only begun."""
+    world.rule(
+        "threshold", channels=[world.channel()], quantity="pC", above=False, limit=5_000.0,
+        unit="Wh",
+    )  # fmt: skip
+    point, start = world.points[0], world.now // 300_000 * 300_000
+    world.view.put(point, PC, start, amount=2_000.0, covered=0.5)
+    world.notifier.changed({point.series})
+    world.run(seconds=5)
+    assert not world.said()
+    world.view.put(point, PC, start + 300_000, amount=2_000.0)
+    world.notifier.changed({point.series})
+    world.run(seconds=5)
+    assert len(world.said()) == 1
+
+
+def test_history_that_is_put_in_later_raises_nothing(world: World) -> None:
+    """A rule tells what is, not what was last month."""
+    world.rule("threshold", channels=[world.channel()], **OVER_50_KW)
+    point = world.points[0]
+    world.view.put(point, AP, (world.now - 30 * DAY_MS) // 300_000 * 300_000, mean=90_000.0)
+    world.notifier.changed({point.series})
+    world.run(seconds=5)
+    assert not world.alerts()
+
+
+def test_what_measures_in_another_unit_is_not_watched(world: World) -> None:
+    """A rule about 50 kW for the whole organisation leaves the thermometer alone."""
+    world.rule("threshold", channels=[world.channel()], watched=Watched(), **OVER_50_KW)
+    for point in (*world.points, *world.others):
+        world.read(point, 60_000.0, channel=4 if point.kind == "electrical" else 0)
+    world.run(seconds=5)
+    assert len(world.members()) == 4
+    assert len(world.said()) == 1, "all at once is one message"
+
+
+def test_only_series_that_changed_are_read(world: World) -> None:
+    """Ten thousand data points under a rule cost what the few that spoke cost."""
+    world.rule("threshold", watched=Watched(), **OVER_50_KW)
+    world.run()
+    asked = world.view.asked
+    world.run(seconds=30)
+    assert world.view.asked == asked
+    world.read(world.points[0], 1_000.0)
+    world.run()
+    assert world.view.asked == asked + 1
+
+
+def test_a_store_that_is_busy_is_asked_again(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An alert is late then, and not lost."""
+    world.rule("threshold", channels=[world.channel()], **OVER_50_KW)
+    world.read(world.points[0], 60_000.0)
+
+    def busy(*_arguments: object) -> None:
+        raise KilowatchError("store_busy", "The store opens.", status=503, retry_helps=True)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(world.view, "series_many", busy)
+        world.run(seconds=5)
+    assert not world.alerts()
+    world.run(seconds=5)
+    assert len(world.said()) == 1
+
+
+def test_a_sum_so_far_is_told_once_in_its_period(world: World) -> None:
+    """Energy of the local day; the next day counts anew, without a message that it is over."""
+    world.rule(
+        "cumulated", channels=[world.channel()], quantity="pC", limit=500_000.0, unit="Wh",
+    )  # fmt: skip
+    point = world.points[0]
+    for _ in range(12):
+        world.read(point, float("nan"), channel=PC, amount=50_000.0)
+        world.run()
+        world.now += 300_000
+        world.run(seconds=5)
+    (mail,) = world.said()
+    assert mail.title == "Main supply has counted 550 kWh so far today, past the limit of 500 kWh"
+    world.run(seconds=12 * 3600, step_s=300)
+    assert world.alerts()[0].ended_why == "period over"
+    assert len(world.said()) == 1
+    for _ in range(11):
+        world.read(point, float("nan"), channel=PC, amount=50_000.0)
+        world.now += 300_000
+        world.run(seconds=5)
+    assert len(world.said()) == 2
+
+
+def test_money_names_its_price(world: World) -> None:
+    """A sum of money says which price it was counted at, and what is not in it."""
+    world.rule(
+        "cumulated", channels=[world.channel()], quantity="pC", limit=100.0, unit="",
+        price_per_kwh=0.25, currency="€", period="month",
+    )  # fmt: skip
+    world.read(world.points[0], float("nan"), channel=PC, amount=420_000.0)
+    world.run(seconds=5)
+    (mail,) = world.said()
+    assert mail.title == "Main supply has cost 105 € so far this month, past the limit of 100 €"
+    assert "Counted at the rule's price of 0.25 € per kWh, without standing charges" in mail.body
+
+
+@pytest.mark.parametrize(
+    ("text", "usual", "expected"),
+    [
+        ("50 kW", "kW", (50_000.0, "W")), ("50", "kW", (50_000.0, "W")),
+        ("1.2MWh", "kWh", (1_200_000.0, "Wh")), ("−18 °C", "°C", (-18.0, "°C")),
+        ("1 200,5 m³", "m3", (1200.5, "m3")), ("68 °F", "°C", (20.0, "°C")),
+        ("0.9", "", (0.9, "")), ("16 A", "A", (16.0, "A")),
+    ],
+)  # fmt: skip
+def test_a_limit_is_read_as_people_write_it(
+    text: str, usual: str, expected: tuple[float, str]
+) -> None:
+    """With its unit, or in the usual one."""
+    value, unit = parse_limit(text, usual)
+    assert (pytest.approx(value), unit) == expected
+
+
+@pytest.mark.parametrize("text", ["", "a lot", "50 bananas", "kW 50", "1e400 kW", "nan W"])
+def test_what_is_no_limit_is_said(text: str) -> None:
+    """No rule is made that could never speak."""
+    with pytest.raises(KilowatchError, match="Write it as 50 kW"):
+        parse_limit(text, "kW")
+
+
+def test_every_quantity_can_be_shown_in_its_usual_unit() -> None:
+    """The form's hint is a text that the form accepts."""
+    for quantity in QUANTITIES.values():
+        value, unit = parse_limit(f"7 {quantity.usual}", quantity.usual)
+        assert shown(value, unit).startswith("7")
