@@ -152,7 +152,7 @@ def test_a_silence_and_its_end_that_come_together_raise_nothing(world: World) ->
 
 
 def test_a_rule_can_wait_longer_than_the_data_point_does(world: World) -> None:
-    """ "Tell me when it is gone for an hour": a shorter silence is never told."""
+    """Told when it is gone for an hour: a shorter silence is never told."""
     world.rule(channels=[world.channel()], wait_min=60)
     world.silent(world.points[0])
     world.run(seconds=1800, step_s=60)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from kilowatch.catalog.alerts import Watched
@@ -11,7 +13,7 @@ from kilowatch.notify.quantities import QUANTITIES, parse_limit, shown
 from tests.notify.worlds import DAY_MS, HOUR_MS, World
 
 INTERVAL_S = 300
-OVER_50_KW = {"quantity": "aP", "limit": 50_000.0, "unit": "W"}
+OVER_50_KW: dict[str, Any] = {"quantity": "aP", "limit": 50_000.0, "unit": "W"}
 
 
 def readings(world: World, *kilowatts: float, number: int = 0, gap: int = 0) -> None:
@@ -104,7 +106,7 @@ def test_the_phase_that_is_furthest_out_counts_for_voltages(world: World) -> Non
 
 
 def test_half_an_interval_of_energy_is_no_reading(world: World) -> None:
-    """ "Less than 5 kWh" is not true just because the interval has only begun."""
+    """Less than 5 kWh is not true just because the interval has only begun."""
     world.rule(
         "threshold", channels=[world.channel()], quantity="pC", above=False, limit=5_000.0,
         unit="Wh",
@@ -218,7 +220,8 @@ def test_a_limit_is_read_as_people_write_it(
 ) -> None:
     """With its unit, or in the usual one."""
     value, unit = parse_limit(text, usual)
-    assert (pytest.approx(value), unit) == expected
+    assert value == pytest.approx(expected[0])
+    assert unit == expected[1]
 
 
 @pytest.mark.parametrize("text", ["", "a lot", "50 bananas", "kW 50", "1e400 kW", "nan W"])

@@ -148,9 +148,10 @@ class World:
     def _register(self, points: int, zone: str) -> None:
         with self.catalog.change(catalogs.Actor("test")) as change:
             acme = registry.add_organisation(change, "Acme", country="IE")
-            sites: list[Site] = []
-            for name in ("Office Dublin", "Supermarket Cork"):
-                sites.append(registry.add_site(change, acme, name, zone=zone))
+            sites: list[Site] = [
+                registry.add_site(change, acme, name, zone=zone)
+                for name in ("Office Dublin", "Supermarket Cork")
+            ]
             for number in range(points):
                 name = "Main supply" if number == 0 else f"Circuit {number}"
                 data_points.register(change, sites[0], name, ELECTRICAL)
@@ -198,7 +199,8 @@ class World:
 
     def rule(
         self, kind: RuleKind = "offline", *, watched: Watched | None = None,
-        channels: Sequence[int] = (), escalated: Sequence[int] = (), name: str = "Rule", **terms: Any,
+        channels: Sequence[int] = (), escalated: Sequence[int] = (), name: str = "Rule",
+        **terms: Any,
     ) -> int:  # fmt: skip
         """Add a rule; for the first site unless said otherwise."""
         with self.catalog.change(catalogs.Actor("test")) as change:

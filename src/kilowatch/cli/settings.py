@@ -7,6 +7,7 @@ that a typo can't silently leave a default in force.
 from __future__ import annotations
 
 import dataclasses
+import ipaddress
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -71,6 +72,9 @@ class Settings:
         "",
         "Key of the digests of secrets, 64 hexadecimal digits; without it, the file secret.key.",
     )
+    alert_networks: tuple[str, ...] = _setting(
+        (), "Private networks (CIDR) that webhooks and other channels of alerts may reach."
+    )
 
     @property
     def shown_host(self) -> str:
@@ -113,6 +117,8 @@ def load(folder: Path, flags: Mapping[str, Any], environ: Mapping[str, str]) -> 
 def _check(settings: Settings) -> None:
     if len(bytes.fromhex(settings.secret_key)) not in (0, SECRET_KEY_BYTES):
         raise ValueError(f"secret_key must have {2 * SECRET_KEY_BYTES} hexadecimal digits")
+    for network in settings.alert_networks:
+        ipaddress.ip_network(network, strict=False)
     if bool(settings.tls_certificate) != bool(settings.tls_key):
         raise ValueError("tls_certificate and tls_key go together")
 
@@ -152,7 +158,7 @@ def _from_environ(environ: Mapping[str, str], known: set[str]) -> dict[str, Any]
             values[key.removesuffix("_file")] = _secret_from(Path(text), variable)
         elif key not in known:
             raise _unknown(variable, "The environment")
-        elif key == "trusted_proxies":
+        elif key in ("trusted_proxies", "alert_networks"):
             values[key] = [part.strip() for part in text.split(",") if part.strip()]
         else:
             values[key] = text

@@ -29,10 +29,15 @@ CONNECT_S = 5.0
 ANSWER_S = 15.0  # chat services answer in 1 s; some SMS gateways take ten
 HELPS_LATER = frozenset({408, 409, 423, 425, 429})
 RETRY_AFTER_MAX_S = 3_600
-LOCAL_SCHEMES = frozenset(
-    {"syslog", "dbus", "kde", "qt", "glib", "gio", "gnome", "macosx", "windows"}
+REFUSED_SCHEMES = frozenset(
+    {
+        *("syslog", "dbus", "kde", "qt", "glib", "gio", "gnome", "macosx", "windows"),
+        *("mailto", "mailtos", "deltachat", "deltachats", "acs", "amqp", "amqps"),
+        *("irc", "ircs", "rsyslog", "growl", "snpp"),
+    }
 )
-"""Services that reach the server's own screen or log, and nobody else."""
+"""The first line reaches the server's own screen or log, and nobody else. The others connect to
+whatever host a part of their URL names, past our look at the address; mail has its own channel."""
 
 # Its lines may hold tokens; what we need of them is captured with each call.
 logging.getLogger("apprise").propagate = False
@@ -175,7 +180,7 @@ def service_of(url: str, networks: Sequence[Network]) -> Any:
     """
     scheme = url.partition(":")[0].strip().lower()
     service = None
-    if scheme not in LOCAL_SCHEMES:
+    if scheme not in REFUSED_SCHEMES:
         # Apprise answers None for what it does not understand, and some plugins raise.
         try:
             service = apprise.Apprise.instantiate(url, suppress_exceptions=True)
@@ -188,6 +193,7 @@ def service_of(url: str, networks: Sequence[Network]) -> Any:
             remedy="Write it as Apprise does: the page lists examples.",
             data={"field": "address"},
         )
+    service.redirects = False  # they could lead into the server's own network
     templates: tuple[str, ...] = service.templates
     if any("{host}" in template for template in templates) and service.host:
         resolve(str(service.host), networks)
