@@ -18,7 +18,7 @@ from kilowatch.model.errors import KilowatchError
 from kilowatch.notify import courier as couriers
 from kilowatch.notify.addresses import parse_networks
 from kilowatch.notify.book import Attempt, Delivery
-from kilowatch.notify.carriers import Carriers, Outcome, Parcel, service_of
+from kilowatch.notify.carriers import Carriers, Outcome, Parcel, look_where, service_of
 from kilowatch.notify.courier import Courier
 from kilowatch.notify.sealing import Sealer
 from tests.notify.receivers import Hook, Inbox, SmtpMailer, mail_server, webhook
@@ -345,7 +345,7 @@ def test_a_webhook_into_the_servers_own_network_is_refused(world: World, url: st
 def test_the_same_holds_for_services_on_a_host_of_ones_own(url: str) -> None:
     """Apprise must not be a way round."""
     with pytest.raises(KilowatchError, match="not a public address"):
-        service_of(url, ())
+        look_where(service_of(url), ())
 
 
 def test_apprise_follows_no_redirect(told: World, hook: Hook) -> None:
@@ -368,7 +368,7 @@ def test_apprise_follows_no_redirect(told: World, hook: Hook) -> None:
 def test_what_reaches_the_server_itself_is_no_channel(url: str) -> None:
     """Nor what Apprise does not understand."""
     with pytest.raises(KilowatchError, match="not the address of a service"):
-        service_of(url, ())
+        service_of(url)
 
 
 def test_an_address_is_never_kept_or_shown_as_it_is(told: World, hook: Hook) -> None:

@@ -15,6 +15,7 @@ from starlette.applications import Starlette
 
 from kilowatch import catalog
 from kilowatch.catalog import secrets
+from kilowatch.cli.alerting import create_notifier, follow_values
 from kilowatch.cli.child import Ready
 from kilowatch.cli.control import create_control
 from kilowatch.cli.directory_watch import DirectoryWatch
@@ -24,6 +25,7 @@ from kilowatch.cli.settings import Settings
 from kilowatch.collector import ensure_certificate
 from kilowatch.dashboard import CollectorEvents, DashboardSettings, create_app
 from kilowatch.log import LogReader
+from kilowatch.notify.mail import NoMailer
 from kilowatch.pipeline.consumer import Consumer
 from kilowatch.pipeline.streams import Streams
 from kilowatch.pipeline.view import View
@@ -135,15 +137,28 @@ async def run(folder: DataFolder, settings: Settings, stop: asyncio.Event, ready
     view = View(streams, reader)
     pipeline = Pipeline(folder, streams, reader, watch, asyncio.get_running_loop())
     events = CollectorEvents(folder.collector_socket)
-    app = create_app(registered, view, reader, events, _dashboard_settings(folder, settings))
+    mailer = NoMailer()
+    ports = {name: taken.getsockname()[1] for name, taken in pages.items()}
+    url = _people_reach(settings, _addresses(settings, ports))
+    notifier = create_notifier(folder, settings, registered, watch, view, mailer, url)
+    app = create_app(
+        registered,
+        view,
+        reader,
+        events,
+        _dashboard_settings(folder, settings),
+        mailer=mailer,
+        desk=notifier.desk,
+    )
     control = create_control(watch.now, view, reader)
     served = [(listener(control), take_path(folder.control_socket))]
     for name, taken in pages.items():
         tls = _tls_files(folder, settings) if name == HTTPS_PORT else None
         served.append((listener(app, tls, settings.trusted_proxies), taken))
-    ports = {name: taken.getsockname()[1] for name, taken in pages.items()}
     pipeline.start()
+    notifier.start()
     background = [
+        asyncio.create_task(follow_values(view, notifier)),
         asyncio.create_task(_wake(events, pipeline)),
         asyncio.create_task(_close_streams(app, stop, pipeline.failure)),
     ]
@@ -154,6 +169,7 @@ async def run(folder: DataFolder, settings: Settings, stop: asyncio.Event, ready
     finally:
         for task in background:
             task.cancel()
+        await asyncio.to_thread(notifier.stop)
         await pipeline.stop()
         watch.close()
         reader.close()
@@ -181,6 +197,12 @@ def _addresses(settings: Settings, ports: dict[str, int]) -> dict[str, str]:
     if HTTP_PORT in ports:
         addresses["dashboard_http"] = f"http://localhost:{ports[HTTP_PORT]}/"
     return addresses
+
+
+def _people_reach(settings: Settings, addresses: dict[str, str]) -> str:
+    """Return the dashboard's address for links in messages."""
+    local = addresses.get("dashboard_http", addresses["dashboard_https"])
+    return (settings.public_dashboard_url or local).rstrip("/")
 
 
 def _dashboard_settings(folder: DataFolder, settings: Settings) -> DashboardSettings:

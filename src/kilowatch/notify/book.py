@@ -205,7 +205,7 @@ class Book:
             try:
                 yield self._connection
             except BaseException:
-                self._connection.execute("ROLLBACK")
+                self._connection.execute("ROLLBACK")  # a power cut would do the same
                 raise
             self._connection.execute("COMMIT")
 

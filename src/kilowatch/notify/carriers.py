@@ -147,7 +147,8 @@ class Carriers:
             return Outcome(ok=False, helps=True, reason=reason)
 
     def _apprise(self, config: dict[str, Any], parcel: Parcel) -> Outcome:
-        service = service_of(config["url"], self.networks)
+        service = service_of(config["url"])
+        look_where(service, self.networks)
         sender = apprise.Apprise()
         sender.add(service)
         # Title and body as they are: nothing of ours is markdown or HTML.
@@ -171,12 +172,12 @@ class Carriers:
         return Outcome(ok=False, helps=_helps(int(status[1])), reason=reason)
 
 
-def service_of(url: str, networks: Sequence[Network]) -> Any:
-    """Return Apprise's sender for a URL, having looked where it goes.
+def service_of(url: str) -> Any:
+    """Return Apprise's sender for a URL.
 
     Raises:
-        KilowatchError: ``channel_address`` when Apprise does not understand it, or it names the
-            server itself; what ``addresses.resolve`` says of a host of one's own.
+        KilowatchError: ``channel_address`` when Apprise does not understand it, or it is one of
+            ``REFUSED_SCHEMES``.
     """
     scheme = url.partition(":")[0].strip().lower()
     service = None
@@ -194,10 +195,18 @@ def service_of(url: str, networks: Sequence[Network]) -> Any:
             data={"field": "address"},
         )
     service.redirects = False  # they could lead into the server's own network
+    return service
+
+
+def look_where(service: Any, networks: Sequence[Network]) -> None:
+    """Look where a sender goes if its host is one's own, not the service's.
+
+    Raises:
+        KilowatchError: What ``addresses.resolve`` says.
+    """
     templates: tuple[str, ...] = service.templates
     if any("{host}" in template for template in templates) and service.host:
         resolve(str(service.host), networks)
-    return service
 
 
 def scrubbed(text: str, config: dict[str, Any]) -> str:

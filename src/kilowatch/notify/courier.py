@@ -8,8 +8,10 @@ in the book until it is delivered, so a message may arrive twice and never not a
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 
+import apsw
 import msgspec
 import structlog
 
@@ -90,6 +92,9 @@ class Courier:
         self._wake.set()
         if self._thread.ident is not None:
             self._thread.join(wait_s)
+        end_s = time.monotonic() + wait_s
+        while self._busy and time.monotonic() < end_s:
+            time.sleep(0.02)  # what is on its way may still be noted as delivered
 
     def test(self, channel: Channel, parcel: Parcel) -> Outcome:
         """Deliver a trial message at once and once; it is in the history like any other."""
@@ -146,6 +151,8 @@ class Courier:
         try:
             while not self._stopping.is_set() and self._deliver(channel_id):
                 pass
+        except apsw.ConnectionClosedError:
+            log.info("stopped while a channel was busy; it goes on at the next start")
         except Exception:
             log.exception("a channel's messages could not be handled", channel=channel_id)
         finally:
