@@ -207,9 +207,12 @@ def rules(session: Session, organisation_id: int | None = None) -> list[AlertRul
     return list(session.scalars(statement))
 
 
-def uses(session: Session) -> list[AlertRuleChannel]:
-    """Return which rule uses which channel."""
-    return list(session.scalars(select(AlertRuleChannel).order_by(AlertRuleChannel.id)))
+def uses(session: Session, rule_id: int | None = None) -> list[AlertRuleChannel]:
+    """Return which channels one rule uses, or every rule."""
+    statement = select(AlertRuleChannel).order_by(AlertRuleChannel.id)
+    if rule_id is not None:
+        statement = statement.where(AlertRuleChannel.rule_id == rule_id)
+    return list(session.scalars(statement))
 
 
 def state(session: Session) -> int:

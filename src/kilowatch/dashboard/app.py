@@ -34,7 +34,18 @@ from starlette.templating import Jinja2Templates
 from starlette.types import Receive, Scope, Send
 
 from kilowatch.catalog.database import Catalog
-from kilowatch.dashboard import admin, attributes, breakdown, data, login, problems, streams
+from kilowatch.dashboard import (
+    admin,
+    alert_channels,
+    alert_rules,
+    attributes,
+    breakdown,
+    data,
+    login,
+    notifications,
+    problems,
+    streams,
+)
 from kilowatch.dashboard.access import Access, Door
 from kilowatch.dashboard.live import Hub
 from kilowatch.dashboard.needs import PacketLog, RequestEvents, View
@@ -44,7 +55,10 @@ from kilowatch.dashboard.security import BodyLimit, SecurityHeaders
 from kilowatch.dashboard.settings import DashboardSettings
 from kilowatch.dashboard.words import t
 from kilowatch.model.errors import KilowatchError
+from kilowatch.notify.desk import Desk
 from kilowatch.notify.mail import Mailer, NoMailer
+from kilowatch.notify.needs import NoSilences, Sources
+from kilowatch.notify.service import Notifier, NotifySettings
 
 HERE = Path(__file__).parent
 STATIC = HERE / "static"
@@ -72,6 +86,9 @@ DOORS: tuple[Door, ...] = (
     Door("/admin/data-points/new", admin.new, Access.MANAGE_SOMEWHERE),
     Door("/admin/data-points/{point_id:number}", admin.edit, Access.MANAGE_POINT),
     Door("/admin/data-points/{point_id:number}", admin.change, Access.MANAGE_POINT, ("POST",)),
+    *notifications.DOORS,
+    *alert_rules.DOORS,
+    *alert_channels.DOORS,
 )
 """Every address of the dashboard with who may pass; static files are for anyone."""
 
@@ -84,6 +101,7 @@ def create_app(
     settings: DashboardSettings,
     *,
     mailer: Mailer | None = None,
+    desk: Desk | None = None,
     clock: Callable[[], int] | None = None,
 ) -> Starlette:
     """Build the dashboard.
@@ -95,6 +113,7 @@ def create_app(
         collector_events: The collector's live view.
         settings: How it is set up.
         mailer: Sends e-mail; None where no operator has named a server.
+        desk: Alerts; None where nobody watches: rules and channels can be edited all the same.
         clock: What time it is [ms since 1970, UTC].
     """
     hub = Hub(
@@ -103,6 +122,11 @@ def create_app(
         heartbeat_s=settings.heartbeat_s,
         coalesce_s=settings.coalesce_s,
     )
+    registry = Registry(catalog, settings.environment)
+    mailer = mailer or NoMailer()
+    now = clock or (lambda: time.time_ns() // 1_000_000)
+    desk = desk or _desk(registry, view, mailer, settings, now)
+    desk.listen(hub.tell_alerts)
     static = f"/static/{_digest(STATIC)}"
 
     @asynccontextmanager
@@ -125,18 +149,32 @@ def create_app(
         lifespan=lifespan,
     )
     app.state.rooms = Rooms(
-        registry=Registry(catalog, settings.environment),
+        registry=registry,
         view=view,
         log=log_reader,
         requests=collector_events,
         settings=settings,
         templates=_templates(),
         hub=hub,
-        mailer=mailer or NoMailer(),
+        mailer=mailer,
+        desk=desk,
         static=static,
-        clock=clock or (lambda: time.time_ns() // 1_000_000),
+        clock=now,
     )
     return app
+
+
+def _desk(
+    registry: Registry,
+    view: View,
+    mailer: Mailer,
+    settings: DashboardSettings,
+    clock: Callable[[], int],
+) -> Desk:
+    """Return a desk where nothing is watched: it has no alerts, and its channels can be tried."""
+    sources = Sources(registry.directory, NoSilences(), view)
+    kept = NotifySettings(None, settings.server_key)
+    return Notifier(registry.catalog, sources, mailer, kept, clock).desk
 
 
 def _routes() -> list[BaseRoute]:

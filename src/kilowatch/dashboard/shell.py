@@ -10,6 +10,7 @@ from starlette.responses import Response
 from kilowatch.catalog.rights import Person, may_anywhere
 from kilowatch.catalog.tree import OrganisationNode, SiteNode
 from kilowatch.dashboard.needs import LastValue
+from kilowatch.dashboard.readers import reader_of
 from kilowatch.dashboard.rooms import Rooms, rooms_of, visit_of
 from kilowatch.dashboard.settings import DashboardSettings
 from kilowatch.dashboard.treeview import Branching, branches
@@ -63,6 +64,7 @@ def page(
             "email": visit.person.email,
             "registers": may_anywhere(visit.person, "manage"),
         },
+        "alerts_waiting": rooms.desk.waiting(reader_of(rooms, visit.person)),
         "point": None,
         "freshness": None,
         "inside": False,

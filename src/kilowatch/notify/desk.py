@@ -112,6 +112,12 @@ class Desk:
         self._engine.reconcile_soon()
         self._wake()
 
+    def channels(self, organisation_id: int) -> list[Channel]:
+        """Return an organisation's channels by name."""
+        found = self._engine.rules_of_now().channels.values()
+        mine = (channel for channel in found if channel.organisation_id == organisation_id)
+        return sorted(mine, key=lambda channel: (channel.name, channel.id))
+
     def waiting(self, reader: Reader) -> int:
         """Return how many alerts last that nobody acknowledged, for the bell."""
         lasting = (

@@ -105,6 +105,12 @@ class Engine:
         self._names.forget()
         return True
 
+    def rules_of_now(self) -> Rules:
+        """Return rules and channels as they stand in the catalogue."""
+        if self.renew():
+            self._reconcile = True
+        return self.rules
+
     def reconcile_soon(self) -> None:
         """Bring the alerts in line with the rules in the next pass: a person changed some."""
         self._reconcile = True
