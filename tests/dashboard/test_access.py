@@ -25,6 +25,8 @@ def address(path: str, world: World, name: str = "main") -> str:
     if path.startswith("/site"):
         path = path.replace("{number:number}", str(point.site_id))
     path = path.replace("{number:number}", str(point.organisation_id))
+    path = path.replace("{organisation_id:number}", str(point.organisation_id))
+    path = re.sub(r"\{\w+_id:number\}", "1", path)
     if path.startswith("/data/today"):
         return f"{path}?points={point.id}"
     if path == "/data/days":

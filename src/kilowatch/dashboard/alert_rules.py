@@ -26,7 +26,7 @@ from kilowatch.dashboard.rooms import rooms_of, visit_of
 from kilowatch.dashboard.shell import page
 from kilowatch.dashboard.words import t
 from kilowatch.model.errors import KilowatchError
-from kilowatch.notify.quantities import QUANTITIES, SUMMED, parse_limit, shown
+from kilowatch.notify.quantities import QUANTITIES, SUMMED, parse_limit
 from kilowatch.notify.rules import Rule, Terms, terms_of
 from kilowatch.notify.schedule import EVERY_DAY, clock_text
 
@@ -480,10 +480,10 @@ def shown_exactly(terms: Terms) -> str:
         return ""
     if terms.price_per_kwh is not None:
         return f"{terms.limit:.12g}"
-    text = shown(terms.limit, terms.unit)
-    value, unit = parse_limit(text, terms.unit)
-    if unit == terms.unit and math.isclose(value, terms.limit, rel_tol=1e-12):
-        return text
+    usual = QUANTITIES[terms.quantity].usual
+    one, unit = parse_limit("1", usual)
+    if unit == terms.unit:
+        return f"{terms.limit / one:.12g} {usual}".strip()
     return f"{terms.limit:.12g} {terms.unit}".strip()
 
 
