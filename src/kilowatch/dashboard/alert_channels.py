@@ -14,7 +14,7 @@ from kilowatch.catalog import alerts
 from kilowatch.catalog.tables_alerts import AlertChannel
 from kilowatch.dashboard.access import Access, Door, not_found
 from kilowatch.dashboard.alert_rules import actor_of
-from kilowatch.dashboard.notifications import frame, number_in, utc
+from kilowatch.dashboard.notifications import frame, number_in, on_clock, zone_of
 from kilowatch.dashboard.rooms import rooms_of, visit_of
 from kilowatch.dashboard.shell import page
 from kilowatch.dashboard.words import t
@@ -85,12 +85,13 @@ def _listing(request: Request) -> Response:
     rooms, visit = rooms_of(request), visit_of(request)
     assert visit.organisation_id is not None
     channels = rooms.desk.channels(visit.organisation_id)
+    zone = zone_of(rooms, visit.person, visit.organisation_id)
     last = rooms.desk.last_delivery([channel.id for channel in channels])
     rows = [
         {
             "channel": channel,
             "last": last.get(channel.id),
-            "at": utc(last[channel.id].done_ms or 0) if channel.id in last else "",
+            "at": on_clock(last[channel.id].done_ms or 0, zone) if channel.id in last else "",
         }
         for channel in channels
     ]

@@ -287,7 +287,11 @@ def _what(kind: str, terms: Terms) -> str:
         return t("rule.says_offline_wait", wait=wait) if wait else t("rule.says_offline")
     what, limit = QUANTITIES[terms.quantity].title, shown_exactly(terms)
     if kind == "cumulated":
-        return t("rule.says_sum", what=what, limit=limit, period=t("so_far." + terms.period))
+        period = t("so_far." + terms.period)
+        if terms.price_per_kwh is None:
+            return t("rule.says_sum", what=what, limit=limit, period=period)
+        money, price = terms.currency, f"{terms.price_per_kwh:g} {terms.currency}"
+        return t("rule.says_money", what=what, limit=f"{limit} {money}", period=period, price=price)
     side = t("rule.above") if terms.above else t("rule.below")
     return t("rule.says_value", what=what, side=side.lower(), limit=limit, n=terms.consecutive)
 

@@ -148,6 +148,7 @@ def _history(request: Request) -> Response:
     if context["organisation_id"] is None:
         raise not_allowed()
     state = query.get("state", "")
+    zone = zone_of(rooms, visit_of(request).person, context["organisation_id"])
     channel_id = whole_number(query.get("channel", ""))
     found = rooms.desk.history(
         [context["organisation_id"]],
@@ -158,21 +159,25 @@ def _history(request: Request) -> Response:
         "rows": [
             {
                 "delivery": delivery,
-                "at_ms": delivery.created_ms,
-                "at": utc(delivery.created_ms),
+                "at": on_clock(delivery.created_ms, zone),
                 "attempts": [
-                    {"at": utc(one.started_ms), "outcome": one.outcome, "reason": one.reason,
-                     "took": one.took_ms}
+                    {
+                        "at": on_clock(one.started_ms, zone),
+                        "outcome": one.outcome,
+                        "reason": one.reason,
+                        "took": one.took_ms,
+                    }
                     for one in attempts
                 ],
             }
             for delivery, attempts in found
         ],
         "states": STATES,
+        "zone": zone.name,
         "state": state,
         "channel": channel_id,
         "channels": rooms.desk.channels(context["organisation_id"]),
-    }  # fmt: skip
+    }
     crumbs = [
         {"name": t("nav.notifications"), "href": "/notifications"},
         {"name": t("alerts.history")},
@@ -192,9 +197,18 @@ def number_in(request: Request, name: str) -> int:
     return number
 
 
-def utc(at_ms: int) -> str:
-    """Return an instant in UTC, to the second."""
-    return datetime.fromtimestamp(at_ms / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+def zone_of(rooms: Rooms, who: Person, organisation_id: int) -> Zone:
+    """Return the clock of an organisation: that of its first site."""
+    for node in rooms.registry.tree(who):
+        if node.id == organisation_id and node.sites:
+            return Zone.of(node.sites[0].zone)
+    return Zone.of("UTC")
+
+
+def on_clock(at_ms: int, zone: Zone) -> str:
+    """Return an instant on a zone's clock, to the second."""
+    there = datetime.fromtimestamp(int(zone.local_ms([at_ms])[0]) / 1000, UTC)
+    return f"{there.day} {there:%b %Y, %H:%M:%S}"
 
 
 DOORS: tuple[Door, ...] = (

@@ -2,7 +2,11 @@
 const form = document.querySelector("[data-choice-form]");
 const choice = form?.querySelector(`[name="${form.dataset.choiceForm}"]`);
 
+const watched = form?.querySelector("[name=watched]");
+
 function show() {
+  const point = form.querySelector("[data-watched]");
+  if (point) point.hidden = watched.value !== "point";
   for (const part of form.querySelectorAll("[data-for]")) {
     part.hidden = !part.dataset.for.split(" ").includes(choice.value);
   }
@@ -10,6 +14,7 @@ function show() {
 
 if (form && choice) {
   choice.addEventListener("change", show);
+  watched?.addEventListener("change", show);
   show();
   form.querySelector("[aria-invalid=true]")?.focus();
 }
