@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import pytest
 
 from kilowatch.catalog.alerts import Watched
+from kilowatch.model.blocks import IntervalBlock
 from kilowatch.model.errors import KilowatchError
 from kilowatch.model.parameters import AP, PC
+from kilowatch.model.points import DataPoint
 from kilowatch.notify.quantities import QUANTITIES, parse_limit, shown
-from tests.notify.worlds import DAY_MS, HOUR_MS, World
+from kilowatch.notify.rules import Rule, Rules, Terms
+from kilowatch.notify.values import thresholds
+from tests.notify.worlds import DAY_MS, HOUR_MS, NOW_MS, FakeView, Last, World
+from tests.pipeline.pipeline_world import point as plain_point
 
 INTERVAL_S = 300
 OVER_50_KW: dict[str, Any] = {"quantity": "aP", "limit": 50_000.0, "unit": "W"}
@@ -135,8 +143,8 @@ def test_history_that_is_put_in_later_raises_nothing(world: World) -> None:
 def test_what_measures_in_another_unit_is_not_watched(world: World) -> None:
     """A rule about 50 kW for the whole organisation leaves the thermometer alone."""
     world.rule("threshold", channels=[world.channel()], watched=Watched(), **OVER_50_KW)
-    for point in (*world.points, *world.others):
-        world.read(point, 60_000.0, channel=4 if point.kind == "electrical" else 0)
+    for one in (*world.points, *world.others):
+        world.read(one, 60_000.0, channel=4 if one.kind == "electrical" else 0)
     world.run(seconds=5)
     assert len(world.members()) == 4
     assert len(world.said()) == 1, "all at once is one message"
@@ -236,3 +244,44 @@ def test_every_quantity_can_be_shown_in_its_usual_unit() -> None:
     for quantity in QUANTITIES.values():
         value, unit = parse_limit(f"7 {quantity.usual}", quantity.usual)
         assert shown(value, unit).startswith("7")
+
+
+def test_ten_thousand_streams_are_judged_in_the_time_between_their_packets() -> None:
+    """One rule for everything, all streams at once: seconds, and they come every five minutes."""
+    rules, view, points = _ten_thousand()
+    began = time.perf_counter()
+    found = list(thresholds(view, rules, points, NOW_MS))
+    took_s = time.perf_counter() - began
+    print(f"10,000 data points judged in {took_s:.2f} s")  # noqa: T201
+    assert sum(verdict.past for verdict in found) == 5_000
+    assert len(found) == 10_000
+    assert view.asked == 1, "one question to the store"
+    assert took_s < 10
+
+
+def _ten_thousand() -> tuple[Rules, FakeView, list[DataPoint]]:
+    points = [plain_point(number) for number in range(1, 10_001)]
+    series = np.arange(1, 10_001)
+    start = NOW_MS // 300_000 * 300_000
+    same = {"channel": 4, "start_ms": start, "duration_ms": 300_000, "version": 1, "count": 1}
+    ints = {name: np.full(len(series), value) for name, value in same.items()}
+    watts = (1_000.0 + series).astype(np.float64)
+    none = np.full(len(series), np.nan)
+    block = IntervalBlock(
+        series=series, **ints, mean=watts, low=watts, high=watts, amount=none, unallocated=none,
+        covered_ms=np.full(len(series), 300_000), quality=np.zeros(len(series), np.int64),
+    )  # fmt: skip
+
+    class Prepared(FakeView):
+        """Has the answer ready, so that only our own time is measured."""
+
+        def series_many(self, *_arguments: object) -> IntervalBlock:
+            self.asked += 1
+            return block
+
+        def last_values(self, points: Sequence[DataPoint]) -> dict[int, Last]:
+            return {one.series: Last(start) for one in points}
+
+    terms = Terms(quantity="aP", limit=6_000.0, unit="W")
+    rule = Rule(1, points[0].organisation_id, None, None, "Rule", "threshold", terms)
+    return Rules(1, [rule], []), Prepared(), points

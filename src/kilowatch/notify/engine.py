@@ -68,6 +68,7 @@ class Engine:
         self._next_ms = 0
         self._tidy_ms = 0
         self._reconcile = False
+        self._judged = False
         self.rules = Rules(-1, [], [])
 
     @property
@@ -81,13 +82,18 @@ class Engine:
             self._changed.update(series)
 
     def run_once(self) -> bool:
-        """Take in what happened and say what is due; returns whether anything changed."""
-        renewed = self.renew() or self._reconcile
-        self._reconcile = False
+        """Take in values and silences and say what is due; returns whether anything changed."""
+        judged = self.judge_values()
+        return self.watch_once() or judged
+
+    def watch_once(self) -> bool:
+        """Take in silences and say what is due; returns whether anything changed."""
+        asked, self._reconcile = self._reconcile, False
+        renewed = self.renew() or asked
         changed = self._take_silences(all_open=renewed)
-        changed |= self._take_values()
         now_ms = self._clock()
-        if changed or renewed or now_ms >= self._next_ms:
+        judged, self._judged = self._judged, False
+        if changed or renewed or judged or now_ms >= self._next_ms:
             changed |= self._speak(now_ms)
         if now_ms >= self._tidy_ms:
             self._tidy_ms = now_ms + TIDY_EVERY_MS
@@ -135,33 +141,41 @@ class Engine:
             changed |= raiser.changed
         return changed
 
-    def _take_values(self) -> bool:
+    def judge_values(self) -> bool:
+        """Compare what changed with the limits; returns whether an alert began or ended.
+
+        It waits for the store, so it has a thread of its own: a store that is slow must not hold
+        up the news that a meter is silent.
+        """
+        rules = self.rules_of_now()
         with self._lock:
             series, self._changed = self._changed, set()
-        if not self.rules.watch_values:
+        if not rules.watch_values:
             return False
         points = self._known(series)
         self._summed.update(series)
         now_ms = self._clock()
         try:
-            verdicts = list(thresholds(self._view, self.rules, points, now_ms))
+            verdicts = list(thresholds(self._view, rules, points, now_ms))
             if now_ms >= self._sums_ms + SUMS_EVERY_MS:
                 self._sums_ms = now_ms
-                verdicts += sums(self._view, self.rules, self._known(self._summed), now_ms)
+                verdicts += sums(self._view, rules, self._known(self._summed), now_ms)
                 self._summed.clear()
         except KilowatchError as error:  # the store opens, or is busy: the next pass asks again
-            log.info("values could not be read", reason=error.detail)
+            log.debug("values could not be read", reason=error.detail)
             self.changed(series)
             return False
-        return self._judge(verdicts)
+        return self._judge(rules, verdicts)
 
-    def _judge(self, verdicts: list[Verdict]) -> bool:
+    def _judge(self, rules: Rules, verdicts: list[Verdict]) -> bool:
         if not verdicts:
             return False
         with self._book.writing() as tx:
-            raiser = Raiser(tx, self._book, self.rules, self._names, self._clock())
+            raiser = Raiser(tx, self._book, rules, self._names, self._clock())
             raiser.verdicts(verdicts)
             raiser.finish()
+        if raiser.changed:
+            self._judged = True
         return raiser.changed
 
     def _known(self, series: Iterable[int]) -> list[DataPoint]:

@@ -69,13 +69,20 @@ class Notifier:
         )
         self._wake = threading.Event()
         self.desk = Desk(self._book, self.engine, self.courier, carriers, clock, self._wake.set)
-        self._stopping = False
-        self._thread = threading.Thread(target=self._run, name="notify")
+        self._stopping = threading.Event()
+        self._threads = [
+            threading.Thread(target=self._follow, args=(watch,), name=name)
+            for name, watch in (
+                ("notify", self.engine.watch_once),
+                ("notify values", self.engine.judge_values),
+            )
+        ]
 
     def start(self) -> None:
         """Begin to follow and to deliver, in threads."""
         self.courier.start()
-        self._thread.start()
+        for thread in self._threads:
+            thread.start()
 
     def changed(self, series: Iterable[int]) -> None:
         """Say that series have new readings; from any thread."""
@@ -87,20 +94,24 @@ class Notifier:
 
     def stop(self) -> None:
         """Stop and close; what waits is in the book."""
-        self._stopping = True
+        self._stopping.set()
         self._wake.set()
-        if self._thread.ident is not None:
-            self._thread.join()
+        for thread in self._threads:
+            if thread.ident is not None:
+                thread.join()
         self.courier.stop()
         self._book.close()
 
-    def _run(self) -> None:
-        while not self._stopping:
+    def _follow(self, watch: Callable[[], bool]) -> None:
+        while not self._stopping.is_set():
             try:
-                if self.engine.run_once():
+                if watch():
                     self.courier.wake()
                     self.desk.announce()
             except Exception:  # one broken rule must not end telling for good
                 log.exception("notifications stopped for a moment; trying again")
-            self._wake.wait(PASS_S)
-            self._wake.clear()
+            if watch == self.engine.watch_once:
+                self._wake.wait(PASS_S)
+                self._wake.clear()
+            else:
+                self._stopping.wait(PASS_S)
