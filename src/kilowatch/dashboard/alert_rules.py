@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import math
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict
 from typing import Any
 
 from sqlalchemy.orm import Session
 from starlette.concurrency import run_in_threadpool
-from starlette.datastructures import FormData
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from kilowatch.catalog import alerts, data_points, registry, spans
+from kilowatch.catalog import alerts, data_points, registry
 from kilowatch.catalog.alerts import Watched
 from kilowatch.catalog.changes import Actor
 from kilowatch.catalog.tables import DataPoint, Organisation
@@ -23,179 +21,13 @@ from kilowatch.dashboard.access import Access, Door, not_found
 from kilowatch.dashboard.notifications import frame, number_in
 from kilowatch.dashboard.numbers import whole_number
 from kilowatch.dashboard.rooms import rooms_of, visit_of
+from kilowatch.dashboard.rule_form import PERIODS, Fields, minutes_text, shown_exactly, wrong
 from kilowatch.dashboard.shell import page
 from kilowatch.dashboard.words import t
 from kilowatch.model.errors import KilowatchError
-from kilowatch.notify.quantities import QUANTITIES, SUMMED, parse_limit
+from kilowatch.notify.quantities import QUANTITIES, SUMMED
 from kilowatch.notify.rules import Rule, Terms, terms_of
-from kilowatch.notify.schedule import EVERY_DAY, clock_text
-
-PERIODS = ("day", "week", "month")
-READINGS_MAX = 100
-MINUTES_MAX = 31 * 24 * 60
-LISTS = ("days", "channels", "escalation")
-
-
-@dataclass(frozen=True, slots=True)
-class Fields:
-    """The form as it is filled in: texts, so that it comes back as it was sent."""
-
-    name: str = ""
-    kind: str = "offline"
-    watched: str = "organisation"
-    point: str = ""
-    quantity: str = "aP"
-    sum_of: str = "pC"
-    direction: str = "above"
-    limit: str = ""
-    consecutive: str = "1"
-    period: str = "day"
-    measure: str = "energy"
-    price: str = ""
-    currency: str = "€"
-    sum_limit: str = ""
-    wait: str = ""
-    days: tuple[str, ...] = tuple(map(str, EVERY_DAY))
-    from_time: str = ""
-    to_time: str = ""
-    quiet_from: str = ""
-    quiet_to: str = ""
-    remind: str = ""
-    escalate: str = ""
-    recovery: str = "on"
-    channels: tuple[str, ...] = ()
-    escalation: tuple[str, ...] = ()
-
-    @classmethod
-    def of_form(cls, form: FormData) -> Fields:
-        """Read what a browser sent."""
-        values: dict[str, Any] = {}
-        for one in fields(cls):
-            if one.name in LISTS:
-                values[one.name] = tuple(str(value) for value in form.getlist(one.name))
-            else:
-                values[one.name] = str(form.get(one.name, "")).strip()
-        return cls(**values)
-
-    @classmethod
-    def of_rule(
-        cls, row: AlertRule, terms: Terms, point: str, uses: dict[int, list[int]]
-    ) -> Fields:
-        """Fill the form with a rule."""
-        watched = "point" if point else f"site:{row.site_id}" if row.site_id else "organisation"
-        limit = shown_exactly(terms)
-        summed = row.kind == "cumulated"
-        whole_day = terms.from_min == terms.to_min
-        quiet, usual = terms.quiet, cls()
-        return cls(
-            name=row.name,
-            kind=row.kind,
-            watched=watched,
-            point=point,
-            quantity=usual.quantity if summed or not terms.quantity else terms.quantity,
-            sum_of=terms.quantity if summed else usual.sum_of,
-            direction="above" if terms.above else "below",
-            limit="" if summed else limit,
-            consecutive=str(terms.consecutive),
-            period=terms.period,
-            measure="energy" if terms.price_per_kwh is None else "money",
-            price="" if terms.price_per_kwh is None else f"{terms.price_per_kwh:g}",
-            currency=terms.currency or usual.currency,
-            sum_limit=limit if summed else "",
-            wait=_minutes_text(terms.wait_min),
-            days=tuple(map(str, terms.days)),
-            from_time="" if whole_day else clock_text(terms.from_min),
-            to_time="" if whole_day else clock_text(terms.to_min),
-            quiet_from=clock_text(quiet.from_min) if quiet else "",
-            quiet_to=clock_text(quiet.to_min) if quiet else "",
-            remind=_minutes_text(terms.remind_min),
-            escalate=_minutes_text(terms.escalate_min),
-            recovery="on" if terms.recovery else "",
-            channels=tuple(map(str, uses.get(alerts.AT_ONCE, ()))),
-            escalation=tuple(map(str, uses.get(alerts.ESCALATED, ()))),
-        )
-
-    def terms(self) -> Terms:
-        """Return the terms that the form means.
-
-        Raises:
-            KilowatchError: With ``data["field"]``.
-        """
-        quiet_from, quiet_to = (
-            _time(self.quiet_from, "quiet_from"),
-            _time(self.quiet_to, "quiet_to"),
-        )
-        if (quiet_from is None) != (quiet_to is None) or (
-            quiet_from is not None and quiet_from == quiet_to
-        ):
-            raise _wrong("quiet_to", t("rule.quiet_wrong"))
-        escalate_min = _minutes(self.escalate, "escalate")
-        if bool(escalate_min) != bool(self.escalation):
-            raise _wrong("escalate", t("rule.escalate_wrong"))
-        return Terms(
-            **self._compared(),
-            **self._hours(),
-            quiet_from_min=quiet_from,
-            quiet_to_min=quiet_to,
-            wait_min=_minutes(self.wait, "wait") if self.kind == "offline" else 0,
-            remind_min=_minutes(self.remind, "remind"),
-            escalate_min=escalate_min,
-            recovery=bool(self.recovery),
-        )
-
-    def _compared(self) -> dict[str, Any]:
-        if self.kind == "threshold":
-            return self._threshold()
-        return self._sum() if self.kind == "cumulated" else {}
-
-    def _threshold(self) -> dict[str, Any]:
-        quantity = QUANTITIES.get(self.quantity)
-        if quantity is None:
-            raise _wrong("quantity", t("rule.choose"))
-        count = whole_number(self.consecutive)
-        if count is None or not 1 <= count <= READINGS_MAX:
-            raise _wrong("consecutive", t("rule.consecutive_wrong", most=READINGS_MAX))
-        limit, unit = parse_limit(self.limit, quantity.usual)
-        if quantity.family is not None and unit != quantity.family.unit:
-            raise _wrong("limit", t("rule.unit_wrong", what=quantity.title, usual=quantity.usual))
-        return {
-            "quantity": quantity.key,
-            "above": self.direction != "below",
-            "limit": limit,
-            "unit": unit,
-            "consecutive": count,
-        }
-
-    def _sum(self) -> dict[str, Any]:
-        if self.sum_of not in SUMMED or self.period not in PERIODS:
-            raise _wrong("sum_of", t("rule.choose"))
-        quantity = QUANTITIES[self.sum_of]
-        found: dict[str, Any] = {"quantity": self.sum_of, "period": self.period}
-        if self.measure == "money":
-            price, limit = _number(self.price, "price"), _number(self.sum_limit, "sum_limit")
-            return found | {
-                "price_per_kwh": price, "limit": limit, "currency": self.currency[:5] or "€",
-            }  # fmt: skip
-        try:
-            limit, unit = parse_limit(self.sum_limit, quantity.usual)
-        except KilowatchError as error:
-            error.data["field"] = "sum_limit"
-            raise
-        if quantity.family is not None and unit != quantity.family.unit:
-            text = t("rule.unit_wrong", what=quantity.title, usual=quantity.usual)
-            raise _wrong("sum_limit", text)
-        return found | {"limit": limit, "unit": unit}
-
-    def _hours(self) -> dict[str, Any]:
-        if self.kind == "cumulated":
-            return {}
-        days = tuple(day for day in EVERY_DAY if str(day) in self.days)
-        if not days:
-            raise _wrong("days", t("rule.days_wrong"))
-        start, end = _time(self.from_time, "from_time"), _time(self.to_time, "to_time")
-        if (start is None) != (end is None):
-            raise _wrong("to_time", t("rule.times_wrong"))
-        return {"days": days, "from_min": start or 0, "to_min": end or 0}
+from kilowatch.notify.schedule import EVERY_DAY
 
 
 async def listing(request: Request) -> Response:
@@ -283,7 +115,7 @@ def _listed(session: Session, row: AlertRule, channels: Sequence[Any]) -> dict[s
 def _what(kind: str, terms: Terms) -> str:
     """Return a rule in one line."""
     if kind == "offline":
-        wait = _minutes_text(terms.wait_min)
+        wait = minutes_text(terms.wait_min)
         return t("rule.says_offline_wait", wait=wait) if wait else t("rule.says_offline")
     what, limit = QUANTITIES[terms.quantity].title, shown_exactly(terms)
     if kind == "cumulated":
@@ -338,7 +170,7 @@ def _save(request: Request, form: Fields, rule_id: int | None) -> Response:
                 row = _row(session, request)
             kind = row.kind if row is not None else form.kind
             if kind not in RULE_KINDS:
-                raise _wrong("kind", t("rule.choose"))
+                raise wrong("kind", t("rule.choose"))
             terms = _terms(form, kind)
             watched = _watched(session, visit.organisation_id, form)
             if row is None:
@@ -478,62 +310,8 @@ def _uses(session: Session, rule_id: int) -> dict[int, list[int]]:
     return found
 
 
-def shown_exactly(terms: Terms) -> str:
-    """Return a rule's limit as its form has it: nothing of it is rounded away."""
-    if not terms.quantity:
-        return ""
-    if terms.price_per_kwh is not None:
-        return f"{terms.limit:.12g}"
-    usual = QUANTITIES[terms.quantity].usual
-    one, unit = parse_limit("1", usual)
-    if unit == terms.unit:
-        return f"{terms.limit / one:.12g} {usual}".strip()
-    return f"{terms.limit:.12g} {terms.unit}".strip()
-
-
-def _minutes(text: str, field: str) -> int:
-    if not text or text == "0":
-        return 0
-    try:
-        minutes = math.ceil(spans.parse_span(text) / 60)
-    except KilowatchError as error:
-        error.data["field"] = field
-        raise
-    if minutes > MINUTES_MAX:
-        raise _wrong(field, t("rule.too_long"))
-    return minutes
-
-
-def _minutes_text(minutes: int) -> str:
-    return spans.interval_text(minutes * 60) if minutes else ""
-
-
-def _time(text: str, field: str) -> int | None:
-    if not text:
-        return None
-    hours, _, minutes = text.partition(":")
-    hour, minute = whole_number(hours), whole_number(minutes[:2])
-    if hour is None or minute is None or hour > 23 or minute > 59:
-        raise _wrong(field, t("rule.time_wrong"))
-    return hour * 60 + minute
-
-
-def _number(text: str, field: str) -> float:
-    try:
-        value = float(text.replace(",", ".").replace(" ", ""))
-    except ValueError:
-        value = math.nan
-    if not math.isfinite(value) or value <= 0:
-        raise _wrong(field, t("rule.number_wrong"))
-    return value
-
-
 def _numbers(texts: Sequence[str]) -> list[int]:
     return [number for text in texts if (number := whole_number(text)) is not None]
-
-
-def _wrong(field: str, detail: str) -> KilowatchError:
-    return KilowatchError("invalid_rule", detail, data={"field": field})
 
 
 _RULES = "/organization/{organisation_id:number}/rules"
