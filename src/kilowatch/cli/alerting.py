@@ -1,7 +1,4 @@
-"""Telling people, put together: silences and values in, messages out.
-
-``silence_feed`` is the one place that says where silences come from.
-"""
+"""Telling people, put together: silences and values in, messages out."""
 
 from __future__ import annotations
 
@@ -10,12 +7,11 @@ import asyncio
 import structlog
 
 from kilowatch.catalog import Catalog, secrets
-from kilowatch.cli.directory_watch import DirectoryWatch
 from kilowatch.cli.folder import DataFolder
 from kilowatch.cli.settings import Settings
 from kilowatch.notify.addresses import parse_networks
 from kilowatch.notify.mail import Mailer
-from kilowatch.notify.needs import NoSilences, SilenceFeed, Sources
+from kilowatch.notify.needs import Sources
 from kilowatch.notify.service import Notifier, NotifySettings
 from kilowatch.pipeline.view import View
 
@@ -24,17 +20,11 @@ log = structlog.get_logger("alerting")
 AGAIN_S = 1.0
 
 
-def silence_feed() -> SilenceFeed:
-    """Return where silences come from: the pipeline's ``Silences``, once it has them."""
-    return NoSilences()
-
-
 def create_notifier(
     folder: DataFolder,
     settings: Settings,
     catalog: Catalog,
-    watch: DirectoryWatch,
-    view: View,
+    sources: Sources,
     mailer: Mailer,
     url: str,
 ) -> Notifier:
@@ -44,14 +34,13 @@ def create_notifier(
         folder: The data folder.
         settings: The server's settings.
         catalog: The registry, open.
-        watch: The registered data points.
-        view: Measurements.
+        sources: Data points, silences and measurements.
         mailer: Sends e-mail.
         url: Address of the dashboard as people see it, for links.
     """
     return Notifier(
         catalog,
-        Sources(watch.now, silence_feed(), view),
+        sources,
         mailer,
         NotifySettings(
             folder.notify,

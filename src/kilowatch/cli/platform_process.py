@@ -26,6 +26,7 @@ from kilowatch.collector import ensure_certificate
 from kilowatch.dashboard import CollectorEvents, DashboardSettings, create_app
 from kilowatch.log import LogReader
 from kilowatch.notify.mail import NoMailer
+from kilowatch.notify.needs import NoSilences, Sources
 from kilowatch.pipeline.consumer import Consumer
 from kilowatch.pipeline.streams import Streams
 from kilowatch.pipeline.view import View
@@ -140,7 +141,8 @@ async def run(folder: DataFolder, settings: Settings, stop: asyncio.Event, ready
     mailer = NoMailer()
     ports = {name: taken.getsockname()[1] for name, taken in pages.items()}
     url = _people_reach(settings, _addresses(settings, ports))
-    notifier = create_notifier(folder, settings, registered, watch, view, mailer, url)
+    sources = Sources(watch.now, NoSilences(), view)
+    notifier = create_notifier(folder, settings, registered, sources, mailer, url)
     app = create_app(
         registered,
         view,
