@@ -44,6 +44,7 @@ def test_a_setting_that_nobody_knows_is_an_error(
         {"KILOWATCH_ENVIRONMENT": "prod"},
         {"KILOWATCH_PUSH_HTTP_PORT": "eighty"},
         {"KILOWATCH_SECRET_KEY_FILE": "/nowhere/key"},
+        {"KILOWATCH_ALERT_NETWORKS": "10.0.0.0/8, our own network"},
     ],
 )
 def test_a_value_that_a_setting_cannot_take_is_named(

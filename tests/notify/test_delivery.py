@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import re
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -255,6 +256,30 @@ def test_what_waits_survives_a_restart_and_what_was_cut_off_is_sent_again(
     assert until(lambda: told.said()[0].state == "sent")
     outcomes = [attempt.outcome for attempt in told.book.all(Attempt, "ORDER BY id")]
     assert outcomes == ["cut off", "sent"]
+
+
+def test_the_service_stops_while_a_channel_hangs_and_delivers_after_the_next_start(
+    told: World, hook: Hook
+) -> None:
+    """A server that is updated at night does not wait for a receiver that is asleep."""
+    told.rule(channels=[told.channel("hook", "webhook", url=hook.url)])
+    hook.hangs = True
+    told.notifier.start()
+    told.silent(told.points[0])
+    assert until(told.alerts)
+    told.now += 5_000
+    assert until(lambda: told.book.all(Attempt))
+    began = time.monotonic()
+    told.notifier.stop()
+    assert time.monotonic() - began < 10
+    hook.hangs = False
+    hook.hang.set()
+    told.open()
+    told.notifier.start()
+    assert until(lambda: told.said()[0].state == "sent")
+    told.notifier.stop()
+    told.open()
+    assert {body["delivery"] for body in hook.received} == {told.said()[0].key}
 
 
 def test_a_storm_is_one_message_for_each_channel(told: World, hook: Hook, mail: Mail) -> None:

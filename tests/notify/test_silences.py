@@ -265,6 +265,18 @@ def test_a_rule_that_watches_another_site_lets_go(world: World) -> None:
     assert not world.said("recovery")
 
 
+def test_a_lost_list_of_silences_is_no_news_that_data_is_back(world: World) -> None:
+    """What nobody knows is not told; what is found silent anew is."""
+    world.rule(channels=[world.channel()])
+    world.silent(world.points[0])
+    world.run(seconds=10)
+    world.feed._lasting.clear()
+    world.reopen()
+    world.run(seconds=10)
+    assert world.alerts()[0].ended_why == raising.UNKNOWN
+    assert [one.what for one in world.said()] == ["opened"]
+
+
 @pytest.mark.parametrize("where", ["feed", "speaking"])
 def test_a_crash_neither_loses_nor_doubles_an_alert(
     world: World, monkeypatch: pytest.MonkeyPatch, where: str

@@ -34,6 +34,7 @@ CREATE TABLE alert(
     ended_ms INTEGER, ended_why TEXT NOT NULL DEFAULT '', closed_ms INTEGER,
     until_ms INTEGER, fresh INTEGER NOT NULL DEFAULT 0, summary TEXT NOT NULL DEFAULT '');
 CREATE INDEX alert_alive ON alert(rule_id) WHERE closed_ms IS NULL;
+CREATE INDEX alert_lasting ON alert(organisation_id) WHERE ended_ms IS NULL;
 CREATE INDEX alert_place ON alert(organisation_id, id);
 CREATE TABLE member(
     id INTEGER PRIMARY KEY,

@@ -26,7 +26,7 @@ time to the message: the timer finds within 1 s, we look each second, delivery t
 
 OVER, BEFORE_TOLD, SWITCHED_OFF = "over", "before told", "switched off"
 PERIOD_OVER, OUTSIDE_HOURS = "period over", "outside its hours"
-CORRECTED = "corrected"
+CORRECTED, UNKNOWN = "corrected", "no longer known"
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +162,8 @@ class Raiser:
             if point is None or not self._rules.holds(rule, point):
                 self.end(rule_id, data_point_id, self._now_ms, SWITCHED_OFF)
             elif rule.kind == "offline" and data_point_id not in silent:
-                self.end(rule_id, data_point_id, self._now_ms)
+                # The list of silences was lost: to say that data is back would be a guess.
+                self.end(rule_id, data_point_id, self._now_ms, UNKNOWN)
 
     def begin(self, news: News) -> None:
         """Let a data point join an alert of its rule, or open one; nothing if it is in one."""
