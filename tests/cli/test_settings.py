@@ -49,6 +49,7 @@ def test_a_setting_that_nobody_knows_is_an_error(
         {"KILOWATCH_DEADMAN_URL": "https:///uuid"},
         {"KILOWATCH_DEADMAN_URL": "https://hc/1", "KILOWATCH_DEADMAN_INTERVAL_S": "1"},
         {"KILOWATCH_DEADMAN_FAIL_URL": "https://hc-ping.com/uuid/fail"},
+        {"KILOWATCH_ALERT_NETWORKS": "10.0.0.0/8, our own network"},
     ],
 )
 def test_a_value_that_a_setting_cannot_take_is_named(

@@ -21,10 +21,14 @@ from kilowatch.catalog.database import Catalog
 from kilowatch.catalog.settings_check import Settings
 from kilowatch.catalog.tables import Organisation, Site
 from kilowatch.dashboard import DashboardSettings, create_app
+from kilowatch.dashboard.registry import Registry
 from kilowatch.log import LogReader, LogWriter, Outcome
 from kilowatch.model.packet import Form
 from kilowatch.model.points import DataPoint
-from kilowatch.notify.mail import Mailer
+from kilowatch.notify.addresses import parse_networks
+from kilowatch.notify.mail import Mailer, NoMailer
+from kilowatch.notify.needs import Sources
+from kilowatch.notify.service import Notifier, NotifySettings
 from kilowatch.wire import decode
 from tests.dashboard.fakes import (
     DAY_MS,
@@ -37,6 +41,7 @@ from tests.dashboard.fakes import (
     starts_of,
     with_gap,
 )
+from tests.notify.worlds import FakeFeed
 
 KEY = bytes(range(32))
 PASSWORD = "correct horse battery staple"
@@ -127,8 +132,19 @@ def build(
         heartbeat_s=1.0,
         coalesce_s=0.05,
     )
-    app = create_app(catalog, view, log, requests, settings, mailer=mailer, clock=clock)
+    feed, mailer = FakeFeed(), mailer or NoMailer()
+    notifier = Notifier(
+        catalog,
+        Sources(Registry(catalog, "development").directory, feed, view),
+        mailer,
+        NotifySettings(None, KEY, parse_networks(["127.0.0.0/8"]), "https://energy.example"),
+        clock,
+    )
+    app = create_app(
+        catalog, view, log, requests, settings, mailer=mailer, desk=notifier.desk, clock=clock
+    )
     world = World(catalog, view, requests, log, writer, app, points, sites, now)
+    world.extra |= {"feed": feed, "notifier": notifier}
     world.credential = credential
     _fill(world, now[0], days)
     return world

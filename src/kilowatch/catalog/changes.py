@@ -157,7 +157,7 @@ def _visible(row: Table) -> dict[str, Any]:
         for name, column in columns.items()
         if not column.info.get("secret")
         and name not in {"id", "organisation_id", "created_at_ms"}  # the entry has them itself
-        and not (getattr(row, name) is None or getattr(row, name) == "")
+        and getattr(row, name) not in (None, "")  # a JSON column has no hash
     }
 
 

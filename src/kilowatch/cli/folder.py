@@ -57,6 +57,11 @@ class DataFolder:
         return self.root / "silences.sqlite"
 
     @property
+    def notify(self) -> Path:
+        """Alerts, what was said about them, and every attempt to deliver it."""
+        return self.root / "notify.sqlite"
+
+    @property
     def tls(self) -> Path:
         """The folder of the certificate that is made at the first start."""
         return self.root / "tls"

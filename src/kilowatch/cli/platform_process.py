@@ -19,6 +19,7 @@ from starlette.applications import Starlette
 
 from kilowatch import catalog
 from kilowatch.catalog import judgements, secrets
+from kilowatch.cli.alerting import create_notifier, follow_values
 from kilowatch.cli.child import Ready
 from kilowatch.cli.control import create_control
 from kilowatch.cli.directory_watch import DirectoryWatch
@@ -34,6 +35,7 @@ from kilowatch.health.deadman import DeadMan, DeadManSettings
 from kilowatch.health.uptime import BEAT_S, Uptime
 from kilowatch.log import LogReader
 from kilowatch.model.durations import Durations
+from kilowatch.notify.needs import Sources
 from kilowatch.pipeline.consumer import Consumer
 from kilowatch.pipeline.streams import Streams
 from kilowatch.pipeline.view import View
@@ -171,14 +173,18 @@ async def run(folder: DataFolder, settings: Settings, stop: asyncio.Event, ready
         silences_fault=lambda: listening.watch.fault,
     )  # fmt: skip
     operations = Operations(parts)
+    mailer, shown = mailer_of(settings), _dashboard_settings(folder, settings, addresses)
+    sources = Sources(watch.now, listening.silences, view)
+    notifier = create_notifier(folder, settings, registered, sources, mailer, shown.public_url)
     app = create_app(
         registered,
         view,
         reader,
         events,
-        _dashboard_settings(folder, settings, addresses),
+        shown,
         health=operations,
-        mailer=mailer_of(settings),
+        mailer=mailer,
+        desk=notifier.desk,
     )
     parts.live_pages = lambda: app.state.rooms.hub.listening
     parts.deadman = _deadman(settings, operations)
@@ -189,7 +195,9 @@ async def run(folder: DataFolder, settings: Settings, stop: asyncio.Event, ready
         served.append((listener(app, tls, settings.trusted_proxies), taken))
     pipeline.start()
     listening.start()
+    notifier.start()
     background = [
+        asyncio.create_task(follow_values(view, notifier)),
         asyncio.create_task(_wake(events, pipeline)),
         asyncio.create_task(_close_streams(app, stop, pipeline.failure)),
         asyncio.create_task(_keep_beating(up)),
@@ -207,6 +215,7 @@ async def run(folder: DataFolder, settings: Settings, stop: asyncio.Event, ready
             task.cancel()
         await asyncio.to_thread(listening.stop)
         await operations.close()
+        await asyncio.to_thread(notifier.stop)
         await pipeline.stop()
         watch.close()
         reader.close()

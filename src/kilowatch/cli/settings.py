@@ -7,6 +7,7 @@ that a typo can't silently leave a default in force.
 from __future__ import annotations
 
 import dataclasses
+import ipaddress
 import re
 import tomllib
 from collections.abc import Mapping
@@ -97,6 +98,9 @@ class Settings:
     deadman_fail_url: str = _setting(
         "", "Address that is asked for instead while something does not work; empty: none is."
     )
+    alert_networks: tuple[str, ...] = _setting(
+        (), "Private networks (CIDR) that webhooks and other channels of alerts may reach."
+    )
 
     @property
     def shown_host(self) -> str:
@@ -144,6 +148,8 @@ def load(folder: Path, flags: Mapping[str, Any], environ: Mapping[str, str]) -> 
 def _check(settings: Settings) -> None:
     if len(bytes.fromhex(settings.secret_key)) not in (0, SECRET_KEY_BYTES):
         raise ValueError(f"secret_key must have {2 * SECRET_KEY_BYTES} hexadecimal digits")
+    for network in settings.alert_networks:
+        ipaddress.ip_network(network, strict=False)
     if bool(settings.tls_certificate) != bool(settings.tls_key):
         raise ValueError("tls_certificate and tls_key go together")
     if 0 < len(settings.metrics_token) < TOKEN_MIN:
@@ -210,7 +216,7 @@ def _from_environ(environ: Mapping[str, str], known: set[str]) -> dict[str, Any]
             values[key.removesuffix("_file")] = _secret_from(Path(text), variable)
         elif key not in known:
             raise _unknown(variable, "The environment")
-        elif key == "trusted_proxies":
+        elif key in ("trusted_proxies", "alert_networks"):
             values[key] = [part.strip() for part in text.split(",") if part.strip()]
         else:
             values[key] = text

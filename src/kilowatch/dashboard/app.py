@@ -46,6 +46,8 @@ from kilowatch.dashboard import (
     admin_packages,
     admin_points,
     admin_sites,
+    alert_channels,
+    alert_rules,
     attributes,
     breakdown,
     data,
@@ -53,6 +55,7 @@ from kilowatch.dashboard import (
     groups_pages,
     history_pages,
     login,
+    notifications,
     operating,
     plans_pages,
     problems,
@@ -69,7 +72,10 @@ from kilowatch.dashboard.security import BODY_BYTES_MAX, BodyLimit, SecurityHead
 from kilowatch.dashboard.settings import DashboardSettings
 from kilowatch.dashboard.words import t, utc
 from kilowatch.model.errors import KilowatchError
+from kilowatch.notify.desk import Desk
 from kilowatch.notify.mail import Mailer, NoMailer
+from kilowatch.notify.needs import NoSilences, Sources
+from kilowatch.notify.service import Notifier, NotifySettings
 
 HERE = Path(__file__).parent
 STATIC = HERE / "static"
@@ -102,6 +108,9 @@ DOORS: tuple[Door, ...] = (
     Door("/data/today", breakdown.today, Access.SIGNED_IN),
     Door("/data/requests", attributes.requests, Access.READ_POINT, tool="attributes"),
     Door("/live", streams.live, Access.SIGNED_IN),
+    *notifications.DOORS,
+    *alert_rules.DOORS,
+    *alert_channels.DOORS,
     *admin_organisations.DOORS,
     *admin_sites.DOORS,
     *admin_meters.DOORS,
@@ -122,7 +131,7 @@ DOORS: tuple[Door, ...] = (
 """Every address of the dashboard with who may pass; static files are for anyone."""
 
 
-def create_app(
+def create_app(  # noqa: PLR0913 - each is a room
     catalog: Catalog,
     view: View,
     log_reader: PacketLog,
@@ -131,6 +140,7 @@ def create_app(
     *,
     mailer: Mailer | None = None,
     health: Health | None = None,
+    desk: Desk | None = None,
     clock: Callable[[], int] | None = None,
 ) -> Starlette:
     """Build the dashboard.
@@ -143,6 +153,7 @@ def create_app(
         settings: How it is set up.
         mailer: Sends e-mail; None where no operator has named a server.
         health: Whether the platform is all right; None where nobody looks.
+        desk: Alerts; None where nobody watches: rules and channels can be edited all the same.
         clock: What time it is [ms since 1970, UTC].
     """
     health = health or NoHealth()
@@ -152,6 +163,11 @@ def create_app(
         heartbeat_s=settings.heartbeat_s,
         coalesce_s=settings.coalesce_s,
     )
+    registry = Registry(catalog, settings.environment)
+    mailer = mailer or NoMailer()
+    now = clock or (lambda: time.time_ns() // 1_000_000)
+    desk = desk or _desk(registry, view, mailer, settings, now)
+    desk.listen(hub.tell_alerts)
     static = f"/static/{_digest(STATIC)}"
 
     @asynccontextmanager
@@ -175,19 +191,33 @@ def create_app(
         lifespan=lifespan,
     )
     app.state.rooms = Rooms(
-        registry=Registry(catalog, settings.environment),
+        registry=registry,
         view=view,
         log=log_reader,
         requests=collector_events,
         settings=settings,
         templates=_templates(),
         hub=hub,
-        mailer=mailer or NoMailer(),
+        mailer=mailer,
+        desk=desk,
         static=static,
         health=health,
-        clock=clock or (lambda: time.time_ns() // 1_000_000),
+        clock=now,
     )
     return app
+
+
+def _desk(
+    registry: Registry,
+    view: View,
+    mailer: Mailer,
+    settings: DashboardSettings,
+    clock: Callable[[], int],
+) -> Desk:
+    """Return a desk where nothing is watched: it has no alerts, and its channels can be tried."""
+    sources = Sources(registry.directory, NoSilences(), view)
+    kept = NotifySettings(None, settings.server_key)
+    return Notifier(registry.catalog, sources, mailer, kept, clock).desk
 
 
 def _routes() -> list[BaseRoute]:

@@ -39,6 +39,7 @@ class Listener:
         allowed: Series that its person may see; replaced when rights change.
         first: The series that the page is about; told at once.
         sees_request: Whether a request's event is theirs to see.
+        alerts: Whether alerts have changed since the page was told.
     """
 
     person_id: int
@@ -46,6 +47,7 @@ class Listener:
     first: int | None
     sees_request: Callable[[dict[str, Any]], bool] | None
     changed: set[int] = field(default_factory=set)
+    alerts: bool = False
     requests: deque[dict[str, Any]] = field(
         default_factory=lambda: deque(maxlen=REQUESTS_WAITING_MAX)
     )
@@ -138,6 +140,17 @@ class Hub:
                 log.exception("live requests stopped; trying again")
             await asyncio.sleep(RETRY_S)
 
+    def tell_alerts(self) -> None:
+        """Say that alerts changed; from any thread."""
+        if self._loop is not None and not self._loop.is_closed():
+            with contextlib.suppress(RuntimeError):  # the loop is gone, and with it every page
+                self._loop.call_soon_threadsafe(self._mark_alerts)
+
+    def _mark_alerts(self) -> None:
+        for listener in self._listeners:
+            listener.alerts = True
+            listener.wake.set()
+
     def _tell_request(self, request: dict[str, Any]) -> None:
         for listener in self._listeners:
             if listener.sees_request is not None and listener.sees_request(request):
@@ -149,6 +162,7 @@ class Hub:
         listener: Listener,
         values_of: Callable[[list[int]], dict[str, Any]],
         still_valid: Callable[[Listener], bool],
+        alerts_of: Callable[[], int] = lambda: 0,
     ) -> AsyncIterator[bytes]:
         """Yield a page's events until the server, the session or the page ends.
 
@@ -157,6 +171,7 @@ class Hub:
             values_of: Reads last values of series; called in a thread.
             still_valid: Looks whether the session still holds and refreshes ``allowed``;
                 called in a thread with each heartbeat.
+            alerts_of: Counts the alerts that wait for somebody; called in a thread.
         """
         self._listeners.add(listener)
         loop = asyncio.get_running_loop()
@@ -178,8 +193,8 @@ class Hub:
                     if not await asyncio.to_thread(still_valid, listener):
                         break
                     yield b": still here\n\n"
-                while listener.requests:
-                    yield event("request", listener.requests.popleft())
+                async for news in _news(listener, alerts_of):
+                    yield news
                 wanted = self._due(listener, others=now_s - others_s >= OTHERS_EVERY_S)
                 if wanted:
                     if len(wanted) > 1 or listener.first not in wanted:
@@ -204,6 +219,15 @@ class Hub:
             wanted = [one for one in listener.changed if one == listener.first]
         listener.changed.difference_update(wanted)
         return wanted
+
+
+async def _news(listener: Listener, alerts_of: Callable[[], int]) -> AsyncIterator[bytes]:
+    """Yield what is not a value: how many alerts wait, and requests as they came."""
+    if listener.alerts:
+        listener.alerts = False
+        yield event("alerts", {"waiting": await asyncio.to_thread(alerts_of)})
+    while listener.requests:
+        yield event("request", listener.requests.popleft())
 
 
 def event(kind: str, body: dict[str, Any]) -> bytes:

@@ -14,6 +14,7 @@ from kilowatch.dashboard.needs import Health, NoHealth, PacketLog, RequestEvents
 from kilowatch.dashboard.registry import Registry
 from kilowatch.dashboard.settings import DashboardSettings
 from kilowatch.model.points import DataPoint
+from kilowatch.notify.desk import Desk
 from kilowatch.notify.mail import Mailer
 
 
@@ -30,6 +31,7 @@ class Rooms:
         templates: The pages.
         hub: The live streams that are open.
         mailer: Sends the platform's own e-mail.
+        desk: Alerts, and what was said about them.
         static: Address of the static files of this version.
         clock: What time it is [ms since 1970, UTC].
         health: Whether the platform is all right.
@@ -43,6 +45,7 @@ class Rooms:
     templates: Jinja2Templates
     hub: Hub
     mailer: Mailer
+    desk: Desk
     static: str
     clock: Callable[[], int]
     health: Health = field(default_factory=NoHealth)

@@ -11,6 +11,7 @@ from starlette.responses import Response
 from kilowatch.catalog.rights import Person, has_tool, may_anywhere
 from kilowatch.catalog.tree import OrganisationNode, SiteNode
 from kilowatch.dashboard.needs import LastValue
+from kilowatch.dashboard.readers import reader_of
 from kilowatch.dashboard.rooms import Rooms, Visit, rooms_of, visit_of
 from kilowatch.dashboard.settings import DashboardSettings
 from kilowatch.dashboard.treeview import Branching, Seen, branches
@@ -68,6 +69,7 @@ def page(
             and has_tool(visit.person, "admin"),
         },
         "uses": tool_test(visit),
+        "alerts_waiting": rooms.desk.waiting(reader_of(rooms, visit.person)),
         "point": None,
         "freshness": None,
         "inside": False,

@@ -14,6 +14,7 @@ from kilowatch.catalog.rights import Person, may
 from kilowatch.dashboard.access import not_found
 from kilowatch.dashboard.live import Listener
 from kilowatch.dashboard.numbers import whole_number
+from kilowatch.dashboard.readers import reader_of
 from kilowatch.dashboard.registry import Registry
 from kilowatch.dashboard.rooms import Rooms, rooms_of, visit_of
 from kilowatch.model.errors import KilowatchError
@@ -56,8 +57,11 @@ async def live(request: Request) -> Response:
             for one, last in rooms.view.last_values(points).items()
         }
 
+    def alerts_of() -> int:
+        return rooms.desk.waiting(reader_of(rooms, visit.person))
+
     return StreamingResponse(
-        rooms.hub.stream(listener, values_of, still_valid),
+        rooms.hub.stream(listener, values_of, still_valid, alerts_of),
         media_type="text/event-stream",
         headers={"x-accel-buffering": "no"},
     )

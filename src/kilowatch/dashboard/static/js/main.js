@@ -3,6 +3,7 @@ import { listen, start } from "./live.js";
 import { refresh, take } from "./freshness.js";
 import { withUnit } from "./numbers.js";
 import { t } from "./words.js";
+import "./bell.js";
 import "./copy.js";
 import "./tree.js";
 

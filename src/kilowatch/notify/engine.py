@@ -1,0 +1,193 @@
+"""Following what happens, second by second: silences, values and the clock become alerts.
+
+One pass takes in what changed, in transactions that each leave the book whole: the cursor of the
+silences moves with the alerts that they raised, and a message is written down in the same moment
+as the fact that it was said. A crash between two passes loses nothing and repeats nothing.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable
+
+import structlog
+
+from kilowatch.catalog import alerts
+from kilowatch.catalog.database import Catalog
+from kilowatch.model.errors import KilowatchError
+from kilowatch.model.points import DataPoint
+from kilowatch.notify.book import Book, forget, move_cursor
+from kilowatch.notify.names import Names
+from kilowatch.notify.needs import Sources
+from kilowatch.notify.raising import Raiser
+from kilowatch.notify.rules import Rules, load
+from kilowatch.notify.speaking import Speaking
+from kilowatch.notify.texts import Speaker
+from kilowatch.notify.values import Verdict, sums, thresholds
+
+log = structlog.get_logger("notify")
+
+FEED_MAX = 2_000  # silences in one transaction
+SUMS_EVERY_MS = 60_000  # a sum so far moves slowly, and costs more to read than a value
+KEPT_MS = 400 * 86_400_000  # a year of history, and the month before
+TIDY_EVERY_MS = 6 * 3_600_000
+
+
+class Engine:
+    """Turns what is noticed into alerts and deliveries.
+
+    Args:
+        catalog: The registry, open.
+        book: Where alerts are kept.
+        sources: What is watched.
+        url: Address of the dashboard for links, or empty.
+        clock: What time it is [ms since 1970, UTC].
+    """
+
+    def __init__(
+        self,
+        catalog: Catalog,
+        book: Book,
+        sources: Sources,
+        *,
+        url: str,
+        clock: Callable[[], int],
+    ) -> None:
+        self._catalog = catalog
+        self._book = book
+        self._points = sources.points
+        self._feed = sources.feed
+        self._view = sources.view
+        self._url = url.rstrip("/")
+        self._clock = clock
+        self._names = Names(catalog)
+        self._lock = threading.Lock()
+        self._changed: set[int] = set()
+        self._summed: set[int] = set()
+        self._sums_ms = 0
+        self._next_ms = 0
+        self._tidy_ms = 0
+        self._reconcile = False
+        self._judged = False
+        self.rules = Rules(-1, [], [])
+
+    @property
+    def speaker(self) -> Speaker:
+        """What writes messages, with the names of now."""
+        return Speaker(self._points(), self._names, self._url)
+
+    def changed(self, series: Iterable[int]) -> None:
+        """Note that series have new readings; from any thread, never blocks for long."""
+        with self._lock:
+            self._changed.update(series)
+
+    def run_once(self) -> bool:
+        """Take in values and silences and say what is due; returns whether anything changed."""
+        judged = self.judge_values()
+        return self.watch_once() or judged
+
+    def watch_once(self) -> bool:
+        """Take in silences and say what is due; returns whether anything changed."""
+        asked, self._reconcile = self._reconcile, False
+        renewed = self.renew() or asked
+        changed = self._take_silences(all_open=renewed)
+        now_ms = self._clock()
+        judged, self._judged = self._judged, False
+        if changed or renewed or judged or now_ms >= self._next_ms:
+            changed |= self._speak(now_ms)
+        if now_ms >= self._tidy_ms:
+            self._tidy_ms = now_ms + TIDY_EVERY_MS
+            with self._book.writing() as tx:
+                forget(tx, now_ms - KEPT_MS)
+        return changed
+
+    def renew(self) -> bool:
+        """Read rules and channels again if anything in the catalogue changed."""
+        with self._catalog.reading() as session:
+            state = alerts.state(session)
+            if state == self.rules.state:
+                return False
+            self.rules = load(session, state)
+        self._names.forget()
+        return True
+
+    def rules_of_now(self) -> Rules:
+        """Return rules and channels as they stand in the catalogue."""
+        if self.renew():
+            self._reconcile = True
+        return self.rules
+
+    def reconcile_soon(self) -> None:
+        """Bring the alerts in line with the rules in the next pass: a person changed some."""
+        self._reconcile = True
+
+    def _take_silences(self, *, all_open: bool) -> bool:
+        changed = False
+        after = self._book.cursor()
+        while found := self._feed.changes(after, FEED_MAX):
+            after = found[-1][0]
+            with self._book.writing() as tx:
+                raiser = Raiser(tx, self._book, self.rules, self._names, self._clock())
+                raiser.silences(silence for _, silence in found)
+                raiser.finish()
+                move_cursor(tx, after)
+            changed |= raiser.changed
+        if all_open:
+            lasting = [one for one in self._feed.open() if one.ended_ms is None]
+            with self._book.writing() as tx:
+                raiser = Raiser(tx, self._book, self.rules, self._names, self._clock())
+                raiser.reconcile(lasting, self._points())
+                raiser.finish()
+            changed |= raiser.changed
+        return changed
+
+    def judge_values(self) -> bool:
+        """Compare what changed with the limits; returns whether an alert began or ended.
+
+        It waits for the store, so it has a thread of its own: a store that is slow must not hold
+        up the news that a meter is silent.
+        """
+        rules = self.rules_of_now()
+        with self._lock:
+            series, self._changed = self._changed, set()
+        if not rules.watch_values:
+            return False
+        points = self._known(series)
+        self._summed.update(series)
+        now_ms = self._clock()
+        try:
+            verdicts = list(thresholds(self._view, rules, points, now_ms))
+            if now_ms >= self._sums_ms + SUMS_EVERY_MS:
+                self._sums_ms = now_ms
+                verdicts += sums(self._view, rules, self._known(self._summed), now_ms)
+                self._summed.clear()
+        except KilowatchError as error:  # the store opens, or is busy: the next pass asks again
+            log.debug("values could not be read", reason=error.detail)
+            self.changed(series)
+            return False
+        return self._judge(rules, verdicts)
+
+    def _judge(self, rules: Rules, verdicts: list[Verdict]) -> bool:
+        if not verdicts:
+            return False
+        with self._book.writing() as tx:
+            raiser = Raiser(tx, self._book, rules, self._names, self._clock())
+            raiser.verdicts(verdicts)
+            raiser.finish()
+        if raiser.changed:
+            self._judged = True
+        return raiser.changed
+
+    def _known(self, series: Iterable[int]) -> list[DataPoint]:
+        points = self._points()
+        found = (points.by_series(one) for one in series)
+        return [point for point in found if point is not None]
+
+    def _speak(self, now_ms: int) -> bool:
+        with self._book.writing() as tx:
+            raiser = Raiser(tx, self._book, self.rules, self._names, now_ms)
+            speaking = Speaking(tx, self._book, self.rules, self.speaker, raiser, now_ms)
+            speaking.run()
+            raiser.finish()
+        self._next_ms = speaking.next_ms
+        return speaking.spoke or raiser.changed

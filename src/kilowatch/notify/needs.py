@@ -1,0 +1,95 @@
+"""What this room needs of others, and no more than that.
+
+Rules and channels come from the catalogue as it is; what is watched is named here by what is
+called on it, so that a test, or another engine, can stand in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+from kilowatch.model.blocks import IntervalBlock
+from kilowatch.model.calendar import Grain as Buckets
+from kilowatch.model.points import DataPoint
+from kilowatch.model.silences import Silence
+
+Grain = Buckets | Literal["interval"]
+
+
+class SilenceFeed(Protocol):
+    """Broken communication as it is found and as it ends; called in a thread."""
+
+    def open(self) -> list[Silence]:
+        """Return every silence that lasts."""
+        ...
+
+    def changes(self, after: int, limit: int) -> list[tuple[int, Silence]]:
+        """Return what changed after a number, in its order.
+
+        Numbers rise and are durable. A silence appears when it is found, and again, with
+        ``ended_ms``, when it has ended.
+        """
+        ...
+
+
+class LastValue(Protocol):
+    """What a stream said last."""
+
+    @property
+    def at_ms(self) -> int: ...  # noqa: D102
+
+
+class Measurements(Protocol):
+    """The measurements: ``kilowatch.pipeline.view.View``. Called in a thread.
+
+    Raises:
+        KilowatchError: 503 while the store opens or a query takes too long.
+    """
+
+    def series_many(  # noqa: D102
+        self,
+        points: Sequence[DataPoint],
+        channels: Sequence[int],
+        from_ms: int,
+        to_ms: int,
+        grain: Grain,
+    ) -> IntervalBlock: ...
+    def last_values(self, points: Sequence[DataPoint]) -> Mapping[int, LastValue]: ...  # noqa: D102
+
+
+class Points(Protocol):
+    """A snapshot of the registered data points: ``kilowatch.catalog.directory.Directory``."""
+
+    @property
+    def revision(self) -> int: ...  # noqa: D102
+    def by_series(self, series: int) -> DataPoint | None: ...  # noqa: D102
+    def by_id(self, data_point_id: int) -> DataPoint | None: ...  # noqa: D102
+
+
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """What is watched.
+
+    Attributes:
+        points: Returns the registered data points of now.
+        feed: Silences.
+        view: Measurements.
+    """
+
+    points: Callable[[], Points]
+    feed: SilenceFeed
+    view: Measurements
+
+
+class NoSilences:
+    """Stands where nobody looks for silences."""
+
+    def open(self) -> list[Silence]:
+        """Return nothing."""
+        return []
+
+    def changes(self, after: int, limit: int) -> list[tuple[int, Silence]]:  # noqa: ARG002
+        """Return nothing."""
+        return []
