@@ -18,7 +18,6 @@ from sqlalchemy.exc import DatabaseError, OperationalError
 from sqlalchemy.orm import Session
 
 from kilowatch.catalog import (  # the metadata is complete with them
-    tables_alerts,  # noqa: F401 - completes Table.metadata
     tables_alerts,  # noqa: F401
     tables_corrections,  # noqa: F401
     tables_estate,  # noqa: F401

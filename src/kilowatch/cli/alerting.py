@@ -7,9 +7,12 @@ import asyncio
 import structlog
 
 from kilowatch.catalog import Catalog, secrets
+from kilowatch.catalog.database import now_ms
 from kilowatch.cli.folder import DataFolder
 from kilowatch.cli.settings import Settings
+from kilowatch.health.deliveries import Deliveries, DeliveryOutcome
 from kilowatch.notify.addresses import parse_networks
+from kilowatch.notify.carriers import Outcome
 from kilowatch.notify.mail import Mailer
 from kilowatch.notify.needs import Sources
 from kilowatch.notify.service import Notifier, NotifySettings
@@ -27,6 +30,7 @@ def create_notifier(
     sources: Sources,
     mailer: Mailer,
     url: str,
+    deliveries: Deliveries,
 ) -> Notifier:
     """Return the service that tells people, not started yet.
 
@@ -37,7 +41,13 @@ def create_notifier(
         sources: Data points, silences and measurements.
         mailer: Sends e-mail.
         url: Address of the dashboard as people see it, for links.
+        deliveries: Counts what becomes of each attempt.
     """
+
+    def tell(kind: str, outcome: Outcome) -> None:
+        failed: DeliveryOutcome = "retried" if outcome.helps else "failed"
+        deliveries.note(kind, "delivered" if outcome.ok else failed, now_ms(), outcome.reason)
+
     return Notifier(
         catalog,
         sources,
@@ -48,6 +58,7 @@ def create_notifier(
             parse_networks(settings.alert_networks),
             url,
         ),
+        tell=tell,
     )
 
 

@@ -32,10 +32,12 @@ from kilowatch.cli.silence_process import Listening
 from kilowatch.collector import ensure_certificate
 from kilowatch.dashboard import CollectorEvents, DashboardSettings, create_app
 from kilowatch.health.deadman import DeadMan, DeadManSettings
+from kilowatch.health.deliveries import Deliveries
 from kilowatch.health.uptime import BEAT_S, Uptime
 from kilowatch.log import LogReader
 from kilowatch.model.durations import Durations
 from kilowatch.notify.needs import Sources
+from kilowatch.notify.service import Notifier
 from kilowatch.pipeline.consumer import Consumer
 from kilowatch.pipeline.streams import Streams
 from kilowatch.pipeline.view import View
@@ -165,37 +167,24 @@ async def run(folder: DataFolder, settings: Settings, stop: asyncio.Event, ready
     up = Uptime(folder.uptime("platform"), _now_ms())
     pipeline = Pipeline(folder, streams, reader, watch, asyncio.get_running_loop())
     events = CollectorEvents(folder.collector_socket)
-    ports = {name: taken.getsockname()[1] for name, taken in pages.items()}
-    addresses = _addresses(settings, ports)
     parts = Parts(
         folder, registered, view, reader, streams, watch.now, pipeline.query_times,
         certificate=_tls_files(folder, settings)[0],
         silences_fault=lambda: listening.watch.fault,
+        deliveries=Deliveries(),
     )  # fmt: skip
     operations = Operations(parts)
-    mailer, shown = mailer_of(settings), _dashboard_settings(folder, settings, addresses)
-    sources = Sources(watch.now, listening.silences, view)
-    notifier = create_notifier(folder, settings, registered, sources, mailer, shown.public_url)
-    app = create_app(
-        registered,
-        view,
-        reader,
-        events,
-        shown,
-        health=operations,
-        mailer=mailer,
-        desk=notifier.desk,
-    )
-    parts.live_pages = lambda: app.state.rooms.hub.listening
+    ports = {name: taken.getsockname()[1] for name, taken in pages.items()}
+    addresses = _addresses(settings, ports)
+    app, notifier = _app(settings, parts, operations, addresses, listening, events)
     parts.deadman = _deadman(settings, operations)
     control = create_control(watch.now, view, reader, listening.silences.open, operations.platform)
     served = [(listener(control), take_path(folder.control_socket))]
     for name, taken in pages.items():
         tls = _tls_files(folder, settings) if name == HTTPS_PORT else None
         served.append((listener(app, tls, settings.trusted_proxies), taken))
-    pipeline.start()
-    listening.start()
-    notifier.start()
+    for part in (pipeline, listening, notifier):
+        part.start()
     background = [
         asyncio.create_task(follow_values(view, notifier)),
         asyncio.create_task(_wake(events, pipeline)),
@@ -213,17 +202,46 @@ async def run(folder: DataFolder, settings: Settings, stop: asyncio.Event, ready
     finally:
         for task in background:
             task.cancel()
+        await asyncio.to_thread(notifier.stop)  # it reads silences and measurements
         await asyncio.to_thread(listening.stop)
         await operations.close()
-        await asyncio.to_thread(notifier.stop)
         await pipeline.stop()
-        watch.close()
-        reader.close()
-        registered.close()
+        for shared in (watch, reader, registered):
+            shared.close()
         folder.control_socket.unlink(missing_ok=True)
     if pipeline.failure.done():
         pipeline.failure.result()
     up.end(_now_ms())
+
+
+def _app(
+    settings: Settings,
+    parts: Parts,
+    operations: Operations,
+    addresses: dict[str, str],
+    listening: Listening,
+    events: CollectorEvents,
+) -> tuple[Starlette, Notifier]:
+    """Put the dashboard together, and who tells people what it shows."""
+    mailer = mailer_of(settings)
+    shown = _dashboard_settings(parts.folder, settings, addresses)
+    sources = Sources(parts.directory, listening.silences, parts.view)
+    assert parts.deliveries is not None
+    notifier = create_notifier(
+        parts.folder, settings, parts.catalog, sources, mailer, shown.public_url, parts.deliveries
+    )
+    app = create_app(
+        parts.catalog,
+        parts.view,
+        parts.log,
+        events,
+        shown,
+        health=operations,
+        mailer=mailer,
+        desk=notifier.desk,
+    )
+    parts.live_pages = lambda: app.state.rooms.hub.listening
+    return app, notifier
 
 
 async def _keep_beating(up: Uptime) -> None:

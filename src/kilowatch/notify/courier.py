@@ -43,6 +43,7 @@ class Courier:
         clock: What time it is [ms since 1970, UTC].
         url: Address of the dashboard for links, or empty.
         hard_s: When a carrier that does not return is left behind [s].
+        tell: Told each attempt's kind of channel, and what became of it; from any thread.
     """
 
     def __init__(
@@ -54,6 +55,7 @@ class Courier:
         *,
         url: str = "",
         hard_s: float = HARD_S,
+        tell: Callable[[str, Outcome], None] = lambda _kind, _outcome: None,
     ) -> None:
         self._book = book
         self._channels = channels
@@ -61,6 +63,7 @@ class Courier:
         self._clock = clock
         self._url = url.rstrip("/")
         self._hard_s = hard_s
+        self._tell = tell
         self._busy: set[int] = set()
         self._not_before_ms: dict[int, int] = {}
         self._lock = threading.Lock()
@@ -224,6 +227,7 @@ class Courier:
                 ],
             )
         outcome = self._carry(channel, parcel)
+        self._tell(channel.kind, outcome)
         with self._book.writing() as tx:
             tx.executemany(
                 "UPDATE attempt SET outcome = ?, took_ms = ?, reason = ? "

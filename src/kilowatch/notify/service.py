@@ -12,7 +12,7 @@ import structlog
 from kilowatch.catalog.database import Catalog, now_ms
 from kilowatch.notify.addresses import Network
 from kilowatch.notify.book import Book
-from kilowatch.notify.carriers import Carriers
+from kilowatch.notify.carriers import Carriers, Outcome
 from kilowatch.notify.courier import Courier
 from kilowatch.notify.desk import Desk
 from kilowatch.notify.engine import Engine
@@ -51,6 +51,7 @@ class Notifier:
         mailer: Sends e-mail.
         settings: How it is set up.
         clock: What time it is [ms since 1970, UTC].
+        tell: Told each attempt to deliver: kind of channel and outcome.
     """
 
     def __init__(
@@ -60,12 +61,18 @@ class Notifier:
         mailer: Mailer,
         settings: NotifySettings,
         clock: Callable[[], int] = now_ms,
+        tell: Callable[[str, Outcome], None] = lambda _kind, _outcome: None,
     ) -> None:
         self._book = Book(settings.path)
         self.engine = Engine(catalog, self._book, sources, url=settings.url, clock=clock)
         carriers = Carriers(Sealer(settings.server_key), mailer, settings.networks)
         self.courier = Courier(
-            self._book, lambda: self.engine.rules.channels, carriers, clock, url=settings.url
+            self._book,
+            lambda: self.engine.rules.channels,
+            carriers,
+            clock,
+            url=settings.url,
+            tell=tell,
         )
         self._wake = threading.Event()
         self.desk = Desk(self._book, self.engine, self.courier, carriers, clock, self._wake.set)
