@@ -16,26 +16,33 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 from starlette.testclient import TestClient
 
 from kilowatch import catalog as catalogs
 from kilowatch.catalog import (
+    alerts,
     bulk,
     credentials,
     data_points,
+    groups,
     handing_over,
+    invitations,
     people,
+    plans,
     registry,
     secrets,
 )
 from kilowatch.catalog.changes import Change
 from kilowatch.catalog.credentials import Target
 from kilowatch.catalog.settings_check import Settings
-from kilowatch.catalog.tables import Organisation, Role, Site, Table, User
+from kilowatch.catalog.tables import AuditEntry, Organisation, Role, Site, Table, User
 from kilowatch.catalog.tables_estate import ImportDraft, PackageLink
+from kilowatch.catalog.tables_people import Invitation
 from kilowatch.dashboard.access import SESSION_COOKIE, Access, Door
 from kilowatch.dashboard.security import csrf_token
+from kilowatch.notify.book import insert
+from kilowatch.notify.sealing import Sealer
 from tests.dashboard.worlds import ADMIN, END_USER, KEY, PASSWORD, STRANGER, VIEWER, World
 
 READERS = frozenset({"administrator", "partner administrator", "manager", "analyst", "viewer"})
@@ -71,6 +78,7 @@ PEOPLE: dict[str, str] = {
     "end user": END_USER,
     "partner administrator": "partner@example.com",
 }
+NOWHERE = "http://127.0.0.1:9/"  # the discard port: a test message goes nowhere
 MARK = "Geheim"
 """In every name that the other organisation has."""
 
@@ -135,6 +143,55 @@ def _link(own: Furnishing) -> int:
     return link.id
 
 
+def _member(own: Furnishing) -> int:
+    user, _ = people.add_user(own.change, f"{own.mark}-member@example.net".lower())
+    people.set_role(own.change, user, own.organisation, "viewer")
+    own.made["secrets"].append(user.email)
+    return user.id
+
+
+def _invitation(own: Furnishing) -> int:
+    token = secrets.new_secret()
+    own.made["secrets"].append(token)
+    made = Invitation(
+        organisation_id=own.organisation.id,
+        email=f"{own.mark}-invited@example.net".lower(),
+        role="viewer",
+        whole_organisation=True,
+        token_digest=secrets.digest(KEY, token, invitations.PURPOSE),
+        created_at_ms=own.change.now_ms,
+        expires_at_ms=own.change.now_ms + invitations.VALID_MS,
+    )
+    own.change.session.add(made)
+    own.change.session.flush()
+    return made.id
+
+
+def _entry(own: Furnishing) -> int:
+    """Return a line of the history that can be undone: the meter's name was changed."""
+    own.made["meter"].name = own.name("meter, renamed")
+    own.change.session.flush()
+    newest = select(func.max(AuditEntry.id)).where(
+        AuditEntry.organisation_id == own.organisation.id
+    )
+    return int(own.change.session.execute(newest).scalar_one())
+
+
+def _channel(own: Furnishing) -> int:
+    sealed = Sealer(KEY).seal(own.organisation.id, {"service": "webhook", "url": NOWHERE})
+    name = own.name("channel")
+    made = alerts.add_channel(own.change, own.organisation.id, name, "webhook", "hook", sealed)
+    return made.id
+
+
+def _rule(own: Furnishing) -> int:
+    watched = alerts.Watched(site_id=own.site.id)
+    made = alerts.add_rule(
+        own.change, own.organisation.id, own.name("rule"), "offline", watched, {}
+    )
+    return made.id
+
+
 KINDS: dict[str, Callable[[Furnishing], int]] = {
     "organisation_id": lambda own: own.organisation.id,
     "site_id": lambda own: own.site.id,
@@ -143,6 +200,13 @@ KINDS: dict[str, Callable[[Furnishing], int]] = {
     "point_id": _point,
     "credential_id": _credential,
     "link_id": _link,
+    "user_id": _member,
+    "invitation_id": _invitation,
+    "group_id": lambda own: groups.add(own.change, own.organisation.id, own.name("group")).id,
+    "plan_id": lambda own: plans.add(own.change, own.organisation.id, own.name("plan"), []).id,
+    "entry_id": _entry,
+    "channel_id": _channel,
+    "rule_id": _rule,
 }
 """By name in a path: makes one for an organisation, and returns its number. In this order."""
 
@@ -234,6 +298,8 @@ class Matrix:
             self.users = self._staff(change)
             self.ours = self._side(change, "Acme", "Office Dublin", "Ours")
             self.theirs = self._side(change, "Elsewhere", "Werk", MARK)
+        for side in (self.ours, self.theirs):
+            side.numbers["alert_id"] = self._alert(side.numbers)
         levels = {kind: self.ours.numbers[kind] for kind in LEVELS & KINDS.keys()}
         # Our organisation in the path, and an object of theirs behind it.
         self.mixed = Side(self.theirs.numbers | levels, self.theirs.personal, [])
@@ -265,6 +331,19 @@ class Matrix:
         }
         names = [mark, organisation, site, *own.made["secrets"]]
         return Side(numbers, personal, [*names, "Presse", STRANGER] if mark == MARK else names)
+
+    def _alert(self, numbers: dict[str, int]) -> int:
+        """Raise an alert about a side's point; alerts are in a book of their own."""
+        now_ms = self.world.now[0]
+        place = {"organisation_id": numbers["organisation_id"]}
+        rule = {"rule_id": numbers["rule_id"], "rule_name": "silent", "kind": "offline"}
+        times = {"opened_ms": now_ms, "tell_ms": now_ms, "told_ms": now_ms}
+        with self.world.extra["notifier"]._book.writing() as tx:
+            number = insert(tx, "alert", [{**rule, **place, **times}])
+            about = {"data_point_id": numbers["point_id"], "site_id": numbers["site_id"]}
+            since = dict.fromkeys(("since_ms", "due_ms", "noticed_ms"), now_ms)
+            insert(tx, "member", [{"alert_id": number, **about, **since}])
+        return number
 
     def client(self, role: str) -> TestClient:
         """Return a client with a role's session, and nothing that an earlier answer left."""
