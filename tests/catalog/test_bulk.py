@@ -246,15 +246,15 @@ def test_whatever_is_registered_comes_back_as_it_went_out(
 
 
 def test_ten_thousand_lines_are_looked_at_and_applied_while_somebody_waits(desk: Desk) -> None:
-    """A utility's whole estate goes in by one file. Measured: plan 0.3 s, apply 5 s on 2 cores."""
+    """A utility's whole estate goes in by one file. Measured: plan 0.3 s, apply 4 s of one core."""
     rows = [
         (f"s-{n}", f"Point {n}", "Office", f"Meter {n // 4}", f"c {n % 4}") for n in range(10_000)
     ]
     content = sheets.write(("stream_id", "name", "site", "meter", "appliance"), rows)
-    began_s = time.perf_counter()
+    began_s = time.process_time()
     assert desk.plan(content).counts["create"] == 10_000
-    planned_s = time.perf_counter() - began_s
+    planned_s = time.process_time() - began_s
     desk.apply(content)
     assert planned_s < 5
-    assert time.perf_counter() - began_s < 60
+    assert time.process_time() - began_s < 30
     assert len(catalog.directory.load(desk.opened, "development").points) == 10_004

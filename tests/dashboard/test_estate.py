@@ -570,10 +570,10 @@ def test_ten_thousand_data_points_are_listed_in_pages(tmp_path: Path) -> None:
     client.get("/admin/sites")  # reads the registry
     for path in ("/admin/data-points", "/admin/data-points?q=point+9&sort=-name&page=3",
                  "/admin/sites", "/tree?q=point+99", "/admin/data-points?state=never"):  # fmt: skip
-        began_s = time.perf_counter()
+        began_s = time.process_time()  # what it costs, however busy the machine is
         answer = client.get(path, headers=PAGE)
-        took_s = time.perf_counter() - began_s
-        assert took_s < 2, path  # 0.2 s on two quiet cores
+        took_s = time.process_time() - began_s
+        assert took_s < 1.5, path  # about 0.1 s, and the first pages compile their templates
         assert answer.status_code == 200
         assert len(answer.content) < 400_000, (path, len(answer.content))
         assert answer.text.count("<tr>") <= 52

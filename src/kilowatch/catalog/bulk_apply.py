@@ -125,7 +125,8 @@ def _write_points(
         else:
             one.point.name = one.name
             for column, setting in (place | one.columns).items():
-                setattr(one.point, column, setting)
+                if getattr(one.point, column) != setting:
+                    setattr(one.point, column, setting)
     change.session.flush()
     change.session.add_all(
         SeriesHistory(
@@ -147,7 +148,9 @@ def _set_parents(change: Change, organisation_id: int, todo: list[Planned]) -> N
     numbers = {row.stream_id: row.id for row in change.session.execute(statement)}
     for one in todo:
         assert one.point is not None
-        one.point.parent_id = numbers[one.parent] if one.parent else None
+        parent_id = numbers[one.parent] if one.parent else None
+        if one.point.parent_id != parent_id:  # a row that is set to what it is costs a look
+            one.point.parent_id = parent_id
     moved = {one.point.id: one.site_id for one in todo if one.point and "site" in one.differences}
     if moved:
         # What a data point fed stays behind when it moves to another site.

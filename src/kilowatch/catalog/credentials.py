@@ -196,8 +196,10 @@ class Listed:
     target: str
 
 
-def listing(session: Session, organisation_id: int | None = None) -> list[Listed]:
-    """Return the credentials of one organisation, or all, revoked ones included."""
+def listing(
+    session: Session, organisation_id: int | None = None, credential_id: int | None = None
+) -> list[Listed]:
+    """Return the credentials of one organisation, or all, or one; revoked ones included."""
     statement = (
         select(Credential, Organisation.name, Site.name, DataPoint.name, User.email)
         .join(Organisation, Credential.organisation_id == Organisation.id)
@@ -208,6 +210,8 @@ def listing(session: Session, organisation_id: int | None = None) -> list[Listed
     )
     if organisation_id is not None:
         statement = statement.where(Credential.organisation_id == organisation_id)
+    if credential_id is not None:
+        statement = statement.where(Credential.id == credential_id)
     return [
         Listed(credential, organisation, site or point or email or organisation)
         for credential, organisation, site, point, email in session.execute(statement)

@@ -162,8 +162,7 @@ def _issued(request: Request, organisation: Organisation, issued: Issued) -> Res
 def _show(request: Request) -> Response:
     with rooms_of(request).registry.catalog.reading() as session:
         credential = _credential(session, request)
-        rows = credentials.listing(session, credential.organisation_id)
-        listed = next(row for row in rows if row.credential.id == credential.id)
+        (listed,) = credentials.listing(session, credential_id=credential.id)
         successors = select(Credential.username).where(Credential.mirrors_id == credential.id)
         successor = session.scalar(successors)
     reached = _reached(request, credential)
