@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections import defaultdict
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
@@ -224,7 +225,7 @@ class Desk:
         return self._test(channel, f"Test of {rule.name}", body)
 
     def _test(self, channel: Channel, title: str, body: str) -> Outcome:
-        key = f"test-{channel.id}-{self._clock()}"
+        key = f"test-{channel.id}-{self._clock()}-{secrets.token_hex(4)}"  # two may test at once
         facts = {"event": "test", "delivery": key, "title": title, "text": body}
         parcel = Parcel(key, title, body, msgspec.json.encode(facts).decode())
         return self._courier.test(channel, parcel)
