@@ -9,11 +9,12 @@ from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import numpy as np
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from kilowatch.model.blocks import Quality
+from kilowatch.model.blocks import IntervalBlock, Ints, Quality
 from kilowatch.model.editing import (
     CORRECTION_KINDS,
     NOTHING,
@@ -28,6 +29,7 @@ from kilowatch.model.editing import (
 from kilowatch.model.findings import Finding
 from kilowatch.model.parameters import AP, PC, VALUE
 from kilowatch.model.points import DataPoint
+from kilowatch.pipeline.validation import judged
 from tests.pipeline.pipeline_world import DAY_MS, HOUR_MS, START_MS, World, point, single
 
 GRAINS: tuple[str | int, ...] = ("interval", "hour", "day", "week", "month")
@@ -320,6 +322,63 @@ def test_edits_of_an_electrical_meter_touch_their_channel_only(tmp_path: Path) -
     assert edited == [AP, PC]
 
 
+def test_rules_that_fail_stop_neither_the_stream_nor_its_neighbours(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A fault in judging one meter is a finding there; everybody's figures are stored and shown."""
+    editing = Editing(Rules(demand_max=9_000.0))
+    world = World(tmp_path, [dial(editing=editing), replace(dial(), id=2, series=2)]).start()
+    plain = judged
+
+    def broken(rows: IntervalBlock, rules: Rules, interval_ms: int) -> Ints:
+        if len(rows) > 1:
+            raise ZeroDivisionError("of a rule")
+        return plain(rows, rules, interval_ms)
+
+    monkeypatch.setattr("kilowatch.pipeline.editing.judged", broken)
+    for number in range(100):
+        for series in (1, 2):
+            world.log.push(series, START_MS + number * QUARTER_MS, {"value": float(number)})
+    world.catch_up()
+    world.consumer.flush()
+    assert shown(world) == shown(fresh_without(world))
+    assert shown(world, 2) == shown(fresh_without(world), 2)
+    (finding,) = found(world)
+    assert finding.code == "editing.failed"
+    assert "ZeroDivisionError: of a rule" in finding.text
+    assert not found(world, 2)
+    monkeypatch.undo()
+    world.log.push(1, START_MS + 100 * QUARTER_MS, {"value": 9_000.0})
+    world.log.push(1, START_MS + 109 * QUARTER_MS, {"value": 9_001.0})
+    world.catch_up()
+    world.consumer.flush()
+    assert [one.code for one in found(world)] == ["interval.demand_implausible", "editing.failed"]
+
+
+def test_a_stream_whose_rules_failed_is_tried_again_at_the_next_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A release that mends the fault mends the figures: nobody has to know which they were."""
+    world = World(tmp_path, [dial(editing=Editing(Rules(demand_max=9_000.0)))]).start()
+    with monkeypatch.context() as patched:
+        patched.setattr("kilowatch.pipeline.editing.judged", lambda *_: 1 / 0)
+        for number in range(20):
+            value = float(number if number < 9 else number + 50)
+            world.log.push(1, START_MS + number * QUARTER_MS, {"value": value})
+        world.catch_up()
+        world.consumer.flush()
+        world.consumer.flush()
+        assert [one.code for one in found(world)] == ["editing.failed"]
+        world.log.push(1, START_MS + 20 * QUARTER_MS, {"value": 70.0})
+        world.catch_up()
+        world.consumer.flush()
+        world.kill()
+    world.start().catch_up()
+    world.consumer.flush()
+    assert shown(world) == shown(fresh(world))
+    assert [one.code for one in found(world)] == ["interval.demand_implausible"]
+
+
 KINDS = ["plain"] * 20 + ["gap", "short gap", "zero", "spike", "spike", "fall"]
 
 
@@ -358,6 +417,17 @@ def test_an_hour_waits_for_what_its_last_interval_is_compared_with(tmp_path: Pat
     hour = world.view.series(world.points.points[1], [VALUE], 0, END_MS, "hour")
     assert hour.start_ms[hour.shares()[:, 3] > 0].tolist() == [START_MS + 9 * HOUR_MS]
     assert stored[-1] == 14, "no hour was stored twice"
+
+
+def add_up(world: World) -> None:
+    """Check that hours and days make the month: amounts, covered time, the time of each quality."""
+    one = world.points.points[1]
+    month = world.view.series(one, [VALUE], 0, END_MS, "month")
+    for grain in ("hour", "day"):
+        rows = world.view.series(one, [VALUE], 0, END_MS, grain)
+        assert rows.shares().sum(axis=0).tolist() == month.shares().sum(axis=0).tolist()
+        assert rows.covered_ms.sum() == month.covered_ms.sum()
+        assert np.nansum(rows.amount) == pytest.approx(np.nansum(month.amount), rel=1e-12)
 
 
 @st.composite
@@ -428,6 +498,7 @@ def test_figures_and_findings_do_not_depend_on_when_what_was_stored() -> None:
             assert open_tail == shown(expected), "and nothing depends on the flush"
             assert found(world) == found(expected)
             month = world.view.series(world.points.points[1], [VALUE], 0, END_MS, "month")
+            add_up(world)
             seen["estimated"] += bool(month.shares()[:, 2].any())
             seen["edited"] += bool(month.shares()[:, 1].any())
             seen["questionable"] += bool(month.shares()[:, 3].any())

@@ -80,6 +80,16 @@ def finding_of(event: Event, point: DataPoint) -> Finding:
     )
 
 
+def editing_failed(why: str) -> Finding:
+    """Return what is said about a stream whose rules or corrections can't be applied."""
+    return Finding(
+        "editing.failed",
+        f"Rules and corrections could not be applied: {why}. The figures are those that were "
+        "computed from the readings.",
+        data={"reason": why},
+    )
+
+
 def _unit(point: DataPoint, channel: int) -> str:
     """Return the unit of what rules compare: a demand, or a gauge's own."""
     if channel != VALUE:

@@ -54,6 +54,8 @@ class Progress(msgspec.Struct):
         events: Violated rules in what is closed; beside the state in the file, as its hours are.
         judged_ms: Intervals of an hour and longer are judged up to here; shorter ones when their
             hour is closed. Beside the state too.
+        editing_failure: Why rules and corrections could not be applied to some hours or days that
+            are stored, or an empty string.
     """
 
     generation: int = 1
@@ -71,6 +73,7 @@ class Progress(msgspec.Struct):
     stored_ms: int | None = None
     events: list[Event] = []
     judged_ms: int = 0
+    editing_failure: str = ""
 
 
 class StreamState(msgspec.Struct):
@@ -208,6 +211,8 @@ class StateFile:
             states[series].progress.day_ms = day_ms
             states[series].progress.events = []
             states[series].progress.judged_ms = 0
+            if states[series].progress.editing_failure:  # another release may be able to
+                states[series].stale = "rules and corrections could not be applied"
         for series, generation, judged_ms, events in self._connection.execute(
             "SELECT * FROM events"
         ):

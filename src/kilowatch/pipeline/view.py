@@ -26,7 +26,7 @@ from kilowatch.model.zones import Zone
 from kilowatch.pipeline.answers import Extent, Grain, Lag, LastValue, PointStatus
 from kilowatch.pipeline.closing import changed_ms, reach_ms
 from kilowatch.pipeline.computed import Other, other_rows
-from kilowatch.pipeline.events import finding_of
+from kilowatch.pipeline.events import editing_failed, finding_of
 from kilowatch.pipeline.explaining import READINGS_MAX, Sources, explain, nothing_to_explain
 from kilowatch.pipeline.figures import Shown, Span, figures
 from kilowatch.pipeline.frames import Frame
@@ -372,6 +372,8 @@ def _headline(point: DataPoint, values: dict[int, float]) -> tuple[int, float, s
 
 def _findings(state: StreamState, point: DataPoint) -> tuple[Finding, ...]:
     violations = tuple(finding_of(event, point) for event in state.progress.events)
+    if failure := state.progress.editing_failure:
+        violations = (*violations, editing_failed(failure))
     if not state.failure:
         return violations
     return (
