@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -11,17 +10,12 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, Phase, given, settings
-from hypothesis import strategies as st
 
 from kilowatch.model.blocks import IntervalBlock, Ints, Quality
 from kilowatch.model.editing import (
-    CORRECTION_KINDS,
     NOTHING,
     Correction,
-    CorrectionKind,
     Editing,
-    Method,
     Rules,
     decoded,
     encoded,
@@ -88,7 +82,7 @@ def amounts(world: World, grain: str = "interval", series: int = 1) -> dict[int,
 def total(world: World, grain: str = "month") -> float:
     """Return everything that was counted, unallocated energy included."""
     one = world.points.points[1]
-    rows = world.view.series(one, [VALUE], 0, END_MS, grain)  # type: ignore[arg-type]
+    rows = world.view.series(one, [VALUE, PC], 0, END_MS, grain)  # type: ignore[arg-type]
     return math.fsum([*rows.amount[rows.amount == rows.amount], *rows.unallocated])
 
 
@@ -389,26 +383,6 @@ def test_a_stream_whose_rules_failed_is_tried_again_at_the_next_start(
     assert [one.code for one in found(world)] == ["interval.demand_implausible"]
 
 
-KINDS = ["plain"] * 40 + ["gap", "gap", "short gap", "zero", "zero", "fall"] + ["spike"] * 4
-
-
-@st.composite
-def streams(draw: st.DrawFn, seen: Counter[str]) -> list[tuple[int, float]]:
-    """Draw a quarter-hourly dial around the day that loses an hour: gaps, zeros, spikes, falls."""
-    at_ms = CLOCK_CHANGE_MS - draw(st.integers(0, 40)) * QUARTER_MS
-    figure, packets = 1000.0, [(at_ms, 1000.0)]
-    for _ in range(draw(st.integers(15, 60))):
-        kind = draw(st.sampled_from(KINDS))
-        seen[kind] += 1
-        steps = {"gap": draw(st.integers(3, 40)), "short gap": 2}.get(kind, 1)
-        at_ms += steps * QUARTER_MS
-        if kind != "zero":
-            figure += draw(st.integers(1, 40)) / 16 * steps
-        figure += {"spike": 500.0, "fall": -300.0}.get(kind, 0.0)
-        packets.append((at_ms + draw(st.sampled_from([0, 0, 0, 7_000])), figure))
-    return packets
-
-
 def test_an_hour_waits_for_what_its_last_interval_is_compared_with(tmp_path: Path) -> None:
     """A spike at 09:45 is known as one at 11:00: whatever was stored before says so then too."""
     world = World(tmp_path, [dial(editing=Editing(Rules(spike_factor=5.0)))]).start()
@@ -427,108 +401,6 @@ def test_an_hour_waits_for_what_its_last_interval_is_compared_with(tmp_path: Pat
     hour = world.view.series(world.points.points[1], [VALUE], 0, END_MS, "hour")
     assert hour.start_ms[hour.shares()[:, 3] > 0].tolist() == [START_MS + 9 * HOUR_MS]
     assert stored[-1] == 14, "no hour was stored twice"
-
-
-def add_up(world: World) -> None:
-    """Check that hours and days make the month: amounts, covered time, the time of each quality."""
-    one = world.points.points[1]
-    month = world.view.series(one, [VALUE], 0, END_MS, "month")
-    for grain in ("hour", "day"):
-        rows = world.view.series(one, [VALUE], 0, END_MS, grain)
-        assert rows.shares().sum(axis=0).tolist() == month.shares().sum(axis=0).tolist()
-        assert rows.covered_ms.sum() == month.covered_ms.sum()
-        assert np.nansum(rows.amount) == pytest.approx(np.nansum(month.amount), rel=1e-12)
-
-
-@st.composite
-def editings(draw: st.DrawFn) -> Editing:
-    """Draw rules and corrections around the same day."""
-    rules = Rules(
-        demand_max=draw(st.sampled_from([None, 8_000.0])),
-        spike_factor=draw(st.sampled_from([5.0, 5.0, None])),
-        zero_run_s=draw(st.sampled_from([None, 900, 1800])),
-        estimate_up_to_s=draw(st.sampled_from([None, 3600, 6 * 3600])),
-        estimate_method=draw(st.sampled_from(["linear", "profile"])),
-    )
-    corrections = []
-    for number in range(draw(st.sampled_from([0, 1, 2, 3, 4]))):
-        from_ms = CLOCK_CHANGE_MS + draw(st.integers(-20, 60)) * QUARTER_MS
-        kind: CorrectionKind = draw(st.sampled_from(["edit", *CORRECTION_KINDS]))
-        method: Method = draw(st.sampled_from(["linear", "profile"]))
-        corrections.append(
-            Correction(
-                number + 1,
-                kind,
-                VALUE,
-                from_ms,
-                from_ms + draw(st.integers(1, 40)) * QUARTER_MS,
-                value=1234.5 if kind == "edit" else None,
-                method=method if kind == "fill" else draw(st.sampled_from([None, method])),
-            )
-        )
-    return Editing(rules, tuple(corrections))
-
-
-def test_figures_and_findings_do_not_depend_on_when_what_was_stored() -> None:
-    """Any cut into batches, flushes, a kill and a restart: every granularity is the same."""
-    seen: Counter[str] = Counter()
-
-    @settings(
-        max_examples=60,
-        deadline=None,
-        suppress_health_check=list(HealthCheck),
-        phases=[phase for phase in Phase if phase is not Phase.explain],
-    )
-    @given(streams(seen), editings(), st.lists(st.integers(1, 60), max_size=30), st.integers(0, 60))
-    def holds(
-        packets: list[tuple[int, float]], editing: Editing, cuts: list[int], given_at: int
-    ) -> None:
-        with TemporaryDirectory() as folder:
-            world = World(Path(folder), [dial()]).start()
-            bare = True
-            for number, (at_ms, figure) in enumerate(packets):
-                world.log.push(1, at_ms, {"value": figure})
-                if number >= given_at and bare:
-                    world.points.change(1, editing=editing)
-                    bare = False
-                if number in cuts:
-                    world.catch_up()
-                    if number % 3:
-                        world.consumer.flush()
-                    if number % 5 == 0:
-                        world.kill()
-                        world.start()
-            if bare:
-                world.points.change(1, editing=editing)
-            world.catch_up()
-            open_tail = shown(world)
-            world.consumer.flush()
-            expected = fresh(world)
-            assert shown(world) == shown(expected)
-            assert open_tail == shown(expected), "and nothing depends on the flush"
-            assert found(world) == found(expected)
-            month = world.view.series(world.points.points[1], [VALUE], 0, END_MS, "month")
-            add_up(world)
-            seen["estimated"] += bool(month.shares()[:, 2].any())
-            seen["edited"] += bool(month.shares()[:, 1].any())
-            seen["questionable"] += bool(month.shares()[:, 3].any())
-            seen["findings"] += bool(found(world))
-            seen["a spike is found"] += any(f.code == "interval.spike" for f in found(world))
-            if not any(c.kind in {"edit", "fill"} for c in editing.corrections):
-                before = total(fresh_without(world))
-                assert total(world) == pytest.approx(before, rel=1e-12), "energy is never made"
-                seen["conserved"] += bool(month.shares()[:, 2].any())
-            world.points.change(1, editing=NOTHING)
-            world.catch_up().consumer.flush()
-            assert shown(world) == shown(fresh_without(world)), "undone, it was never there"
-            assert not found(world)
-            world.kill()
-
-    holds()
-    print(seen)  # noqa: T201 - how often each edge was really drawn
-    edges = "estimated", "edited", "questionable", "findings", "a spike is found", "conserved"
-    for edge in edges:
-        assert seen[edge], seen
 
 
 def test_rules_and_corrections_survive_their_text() -> None:
