@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,7 @@ import pytest
 
 from kilowatch.model.blocks import IntervalBlock
 from kilowatch.model.editing import Rules
-from kilowatch.pipeline.events import finding_of
+from kilowatch.pipeline.events import CODES, editing_failed, finding_of
 from kilowatch.pipeline.validation import (
     DEMAND_MAX,
     NEGATIVE,
@@ -146,3 +147,10 @@ def test_a_finding_says_it_with_numbers(rule: int, settings: dict[str, Any], tex
     assert finding.text == text
     assert finding.at_ms == START_MS
     assert finding.data["until_ms"] == START_MS + HOUR_MS
+
+
+def test_every_finding_is_in_the_reference() -> None:
+    """Whoever meets a code on a page or in a message finds what it means."""
+    page = (Path(__file__).parents[2] / "docs/reference/intervals.md").read_text(encoding="utf-8")
+    codes = [*CODES.values(), "meter.sum_exceeded", editing_failed("x").code]
+    assert not [code for code in codes if f"`{code}`" not in page]

@@ -195,6 +195,8 @@ class _Source:
             return self._computed(spans)
         plain = {s: span for s, span in spans.items() if s not in framed}
         found = self._edited(framed)
+        for series, failure in found.failures.items():
+            self.closings[series].progress.editing_failure = failure
         if judge:
             self._note(framed, found)
         if not plain:

@@ -9,13 +9,14 @@ undone leaves no trace in any figure.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 import numpy as np
 
 from kilowatch.model.blocks import IntervalBlock, Quality
 from kilowatch.model.editing import Correction, Method
+from kilowatch.model.errors import KilowatchError
 from kilowatch.model.parameters import PC, PE, VALUE
 from kilowatch.model.units import UNITS
 from kilowatch.pipeline.estimation import (
@@ -59,10 +60,12 @@ class Edited:
     Attributes:
         rows: In the spans, sorted by series, channel and start.
         events: By series, runs of violated rules in its span.
+        failures: By series, why it could not be edited; its rows are the computed ones.
     """
 
     rows: IntervalBlock
     events: Mapping[int, list[Event]]
+    failures: Mapping[int, str]
 
 
 def edited(
@@ -84,15 +87,23 @@ def edited(
     bounds = np.searchsorted(rows.series, [*sorted(spans), np.iinfo(np.int64).max])
     parts: list[IntervalBlock] = []
     events: dict[int, list[Event]] = {}
+    failures: dict[int, str] = {}
     for number, series in enumerate(sorted(spans)):
         own = rows.take(slice(int(bounds[number]), int(bounds[number + 1])))
         stream = _Stream(series, frames[series], computed, spans[series], windows[series])
-        for channel in sorted({*channels.get(series, ()), *np.unique(own.channel).tolist()}):
-            part, found = stream.channel(channel, own.take(own.channel == channel))
-            parts.append(part)
-            if found:
-                events.setdefault(series, []).extend(found)
-    return Edited(IntervalBlock.concatenate(parts), events)
+        there = sorted({*channels.get(series, ()), *np.unique(own.channel).tolist()})
+        try:
+            found = [stream.channel(one, own.take(own.channel == one)) for one in there]
+        except KilowatchError:
+            raise  # the store can't be read: later it can
+        except Exception as error:  # noqa: BLE001 - one stream's rules must not stop the others
+            failures[series] = f"{type(error).__name__}: {error}"
+            parts.append(own.take(_starts_within(own, *spans[series])))
+            continue
+        parts += [part for part, _ in found]
+        if any(some for _, some in found):
+            events[series] = [event for _, some in found for event in some]
+    return Edited(IntervalBlock.concatenate(parts), events, failures)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +115,7 @@ class _Stream:
     computed: Computed
     span: tuple[int, int]
     window: tuple[int, int]
+    _read: dict[tuple[int, int, int], IntervalBlock] = field(default_factory=dict)
 
     def channel(self, channel: int, rows: IntervalBlock) -> tuple[IntervalBlock, list[Event]]:
         """Return one channel's rows in the span, edited, and the events in it."""
@@ -148,6 +160,8 @@ class _Stream:
     ) -> IntervalBlock:
         def write(slots: Slots) -> None:
             estimate = None
+            if not slots.uncovered_ms.any() and not np.nan_to_num(slots.rows.unallocated).any():
+                return  # nothing is missing: no other rows need to be read
             if correction.method is not None:
                 estimate = self._estimate(channel, slots, rows, correction)
             told = self._told(channel, rows, slots)
@@ -297,15 +311,27 @@ class _Stream:
         if sister_series is None:
             return Estimate.unknown(len(slots))
         own = self._before(channel, from_ms - REFERENCE_MS, from_ms)
-        there = self.computed.other(sister_series, from_ms - REFERENCE_MS, to_ms)
+        there = self._once(sister_series, from_ms - REFERENCE_MS, to_ms)
         there = there.take(there.channel == _counterpart(channel, there))
         shifted = self.frame.figure(channel) == "gauge"
         return sister(slots, own, there, shifted=shifted)
 
     def _before(self, channel: int, from_ms: int, to_ms: int) -> IntervalBlock:
         """Return the channel's rows as they were computed."""
-        rows = self.computed.own({self.series: (from_ms, to_ms)})
+        rows = self._once(self.series, from_ms, to_ms)
         return rows.take(rows.channel == channel)
+
+    def _once(self, series: int, from_ms: int, to_ms: int) -> IntervalBlock:
+        """Return computed rows of this stream or of a sister; all channels with one question."""
+        key = (series, from_ms, to_ms)
+        if key not in self._read:
+            own = series == self.series
+            self._read[key] = (
+                self.computed.own({series: (from_ms, to_ms)})
+                if own
+                else self.computed.other(series, from_ms, to_ms)
+            )
+        return self._read[key]
 
 
 def _counterpart(channel: int, there: IntervalBlock) -> int:

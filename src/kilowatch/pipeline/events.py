@@ -14,7 +14,7 @@ from kilowatch.pipeline.validation import DEMAND_MAX, NEGATIVE, SPIKE, ZERO_RUN,
 EVENTS_MAX = 100
 """Newest events of a stream that are kept: a limit that is set too low must not fill the memory."""
 
-_CODES = {
+CODES = {
     DEMAND_MAX: "interval.demand_implausible",
     SPIKE: "interval.spike",
     ZERO_RUN: "interval.zero_for_long",
@@ -64,7 +64,7 @@ def finding_of(event: Event, point: DataPoint) -> Finding:
         NEGATIVE: f"{worst} is less than nothing, of something that nobody gives back.",
     }
     return Finding(
-        _CODES[event.rule],
+        CODES[event.rule],
         texts[event.rule],
         event.from_ms,
         event.channel,
@@ -77,6 +77,16 @@ def finding_of(event: Event, point: DataPoint) -> Finding:
             "limit": event.limit,
             "unit": unit,
         },
+    )
+
+
+def editing_failed(why: str) -> Finding:
+    """Return what is said about a stream whose rules or corrections can't be applied."""
+    return Finding(
+        "editing.failed",
+        f"Rules and corrections could not be applied: {why}. The figures are those that were "
+        "computed from the readings.",
+        data={"reason": why},
     )
 
 

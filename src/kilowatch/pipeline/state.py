@@ -80,6 +80,8 @@ class Progress(msgspec.Struct):
         falls_before: How many earlier ones are not listed.
         looked_for_gaps: False in a state of a version that did not: its history has to be
             looked through once.
+        editing_failure: Why rules and corrections could not be applied to some hours or days that
+            are stored, or an empty string.
     """
 
     generation: int = 1
@@ -107,6 +109,7 @@ class Progress(msgspec.Struct):
         self.falls = listed[-FALLS_MAX:]
 
     looked_for_gaps: bool = False
+    editing_failure: str = ""
 
 
 class StreamState(msgspec.Struct):
@@ -275,6 +278,8 @@ class StateFile:
             states[series].progress.day_ms = day_ms
             states[series].progress.events = []
             states[series].progress.judged_ms = 0
+            if states[series].progress.editing_failure:  # another release may be able to
+                states[series].stale = "rules and corrections could not be applied"
         for series, generation, judged_ms, events in self._connection.execute(
             "SELECT * FROM events"
         ):

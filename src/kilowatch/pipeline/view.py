@@ -29,7 +29,7 @@ from kilowatch.pipeline.answers import Extent, Grain, Lag, LastValue, PointStatu
 from kilowatch.pipeline.closing import changed_ms, reach_ms
 from kilowatch.pipeline.computed import Other, other_rows
 from kilowatch.pipeline.conflicts import Conflict
-from kilowatch.pipeline.events import finding_of
+from kilowatch.pipeline.events import editing_failed, finding_of
 from kilowatch.pipeline.explaining import READINGS_MAX, Sources, explain, nothing_to_explain
 from kilowatch.pipeline.falls import findings_of_falls
 from kilowatch.pipeline.figures import Shown, Span, figures
@@ -518,6 +518,8 @@ def _headline(point: DataPoint, values: dict[int, float]) -> tuple[int, float, s
 def _findings(state: StreamState, point: DataPoint) -> tuple[Finding, ...]:
     falls = findings_of_falls(state.progress)
     violations = tuple(finding_of(event, point) for event in state.progress.events)
+    if failure := state.progress.editing_failure:
+        violations = (*violations, editing_failed(failure))
     if not state.failure:
         return (*violations, *falls)
     return (
