@@ -162,6 +162,9 @@ def test_each_stream_is_read_from_its_own_instant(store: ChdbStore) -> None:
         (1, 100), (3, 200), (3, 300),
     ]  # fmt: skip
     assert len(store.own.readings_since({})) == len(store.own.readings_at({})) == 0
+    there = store.own.instants_there({1: [100, 150, 300], 3: [200, 250], 2: [], 9: [100]})
+    assert {series: sorted(some) for series, some in there.items()} == {1: [100, 300], 3: [200]}
+    assert store.own.instants_there({}) == {}
 
 
 def test_the_store_knows_what_it_has_of_every_stream(store: ChdbStore) -> None:
