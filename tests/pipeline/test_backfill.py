@@ -99,6 +99,25 @@ def test_history_that_never_ends_is_shown_all_the_same(
     assert len(world.everything(1)) > 50
 
 
+def test_a_sender_that_is_always_late_leaves_nine_tenths_of_the_time_to_others(
+    tmp_path: Path, worlds: list[GatedWorld]
+) -> None:
+    """Each late packet asks for a whole history again: a long one is computed seldom."""
+    world = world_of(worlds, tmp_path, late_quiet_s=2.0, late_wait_s_max=60.0)
+    world.deliver([push(number) for number in range(0, 1000, 2)])
+    world.catch_up()
+    world.consumer.flush()
+    busy = 0
+    for number in range(1, 600, 2):
+        world.deliver([push(number)], PUSHED)
+        for _ in range(5):
+            world.time_s += 1.0  # a slice takes a second, and the history some dozens of them
+            world.consumer.step()
+            busy += world.view.status(DIAL).recomputing is not None
+    assert 0.02 < busy / (300 * 5) < 0.13
+    assert world.view.status(DIAL).generation >= 5, "and it is computed all the same"
+
+
 def test_history_that_comes_behind_a_running_recomputation_is_not_missed(
     tmp_path: Path, worlds: list[GatedWorld]
 ) -> None:
