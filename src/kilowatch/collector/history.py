@@ -21,6 +21,7 @@ from starlette.routing import Route
 from kilowatch import wire
 from kilowatch.collector import refusals
 from kilowatch.collector.answers import RETRY_AFTER_S
+from kilowatch.collector.routes import one_line
 from kilowatch.log import LogWriter, Origin, Outcome, Submission
 from kilowatch.log.records import form_of
 from kilowatch.model.errors import KilowatchError
@@ -205,7 +206,8 @@ def _read(body: bytes, kind: type[Asked]) -> Asked:
         asked = msgspec.json.decode(body, type=kind)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise KilowatchError("bad_request", f"The request can't be read: {error}.") from None
-    asked.actor, asked.reason = asked.actor[:TEXT_MAX], asked.reason.strip()[:TEXT_MAX]
+    asked.actor = one_line(asked.actor)[:TEXT_MAX]
+    asked.reason = one_line(asked.reason)[:TEXT_MAX]
     return asked
 
 
