@@ -8,11 +8,10 @@ from typing import Any
 
 import pytest
 
-from kilowatch.log import Origin, Outcome, Submission
+from kilowatch.log import Origin
 from kilowatch.model.packet import Form
 from kilowatch.pipeline import conflicts
-from kilowatch.pipeline.conflicts import Conflict, Take
-from kilowatch.wire import decode
+from kilowatch.pipeline.conflicts import Take
 from tests.pipeline.gated_world import GRAINS, GatedWorld, Push
 from tests.pipeline.interval_cases import data_point
 from tests.pipeline.pipeline_world import FOREVER, MINUTE_MS, START_MS, KilledError, World
@@ -43,20 +42,6 @@ def world_of(
     """Start a world that is closed at the end."""
     worlds.append(GatedWorld(folder, list(points or [DIAL])))
     return worlds[-1].start(**settings)
-
-
-def decide(world: GatedWorld, conflict: Conflict, take: Take) -> Outcome:
-    """Write a person's decision into the log, as the collector does."""
-    body, form = conflict.decided(take)
-    (outcome,) = world._submit(
-        [
-            Submission(
-                conflict.series, decode(body, form), form, body, START_MS, 0, lambda _: None,
-                Origin("decision", "ann", "checked on site"),
-            )
-        ]
-    )  # fmt: skip
-    return outcome
 
 
 def test_a_file_of_history_costs_one_recomputation_and_live_packets_go_on(
@@ -180,7 +165,7 @@ def test_a_contradiction_changes_nothing_until_a_person_decides(
             world.restart()
     (conflict,) = world.view.conflicts(DIAL)
     assert world.view.conflicts_at(DIAL, other.at_ms) == [conflict]
-    decide(world, conflict, take)
+    world.decide(conflict, take)
     world.catch_up()
     expected = world_of(worlds, tmp_path / "fresh")
     chosen = [push(one) for one in range(20)]
@@ -246,7 +231,7 @@ def test_a_partial_packet_for_an_older_time_adds_what_was_missing(
     assert world.view.status(METER).packets == 6
     found = world.view.conflicts(METER)
     assert [one.offered for one in found] == [{25: 99.0}, {25: 30.0, 5: 7.0}]
-    decide(world, found[0], "offered")
+    world.decide(found[0], "offered")
     world.catch_up()
     readings = world.view.readings(METER, 0, FOREVER)
     assert readings.values[25].tolist() == [0.0, 10.0, 99.0, 30.0, 40.0, 50.0]
@@ -314,7 +299,7 @@ def everything(world: GatedWorld) -> None:
     world.catch_up()
     world.consumer.flush()
     for conflict in world.view.conflicts(DIAL):
-        decide(world, conflict, "offered")
+        world.decide(conflict, "offered")
     world.catch_up()
     world.consumer.flush()
 
