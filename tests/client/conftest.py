@@ -22,6 +22,8 @@ class FakeServer:
         self.fault = fault or (lambda _number, _method: "")
         self.stored: dict[str, list[dict[str, Any]]] = defaultdict(list)
         self.discarded: list[dict[str, Any]] = []
+        self.history: list[dict[str, Any]] = []
+        self.paths: set[str] = set()
         self.outcomes: dict[str, int] = defaultdict(int)
         self.requests = 0
         self.connections = 0
@@ -42,11 +44,14 @@ class FakeServer:
         """Address to push to."""
         return f"http://127.0.0.1:{self.port}"
 
-    def _gate(self, packet: dict[str, Any]) -> dict[str, str]:
+    def _gate(self, packet: dict[str, Any], path: str = "") -> dict[str, Any]:
         stored = self.stored[packet["id"]]
         if stored and packet["tsISO8601"] <= stored[-1]["tsISO8601"]:
             if packet == stored[-1]:
                 return {"status": "duplicate"}
+            if "backfill=1" in path:
+                self.history.append(packet)
+                return {"status": "accepted", "backfilled": True}
             self.discarded.append(packet)
             return {"status": "discarded", "reason": "not_chronological"}
         stored.append(packet)
@@ -84,7 +89,8 @@ class FakeServer:
             else:
                 await self._answer(writer, 404, {"code": "no_data_yet", "detail": "none"})
             return True
-        said = self._gate(json.loads(body))
+        self.paths.add(path)
+        said = self._gate(json.loads(body), path)
         self.outcomes[said["status"]] += 1
         if fault == "drop after commit":
             return False

@@ -112,3 +112,41 @@ def test_packets_of_many_streams_in_one_file_all_arrive(server: Any, tmp_path: P
                 KILOWATCH_PUSH_PASSWORD="secret", XDG_CACHE_HOME=str(tmp_path))  # fmt: skip
     assert "960 accepted" in said.output
     assert said.exit_code == 0
+
+
+def test_history_is_pushed_after_an_ordinary_run_had_it_discarded(
+    server: Any, file: Path, tmp_path: Path
+) -> None:
+    """The same file with one word more: what was discarded goes into history, with the reason."""
+    environment = {"KILOWATCH_PUSH_PASSWORD": "secret", "XDG_CACHE_HOME": str(tmp_path)}
+    newest = {"id": "gas", "tsISO8601": "2026-01-02T00:00:00+00:00", "value": 99}
+    server.stored["gas"].append(newest)
+    arguments = (str(file), "--url", server.url, "--user", "u")
+    said = _run(*arguments, **environment)
+    assert "0 accepted, 0 duplicate, 24 discarded, 1 refused" in said.output
+    assert "--backfill" in said.output, "the way out is named"
+    history = (*arguments, "--backfill", "--reason", "Zähler & gateway")
+    said = _run(*history, **environment)
+    assert "0 accepted, 24 backfilled, 0 duplicate, 0 discarded, 1 refused" in said.output
+    assert [packet["value"] for packet in server.history] == list(range(24))
+    query = "?backfill=1&reason=Z%C3%A4hler%20%26%20gateway"
+    assert server.paths == {
+        "/measurements/v2/unifiedjson/",
+        f"/measurements/v2/unifiedjson/{query}",
+    }
+    said = _run(*history, **environment)
+    assert "going on after 25 packets" in said.output
+    assert len(server.history) == 24
+
+
+@pytest.mark.parametrize(
+    "flags", [["--reason", "why"], ["--backfill", "--reason", "x" * 201]], ids=["alone", "long"]
+)
+def test_a_reason_that_nobody_could_read_is_refused_before_anything_is_sent(
+    file: Path, tmp_path: Path, flags: list[str]
+) -> None:
+    """A reason belongs to a backfill and has its bound."""
+    said = _run(str(file), "--url", "https://localhost:1", "--user", "u", *flags,
+                KILOWATCH_PUSH_PASSWORD="secret", XDG_CACHE_HOME=str(tmp_path))  # fmt: skip
+    assert isinstance(said.exception, KilowatchError)
+    assert said.exception.code == "bad_reason"

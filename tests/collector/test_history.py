@@ -53,6 +53,15 @@ def test_history_is_pushed_to_the_same_address(server: Server, reader: LogReader
     assert server.push(packet(at=EARLIER, aP_1=2.0)).json["status"] == "discarded"
 
 
+def test_a_reason_is_plain_words(server: Server, reader: LogReader) -> None:
+    """What a stranger's gateway gives as a reason can't take over an operator's terminal."""
+    server.push(packet(at=LATER, aP_1=1.0))
+    reason = "%1b%5b2JZ%C3%A4hler%0a%00%ff"
+    server.push(packet(at=EARLIER, aP_1=1.0), path=f"{PATH}?backfill=1&reason={reason}")
+    (run,) = reader.backfills(series_of(server))
+    assert run.reason == "[2JZähler  \ufffd"
+
+
 @answers("any other packet, pushed with `?backfill=1`")
 def test_what_is_newer_is_an_ordinary_packet(server: Server) -> None:
     """A file may reach up to now; and every refusal is the same as without the word."""
@@ -74,7 +83,7 @@ def test_an_unclear_wish_is_refused(server: Server) -> None:
     for query in ("backfill=perhaps", "backfill=1&backfill=1", "backfill=1&reason=" + "x" * 201):
         reply = server.push(packet(at=LATER, aP_1=1.0), path=f"{PATH}?{query}")
         assert (reply.status, reply.code) == (400, "bad_backfill"), query
-    for query in ("backfill=0", "v=3", "reason=none", ""):
+    for query in ("backfill=0", "v=3", "reason=none", "", "&".join(["a=b"] * 500), "%ff&=&;"):
         assert server.push(packet(at=LATER, aP_1=1.0), path=f"{PATH}?{query}").status == 200
         reply = server.push(packet(at=EARLIER, aP_1=1.0), path=f"{PATH}?{query}")
         assert reply.json["status"] == "discarded", query

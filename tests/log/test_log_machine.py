@@ -20,10 +20,13 @@ from hypothesis.stateful import (
 )
 
 from kilowatch.log import Entry, LogReader, Outcome, ledger
+from kilowatch.log.records import BACKFILLED
 from kilowatch.model.packet import Form
 from kilowatch.wire import values_of
 from tests.log.faults import FaultyDisk
 from tests.log.pushing import RECEIVED_MS, Push, Pushing, at_ms, copy_as_after_a_crash
+from tests.log.test_history import KEPT
+from tests.log.test_history import backfill as put_in
 
 NAMES = ("aP_1", "aP_2", "v_31")
 VALUES = st.dictionaries(
@@ -42,8 +45,10 @@ class Stream:
     entries: list[tuple[int, dict[str, float]]] = field(default_factory=list)
     late: Counter[tuple[int, tuple[tuple[str, float], ...]]] = field(default_factory=Counter)
     duplicates: int = 0
+    history: list[tuple[int, dict[str, float]]] = field(default_factory=list)
+    taken: int = 0
 
-    def push(self, push: Push) -> str:
+    def push(self, push: Push, *, backfill: bool = False) -> str:
         """Decide as the contract says, and remember."""
         if push.minute > self.minute:
             self._store(push.minute, push.values)
@@ -57,6 +62,9 @@ class Stream:
             if partial:
                 self._store(push.minute, values)
                 return "accepted"
+        if backfill:
+            self.history.append((push.minute, dict(push.values)))
+            return "backfilled"
         self.late[push.minute, tuple(sorted(push.values.items()))] += 1
         return "discarded"
 
@@ -98,6 +106,31 @@ class LogMachine(RuleBasedStateMachine):
         outcomes = self.log.push_all(pushes)
         assert [o.status for o in outcomes] == [self.streams[p.series].push(p) for p in pushes]
         self._check_outcomes(pushes, outcomes)
+
+    @rule(push=PUSHES)
+    def backfill(self, push: Push) -> None:
+        """Put any packet into history that is not after the latest one."""
+        if self.log.writer._ledger.connection is None:
+            self.log.push_all([push])  # what opens the file again after a fault
+            self.streams[push.series].push(push)
+        outcome = put_in(self.log, push)
+        assert outcome.status == self.streams[push.series].push(push, backfill=True)
+
+    @rule(series=st.integers(1, 3))
+    def backfill_what_was_kept(self, series: int) -> None:
+        """Put the first packet that was discarded into history: it leaves its list."""
+        stream = self.streams[series]
+        for one in self.log.writer.kept_of(series, None, 1):
+            assert one.at_ms is not None
+            names = {code: name for name, code in CHANNEL.items()}
+            values = {names[c]: v for c, v in values_of(one.body, one.flags).values.items()}
+            minute = (one.at_ms - at_ms(0)) // 60_000
+            push = Push(series, minute, values, Form(one.flags & 3))
+            outcome = put_in(self.log, push, KEPT, kept_id=one.id)
+            if outcome.status == "failed":
+                continue
+            assert outcome.status == stream.push(push, backfill=True)
+            stream.taken += stream.late.pop((minute, tuple(sorted(values.items()))))
 
     def _check_outcomes(self, pushes: list[Push], outcomes: list[Outcome]) -> None:
         for push, outcome in zip(pushes, outcomes, strict=True):
@@ -188,16 +221,22 @@ class LogMachine(RuleBasedStateMachine):
             assert entries[0].seq <= self.first_seq
             first = entries[0].seq
             assert [e.seq for e in entries] == list(range(first, first + len(entries)))
-        total = sum(len(stream.entries) for stream in self.streams.values())
+        total = sum(len(s.entries) + len(s.history) for s in self.streams.values())
         assert self.reader.last_seq() == total
         counters = self.reader.counters()
         for series, stream in self.streams.items():
-            mine = [_as_modelled(entry) for entry in entries if entry.series == series]
+            own = [entry for entry in entries if entry.series == series]
+            mine = [_as_modelled(entry) for entry in own if not entry.flags & BACKFILLED]
+            past = [_as_modelled(entry) for entry in own if entry.flags & BACKFILLED]
             assert mine == stream.entries[len(stream.entries) - len(mine) :]
-            late = sum(stream.late.values())
+            assert past == stream.history[len(stream.history) - len(past) :]
+            late = sum(stream.late.values()) + stream.taken
+            runs = self.reader.backfills(series, 1_000)
+            assert sum(run.packets for run in runs) == len(stream.history)
             if series in counters:
-                counted = (counters[series].accepted, counters[series].discarded)
-                assert counted == (len(stream.entries), late)
+                one = counters[series]
+                counted = (one.accepted, one.discarded, one.backfilled)
+                assert counted == (len(stream.entries), late, len(stream.history))
             else:
                 assert not stream.entries
             head = self.reader.head(series)

@@ -15,6 +15,7 @@ from kilowatch.log.records import form_of
 from kilowatch.model.packet import Form
 from kilowatch.model.parameters import channel_name
 from kilowatch.model.points import DataPoint
+from kilowatch.pipeline.conflicts import Conflict, Take
 from kilowatch.wire import decode, values_of
 from tests.pipeline.pipeline_world import World
 
@@ -100,6 +101,20 @@ class GatedWorld(World):
                 for one in self.writer.kept_of(series, ids, 100_000)
             ]
         )  # fmt: skip
+
+    def decide(self, conflict: Conflict, take: Take) -> Outcome:
+        """Write a person's decision into the log, as the collector does."""
+        body, form = conflict.decided(take)
+        origin = Origin("decision", "ann", "checked on site")
+        (outcome,) = self._submit(
+            [
+                Submission(
+                    conflict.series, decode(body, form), form, body, conflict.received_ms, 0,
+                    _ignore, origin,
+                )
+            ]
+        )  # fmt: skip
+        return outcome
 
     def _submit(self, submissions: Sequence[Submission]) -> list[Outcome]:
         outcomes: list[Outcome | None] = [None] * len(submissions)

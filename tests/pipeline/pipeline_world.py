@@ -207,6 +207,11 @@ class MemoryStore:
         parts = [self.readings([one], at, at + 1) for one, some in at_ms.items() for at in some]
         return newest_readings(ReadingBlock.concatenate(parts))
 
+    def instants_there(self, at_ms: Mapping[int, Sequence[int]]) -> dict[int, list[int]]:
+        """Return which instants have a reading."""
+        there = {one: self.readings([one], 0, FOREVER).at_ms.tolist() for one in at_ms}
+        return {one: [at for at in some if at in there[one]] for one, some in at_ms.items()}
+
     def _read(
         self,
         table: str,

@@ -8,14 +8,13 @@ from typing import Any
 
 import pytest
 
-from kilowatch.log import Origin, Outcome, Submission
+from kilowatch.log import Origin
 from kilowatch.model.packet import Form
 from kilowatch.pipeline import conflicts
-from kilowatch.pipeline.conflicts import Conflict, Take
-from kilowatch.wire import decode
-from tests.pipeline.gated_world import GatedWorld, Push
+from kilowatch.pipeline.conflicts import Take
+from tests.pipeline.gated_world import GRAINS, GatedWorld, Push
 from tests.pipeline.interval_cases import data_point
-from tests.pipeline.pipeline_world import FOREVER, MINUTE_MS, START_MS, KilledError
+from tests.pipeline.pipeline_world import FOREVER, MINUTE_MS, START_MS, KilledError, World
 
 PUSHED = Origin("push", "", "history")
 STEP_MS = 15 * MINUTE_MS
@@ -43,20 +42,6 @@ def world_of(
     """Start a world that is closed at the end."""
     worlds.append(GatedWorld(folder, list(points or [DIAL])))
     return worlds[-1].start(**settings)
-
-
-def decide(world: GatedWorld, conflict: Conflict, take: Take) -> Outcome:
-    """Write a person's decision into the log, as the collector does."""
-    body, form = conflict.decided(take)
-    (outcome,) = world._submit(
-        [
-            Submission(
-                conflict.series, decode(body, form), form, body, START_MS, 0, lambda _: None,
-                Origin("decision", "ann", "checked on site"),
-            )
-        ]
-    )  # fmt: skip
-    return outcome
 
 
 def test_a_file_of_history_costs_one_recomputation_and_live_packets_go_on(
@@ -97,6 +82,25 @@ def test_history_that_never_ends_is_shown_all_the_same(
         world.consumer.step()
     assert 2 <= world.view.status(DIAL).generation <= 3
     assert len(world.everything(1)) > 50
+
+
+def test_a_sender_that_is_always_late_leaves_nine_tenths_of_the_time_to_others(
+    tmp_path: Path, worlds: list[GatedWorld]
+) -> None:
+    """Each late packet asks for a whole history again: a long one is computed seldom."""
+    world = world_of(worlds, tmp_path, late_quiet_s=2.0, late_wait_s_max=60.0)
+    world.deliver([push(number) for number in range(0, 1000, 2)])
+    world.catch_up()
+    world.consumer.flush()
+    busy = 0
+    for number in range(1, 600, 2):
+        world.deliver([push(number)], PUSHED)
+        for _ in range(5):
+            world.time_s += 1.0  # a slice takes a second, and the history some dozens of them
+            world.consumer.step()
+            busy += world.view.status(DIAL).recomputing is not None
+    assert 0.02 < busy / (300 * 5) < 0.13
+    assert world.view.status(DIAL).generation >= 5, "and it is computed all the same"
 
 
 def test_history_that_comes_behind_a_running_recomputation_is_not_missed(
@@ -161,7 +165,7 @@ def test_a_contradiction_changes_nothing_until_a_person_decides(
             world.restart()
     (conflict,) = world.view.conflicts(DIAL)
     assert world.view.conflicts_at(DIAL, other.at_ms) == [conflict]
-    decide(world, conflict, take)
+    world.decide(conflict, take)
     world.catch_up()
     expected = world_of(worlds, tmp_path / "fresh")
     chosen = [push(one) for one in range(20)]
@@ -227,7 +231,7 @@ def test_a_partial_packet_for_an_older_time_adds_what_was_missing(
     assert world.view.status(METER).packets == 6
     found = world.view.conflicts(METER)
     assert [one.offered for one in found] == [{25: 99.0}, {25: 30.0, 5: 7.0}]
-    decide(world, found[0], "offered")
+    world.decide(found[0], "offered")
     world.catch_up()
     readings = world.view.readings(METER, 0, FOREVER)
     assert readings.values[25].tolist() == [0.0, 10.0, 99.0, 30.0, 40.0, 50.0]
@@ -255,6 +259,7 @@ def test_dying_at_any_step_of_a_backfill_counts_nothing_twice(tmp_path: Path) ->
             died += 1
         world.store.steps_left = None
         world.restart()
+        same_as_from_the_first_packet_on(world.catch_up(), tmp_path / f"{dies_at} replayed")
         everything(world)
         for again in (False, True):
             assert world.shown() == wanted, dies_at
@@ -269,6 +274,21 @@ def test_dying_at_any_step_of_a_backfill_counts_nothing_twice(tmp_path: Path) ->
     assert died >= 12
 
 
+def same_as_from_the_first_packet_on(world: GatedWorld, folder: Path) -> None:
+    """Compare with what the same log gives a pipeline that has never been anywhere."""
+    folder.mkdir()
+    other = World(folder, [DIAL])
+    other.log = world.log
+    other.start().catch_up()
+    for grain in GRAINS:
+        shown, wanted = ([row[:4] + row[5:] for row in one.everything(1, grain)]
+                         for one in (world, other))  # fmt: skip
+        assert shown == wanted, grain
+    status, clean = world.view.status(DIAL), other.view.status(DIAL)
+    assert (status.packets, status.findings) == (clean.packets, clean.findings)
+    other.kill()
+
+
 def everything(world: GatedWorld) -> None:
     """Put history in, a conflict and its decision among it, and store it all."""
     late = [push(number) for number in range(60) if number % 3]
@@ -279,7 +299,7 @@ def everything(world: GatedWorld) -> None:
     world.catch_up()
     world.consumer.flush()
     for conflict in world.view.conflicts(DIAL):
-        decide(world, conflict, "offered")
+        world.decide(conflict, "offered")
     world.catch_up()
     world.consumer.flush()
 

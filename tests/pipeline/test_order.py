@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import tempfile
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import zip_longest
 from pathlib import Path
 
@@ -249,6 +249,68 @@ def shown_of(world: GatedWorld, drawn: list[Case]) -> Shown:
             "channels": world.view.channels(point),
         }
     return found
+
+
+def test_a_contradicting_tie_changes_nothing_until_a_person_decides() -> None:
+    """Of two packets of one instant the first one stays, whatever comes; then a person chooses.
+
+    Each tie is one open question, none is answered by itself, and what is decided gives the
+    figures of a stream that had never said anything else.
+    """
+    seen: Counter[str] = Counter()
+
+    @settings(parent=slow, max_examples=60)
+    @given(cases(seen), st.randoms(), st.sets(st.integers(0, 14), min_size=1, max_size=5))
+    def holds(case: Case, chance: random.Random, tied: set[int]) -> None:
+        pushes = case.pushes()
+        ties = {one.at_ms: contradicting(one) for n, one in enumerate(pushes) if n in tied}
+        with tempfile.TemporaryDirectory() as folder:
+            world = GatedWorld(Path(folder) / "tied", [case.point]).start()
+            world.deliver(case.first())
+            delivery = [*pushes, *ties.values()]
+            chance.shuffle(delivery)
+            while delivery:
+                size = chance.randint(1, 8)
+                world.deliver(delivery[:size], PUSHED if chance.random() < 0.3 else None)
+                delivery = delivery[size:]
+                disturb(world, chance, seen)
+            world.backfill_discarded(1)
+            world.catch_up()
+            open_ones = world.view.conflicts(case.point)
+            assert {one.at_ms for one in open_ones} == ties.keys()
+            assert len(open_ones) == len(ties)
+            seen["ties"] += len(ties)
+            stored = {one.at_ms: dict(one.stored) for one in open_ones}
+            offered = {one.at_ms: one.offered for one in open_ones}
+            assert world.shown() == plain(Path(folder) / "stored", case, stored)
+            for conflict in open_ones:
+                world.decide(conflict, "offered")
+                disturb(world, chance, seen)
+            world.catch_up()
+            assert world.view.conflicts(case.point) == []
+            assert world.view.status(case.point).findings == ()
+            assert world.shown() == plain(Path(folder) / "offered", case, offered)
+            world.close()
+
+    holds()
+    assert seen["ties"] > 60, seen
+    assert seen["killed"] > 20, seen
+
+
+def contradicting(push: Push) -> Push:
+    """Return another packet of the same instant with one other value."""
+    channel, value = next(iter(push.values.items()))
+    return replace(push, values={**push.values, channel: value + 1.0})
+
+
+def plain(folder: Path, case: Case, values: dict[int, dict[int, float]]) -> object:
+    """Return the figures of a stream in order, with some values in place of its own."""
+    world = GatedWorld(folder, [case.point]).start()
+    world.deliver(case.first())
+    world.deliver([replace(one, values=values.get(one.at_ms, one.values)) for one in case.pushes()])
+    shown = world.catch_up().shown()
+    world.close()
+    return shown
 
 
 def test_the_hour_that_a_wall_clock_shows_twice_stops_no_stream(tmp_path: Path) -> None:

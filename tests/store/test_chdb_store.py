@@ -167,6 +167,9 @@ def test_each_stream_is_read_from_its_own_instant(store: ChdbStore) -> None:
     for single in (store.own.readings_since({1: 200}, single=True), block.take(slice(2))):
         assert single.seq.tolist() == [210, 310]
         assert {channel: v.tolist() for channel, v in single.values.items()} == {0: [200.0, 300.0]}
+    there = store.own.instants_there({1: [100, 150, 300], 3: [200, 250], 2: [], 9: [100]})
+    assert {series: sorted(some) for series, some in there.items()} == {1: [100, 300], 3: [200]}
+    assert store.own.instants_there({}) == {}
 
 
 def test_the_store_knows_what_it_has_of_every_stream(store: ChdbStore) -> None:

@@ -56,7 +56,7 @@ def create_control(
             "log": {"first": reader.first_seq(), "last": reader.last_seq()},
             "packets": {
                 outcome: sum(getattr(counter, outcome) for counter in counters)
-                for outcome in ("accepted", "duplicate", "discarded", "refused")
+                for outcome in ("accepted", "backfilled", "duplicate", "discarded", "refused")
             },
             "streams": {"registered": len(points), "with_data": len(last)},
             "silent": _silent(silent(), directory()),

@@ -14,6 +14,7 @@ from rich.markup import escape
 from kilowatch.cli.ask import ask
 from kilowatch.cli.folder import DEFAULT, DataFolder
 from kilowatch.cli.registration import Data
+from kilowatch.log.records import BACKFILLED
 from kilowatch.model.errors import KilowatchError
 
 FROM_METER = ("last", "first", "width")
@@ -83,6 +84,8 @@ def _show(story: dict[str, Any]) -> None:
     console.print("\n[bold]Packets that they rest on[/bold], by log sequence number")
     for reading in story["readings"]:
         place = "in the interval" if reading["inside"] else "beside it"
+        if reading["flags"] & BACKFILLED:
+            place += ", put into history"
         stamp = _local(reading["effective_ms"], zone)
         console.print(f"  #{reading['seq']} {stamp}, {place}", markup=False)
         packet = reading["packet"] or "(its bytes have left the log; its values are kept)"

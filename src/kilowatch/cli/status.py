@@ -85,7 +85,8 @@ def _show(said: dict[str, Any]) -> None:
     if platform:
         packets, streams = platform["packets"], platform["streams"]
         console.print(
-            f"  packets    {packets['accepted']:,} accepted, {packets['duplicate']:,} duplicate,"
+            f"  packets    {packets['accepted']:,} accepted, {packets.get('backfilled', 0):,}"
+            f" backfilled, {packets['duplicate']:,} duplicate,"
             f" {packets['discarded']:,} discarded, {packets['refused']:,} refused"
         )
         console.print(

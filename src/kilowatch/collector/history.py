@@ -21,7 +21,8 @@ from starlette.routing import Route
 from kilowatch import wire
 from kilowatch.collector import refusals
 from kilowatch.collector.answers import RETRY_AFTER_S
-from kilowatch.log import LogWriter, Origin, Outcome, Submission
+from kilowatch.collector.routes import one_line
+from kilowatch.log import KeptPacket, LogWriter, Origin, Outcome, Submission
 from kilowatch.log.records import form_of
 from kilowatch.model.errors import KilowatchError
 from kilowatch.model.packet import Form
@@ -100,17 +101,9 @@ class History:
         ids = asked.ids[:PACKETS_MAX] if asked.ids is not None else None
         found = await asyncio.to_thread(self._log.kept_of, asked.series, ids, PACKETS_MAX + 1)
         more = len(found) > PACKETS_MAX or (ids is not None and len(asked.ids or ()) > len(ids))
-        origin = Origin("kept", asked.actor, asked.reason)
-        outcomes = await self._commit(
-            [
-                _Ready(
-                    asked.series, wire.values_of(one.body, one.flags), form_of(one.flags),
-                    one.body, one.credential_id, one.id,
-                )
-                for one in found[:PACKETS_MAX]
-            ],
-            origin,
-        )  # fmt: skip
+        # Live packets must not wait while a thousand others are decoded.
+        ready = await asyncio.to_thread(_ready_again, asked.series, found[:PACKETS_MAX])
+        outcomes = await self._commit(ready, Origin("kept", asked.actor, asked.reason))
         return _counted(outcomes) | {"more": more}
 
     async def _packets(self, body: bytes) -> dict[str, Any]:
@@ -125,8 +118,7 @@ class History:
         point = self._directory().by_series(asked.series)
         if point is None:
             raise refusals.stream_unknown(f"number {asked.series}")
-        now_ms = _now_ms()
-        ready = [_ready(point, item, number, now_ms) for number, item in enumerate(asked.packets)]
+        ready = await asyncio.to_thread(_all_ready, point, asked.packets, _now_ms())
         return _counted(await self._commit(ready, Origin(asked.source, asked.actor, asked.reason)))
 
     async def _dismiss(self, body: bytes) -> dict[str, Any]:
@@ -172,6 +164,21 @@ class _Ready(NamedTuple):
     kept_id: int | None = None
 
 
+def _ready_again(series: int, kept: Sequence[KeptPacket]) -> list[_Ready]:
+    """Return packets that were checked when they came."""
+    return [
+        _Ready(
+            series, wire.values_of(one.body, one.flags), form_of(one.flags),
+            one.body, one.credential_id, one.id,
+        )
+        for one in kept
+    ]  # fmt: skip
+
+
+def _all_ready(point: DataPoint, items: Sequence[_Item], now_ms: int) -> list[_Ready]:
+    return [_ready(point, item, number, now_ms) for number, item in enumerate(items)]
+
+
 def _ready(point: DataPoint, item: _Item, number: int, now_ms: int) -> _Ready:
     """Check a packet as a pushed one is checked.
 
@@ -205,7 +212,8 @@ def _read(body: bytes, kind: type[Asked]) -> Asked:
         asked = msgspec.json.decode(body, type=kind)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise KilowatchError("bad_request", f"The request can't be read: {error}.") from None
-    asked.actor, asked.reason = asked.actor[:TEXT_MAX], asked.reason.strip()[:TEXT_MAX]
+    asked.actor = one_line(asked.actor)[:TEXT_MAX]
+    asked.reason = one_line(asked.reason)[:TEXT_MAX]
     return asked
 
 

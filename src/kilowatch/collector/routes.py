@@ -196,7 +196,7 @@ def backfill_asked(query: bytes) -> Origin | None:
     Raises:
         KilowatchError: ``bad_backfill``: it asks for something that is neither yes nor no.
     """
-    asked = parse_qs(query.decode("latin-1"), keep_blank_values=True, max_num_fields=100)
+    asked = parse_qs(query.decode("latin-1"), keep_blank_values=True)
     values, reasons = asked.get("backfill", []), asked.get("reason", [""])
     if not values or _NO.issuperset(one.lower() for one in values):
         return None
@@ -204,7 +204,12 @@ def backfill_asked(query: bytes) -> Origin | None:
         raise _bad_backfill(f"backfill is {', '.join(values)[:50]!r}, neither 1 nor 0.")
     if len(reasons) > 1 or len(reasons[0]) > REASON_LENGTH_MAX:
         raise _bad_backfill(f"reason must come once, with up to {REASON_LENGTH_MAX} characters.")
-    return Origin("push", "", reasons[0].strip())
+    return Origin("push", "", one_line(reasons[0]))
+
+
+def one_line(text: str) -> str:
+    """Return a person's words as they may be shown anywhere, a terminal included."""
+    return "".join(letter if letter.isprintable() else " " for letter in text).strip()
 
 
 def _bad_backfill(detail: str) -> KilowatchError:

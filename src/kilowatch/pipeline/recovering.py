@@ -1,7 +1,7 @@
 """Find the pipeline's state again in the store, when its own file is gone.
 
 Whoever deletes that file gets every figure computed again from the readings; nothing is lost but
-the counts of unknown parameter names.
+the counts of unknown parameter names, and the conflicts that wait for a person.
 """
 
 from __future__ import annotations

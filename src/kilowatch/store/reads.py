@@ -82,10 +82,24 @@ class ClickHouseReads:
         self, at_ms: Mapping[int, Sequence[int]], *, single: bool = False
     ) -> ReadingBlock:
         """Return, for each series, its readings at some instants [ms], in one query."""
-        pairs = ", ".join(f"({key:d}, {at:d})" for key, some in at_ms.items() for at in some)
+        pairs = _pairs(at_ms)
         if not pairs:
             return ReadingBlock.empty()
         return self._readings(f"WHERE (series, at) IN ({pairs})", single=single)
+
+    def instants_there(self, at_ms: Mapping[int, Sequence[int]]) -> dict[int, list[int]]:
+        """Return which of each series' instants [ms] have a reading: no value is looked at."""
+        pairs = _pairs(at_ms)
+        if not pairs:
+            return {}
+        rows = self._select(
+            f"SELECT series, at FROM reading WHERE (series, at) IN ({pairs}) GROUP BY series, at"
+        )
+        found: dict[int, list[int]] = {}
+        columns = (rows.column("series").to_pylist(), rows.column("at").to_pylist())
+        for series, at in zip(*columns, strict=True):
+            found.setdefault(series, []).append(at)
+        return found
 
     def intervals(
         self, generations: Generations, channels: Sequence[int] | None, from_ms: Bound, to_ms: Bound
@@ -148,6 +162,10 @@ class ClickHouseReads:
             "GROUP BY start ORDER BY start"
         )
         return np.asarray(rows.column("start").to_numpy(), np.int64)
+
+
+def _pairs(at_ms: Mapping[int, Sequence[int]]) -> str:
+    return ", ".join(f"({key:d}, {at:d})" for key, some in at_ms.items() for at in some)
 
 
 def _in(column: str, numbers: Collection[int]) -> str:

@@ -63,6 +63,9 @@ class Reads(Protocol):
     ) -> ReadingBlock:
         """Return, for each series, its readings at some instants [ms], likewise."""
 
+    def instants_there(self, at_ms: Mapping[int, Sequence[int]]) -> dict[int, list[int]]:
+        """Return which of each series' instants [ms] have a reading: no value is looked at."""
+
     def intervals(
         self, generations: Generations, channels: Sequence[int] | None, from_ms: Bound, to_ms: Bound
     ) -> IntervalBlock:
