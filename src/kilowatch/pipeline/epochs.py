@@ -188,7 +188,7 @@ class DatedGrid(BatchGrid):
 
 def grid_of_batch(series: Ints, points: Mapping[int, PointGrid]) -> BatchGrid:
     """Return the settings of a batch; as a ``DatedGrid`` if any data point in it needs one."""
-    if any(grid.dated for grid in points.values()):
+    if [grid for grid in points.values() if grid.dated]:  # a list is made faster than asked for
         return DatedGrid(series, points)
     return BatchGrid(series, points)
 
@@ -242,9 +242,8 @@ def without_bad(
 
 def has_bad(points: Mapping[int, PointGrid]) -> bool:
     """Say whether anything was marked as bad in any of the data points."""
-    return any(
-        event.kind == "bad" for grid in points.values() for event in grid.point.history.events
-    )
+    dated = [grid for grid in points.values() if grid.dated]
+    return any(event.kind == "bad" for grid in dated for event in grid.point.history.events)
 
 
 def _periods(point: DataPoint) -> list[tuple[int, Period | None]]:
