@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from typing import Any
 
 import pytest
 
-from tests.journeys.pushing import client_of, startup_package
+from tests.journeys.pushing import Client, client_of, startup_package
 from tests.journeys.server import Server, kilowatch
 from tests.journeys.waiting import until, until_stored
 
 pytestmark = pytest.mark.journey
+
+
+def _accepted(client: Client, packet: dict[str, Any]) -> bool:
+    return client.push(packet)[0] == 200
 
 
 def _explained(server: Server, time: str) -> dict[str, Any]:
@@ -35,13 +40,8 @@ def test_a_setting_that_changes_reaches_every_figure_and_goes_back(server: Serve
     kilowatch("data-point", "add", *flags, data=server.data)
     client = client_of(package, server.data)
     for hour in range(12):
-        stamp = f"2026-03-02T{hour:02d}:00:00Z"
-        until(
-            lambda s=stamp, h=hour: client.push(
-                {"id": "main", "tsISO8601": s, "value": 100.0 + h}
-            )[0] == 200,
-            what="the packet's acceptance",
-        )  # fmt: skip
+        packet = {"id": "main", "tsISO8601": f"2026-03-02T{hour:02d}:00:00Z", "value": 100.0 + hour}
+        until(partial(_accepted, client, packet), what="the packet's acceptance")
     until_stored(server.data)
     hours = ("2026-03-02T05:30", "2026-03-02T06:30")
     assert _amounts(server, hours) == [1_000, 1_000]
