@@ -148,7 +148,7 @@ class Oracle:
                 if event.channel is not None or key not in events:
                     events[key] = event
         for (at, kind), event in sorted(events.items()):
-            after = [number for number, one in enumerate(figures) if one.at >= at]
+            after = [n for n, one in enumerate(figures) if one.real and one.at >= at]
             place = after[0] if after else len(figures)
             if kind == "roll_over":
                 if after:

@@ -158,7 +158,7 @@ FELL: dict[str, Any] = {"10:00": 90.0, "11:00": 95.0, "12:00": 7.0, "13:00": 17.
 )
 def test_what_a_fall_was_decides_what_it_counts(event: Any, kwh: float) -> None:
     """One table of the rule book, each line with its figure."""
-    events = ()
+    events: tuple[MeterEvent, ...] = ()
     if event is not None:
         kind, at, figures = event
         events = (MeterEvent(kind, clock(at), **figures),)

@@ -13,8 +13,8 @@ from kilowatch.model.dated import MeterEvent
 from kilowatch.pipeline.grids import PointGrid
 from kilowatch.pipeline.growth import grow
 from kilowatch.pipeline.state import Fall, Progress
-from tests.pipeline.dated_cases import dated_streams, with_periods
-from tests.pipeline.interval_cases import Packets, data_point, rows_by_key, same, streams
+from tests.pipeline.dated_cases import dated_streams, period_of, with_periods
+from tests.pipeline.interval_cases import HOUR_MS, Packets, data_point, rows_by_key, same, streams
 from tests.pipeline.interval_oracle import expected_rows
 from tests.pipeline.test_intervals_properties import Rows, agree, slow
 
@@ -125,6 +125,37 @@ def test_any_cut_into_batches_gives_the_same_rows_when_settings_change() -> None
     assert seen["falls"] > 50
     assert seen["dropped"] > 1000, "the context must not be the whole history"
     assert seen["periods"] > 300
+
+
+def test_an_exchange_that_nearer_packets_have_passed_by_is_still_in_its_interval() -> None:
+    """The dial is silent while powers go on: its next figure completes the hour of the exchange."""
+    minutes = {"18:30": 0.0, "19:05": 35.0, "20:20": None, "20:45": 55.0}
+    at_ms = [T0 + int(at[:2]) * HOUR_MS + int(at[3:]) * 60_000 for at in minutes]
+    values = [{4: 1.0} if figure is None else {25: figure} for figure in minutes.values()]
+    exchanged = MeterEvent("exchange", T0 + 19 * HOUR_MS + 50 * 60_000, 25, 80.0, 0.0)
+    point = data_point(kind="electrical", unit="Wh", tolerance_s=0.0)
+    packets = Packets(with_periods(point, events=(exchanged,)), at_ms, values)
+    at_once, _, _ = grown([packets])
+    stored, _, _ = grown([packets], [1, 2, 3])
+    assert stored.keys() == at_once.keys()
+    assert all(same(row, stored[key]) for key, row in at_once.items())
+    assert at_once[1, 25, T0 + 19 * HOUR_MS]["amount"] == 5.0 + 45.0 + 10.0
+
+
+def test_a_longer_silence_that_is_allowed_from_a_date_reaches_back_before_it() -> None:
+    """Every 15 minutes from noon: a dial last read at 11:46 and then at 12:05 is no gap."""
+    minutes = {"11:41": 0.0, "11:46": 5.0, "11:59": None, "12:05": 24.0}
+    at_ms = [T0 + int(at[:2]) * HOUR_MS + int(at[3:]) * 60_000 for at in minutes]
+    values = [{4: 1.0} if figure is None else {25: figure} for figure in minutes.values()]
+    point = data_point(kind="electrical", unit="Wh")
+    early = period_of(point, interval_s=300, tolerance_s=150.0)
+    late = period_of(point, T0 + 12 * HOUR_MS, interval_s=900, tolerance_s=450.0)
+    packets = Packets(with_periods(point, early, late), at_ms, values)
+    at_once, _, _ = grown([packets])
+    stored, _, _ = grown([packets], [1, 2, 3])
+    assert stored.keys() == at_once.keys()
+    assert all(same(row, stored[key]) for key, row in at_once.items())
+    assert at_once[1, 25, at_ms[0] + 4 * 60_000]["amount"] == 1.0 + 4.0
 
 
 def test_where_everything_is_bad_there_is_nothing() -> None:

@@ -80,7 +80,7 @@ def dial(readings: Readings, channels: list[int], grid: DatedGrid) -> Dial:
     at_ms: list[int] = []
     begins: list[list[float]] = []
     ends: list[list[float]] = []
-    for point in np.unique(owner).tolist():
+    for point in sorted(grid.events.keys() & set(owner.tolist())) if grid.events else ():
         stories = [events_of(grid, point, channel) for channel in channels]
         for events in zip(*stories, strict=True):
             where = int(np.searchsorted(key, (point << KEY_BITS) | events[0].at_ms))
@@ -93,9 +93,10 @@ def dial(readings: Readings, channels: list[int], grid: DatedGrid) -> Dial:
             at_ms.append(events[0].at_ms)
             begins.append([_number(event.first) for event in events])
             ends.append([_number(event.last) for event in events])
-    real = np.insert(np.ones(len(key), np.bool_), place, np.False_)
     if not place:
+        real = np.ones(len(key), np.bool_)
         return Dial(readings, readings.values, readings.stream, real, rolled)
+    real = np.insert(np.ones(len(key), np.bool_), place, np.False_)
     # What a person read rests on the packet before it, else on the one after.
     before, own = np.array(place, np.int64), np.array(points, np.int64)
     rests_on = np.where((before > 0) & (owner[before - 1] == own), before - 1, before)

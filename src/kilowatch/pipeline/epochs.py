@@ -9,14 +9,13 @@ converted by the factor of its own period.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from kilowatch.model.blocks import Floats, Ints, ReadingBlock
 from kilowatch.model.calendar import Buckets
-from kilowatch.model.dated import ALWAYS_MS, MeterEvent, Period
+from kilowatch.model.dated import ALWAYS_MS, MeterEvent
 from kilowatch.model.parameters import AP, APP, ENERGY_CHANNELS, FAMILIES, RP
 from kilowatch.model.points import DataPoint
 from kilowatch.pipeline.grids import KEY_BITS, NEVER_MS, REGISTER, BatchGrid, Bools, PointGrid
@@ -24,28 +23,6 @@ from kilowatch.pipeline.grids import KEY_BITS, NEVER_MS, REGISTER, BatchGrid, Bo
 _POWERS = frozenset((AP, RP, APP, *ENERGY_CHANNELS))
 _CURRENT = next(family.total for family in FAMILIES if family.name == "c")
 _VOLTAGES = frozenset(family.total for family in FAMILIES if family.name == "v")
-
-
-@dataclass(frozen=True, slots=True)
-class _Factors:
-    """What a period multiplies its figures with, besides the unit."""
-
-    scale: float
-    ct_ratio: float
-    vt_ratio: float
-    energy_wh_per_m3: float
-
-    @staticmethod
-    def of(period: Period | None, kind: str) -> _Factors:
-        if period is None:
-            return _Factors(1.0, 1.0, 1.0, np.nan)
-        energy = period.energy_wh_per_m3
-        return _Factors(
-            period.scale(kind),
-            period.ct_ratio,
-            period.vt_ratio,
-            np.nan if energy is None or period.unit_of_value.amount != "m3" else energy,
-        )
 
 
 class DatedGrid(BatchGrid):
@@ -68,52 +45,43 @@ class DatedGrid(BatchGrid):
 
     def __init__(self, series: Ints, points: Mapping[int, PointGrid]) -> None:
         super().__init__(series, points)
-        grids = [points[key] for key in self.keys.tolist()]
-        periods = [_periods(grid.point) for grid in grids]
-        counts = np.array([len(some) for some in periods], np.int64)
+        self._zone_of = self._zone_of[self._owner]
+        self.events: dict[int, tuple[MeterEvent, ...]] = {
+            number: found
+            for number, key in enumerate(self.keys.tolist())
+            if (found := register_events(points[key].point))
+        }
+        self.not_before: dict[int, Ints] = {}
+
+    def _take_columns(self, grids: list[PointGrid]) -> None:
+        counts = np.array([len(grid._periods) for grid in grids], np.int64)  # noqa: SLF001
         self._owner = np.repeat(np.arange(len(grids)), counts)
         self._first = np.cumsum(counts) - counts
-        self._take(
-            [
-                grid.columns_of(period or grid.point)
-                for grid, some in zip(grids, periods, strict=True)
-                for _, period in some
-            ]
-        )
+        rows = [columns for grid in grids for columns in grid._periods]  # noqa: SLF001
+        table = np.array(rows).reshape(len(rows), 17).T
+        self._take(table)
         self.series = self.keys[self._owner]
-        self._zone_of = self._zone_of[self._owner]
-        self.from_ms: Ints = np.array([at for some in periods for at, _ in some], np.int64)
+        self.from_ms: Ints = table[12].astype(np.int64)
         last = np.append(self._owner[1:] != self._owner[:-1], np.True_)
         self.until_ms: Ints = np.where(last, NEVER_MS, np.append(self.from_ms[1:], NEVER_MS))
         self._begins = (self._owner << KEY_BITS) | self.from_ms
         counting = self.behaviour == REGISTER
         change = (self._owner[1:] != self._owner[:-1]) | (counting[1:] != counting[:-1])
         self.run: Ints = np.concatenate([[0], np.cumsum(change)])
-        factors = [
-            _Factors.of(period, grid.point.kind)
-            for grid, some in zip(grids, periods, strict=True)
-            for _, period in some
-        ]
-        self.scale: Floats = np.array([one.scale for one in factors])
-        self.ct_ratio: Floats = np.array([one.ct_ratio for one in factors])
-        self.vt_ratio: Floats = np.array([one.vt_ratio for one in factors])
-        self.energy_factor: Floats = np.array([one.energy_wh_per_m3 for one in factors])
+        self.scale: Floats = table[13]
+        self.ct_ratio: Floats = table[14]
+        self.vt_ratio: Floats = table[15]
+        self.energy_factor: Floats = table[16]
         self.unit_factor = self.factor
         self.factor = self.unit_factor * self.scale
-        self.events: dict[int, tuple[MeterEvent, ...]] = {
-            number: found
-            for number, grid in enumerate(grids)
-            if (found := register_events(grid.point))
-        }
-        self.not_before: dict[int, Ints] = {}
 
     @property
     def reach_ms(self) -> Ints:
         """Longest silence that a difference is spread over, now or in a later period [ms]."""
         reach = self.gap_ms.copy()
-        for stream in range(len(reach) - 2, -1, -1):
-            if self._owner[stream] == self._owner[stream + 1]:
-                reach[stream] = max(reach[stream], reach[stream + 1])
+        same = np.flatnonzero(self._owner[:-1] == self._owner[1:])
+        for stream in same[::-1].tolist():
+            reach[stream] = max(reach[stream], reach[stream + 1])
         return reach
 
     def streams_at(self, point: Ints, at_ms: Ints) -> Ints:
@@ -188,15 +156,18 @@ class DatedGrid(BatchGrid):
 
 def grid_of_batch(series: Ints, points: Mapping[int, PointGrid]) -> BatchGrid:
     """Return the settings of a batch; as a ``DatedGrid`` if any data point in it needs one."""
-    if any(grid.dated for grid in points.values()):
+    if [grid for grid in points.values() if grid.dated]:  # a list is made faster than asked for
         return DatedGrid(series, points)
     return BatchGrid(series, points)
 
 
 def register_events(point: DataPoint) -> tuple[MeterEvent, ...]:
     """Return what happened to the registers of a data point, by instant."""
-    events = (event for event in point.history.events if event.kind != "bad")
-    return tuple(sorted(events, key=lambda event: event.at_ms))
+    events = point.history.events
+    if not events:
+        return ()
+    mine = (event for event in events if event.kind != "bad")
+    return tuple(sorted(mine, key=lambda event: event.at_ms))
 
 
 def without_bad(
@@ -242,12 +213,5 @@ def without_bad(
 
 def has_bad(points: Mapping[int, PointGrid]) -> bool:
     """Say whether anything was marked as bad in any of the data points."""
-    return any(
-        event.kind == "bad" for grid in points.values() for event in grid.point.history.events
-    )
-
-
-def _periods(point: DataPoint) -> list[tuple[int, Period | None]]:
-    if not point.history.periods:
-        return [(ALWAYS_MS, None)]
-    return [(period.from_ms, period) for period in point.history.periods]
+    dated = [grid for grid in points.values() if grid.dated]
+    return any(event.kind == "bad" for grid in dated for event in grid.point.history.events)

@@ -19,7 +19,7 @@ from kilowatch.model.clock import (
     evidence,
     live_window_ms,
 )
-from kilowatch.model.dated import Period
+from kilowatch.model.dated import ALWAYS_MS, Period
 from kilowatch.model.parameters import PC, PE
 from kilowatch.model.points import DataPoint
 
@@ -33,6 +33,9 @@ SPREAD_MAX = 1_000
 error in a setting must not make a year of seconds out of two readings."""
 
 NEVER_MS = 1 << 42  # after every instant that a packet can carry (year 2109)
+_NO_FACTORS = (ALWAYS_MS, 1.0, 1.0, 1.0, np.nan)
+"""Beginning of the only period, scale, CT and VT ratio, energy of a volume."""
+
 KEY_BITS = 42  # so instants fit; above them is the number of the stream
 
 
@@ -57,11 +60,14 @@ class PointGrid:
     first_export_ms: int | None = None
     dated: bool = field(init=False, repr=False, compare=False)
     _columns: tuple[float, ...] = field(init=False, repr=False, compare=False)
+    _periods: tuple[tuple[float, ...], ...] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         history = self.point.history
         object.__setattr__(self, "dated", bool(history.periods or history.events))
-        object.__setattr__(self, "_columns", self.columns_of(self.point))
+        object.__setattr__(self, "_columns", self._columns_of(self.point))
+        periods = tuple(map(self._columns_of_period, history.periods)) if self.dated else ()
+        object.__setattr__(self, "_periods", periods or ((*self._columns, *_NO_FACTORS),))
 
     @staticmethod
     def of(point: DataPoint, decision: Decision = "undecided") -> PointGrid:
@@ -71,7 +77,7 @@ class PointGrid:
             point = replace(point, history=point.history.with_clock(decision))
         return PointGrid(point, Zone.of(point.history.zone_name(point.zone)), clock)
 
-    def columns_of(self, settings: DataPoint | Period) -> tuple[float, ...]:
+    def _columns_of(self, settings: DataPoint | Period) -> tuple[float, ...]:
         """Return the settings of the data point, or of one of its periods, as numbers."""
         unit = settings.unit_of_value
         single = self.point.kind == "single"
@@ -90,6 +96,17 @@ class PointGrid:
             self.first_register_ms.get(PC, NEVER_MS),
             self.first_register_ms.get(PE, NEVER_MS),
             NEVER_MS if self.first_export_ms is None else self.first_export_ms,
+        )
+
+    def _columns_of_period(self, period: Period) -> tuple[float, ...]:
+        energy = period.energy_wh_per_m3 if period.unit_of_value.amount == "m3" else None
+        return (
+            *self._columns_of(period),
+            period.from_ms,
+            period.scale(self.point.kind),
+            period.ct_ratio,
+            period.vt_ratio,
+            np.nan if energy is None else energy,
         )
 
 
@@ -112,13 +129,15 @@ class BatchGrid:
         self.keys, self.of_row = np.unique(series, return_inverse=True)
         self.series: Ints = self.keys
         grids = [points[key] for key in self.keys.tolist()]
-        self._take([grid._columns for grid in grids])  # noqa: SLF001
+        self._take_columns(grids)
         self.zones = list({id(grid.zone): grid.zone for grid in grids}.values())
         number = {id(zone): position for position, zone in enumerate(self.zones)}
         self._zone_of = np.array([number[id(grid.zone)] for grid in grids], np.int64)
 
-    def _take(self, columns: list[tuple[float, ...]]) -> None:
-        table = np.array(columns).reshape(len(columns), 12).T
+    def _take_columns(self, grids: list[PointGrid]) -> None:
+        self._take(np.array([grid._columns for grid in grids]).reshape(len(grids), 12).T)  # noqa: SLF001
+
+    def _take(self, table: Floats) -> None:
         self.interval_s: Ints = table[0].astype(np.int64)
         self.gap_ms: Ints = table[1].astype(np.int64)
         self.single: Bools = table[2] != 0

@@ -55,13 +55,13 @@ def intervals(
     """
     if not len(readings):
         return IntervalBlock.empty()
-    dated = [series for series, grid in points.items() if grid.dated]
-    if dated and len(dated) < len(points):
-        # The many without a history take the way that knows of none.
-        mine = np.isin(readings.series, dated)
+    told = [key for key, grid in points.items() if grid.dated and grid.point.history.events]
+    if told and len(told) < len(points):
+        # Registers with the same story are one matrix: those without any go together.
+        mine = np.isin(readings.series, told)
         parts = []
         for rows in (np.flatnonzero(~mine), np.flatnonzero(mine)):
-            own = dated if mine[rows].any() else points.keys() - dated
+            own = told if mine[rows].any() else points.keys() - told
             rest = intervals(
                 readings.take(rows),
                 effective_ms[rows],
