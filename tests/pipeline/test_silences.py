@@ -297,6 +297,22 @@ def test_numbers_are_never_given_twice_even_when_the_file_is_gone(tmp_path: Path
     assert [number > first for number, _ in nights.feed()] == [True]
 
 
+def test_a_broken_file_is_put_aside_and_what_lasts_is_found_again(tmp_path: Path) -> None:
+    """A damaged list of silences stops neither the pages nor the finding of silences."""
+    nights = Nights(tmp_path, point(1))
+    nights.push(1)
+    nights.wait(8 * MIN)
+    first = nights.silences.last_number()
+    nights.watch.save()
+    nights.kill()
+    nights.path.write_bytes(b"no database" * 1_000)
+    nights.start()
+    nights.wait(S)
+    assert nights.open == [1]
+    assert nights.silences.last_number() > first
+    assert [one.name for one in tmp_path.glob("*broken*")] != []
+
+
 @given(
     st.lists(
         st.tuples(
