@@ -121,12 +121,13 @@ def test_an_irregular_stream_has_its_whole_interval(tmp_path: Path) -> None:
     assert nights.open == [1], "a day may have 25 hours, but no more"
 
 
-def test_history_is_not_silent(tmp_path: Path) -> None:
+@pytest.mark.parametrize("pause_ms", [100, 4 * MIN])
+def test_history_is_not_silent(tmp_path: Path, pause_ms: int) -> None:
     """A year that is being imported ends without an alarm; live data after it counts again."""
     nights = Nights(tmp_path, point(1))
-    for hour in range(300, 0, -1):
+    for hour in range(100, 0, -1):
         nights.push(1, late_ms=hour * 24 * H)
-        nights.wait(100, 100)
+        nights.wait(pause_ms, pause_ms)
     nights.wait(H, 30 * S)
     assert nights.told == []
     nights.push(1)
@@ -311,6 +312,22 @@ def test_a_broken_file_is_put_aside_and_what_lasts_is_found_again(tmp_path: Path
     assert nights.open == [1]
     assert nights.silences.last_number() > first
     assert [one.name for one in tmp_path.glob("*broken*")] != []
+
+
+def test_packets_that_are_heard_again_after_a_crash_end_nothing(tmp_path: Path) -> None:
+    """A restart reads some seconds of the log once more: what was silent after them still is."""
+    nights = Nights(tmp_path, point(1))
+    nights.kill()
+    nights.start(save_ms=10 * H)
+    nights.wait(S)
+    nights.push(1)
+    nights.wait(8 * MIN)
+    assert nights.told == [(1, False)]
+    nights.kill()
+    nights.start()
+    nights.wait(MIN)
+    assert nights.told == [(1, False)]
+    assert nights.open == [1]
 
 
 @given(

@@ -93,6 +93,8 @@ class Evidence(msgspec.Struct):
         size_from_ms: Pushed instant of the first of them [ms since 1970, UTC].
         size_off: Run of sizes a thousand times beyond them; 1 above, -1 below.
         size_off_log: Mean of the logarithms of that run.
+        size_off_low: Smallest size of that run.
+        size_off_high: Largest.
         implausible: Run of sizes that no building has.
         late_offset: Run of arrivals late by the same number of quarter-hours, by the offset.
         late_wall: Likewise, by the site's wall clock.
@@ -122,6 +124,8 @@ class Evidence(msgspec.Struct):
     size_from_ms: int = 0
     size_off: Run = msgspec.field(default_factory=Run)
     size_off_log: float = 0.0
+    size_off_low: float = 0.0
+    size_off_high: float = 0.0
     implausible: Run = msgspec.field(default_factory=Run)
     late_offset: Run = msgspec.field(default_factory=Run)
     late_wall: Run = msgspec.field(default_factory=Run)
@@ -257,6 +261,9 @@ class Evidence(msgspec.Struct):
                 self.size_off.see((1 if above else -1) * fits, at_ms)
                 if self.size_off.count == 1:
                     self.size_off_log = 0.0
+                    self.size_off_low = self.size_off_high = size
+                self.size_off_low = min(self.size_off_low, size)
+                self.size_off_high = max(self.size_off_high, size)
                 self.size_off_log += (log10(size) - self.size_off_log) / self.size_off.count
                 if fits or self.size_off.count < PHASES_SURE:
                     return
