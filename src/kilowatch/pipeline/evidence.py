@@ -34,7 +34,7 @@ QUARTER_SLACK_MS = 180_000
 HOUR_MS = 3_600_000
 PHASES_SURE = 8  # looks at the same phases before they are taken for what the meter sends
 OFF_BY, OFF_SLACK = 1_000.0, 1.5
-MOVED = 0.02
+MOVED = 0.05
 APART = 30.0  # of the largest value so far: what lies beyond is another unit, or another world
 
 
