@@ -387,13 +387,13 @@ def test_ten_thousand_streams_that_fall_silent_at_once_are_found_in_one_look(
         nights.push(number)
     nights.watch.tick()
     nights.now_ms += FIVE + 151 * S
-    began = time.perf_counter()
+    began = time.thread_time()
     nights.watch.tick()
-    found_s = time.perf_counter() - began
+    found_s = time.thread_time() - began
     assert len(nights.open) == count
     assert len(nights.silences.changes(0, 20_000)) == count
-    began = time.perf_counter()
+    began = time.thread_time()
     nights.watch.tick()
-    quiet_s = time.perf_counter() - began
+    quiet_s = time.thread_time() - began
     assert found_s < 5
     assert quiet_s < 0.5
