@@ -12,8 +12,16 @@ from hypothesis import strategies as st
 from sqlalchemy import select
 
 from kilowatch import catalog
-from kilowatch.catalog import data_points, meter_events, point_settings, registry, site_zones
+from kilowatch.catalog import (
+    data_points,
+    meter_events,
+    point_settings,
+    registry,
+    reshaping,
+    site_zones,
+)
 from kilowatch.catalog.directory import load
+from kilowatch.catalog.reshaping import SiteFacts
 from kilowatch.catalog.settings_check import Settings
 from kilowatch.catalog.tables import AuditEntry, DataPoint
 from kilowatch.catalog.tables_settings import PointSetting
@@ -313,7 +321,7 @@ def test_a_site_moves_from_a_date_on_or_was_always_elsewhere(
     with opened.change(actor) as change:
         site = registry.sites(change.session, 1)[0]
         site_zones.change_zone_from(change, site, "Asia/Kathmandu", JUNE)
-        registry.change_site(change, site, name="Office", zone="Europe/Paris", country="FR")
+        reshaping.change_site(change, site, SiteFacts("Office", "Europe/Paris", "FR"))
     assert (loaded(opened, "main").zone, loaded(opened, "main").history) == (
         "Europe/Paris", NO_HISTORY,
     )  # fmt: skip

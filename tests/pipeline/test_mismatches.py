@@ -186,6 +186,18 @@ def test_a_dial_that_is_exchanged_reset_and_rolls_over_is_still_a_dial() -> None
     assert not shown.told
 
 
+def test_readings_put_in_from_the_past_are_no_falls() -> None:
+    """A backfill brings smaller figures of a dial after larger ones: that is what it is for."""
+    shown = amounts(behaviour="register")
+    shown.values(1_000 + 3.5 * number for number in range(30))
+    last_ms = shown.at_ms
+    for number in range(1, 30):
+        past_ms = last_ms - DAY_MS + number * 900_000
+        shown.packet({"value": 900.0 - number % 7}, past_ms, late_ms=DAY_MS - 450_000)
+        shown.packet({"value": 1_105.0 + number}, last_ms + number * 900_000)
+    assert not shown.told
+
+
 def test_an_electrical_register_that_is_none_is_recognised() -> None:
     """A meter whose pC is the energy of each interval, registered as cumulative."""
     shown = meter(behaviour="register")
@@ -226,6 +238,15 @@ def test_a_machine_that_starts_for_the_first_time_is_no_other_unit() -> None:
     shown = amounts(behaviour="rate", unit="W")
     shown.values(20 + number % 3 for number in range(4 * DAY))
     shown.values(of_a_day(2 * DAY, 4_000.0))
+    assert not shown.told
+
+
+def test_a_building_that_is_switched_off_is_no_other_unit() -> None:
+    """What its transformer draws is a thousandth of before, and hour by hour the same."""
+    shown = amounts()
+    shown.values(of_a_day(3 * DAY, 900.0))
+    shown.values(0.9 + 0.01 * (number % 9 == 0) for number in range(3 * DAY))
+    shown.values(of_a_day(DAY, 900.0))
     assert not shown.told
 
 

@@ -34,6 +34,7 @@ QUARTER_SLACK_MS = 180_000
 HOUR_MS = 3_600_000
 PHASES_SURE = 8  # looks at the same phases before they are taken for what the meter sends
 OFF_BY, OFF_SLACK = 1_000.0, 1.5
+MOVED = 0.05
 APART = 30.0  # of the largest value so far: what lies beyond is another unit, or another world
 
 
@@ -93,6 +94,8 @@ class Evidence(msgspec.Struct):
         size_from_ms: Pushed instant of the first of them [ms since 1970, UTC].
         size_off: Run of sizes a thousand times beyond them; 1 above, -1 below.
         size_off_log: Mean of the logarithms of that run.
+        size_off_last: Last size of that run.
+        size_off_moves: How many of them were another than the one before.
         implausible: Run of sizes that no building has.
         late_offset: Run of arrivals late by the same number of quarter-hours, by the offset.
         late_wall: Likewise, by the site's wall clock.
@@ -122,6 +125,8 @@ class Evidence(msgspec.Struct):
     size_from_ms: int = 0
     size_off: Run = msgspec.field(default_factory=Run)
     size_off_log: float = 0.0
+    size_off_last: float = 0.0
+    size_off_moves: int = 0
     implausible: Run = msgspec.field(default_factory=Run)
     late_offset: Run = msgspec.field(default_factory=Run)
     late_wall: Run = msgspec.field(default_factory=Run)
@@ -256,7 +261,10 @@ class Evidence(msgspec.Struct):
                 fits = self.low / OFF_SLACK <= alike <= self.high * OFF_SLACK
                 self.size_off.see((1 if above else -1) * fits, at_ms)
                 if self.size_off.count == 1:
-                    self.size_off_log = 0.0
+                    self.size_off_log, self.size_off_moves = 0.0, 0
+                elif abs(size - self.size_off_last) > MOVED * self.size_off_last:
+                    self.size_off_moves += 1
+                self.size_off_last = size
                 self.size_off_log += (log10(size) - self.size_off_log) / self.size_off.count
                 if fits or self.size_off.count < PHASES_SURE:
                     return

@@ -62,8 +62,10 @@ def find_gaps(
     starts = np.flatnonzero(np.append(True, series[1:] != series[:-1]))
     points = [grids[key].point for key in series[starts].tolist()]
     of_row = np.repeat(np.arange(len(starts)), np.diff(starts, append=len(series)))
-    limit_ms = np.array([longest_ms(point) for point in points], np.int64)
-    covers_ms = np.array([covered_ms(point) for point in points], np.int64)
+    # One pass over the streams: with 5,000 of them in a batch two calls for each would tell.
+    limit_ms, covers_ms = _limits_ms(
+        np.array([(one.interval_s, one.tolerance_s, one.behaviour == "register") for one in points])
+    )
     same = series[1:] == series[:-1]
     distance_ms = effective_ms[1:] - effective_ms[:-1]
     ends = np.flatnonzero(same & fresh[1:] & (distance_ms > limit_ms[of_row[1:]])) + 1
@@ -79,12 +81,19 @@ def find_gaps(
     return Found({key: np.array(rows, np.int64) for key, rows in found.items()}, inside)
 
 
-def longest_ms(point: DataPoint) -> int:
-    """Return the longest time between two packets that is no gap [ms].
+def _limits_ms(settings: Floats) -> tuple[Ints, Ints]:
+    """Return the longest time that is no gap, and what a packet at its end speaks for [ms].
 
     A day, and so a month, can be an hour longer than registered.
+
+    Args:
+        settings: Interval [s], tolerance [s] and whether it is a register, shape (streams, 3).
     """
-    return point.gap_ms + (_HOUR_MS if point.interval_s >= DAY_S else 0)
+    interval_s, tolerance_s, register = settings.T
+    longest_ms = np.round((interval_s + tolerance_s) * 1000)
+    longest_ms += np.where(interval_s >= DAY_S, _HOUR_MS, 0)
+    speaks_ms = np.where(register != 0, 0, interval_s * 1000)
+    return longest_ms.astype(np.int64), speaks_ms.astype(np.int64)
 
 
 def covered_ms(point: DataPoint) -> int:

@@ -24,6 +24,7 @@ class Looking:
 
     def __init__(self) -> None:
         self._offsets: dict[tuple[str, int], int] = {}
+        self._keys: dict[int, tuple[DataPoint, str]] = {}
 
     def look(self, state: StreamState, point: DataPoint | None, rows: Sequence[Row]) -> None:
         """Let a stream's evidence look at those of its new packets that it wants.
@@ -35,7 +36,10 @@ class Looking:
         """
         if point is None:
             return
-        key = settings_key(point)
+        known = self._keys.get(point.series)
+        if known is None or known[0] is not point:
+            known = self._keys[point.series] = (point, settings_key(point))
+        key = known[1]
         if state.evidence.settings != key:
             state.evidence = Evidence(settings=key)
         for row in rows:

@@ -37,6 +37,7 @@ RISES, RISES_MS = 24, 26 * 3_600_000  # longer than a day: whatever follows the 
 FINE_RISES, FINE_MS = 12, 3_600_000
 FALLS = 5  # of 60 steps: an exchange, a reset and a roll-over are one each
 RUN = 12
+MOVES = 0.25  # of the steps of a run go up or down by a twentieth
 LOG_SLACK = 0.35  # around a thousand: 450 to 2,200
 IMPOSSIBLE = 3  # of 24 looks
 IDLE, IDLE_MS = 96, 48 * 3_600_000
@@ -199,7 +200,9 @@ def _unit(point: DataPoint, evidence: Evidence) -> Iterator[Finding]:
         return
     off = evidence.size_off
     apart = evidence.size_off_log - evidence.size_log
-    if off.what and off.count >= RUN and abs(abs(apart) - 3) <= LOG_SLACK:
+    # A building that is switched off shows a thousandth too, but always the same one.
+    moves = evidence.size_off_moves >= MOVES * off.count
+    if off.what and off.count >= RUN and moves and abs(abs(apart) - 3) <= LOG_SLACK:
         word, smaller = ("larger", True) if off.what > 0 else ("smaller", False)
         yield _unit_finding(
             point,

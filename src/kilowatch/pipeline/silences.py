@@ -15,9 +15,12 @@ from typing import Any
 
 import apsw
 import msgspec
+import structlog
 
 from kilowatch.model.silences import Silence
 from kilowatch.pipeline.hearing import Heard
+
+logger = structlog.get_logger("silences")
 
 KEPT_MS = 400 * 86_400_000  # a feed that nobody reads for more than a year is no feed
 
@@ -50,12 +53,17 @@ class Silences:
 
     def __init__(self, path: Path, now_ms: int) -> None:
         self._lock = threading.Lock()
-        self._connection = apsw.Connection(str(path))
-        self._connection.set_busy_timeout(10_000)
-        self._connection.execute("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL")
-        path.chmod(0o600)
+        try:
+            self._connection = _opened(path)
+        except (apsw.NotADBError, apsw.CorruptError) as error:
+            # Nothing in it is lost for good: what lasts is found again, under larger numbers.
+            aside = path.with_name(f"{path.name}.broken-{now_ms}")
+            path.rename(aside)
+            logger.exception("silences.broken", kept_as=str(aside), reason=str(error))
+            for rest in ("-wal", "-shm"):
+                path.with_name(path.name + rest).unlink(missing_ok=True)
+            self._connection = _opened(path)
         with self._connection:
-            self._connection.execute(_TABLES)
             self._connection.execute(
                 "DELETE FROM change WHERE found_ms < ? AND ended_ms < ?", (now_ms - KEPT_MS,) * 2
             )
@@ -170,3 +178,17 @@ class Silences:
         """Close the file; a second call does nothing."""
         with self._lock:
             self._connection.close()
+
+
+def _opened(path: Path) -> apsw.Connection:
+    connection = apsw.Connection(str(path))
+    try:
+        connection.set_busy_timeout(10_000)
+        connection.execute("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL")
+        with connection:
+            connection.execute(_TABLES)
+        path.chmod(0o600)
+    except BaseException:
+        connection.close(force=True)
+        raise
+    return connection
