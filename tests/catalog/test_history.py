@@ -243,5 +243,4 @@ def test_filters_find_by_person_subject_and_time_page_by_page(folks: World) -> N
         assert [e.id for e in first + second] == sorted(
             (e.id for e in first + second), reverse=True
         )
-        assert "data_point" in history.subjects(session, acme)
     assert GOOD not in str([e.after for e in mine])

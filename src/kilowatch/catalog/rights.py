@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
-from sqlalchemy import select
+from sqlalchemy import select, union_all
 from sqlalchemy.orm import Session
 
 from kilowatch.catalog.tables import Grant, Membership, Organisation, Role, User
@@ -105,9 +105,6 @@ def person(session: Session, user: User) -> Person:
             None if tools is None else frozenset(tools.split()),
         )
         required = required or asks
-    confirmed = select(SecondFactor.id).where(
-        SecondFactor.user_id == user.id, SecondFactor.confirmed_at_ms.is_not(None)
-    )
     granted = [
         place
         for place in places_of(session, user.id)
@@ -121,7 +118,7 @@ def person(session: Session, user: User) -> Person:
         sites=frozenset(site for _, site, _ in granted if site is not None),
         data_points=frozenset(point for _, _, point in granted if point is not None),
         reading=Reading(user.locale, user.temperature_unit, user.energy_unit),
-        owes_second_factor=required and session.scalar(confirmed) is None,
+        owes_second_factor=required and not _has_second_factor(session, user.id),
     )
 
 
@@ -138,8 +135,15 @@ def places_of(session: Session, user_id: int) -> list[tuple[int, int | None, int
         .join(GroupMember, GroupMember.group_id == GroupPlace.group_id)
         .where(GroupMember.user_id == user_id)
     )
-    rows = [*session.execute(grants), *session.execute(by_groups)]
+    rows = session.execute(union_all(grants, by_groups))
     return [(owner, site, point) for owner, site, point in rows]
+
+
+def _has_second_factor(session: Session, user_id: int) -> bool:
+    confirmed = select(SecondFactor.id).where(
+        SecondFactor.user_id == user_id, SecondFactor.confirmed_at_ms.is_not(None)
+    )
+    return session.scalar(confirmed) is not None
 
 
 def may(

@@ -13,7 +13,7 @@ from kilowatch.catalog import history, people
 from kilowatch.catalog.history import PAGE, Filter
 from kilowatch.dashboard.access import Access, Door
 from kilowatch.dashboard.asking import actor_of, problems_of
-from kilowatch.dashboard.history_words import Teller, subject_word
+from kilowatch.dashboard.history_words import Teller, known_subjects, subject_word
 from kilowatch.dashboard.numbers import whole_number
 from kilowatch.dashboard.people_shared import first_of, organisation_id_of, people_page
 from kilowatch.dashboard.rooms import rooms_of, visit_of
@@ -61,7 +61,7 @@ def _listing(request: Request, problems: dict[str, str] | None = None) -> Respon
             for entry in shown
         ]
         members = [user for user, _ in people.members(session, number)]
-        subjects = [(one, subject_word(one)) for one in history.subjects(session, number)]
+    subjects = [(one, subject_word(one)) for one in known_subjects()]
     filters = {name: value for name, value in asked.items() if value}
     older = {**filters, "before": str(shown[-1].id)} if len(found) > PAGE else None
     context = {

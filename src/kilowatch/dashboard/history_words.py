@@ -135,6 +135,12 @@ class Teller:
         return keys[0].column.table.name if keys else ""
 
 
+def known_subjects() -> list[str]:
+    """Return every sort of thing that the history has a word for."""
+    begin = "history.subject."
+    return [key.removeprefix(begin) for key in catalogue() if key.startswith(begin)]
+
+
 def subject_word(subject: str) -> str:
     """Return what people call a sort of thing."""
     key = f"history.subject.{subject}"
