@@ -20,7 +20,6 @@ from kilowatch.model.calendar import Grain as Bucket
 from kilowatch.model.calendar import grain_end_ms, grain_start_ms
 from kilowatch.model.editing import Editing, encoded
 from kilowatch.model.findings import Finding
-from kilowatch.model.gaps import Gap, GapDay
 from kilowatch.model.parameters import AP, PC, VALUE, channel_name, family_of
 from kilowatch.model.points import DataPoint
 from kilowatch.model.silences import Silence
@@ -34,11 +33,12 @@ from kilowatch.pipeline.explaining import READINGS_MAX, Sources, explain, nothin
 from kilowatch.pipeline.falls import findings_of_falls
 from kilowatch.pipeline.figures import Shown, Span, figures
 from kilowatch.pipeline.frames import Frame
-from kilowatch.pipeline.gaps import covered_ms, days_of, gaps_of, missing_of
+from kilowatch.pipeline.gap_view import GapView
 from kilowatch.pipeline.grids import PointGrid
 from kilowatch.pipeline.hot import HotView
 from kilowatch.pipeline.mismatches import mismatches, observed_interval_s
 from kilowatch.pipeline.preview import Preview, preview
+from kilowatch.pipeline.preview_events import Between, Stored, preview_events
 from kilowatch.pipeline.state import (
     Progress,
     StreamState,
@@ -54,7 +54,7 @@ from kilowatch.store.newest import newest_readings
 OBSERVED_MIN = 2  # distances before an observed interval means something
 
 
-class View:
+class View(GapView):
     """Reads measurements; thread-safe, never changes anything.
 
     Args:
@@ -77,10 +77,8 @@ class View:
         rhythm_ms: Callable[[DataPoint], int] = lambda _point: 0,
         dismissed: Callable[[], Collection[tuple[int, str, str]]] = tuple,
     ) -> None:
-        self._streams = streams
+        super().__init__(streams, now, silences)
         self._log = log
-        self._now = now
-        self._silences = silences
         self._rhythm_ms = rhythm_ms
         self._dismissed = dismissed
 
@@ -196,6 +194,36 @@ class View:
             for one in (present, proposed)
         )
         return preview(before, after, present.zone)
+
+    def preview_events(self, point: DataPoint, changed: DataPoint, span: Between) -> Preview:
+        """Return what other records about the meter would change in the local days of a range.
+
+        Both sides are computed from the readings, with the same ones before and after the range.
+
+        Args:
+            point: The data point.
+            changed: The same with other events in its history.
+            span: From where to where, first and last reading that is spoken of included [ms].
+
+        Raises:
+            KilowatchError: 503 from the store; ``preview_too_long`` for more readings than a
+                person waits for.
+        """
+        state = self._streams.states.get(point.series)
+        if state is None or not state.packets:
+            return Preview((), IntervalBlock.empty(), IntervalBlock.empty())
+        _, hot = self._streams.hot.snapshot(lambda: None)
+        sources = Stored(self._streams.store.pages, hot, self._other())
+        gaps = self._streams.gaps.of(point.series)
+        return preview_events(sources, (point, changed), state, gaps, span)
+
+    def is_current(self, point: DataPoint) -> bool:
+        """Tell whether all figures rest on a data point's present settings and corrections."""
+        state = self._streams.states.get(point.series)
+        if state is None or not state.packets or state.progress.settings is None:
+            return True
+        wanted = settings_of(point, state.witness)
+        return wanted == state.progress.settings and point.series not in self._streams.recomputing
 
     def channels(self, point: DataPoint) -> list[int]:
         """Return the channels that have ever had data, totals and derived energies included."""
@@ -343,42 +371,6 @@ class View:
         if not waiting:
             return Recomputing(0, 0, 1.0)
         return Recomputing(total, done, (done + sum(waiting)) / total)
-
-    def gaps(self, point: DataPoint, from_ms: int, to_ms: int) -> list[Gap]:
-        """Return a data point's gaps that touch [from_ms, to_ms), sorted; the last may be open."""
-        found = gaps_of(point, self._streams.gaps.of(point.series), from_ms, to_ms)
-        now_ms = round(self._now() * 1000)
-        for series, row in self._open_gaps([point], now_ms).items():
-            if row[0] < to_ms and now_ms > from_ms:
-                found.append(Gap(series, row[0], None, row[2], row[3]))
-        return found
-
-    def gap_days(self, points: Sequence[DataPoint], from_ms: int, to_ms: int) -> list[GapDay]:
-        """Return, for each local day with a gap in [from_ms, to_ms), what is missing; sorted.
-
-        From memory: 10,000 data points over a year take a fraction of a second.
-        """
-        gaps = self._streams.gaps
-        still = self._open_gaps(points, round(self._now() * 1000))
-        rows = [
-            np.concatenate([gaps.of(point.series), [still[point.series]]])
-            if point.series in still
-            else gaps.of(point.series)
-            for point in points
-        ]
-        return days_of(points, missing_of(points, rows), from_ms, to_ms)
-
-    def _open_gaps(self, points: Sequence[DataPoint], now_ms: int) -> dict[int, list[int]]:
-        """Return the gap of each silence that lasts, as if it ended now."""
-        asked = {point.series: point for point in points}
-        found = {}
-        for silence in self._silences():
-            point = asked.get(silence.series)
-            if point is not None and silence.last_ms < now_ms:
-                length_ms = now_ms - silence.last_ms
-                missing_ms = max(length_ms - covered_ms(point), 0)
-                found[silence.series] = [silence.last_ms, now_ms, 1, missing_ms]
-        return found
 
     def findings(
         self, points: Sequence[DataPoint], *, with_dismissed: bool = False
