@@ -16,7 +16,9 @@ from kilowatch.health import Facts, Report
 from kilowatch.log.records import Counters, Head, KeptPacket
 from kilowatch.model.blocks import IntervalBlock
 from kilowatch.model.durations import Durations
+from kilowatch.model.editing import Editing
 from kilowatch.model.findings import Finding
+from kilowatch.model.gaps import Gap, GapDay, PointGaps
 from kilowatch.model.points import DataPoint
 
 
@@ -63,6 +65,40 @@ class PointStatus(Protocol):
     def recomputing(self) -> float | None: ...  # noqa: D102
 
 
+class DayChange(Protocol):
+    """One channel on one local day, before and after (``pipeline.preview.DayChange``)."""
+
+    @property
+    def channel(self) -> int: ...  # noqa: D102
+    @property
+    def start_ms(self) -> int: ...  # noqa: D102
+    @property
+    def duration_ms(self) -> int: ...  # noqa: D102
+    @property
+    def before(self) -> float: ...  # noqa: D102
+    @property
+    def after(self) -> float: ...  # noqa: D102
+    @property
+    def before_completeness(self) -> float: ...  # noqa: D102
+    @property
+    def after_completeness(self) -> float: ...  # noqa: D102
+    @property
+    def before_shares_ms(self) -> tuple[int, ...]: ...  # noqa: D102
+    @property
+    def after_shares_ms(self) -> tuple[int, ...]: ...  # noqa: D102
+
+
+class Preview(Protocol):
+    """What a decision would change: days, and the intervals that would differ."""
+
+    @property
+    def days(self) -> Sequence[DayChange]: ...  # noqa: D102
+    @property
+    def before(self) -> IntervalBlock: ...  # noqa: D102
+    @property
+    def after(self) -> IntervalBlock: ...  # noqa: D102
+
+
 class Subscription(Protocol):
     """Tells which series changed; ``close`` ends the iteration."""
 
@@ -94,6 +130,30 @@ class View(Protocol):
     def last_values(self, points: Sequence[DataPoint]) -> Mapping[int, LastValue]: ...  # noqa: D102
     def last_seen(self, series: Iterable[int]) -> Mapping[int, int]: ...  # noqa: D102
     def status(self, point: DataPoint) -> PointStatus: ...  # noqa: D102
+    def is_current(self, point: DataPoint) -> bool: ...  # noqa: D102
+    def findings(self, points: Sequence[DataPoint]) -> Mapping[int, tuple[Finding, ...]]: ...  # noqa: D102
+    def gaps_many(  # noqa: D102
+        self, points: Sequence[DataPoint], from_ms: int, to_ms: int
+    ) -> Mapping[int, list[Gap]]: ...
+    def gap_days(  # noqa: D102
+        self, points: Sequence[DataPoint], from_ms: int, to_ms: int
+    ) -> list[GapDay]: ...
+    def gap_totals(  # noqa: D102
+        self, points: Sequence[DataPoint], from_ms: int, to_ms: int
+    ) -> Mapping[int, PointGaps]: ...
+    def preview(  # noqa: D102
+        self, point: DataPoint, editing: Editing, from_ms: int, to_ms: int
+    ) -> Preview: ...
+    def preview_events(  # noqa: D102
+        self, point: DataPoint, changed: DataPoint, span: tuple[int, int]
+    ) -> Preview: ...
+    def sum_findings(  # noqa: D102
+        self,
+        points: Sequence[DataPoint],
+        fed_by: Mapping[int, int | None],
+        from_ms: int,
+        to_ms: int,
+    ) -> Mapping[int, tuple[Finding, ...]]: ...
     def subscribe(  # noqa: D102
         self, loop: asyncio.AbstractEventLoop, series: Collection[int] | None = None
     ) -> Subscription: ...
