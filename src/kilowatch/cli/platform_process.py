@@ -28,6 +28,7 @@ from kilowatch.cli.settings import Settings
 from kilowatch.collector import ensure_certificate
 from kilowatch.dashboard import CollectorEvents, DashboardSettings, create_app
 from kilowatch.health.deadman import DeadMan, DeadManSettings
+from kilowatch.health.deliveries import Deliveries
 from kilowatch.health.uptime import BEAT_S, Uptime
 from kilowatch.log import LogReader
 from kilowatch.model.durations import Durations
@@ -156,6 +157,7 @@ async def run(folder: DataFolder, settings: Settings, stop: asyncio.Event, ready
     parts = Parts(
         folder, registered, view, reader, streams, watch.now, pipeline.query_times,
         certificate=_tls_files(folder, settings)[0],
+        deliveries=Deliveries(),
     )  # fmt: skip
     operations = Operations(parts)
     app = create_app(
