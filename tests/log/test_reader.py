@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,7 @@ def test_before_the_log_exists_it_is_an_empty_one(path: Path, reader: LogReader)
     assert (reader.last_seq(), reader.first_seq(), reader.read(0)) == (0, 0, [])
     assert (reader.head(1), reader.at(1), reader.entry(1, 0), reader.latest(1, 1)) == (None,) * 4
     assert (reader.counters(), reader.kept(1), reader.kept_unknown(1)) == ({}, [], [])
+    assert (reader.arrivals(0), reader.last_arrivals()) == ([], (0, []))
     LogWriter(path).close()
     assert (reader.last_seq(), reader.first_seq(), reader.read(0)) == (0, 0, [])
     assert (reader.head(1), reader.at(1), reader.entry(1, 0), reader.counters()) == (
@@ -84,3 +86,27 @@ def test_a_log_that_cannot_be_read_is_said_so_and_read_again_later(
     assert (refusal.value.code, refusal.value.status) == ("log_unreadable", 503)
     path.write_bytes(whole)
     assert reader.last_seq() == 1
+
+
+def test_arrivals_are_the_entries_without_what_they_say(
+    opened: Callable[..., Pushing], reader: LogReader
+) -> None:
+    """Who only listens whether packets come reads no bodies, across segments too."""
+    log = opened(segment_rows=7)
+    log.push_all([Push(minute % 3, minute, {"value": 1.0}) for minute in range(1, 31)])
+    for after_seq, limit in ((0, 100), (0, 5), (6, 3), (20, 100), (30, 10)):
+        entries = reader.read(after_seq, limit)
+        assert reader.arrivals(after_seq, limit) == [tuple(entry[:7]) for entry in entries]
+
+
+def test_the_last_arrival_of_each_stream_is_found_without_reading_the_log(
+    opened: Callable[..., Pushing], reader: LogReader
+) -> None:
+    """What the streams' rows do not know yet comes after the number that is returned."""
+    log = opened()
+    log.push_all([Push(minute % 3, minute, {"value": 1.0}) for minute in range(1, 31)])
+    for _ in range(2):
+        seq, arrivals = reader.last_arrivals()
+        last = {one.series: one for one in (*arrivals, *reader.arrivals(seq))}
+        assert {series: one.seq for series, one in last.items()} == {0: 30, 1: 28, 2: 29}
+        log.close()  # writes every stream's row

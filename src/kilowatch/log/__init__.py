@@ -9,7 +9,16 @@ commit) and ``ledger.py`` (what one transaction writes); ``reader.py`` is for ev
 """
 
 from kilowatch.log.reader import LogReader
-from kilowatch.log.records import Counters, Entry, Head, KeptPacket, Outcome
+from kilowatch.log.records import Arrival, Counters, Entry, Head, KeptPacket, Outcome
 from kilowatch.log.writer import LogWriter
 
-__all__ = ["Counters", "Entry", "Head", "KeptPacket", "LogReader", "LogWriter", "Outcome"]
+__all__ = [
+    "Arrival",
+    "Counters",
+    "Entry",
+    "Head",
+    "KeptPacket",
+    "LogReader",
+    "LogWriter",
+    "Outcome",
+]

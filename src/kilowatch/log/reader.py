@@ -12,7 +12,7 @@ import apsw
 
 from kilowatch.log import kept, segments
 from kilowatch.log.kept import owner_of
-from kilowatch.log.records import Counters, Entry, Head, KeptPacket
+from kilowatch.log.records import Arrival, Counters, Entry, Head, KeptPacket
 from kilowatch.log.schema import open_for_reading
 from kilowatch.model.errors import KilowatchError
 
@@ -88,6 +88,25 @@ class LogReader:
         """
         with self._reading() as connection:
             return [] if connection is None else segments.entries(connection, after_seq, limit)
+
+    def arrivals(self, after_seq: int, limit: int = 20_000) -> list[Arrival]:
+        """Return that packets came after a sequence number, oldest first, without their bodies."""
+        with self._reading() as connection:
+            return [] if connection is None else segments.arrivals(connection, after_seq, limit)
+
+    def last_arrivals(self) -> tuple[int, list[Arrival]]:
+        """Return the latest packet of each stream, as far as it is known without a long look.
+
+        Returns:
+            A sequence number, and for each stream that had packets up to there the last of
+            them or a later one; ``arrivals`` after that number has the rest.
+        """
+        with self._reading() as connection:
+            if connection is None:
+                return 0, []
+            tail: int = connection.execute("SELECT value FROM meta WHERE key = 'tail_seq'").get
+            rows = connection.execute(f"SELECT {segments.ARRIVAL} FROM streams WHERE seq > 0")
+            return tail, [Arrival._make(row) for row in rows]
 
     def last_seq(self) -> int:
         """Return the largest sequence number, or 0."""

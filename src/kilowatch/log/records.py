@@ -46,6 +46,28 @@ class Entry(NamedTuple):
     body: bytes
 
 
+class Arrival(NamedTuple):
+    """That a packet came, without what it says.
+
+    Attributes:
+        seq: Sequence number.
+        series: Key of the data stream.
+        at_ms: Pushed instant [ms since 1970, UTC].
+        offset_min: Pushed UTC offset [min].
+        flags: ``Form + 4 * OffsetKind``.
+        received_ms: When it was received [ms since 1970, UTC].
+        credential_id: Who pushed it.
+    """
+
+    seq: int
+    series: int
+    at_ms: int
+    offset_min: int
+    flags: int
+    received_ms: int
+    credential_id: int
+
+
 @dataclass(frozen=True, slots=True)
 class Counters:
     """How a stream's packets were answered, and when last [ms since 1970, UTC; None: never].

@@ -6,7 +6,7 @@ import sys
 from itertools import pairwise
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from kilowatch.log.records import Entry
+from kilowatch.log.records import Arrival, Entry
 from kilowatch.log.schema import SEGMENT, insert_many, last_segment
 
 if TYPE_CHECKING:
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     import apsw
 
 SEGMENT_ROWS: Final = 100_000  # 25 MB of 200-byte bodies; dropping one takes 10 to 20 ms
+ARRIVAL: Final = "seq, series, at_ms, offset_min, flags, received_ms, credential_id"
 COLUMNS: Final = "seq, series, at_ms, offset_min, flags, received_ms, credential_id, body"
 
 
@@ -127,6 +128,20 @@ def entries(connection: apsw.Connection, after_seq: int, limit: int) -> list[Ent
             (after_seq, limit - len(found)),
         )
         found.extend(map(Entry._make, rows))
+    return found
+
+
+def arrivals(connection: apsw.Connection, after_seq: int, limit: int) -> list[Arrival]:
+    """Return the same as ``entries`` without the bodies, a third of the work."""
+    found: list[Arrival] = []
+    for first in _reaching(connection, after_seq):
+        if len(found) >= limit:
+            break
+        rows = connection.execute(
+            f"SELECT {ARRIVAL} FROM packets_{first} WHERE seq > ? ORDER BY seq LIMIT ?",
+            (after_seq, limit - len(found)),
+        )
+        found.extend(map(Arrival._make, rows))
     return found
 
 
