@@ -14,6 +14,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
+from kilowatch.collector.accepting import Accepting, Readiness
+
 if TYPE_CHECKING:
     from kilowatch.collector.reception import Reception
     from kilowatch.log import LogWriter
@@ -44,6 +46,13 @@ class Control:
         self._committed = log_writer.last_seq()
         self._stopping = asyncio.Event()
         self._started_s = time.time()
+        readiness = Readiness(
+            lambda: reception.watch.maintenance,
+            log_writer.status,
+            reception.intake.take_full,
+            time.monotonic,
+        )
+        self.accepting = Accepting(readiness.refusal, lambda: round(time.time() * 1000))
 
     def committed(self, seq: int) -> None:
         """Note a commit; called from the log's thread."""
@@ -116,6 +125,7 @@ class Control:
                     "data_points": len(reception.directory.points),
                 },
                 "maintenance": reception.watch.maintenance,
+                "accepting_since_ms": self.accepting.look(),
                 "log": self._log.status(),
                 "disk": {"free_bytes": disk.free, "total_bytes": disk.total},
             }

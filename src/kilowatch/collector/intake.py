@@ -51,6 +51,7 @@ class Intake:
         self._replies = replies
         self._look_again = look_again
         self.in_flight = 0
+        self._full = False
 
     def receive(self, exchange: Exchange) -> None:
         """Read a packet, check that it may come, and hand it to the log."""
@@ -138,6 +139,11 @@ class Intake:
         body = wire.text_of(latest.entry.body).encode()
         self._replies.reply(exchange, Answer(200, body, code="latest"))
 
+    def take_full(self) -> bool:
+        """Return whether a packet met a full queue since the last call."""
+        was_full, self._full = self._full, False
+        return was_full
+
     def _admit(self, access: Access) -> None:
         """Let a packet into the queue, or refuse it.
 
@@ -154,6 +160,7 @@ class Intake:
         free = self._settings.in_flight_max - self.in_flight
         if access.tenant.in_flight < free:
             return
+        self._full = self._full or free <= 0
         raise refusals.overloaded(
             "The server has as many packets under way as it can take."
             if free <= 0

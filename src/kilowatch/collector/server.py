@@ -227,7 +227,12 @@ class Collector:
     async def _tick(self, context: ssl.SSLContext) -> None:
         """Do once a second what needs no more precision than that."""
         while True:
-            for turn in (self._tell_time, self._sweep, lambda: self._renew_tls(context)):
+            for turn in (
+                self._tell_time,
+                self.control.accepting.look,
+                self._sweep,
+                lambda: self._renew_tls(context),
+            ):
                 try:
                     turn()
                 except Exception:  # a full disk today must not end timeouts for good
