@@ -56,6 +56,24 @@ def test_every_quality_is_in_the_glossary() -> None:
     assert not [quality.name for quality in Quality if f"`{quality.name.lower()}`" not in glossary]
 
 
+def test_every_finding_is_documented() -> None:
+    """A person who reads a finding's code finds what it means and what to do."""
+    page = (DOCS / "reference" / "findings.md").read_text(encoding="utf-8")
+    sources = (ROOT / "src" / "kilowatch" / "pipeline").glob("*.py")
+    calls = (
+        r"_finding\(\s*(?:[^,\"]*,\s*)?\"([a-z_]+\.[a-z_]+)\"|Finding\(\s*\"([a-z_]+\.[a-z_]+)\""
+    )
+    chosen = r"\"((?:interval|unit)\.[a-z]+)\" (?:if|else)|else \"((?:interval|unit)\.[a-z]+)\""
+    codes = {
+        one or other
+        for source in sources
+        for pattern in (calls, chosen)
+        for one, other in re.findall(pattern, source.read_text(encoding="utf-8"))
+    }
+    assert len(codes) >= 14
+    assert not [code for code in codes if f"`{code}`" not in page]
+
+
 def test_every_data_address_of_the_dashboard_is_documented() -> None:
     """Programs that read the dashboard's data find its addresses with their reader's page."""
     page = (DOCS / "start" / "dashboard.md").read_text(encoding="utf-8")

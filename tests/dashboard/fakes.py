@@ -56,6 +56,7 @@ class Status:
     clock_reason: str = "The last 20 packets came within a minute of their time with its offset."
     observed_interval_s: float | None = 300.0
     interval_matches: bool = True
+    join_interval_s: int = 300
     ignored: Mapping[str, int] = field(default_factory=dict)
     findings: tuple[Finding, ...] = ()
     recomputing: float | None = None

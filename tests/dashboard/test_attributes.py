@@ -10,11 +10,11 @@ import time
 import pytest
 from starlette.testclient import TestClient
 
-from kilowatch.dashboard.attributes import likely
 from kilowatch.dashboard.curl import curl_line, example_packet
 from kilowatch.dashboard.settings import DashboardSettings
 from kilowatch.model.packet import Form
 from kilowatch.wire import decode
+from kilowatch.wire.likely import likely
 from tests.dashboard.conftest import Logged
 from tests.dashboard.fakes import Status, local
 from tests.dashboard.test_live import request

@@ -12,7 +12,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.dashboard.conftest import Watched
-from tests.dashboard.fakes import electrical_rows, rows_of
+from tests.dashboard.fakes import Status, electrical_rows, rows_of
 from tests.dashboard.worlds import World
 
 pytestmark = pytest.mark.browser
@@ -75,6 +75,22 @@ def test_a_gap_is_hatched_and_never_joined(live_world: World, watched: Watched) 
     line = next(one for one in series if one["type"] == "line")["data"]
     assert [row for row in line if row[0] == begin and row[1] is None], "the line ends at the gap"
     assert not [row for row in line if begin < row[0] < end]
+
+
+def test_packets_in_a_longer_interval_than_registered_are_joined_by_the_line(
+    live_world: World, watched: Watched
+) -> None:
+    """Where the finding says that packets come every three hours, three hours are no gap."""
+    series, statuses = live_world.point("main").series, live_world.view.statuses
+    statuses[series] = Status(series, join_interval_s=3 * 3_600)
+    try:
+        page = watched.open(path(live_world, "main", "date=2026-11-08&show=aP"))
+        drawn = option(page)["series"]
+    finally:
+        del statuses[series]
+    assert drawn[0]["data"] == [], "nothing is hatched"
+    line = next(one for one in drawn if one["type"] == "line")["data"]
+    assert len([row for row in line if row[1] is None]) == 1, "the line ends once, at its end"
 
 
 @pytest.mark.parametrize(

@@ -16,18 +16,28 @@ from kilowatch.cli.explain import instant_ms
 from kilowatch.log import LogReader
 from kilowatch.model.errors import KilowatchError
 from kilowatch.model.points import DataPoint
+from kilowatch.model.silences import Silence
+from kilowatch.pipeline.silence_watch import SilenceWatch
 from kilowatch.pipeline.view import View
 
 Answer = Callable[[Request], dict[str, Any]]
 
 
-def create_control(directory: Callable[[], Directory], view: View, reader: LogReader) -> Starlette:
+def create_control(
+    directory: Callable[[], Directory],
+    view: View,
+    reader: LogReader,
+    silent: Callable[[], list[Silence]],
+    watch: SilenceWatch,
+) -> Starlette:
     """Build the control application.
 
     Args:
         directory: Returns the present snapshot of registered data points.
         view: Reads measurements.
         reader: Reads the log.
+        silent: Returns the silences that last.
+        watch: Finds them.
     """
 
     def status(_request: Request) -> dict[str, Any]:
@@ -44,17 +54,8 @@ def create_control(directory: Callable[[], Directory], view: View, reader: LogRe
                 for outcome in ("accepted", "duplicate", "discarded", "refused")
             },
             "streams": {"registered": len(points), "with_data": len(last)},
-            "last": [
-                {
-                    "stream_id": point.stream_id,
-                    "name": point.name,
-                    "organisation_id": point.organisation_id,
-                    "last_ms": last[point.series].at_ms,
-                    "gap_ms": point.gap_ms,
-                }
-                for point in points
-                if point.series in last
-            ],
+            "silences": {"fault": watch.fault},
+            "silent": _silent(silent(), directory()),
         }
 
     def counts(request: Request) -> dict[str, Any]:
@@ -76,6 +77,24 @@ def create_control(directory: Callable[[], Directory], view: View, reader: LogRe
 
     routes = {"/status": status, "/counts": counts, "/explain": explain}
     return Starlette(routes=[Route(path, _in_thread(answer)) for path, answer in routes.items()])
+
+
+def _silent(silences: list[Silence], directory: Directory) -> list[dict[str, Any]]:
+    """Return the streams that are silent, with what each is allowed."""
+    points = directory.points
+    return [
+        {
+            "stream_id": points[silence.series].stream_id,
+            "name": points[silence.series].name,
+            "organisation_id": silence.organisation_id,
+            "last_ms": silence.last_ms,
+            "gap_ms": points[silence.series].gap_ms,
+            "due_ms": silence.due_ms,
+            "found_ms": silence.found_ms,
+        }
+        for silence in silences
+        if silence.series in points
+    ]
 
 
 def _point(directory: Directory, request: Request) -> DataPoint:

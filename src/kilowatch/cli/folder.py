@@ -52,6 +52,11 @@ class DataFolder:
         return self.root / "pipeline.sqlite"
 
     @property
+    def silences(self) -> Path:
+        """Streams that are silent, and the feed of what changed."""
+        return self.root / "silences.sqlite"
+
+    @property
     def tls(self) -> Path:
         """The folder of the certificate that is made at the first start."""
         return self.root / "tls"

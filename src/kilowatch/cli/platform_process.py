@@ -6,6 +6,7 @@ import asyncio
 import socket
 import threading
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +15,14 @@ import structlog
 from starlette.applications import Starlette
 
 from kilowatch import catalog
-from kilowatch.catalog import secrets
+from kilowatch.catalog import judgements, secrets
 from kilowatch.cli.child import Ready
 from kilowatch.cli.control import create_control
 from kilowatch.cli.directory_watch import DirectoryWatch
 from kilowatch.cli.folder import DataFolder
 from kilowatch.cli.listeners import listener, serve_all, take_path, take_port
 from kilowatch.cli.settings import Settings
+from kilowatch.cli.silence_process import Listening
 from kilowatch.collector import ensure_certificate
 from kilowatch.dashboard import CollectorEvents, DashboardSettings, create_app
 from kilowatch.log import LogReader
@@ -132,17 +134,25 @@ async def run(folder: DataFolder, settings: Settings, stop: asyncio.Event, ready
     watch = DirectoryWatch(registered, settings.environment)
     reader = LogReader(folder.log)
     streams = Streams()
-    view = View(streams, reader)
+    listening = Listening(folder, watch, streams)
+    view = View(
+        streams,
+        reader,
+        silences=listening.silences.open,
+        rhythm_ms=listening.watch.rhythm_ms,
+        dismissed=partial(_dismissed, registered),
+    )
     pipeline = Pipeline(folder, streams, reader, watch, asyncio.get_running_loop())
     events = CollectorEvents(folder.collector_socket)
     app = create_app(registered, view, reader, events, _dashboard_settings(folder, settings))
-    control = create_control(watch.now, view, reader)
+    control = create_control(watch.now, view, reader, listening.silences.open, listening.watch)
     served = [(listener(control), take_path(folder.control_socket))]
     for name, taken in pages.items():
         tls = _tls_files(folder, settings) if name == HTTPS_PORT else None
         served.append((listener(app, tls, settings.trusted_proxies), taken))
     ports = {name: taken.getsockname()[1] for name, taken in pages.items()}
     pipeline.start()
+    listening.start()
     background = [
         asyncio.create_task(_wake(events, pipeline)),
         asyncio.create_task(_close_streams(app, stop, pipeline.failure)),
@@ -154,6 +164,7 @@ async def run(folder: DataFolder, settings: Settings, stop: asyncio.Event, ready
     finally:
         for task in background:
             task.cancel()
+        await asyncio.to_thread(listening.stop)
         await pipeline.stop()
         watch.close()
         reader.close()
@@ -161,6 +172,11 @@ async def run(folder: DataFolder, settings: Settings, stop: asyncio.Event, ready
         folder.control_socket.unlink(missing_ok=True)
     if pipeline.failure.done():
         pipeline.failure.result()
+
+
+def _dismissed(registered: catalog.Catalog) -> frozenset[tuple[int, str, str]]:
+    with registered.reading() as session:
+        return judgements.dismissed(session)
 
 
 def _take_ports(settings: Settings) -> dict[str, socket.socket]:

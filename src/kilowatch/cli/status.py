@@ -64,6 +64,7 @@ def gather(folder: DataFolder, now_ms: int) -> dict[str, Any]:
             ("The log can't be written, pushes answer 503", _fault(collector, "log", "fault")),
             ("The log's upkeep fails", _fault(collector, "log", "upkeep_fault")),
             ("The pipeline does not go on", _fault(platform, "lag", "fault")),
+            ("Silent streams are not found", _fault(platform, "silences", "fault")),
         )
         if fault
     ]
@@ -71,8 +72,7 @@ def gather(folder: DataFolder, now_ms: int) -> dict[str, Any]:
         faults.append("Maintenance is on: pushes answer 503.")
     late = [
         {**point, "late_s": round((now_ms - point["last_ms"]) / 1000)}
-        for point in (platform or {}).pop("last", [])
-        if now_ms - point["last_ms"] > point["gap_ms"]
+        for point in (platform or {}).pop("silent", [])
     ]
     addresses = folder.read_addresses()
     return {

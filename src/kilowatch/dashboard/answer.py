@@ -24,7 +24,7 @@ Answer, an object::
                 amount and the first mean, summed over phases
     demand      peak (highest mean over the demand period), peak_ms, period_s, load_factor,
                 baseload, unit; null where nothing counts
-    status      late_after_ms, recomputing
+    status      late_after_ms, join_ms, recomputing
 
 Instants are milliseconds since 1970 in UTC. Numbers are in canonical units (Wh, W, m3, m3/h,
 °C, …) with full precision; null means unknown, never zero. Buckets without data have no row;
@@ -101,6 +101,7 @@ def series_answer(
     )
     until_ms = frame.from_ms + elapsed
     names = [parameter.name for parameter in offered if parameter in [p for p, _ in drawn]]
+    status = view.status(point) if extent else None
     return {
         "point": _point(point),
         "state": _state(frame, names, apart=apart),
@@ -118,9 +119,21 @@ def series_answer(
         else None,
         "status": {
             "late_after_ms": late_after_ms(point, settings),
-            "recomputing": view.status(point).recomputing if extent else None,
+            "join_ms": _join_ms(point, status.join_interval_s if status else 0),
+            "recomputing": status.recomputing if status else None,
         },
     }
+
+
+def _join_ms(point: DataPoint, join_interval_s: int) -> int:
+    """Return how far apart the starts of two intervals may lie that a line joins [ms].
+
+    Packets that come in a longer interval than registered drift over boundaries of the
+    registered one: a quarter more is still the next packet.
+    """
+    if join_interval_s > point.interval_s:
+        return join_interval_s * 1_250
+    return point.interval_s * 1_000
 
 
 def rate_unit(unit: str) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 from typing import Any
 
@@ -26,8 +25,8 @@ from kilowatch.dashboard.words import t
 from kilowatch.log.records import Counters, Head, KeptPacket
 from kilowatch.model.errors import KilowatchError
 from kilowatch.model.packet import OffsetKind
-from kilowatch.model.parameters import WIRE_CHANNELS
 from kilowatch.model.points import DataPoint
+from kilowatch.wire.likely import likely
 
 KEPT_AT_ONCE = 20
 REQUESTS_SHOWN = 50
@@ -67,16 +66,6 @@ def concerns(event: dict[str, Any], point: DataPoint) -> bool:
     return event.get("series") == point.series or (
         event.get("series") is None and event.get("stream_id") in (None, point.stream_id)
     )
-
-
-def likely(name: str) -> str:
-    """Return the parameter that a mistyped name most likely means, or an empty string."""
-    folded = {known.casefold(): known for known in ("value", *WIRE_CHANNELS)}
-    plain = name.strip().casefold().replace("-", "_").replace(" ", "_")
-    if plain in folded:
-        return folded[plain]
-    close = difflib.get_close_matches(plain, folded, n=1, cutoff=0.5)
-    return folded[close[0]] if close else ""
 
 
 def _attributes(request: Request) -> Response:

@@ -52,6 +52,8 @@ class PointStatus(Protocol):
     @property
     def interval_matches(self) -> bool: ...  # noqa: D102
     @property
+    def join_interval_s(self) -> int: ...  # noqa: D102
+    @property
     def ignored(self) -> Mapping[str, int]: ...  # noqa: D102
     @property
     def findings(self) -> Sequence[Finding]: ...  # noqa: D102

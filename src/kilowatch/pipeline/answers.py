@@ -70,6 +70,8 @@ class PointStatus:
         observed_interval_s: Median of the last distances [s]; None until three packets.
         interval_s: As registered [s].
         interval_matches: False when another interval should be offered.
+        join_interval_s: Points in a chart that lie no further apart are joined by a line [s]:
+            the registered interval, or a longer one that packets keep to.
         ignored: Names that are not in the contract, with how many packets carried them.
         findings: What a person should know.
         recomputing: Share of the history computed again so far, 0 to 1; None if none is due.
@@ -85,6 +87,7 @@ class PointStatus:
     observed_interval_s: float | None
     interval_s: int
     interval_matches: bool
+    join_interval_s: int
     ignored: dict[str, int]
     findings: tuple[Finding, ...]
     recomputing: float | None

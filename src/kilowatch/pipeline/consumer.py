@@ -136,6 +136,7 @@ class Consumer:
         if self._file.is_new:
             self._file.begin(recovered(store.own, self._file))
         seq, states = self._file.load()
+        streams.gaps.load(self._file.load_gaps())
         streams.open(store, seq, states)
         on_stored(seq)
 

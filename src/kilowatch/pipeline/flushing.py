@@ -23,12 +23,14 @@ class Flush:
         batches: Hot rows that nobody changes any more.
         packed: States as they were at the cursor, by series.
         closings: How far these streams had come.
+        gaps: Gaps that are new or changed, packed, by series.
     """
 
     cursor: int
     batches: tuple[HotBatch, ...]
     packed: Mapping[int, bytes]
     closings: Mapping[int, Closing]
+    gaps: Mapping[int, bytes]
 
     @staticmethod
     def of(streams: Streams, changed: Mapping[int, StreamState]) -> Flush:
@@ -39,7 +41,8 @@ class Flush:
             if state.progress.last_ms is not None
         }
         packed = {series: pack(state) for series, state in changed.items()}
-        return Flush(streams.seq, streams.hot.freeze(), packed, closings)
+        gaps = streams.gaps.take_changed()
+        return Flush(streams.seq, streams.hot.freeze(), packed, closings, gaps)
 
     def write(self, streams: Streams, file: StateFile, beside: Beside) -> None:
         """Store rows and roll-ups, then move the cursor; repeating it changes nothing.
@@ -74,6 +77,7 @@ class Flush:
                 else (series, state, 0, 0)
                 for series, state in self.packed.items()
             ],
+            self.gaps,
         )
 
 
@@ -147,6 +151,7 @@ class Flusher:
             flush.write(self._streams, self._file, beside)
         except BaseException as error:  # noqa: BLE001 - the consumer's thread raises it
             self._streams.hot.thaw(stored=False)
+            self._streams.gaps.give_back(flush.gaps)
             self._error = error
             self._failed |= frozenset(flush.packed)
             return

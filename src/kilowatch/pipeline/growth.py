@@ -12,6 +12,7 @@ import numpy as np
 
 from kilowatch.model.blocks import IntervalBlock, Ints, ReadingBlock
 from kilowatch.pipeline.carry import carry
+from kilowatch.pipeline.gaps import NO_GAPS, Found, find_gaps
 from kilowatch.pipeline.grids import Bools, PointGrid, effective_of
 from kilowatch.pipeline.intervals import intervals
 from kilowatch.pipeline.state import Progress
@@ -48,6 +49,7 @@ class Growth:
         late: Series whose new readings lie before what is settled: their history has to be
             computed again.
         failures: By series, why its packets could not be turned into intervals.
+        gaps: Between its readings.
     """
 
     intervals: IntervalBlock
@@ -55,6 +57,7 @@ class Growth:
     streams: dict[int, StreamGrowth]
     late: frozenset[int]
     failures: dict[int, str]
+    gaps: Found
 
 
 def grow(
@@ -75,7 +78,7 @@ def grow(
         since_ms: By series, what earlier batches have settled; a reading before is late.
     """
     if not len(readings):
-        return Growth(IntervalBlock.empty(), np.zeros(0, np.bool_), {}, frozenset(), {})
+        return Growth(IntervalBlock.empty(), np.zeros(0, np.bool_), {}, frozenset(), {}, NO_GAPS)
     try:
         return _grow(readings, fresh, grids, since_ms)
     except Exception as error:  # noqa: BLE001 - whatever one stream's data does, others go on
@@ -93,6 +96,10 @@ def grow(
         halves[0].streams | halves[1].streams,
         halves[0].late | halves[1].late,
         halves[0].failures | halves[1].failures,
+        Found(
+            halves[0].gaps.by_series | halves[1].gaps.by_series,
+            halves[0].gaps.inside | halves[1].gaps.inside,
+        ),
     )
 
 
@@ -144,9 +151,9 @@ def _grow(
         rows = np.flatnonzero(~np.isin(readings.series, list(late)))
         rest = _grow(readings.take(rows), fresh[rows], grids, since_ms) if len(rows) else None
         if rest is None:
-            return Growth(IntervalBlock.empty(), keep, {}, late, {})
+            return Growth(IntervalBlock.empty(), keep, {}, late, {}, NO_GAPS)
         keep[rows] = rest.keep
-        return Growth(rest.intervals, keep, rest.streams, late, {})
+        return Growth(rest.intervals, keep, rest.streams, late, {}, rest.gaps)
     carried = carry(readings, effective_ms, grids)
     made = _sorted(intervals(readings, effective_ms, grids, fresh=fresh))
     first, last = (side.reduceat(effective_ms, starts) for side in (np.minimum, np.maximum))
@@ -162,13 +169,14 @@ def _grow(
             series.tolist(), first.tolist(), last.tolist(), strict=True
         )
     }
-    return Growth(made, carried.keep, streams, frozenset(), {})
+    gaps = find_gaps(readings, effective_ms, fresh, grids)
+    return Growth(made, carried.keep, streams, frozenset(), {}, gaps)
 
 
 def _failed(readings: ReadingBlock, why: str) -> Growth:
     series = int(readings.series[0])
     keep = np.zeros(len(readings), np.bool_)
-    return Growth(IntervalBlock.empty(), keep, {}, frozenset(), {series: why})
+    return Growth(IntervalBlock.empty(), keep, {}, frozenset(), {series: why}, NO_GAPS)
 
 
 def _starts(series: Ints) -> Ints:

@@ -16,6 +16,7 @@ from kilowatch.pipeline.contexts import Contexts, note_context
 from kilowatch.pipeline.grids import Bools, PointGrid, watch_clocks
 from kilowatch.pipeline.growth import Growth, channels_of, clocks_differ, grow, settle
 from kilowatch.pipeline.hot import HotBatch
+from kilowatch.pipeline.looking import Looking
 from kilowatch.pipeline.rows import Row, Shapes, block_of
 from kilowatch.pipeline.state import StreamState, grid_of, settings_of, witness_fields
 from kilowatch.pipeline.streams import Streams
@@ -29,7 +30,7 @@ class Arrival:
     """The new packets of one stream in a batch."""
 
     rows: list[Row] = field(default_factory=list)
-    ignored: list[str] = field(default_factory=list)
+    ignored: list[tuple[int, tuple[str, ...]]] = field(default_factory=list)
     seq: int = 0
     failure: str = ""
 
@@ -59,6 +60,7 @@ class Intake:
         self._streams = streams
         self._contexts = contexts
         self._shapes = Shapes()
+        self._looking = Looking()
 
     def take(self, entries: Sequence[Entry], point_of: PointOf) -> set[int]:
         """Take in a batch; packets that were counted before change nothing.
@@ -90,7 +92,7 @@ class Intake:
             batch.readings.take(batch.fresh), made, _generation_of(made.series, generations)
         )
         self._streams.hot.add(
-            tail, lambda: self._apply(arrivals, batch, computed, growth, witnesses, matters)
+            tail, lambda: self._apply(arrivals, points, batch, computed, growth, witnesses, matters)
         )
         return set(arrivals)
 
@@ -115,7 +117,8 @@ class Intake:
             except Exception as error:  # noqa: BLE001 - one packet must never stop the others
                 arrival.failure = f"packet {entry.seq}: {type(error).__name__}: {error}"
                 continue
-            arrival.ignored += packet.ignored
+            if packet.ignored:
+                arrival.ignored.append((row.at_ms, packet.ignored))
             if arrival.rows and arrival.rows[-1].at_ms == row.at_ms:
                 arrival.rows[-1] = row  # a partial packet, merged into the one before it
             else:
@@ -131,6 +134,7 @@ class Intake:
             state = self._state(series)
             if state.progress.settings is None:
                 state.progress.settings = settings_of(point, state.witness)
+                state.progress.looked_for_gaps = True
             grids[series] = grid_of(point, state.progress)
             since_ms[series] = state.progress.since_ms
         readings, fresh = batch.readings, batch.fresh
@@ -153,6 +157,7 @@ class Intake:
     def _apply(
         self,
         arrivals: Mapping[int, Arrival],
+        points: Mapping[int, DataPoint],
         batch: _Batch,
         computed: Bools,
         growth: Growth,
@@ -168,13 +173,16 @@ class Intake:
                 last = arrival.rows[-1]
                 state.values = dict(zip(last.channels, last.values, strict=True))
             state.seq = arrival.seq
-            state.ignore(arrival.ignored)
+            for at_ms, names in arrival.ignored:
+                state.ignore(names, at_ms)
+            self._looking.look(state, points.get(series), arrival.rows)
             failure = arrival.failure or growth.failures.get(series, "")
             if failure:
                 state.failure = failure
                 state.failed_at_ms = arrival.rows[-1].at_ms if arrival.rows else None
             if series in growth.late:
                 state.stale = "readings came that lie before what was settled"
+            self._note_gaps(series, state, growth)
         for series, witness in witnesses.items():
             self._state(series).witness = witness_fields(witness)
         for series in matters:
@@ -182,6 +190,13 @@ class Intake:
         for series, channels in channels_of(growth.intervals).items():
             self._state(series).progress.channels |= channels
         self._keep(batch, computed, growth)
+
+    def _note_gaps(self, series: int, state: StreamState, growth: Growth) -> None:
+        new, gaps = growth.gaps.by_series.get(series), self._streams.gaps
+        if self._streams.gaps.around(series, growth.gaps.inside.get(series, ())):
+            state.stale = "readings came that lie in a gap"
+        elif new is not None:
+            gaps.add(series, new)
 
     def _keep(self, batch: _Batch, computed: Bools, growth: Growth) -> None:
         keep = np.zeros(len(batch.rows), np.bool_)

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from kilowatch.model.blocks import ReadingBlock
+from kilowatch.model.blocks import Ints, ReadingBlock
 from kilowatch.model.clock import ClockWitness
 from kilowatch.model.points import DataPoint
 from kilowatch.pipeline.closing import Closing, close
 from kilowatch.pipeline.contexts import FOREVER_MS, Contexts, note_context
+from kilowatch.pipeline.gaps import joined
 from kilowatch.pipeline.grids import watch_clocks
 from kilowatch.pipeline.growth import channels_of, clocks_differ, grow, settle
 from kilowatch.pipeline.hot import HotBatch, HotView
@@ -51,7 +52,12 @@ class Recomputation:
         slice_rows: int = READINGS_A_SLICE,
     ) -> None:
         self.series = series
-        self.progress = Progress(generation=generation, settings=settings_of(point, state.witness))
+        self.progress = Progress(
+            generation=generation,
+            settings=settings_of(point, state.witness),
+            looked_for_gaps=True,
+        )
+        self._gaps: Ints = np.empty((0, 4), np.int64)
         self._point = point
         self._packets = max(state.packets, 1)
         self._slice_rows = slice_rows
@@ -110,6 +116,8 @@ class Recomputation:
         self._done += len(fresh)
         self._from_ms = to_ms
         self._witness, self._offset_matters = witness, offset_matters
+        if self.series in growth.gaps.by_series:
+            self._gaps = joined(self._gaps, growth.gaps.by_series[self.series])
         if len(fresh):
             settle(progress, growth.streams[self.series])
             self._context = note_context(progress, rows, growth.keep)
@@ -125,6 +133,7 @@ class Recomputation:
 
         def show() -> None:
             state.progress = self.progress
+            streams.gaps.replace(self.series, self._gaps)
             if self._witness is not None:
                 state.witness = witness_fields(self._witness)
             state.offset_matters = self._offset_matters

@@ -65,7 +65,7 @@ class Recomputer:
             if point is None or not state.packets:
                 continue
             wanted = settings_of(point, state.witness)
-            if wanted == state.progress.settings and not state.stale and not state.failure:
+            if wanted == state.progress.settings and _whole(state):
                 continue
             failed = self._failed.get(one)
             if self._only_clock_and_no_matter(state, wanted):
@@ -136,7 +136,11 @@ class Recomputer:
         return (
             settings is not None
             and not state.offset_matters
-            and not state.stale
-            and not state.failure
+            and _whole(state)
             and settings | {"clock": wanted["clock"]} == wanted
         )
+
+
+def _whole(state: StreamState) -> bool:
+    """Say whether everything is there that a stream's grid should have."""
+    return not state.stale and not state.failure and state.progress.looked_for_gaps

@@ -17,6 +17,7 @@ import msgspec
 from kilowatch.model.clock import ClockWitness
 from kilowatch.model.points import DataPoint
 from kilowatch.model.zones import Zone
+from kilowatch.pipeline.evidence import Evidence
 from kilowatch.pipeline.grids import PointGrid
 
 SCHEMA_VERSION = 1
@@ -49,6 +50,8 @@ class Progress(msgspec.Struct):
             are written after a state was packed.
         day_ms: Stored local days reach to here; likewise.
         stored_ms: No interval row in the store starts later.
+        looked_for_gaps: False in a state of a version that did not: its history has to be
+            looked through once.
     """
 
     generation: int = 1
@@ -64,6 +67,7 @@ class Progress(msgspec.Struct):
     hour_ms: int = 0
     day_ms: int = 0
     stored_ms: int | None = None
+    looked_for_gaps: bool = False
 
 
 class StreamState(msgspec.Struct):
@@ -79,6 +83,8 @@ class StreamState(msgspec.Struct):
         offset_matters: Whether offset and wall clock have ever meant different instants.
         distances_ms: Between the last readings.
         ignored: Names that are not in the contract, with how many packets carried them.
+        ignored_at: Pushed instant of the packet that carried each of them last.
+        evidence: What packets have shown about the registration.
         stale: Why the intervals must be computed again, or an empty string.
         failure: Why the stream's packets can't be turned into intervals, or empty.
         failed_at_ms: The packet that failed.
@@ -93,6 +99,8 @@ class StreamState(msgspec.Struct):
     offset_matters: bool = False
     distances_ms: list[int] = []
     ignored: dict[str, int] = {}
+    ignored_at: dict[str, int] = {}
+    evidence: Evidence = msgspec.field(default_factory=Evidence)
     stale: str = ""
     failure: str = ""
     failed_at_ms: int | None = None
@@ -107,11 +115,12 @@ class StreamState(msgspec.Struct):
         self.packets += 1
         self.at_ms = at_ms
 
-    def ignore(self, names: Iterable[str]) -> None:
+    def ignore(self, names: Iterable[str], at_ms: int) -> None:
         """Count names in a packet that are not in the contract."""
         for name in names:
             if name in self.ignored or len(self.ignored) < IGNORED_NAMES_MAX:
                 self.ignored[name] = self.ignored.get(name, 0) + 1
+                self.ignored_at[name] = at_ms
 
 
 def witness_fields(witness: ClockWitness) -> dict[str, Any]:
@@ -168,6 +177,7 @@ class StateFile:
             "CREATE TABLE IF NOT EXISTS stream (series INTEGER PRIMARY KEY, state BLOB NOT NULL,"
             " hour_ms INTEGER NOT NULL, day_ms INTEGER NOT NULL);"
             "CREATE TABLE IF NOT EXISTS generation (series INTEGER PRIMARY KEY, last INTEGER);"
+            "CREATE TABLE IF NOT EXISTS gap (series INTEGER PRIMARY KEY, packed BLOB NOT NULL);"
         )
         self.is_new = self._connection.pragma("user_version") == 0
         path.chmod(0o600)
@@ -188,18 +198,29 @@ class StateFile:
             states[series].progress.day_ms = day_ms
         return seq, states
 
-    def save(self, cursor: int, states: Iterable[PackedState]) -> None:
-        """Move the cursor and some states in one durable transaction.
+    def load_gaps(self) -> list[tuple[int, bytes]]:
+        """Return the gaps of each stream, packed."""
+        rows: list[Any] = self._connection.execute("SELECT series, packed FROM gap").fetchall()
+        return rows
+
+    def save(
+        self, cursor: int, states: Iterable[PackedState], gaps: Mapping[int, bytes] | None = None
+    ) -> None:
+        """Move the cursor, some states and their gaps in one durable transaction.
 
         Args:
             cursor: Everything up to here is in the store.
             states: As they were when everything up to the cursor had been taken in.
+            gaps: By series, packed, where they have changed.
         """
         with self._connection:
             self._connection.executemany(
                 "INSERT OR REPLACE INTO stream (series, state, hour_ms, day_ms)"
                 " VALUES (?, ?, ?, ?)",
                 states,
+            )
+            self._connection.executemany(
+                "INSERT OR REPLACE INTO gap (series, packed) VALUES (?, ?)", (gaps or {}).items()
             )
             self._connection.execute(
                 "INSERT OR REPLACE INTO cursor (one, seq) VALUES (1, ?)", (cursor,)

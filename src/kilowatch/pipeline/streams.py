@@ -8,6 +8,7 @@ from typing import Protocol
 from kilowatch.log import Entry
 from kilowatch.model.errors import KilowatchError
 from kilowatch.model.points import DataPoint
+from kilowatch.pipeline.gaps import Gaps
 from kilowatch.pipeline.hot import HotTail
 from kilowatch.pipeline.state import StreamState
 from kilowatch.pipeline.subscription import Hub
@@ -48,6 +49,7 @@ class Streams:
     Attributes:
         hot: Rows that are not stored yet.
         states: By series. Readers take what belongs together inside ``hot.snapshot``.
+        gaps: Of each stream.
         hub: Tells subscribers which series have changed.
         seq: Everything up to this log sequence number is visible to readers.
         recomputing: Share of history done, by series that is being computed again.
@@ -58,6 +60,7 @@ class Streams:
     def __init__(self) -> None:
         self.hot = HotTail()
         self.states: dict[int, StreamState] = {}
+        self.gaps = Gaps()
         self.hub = Hub()
         self.seq = 0
         self.recomputing: dict[int, float] = {}

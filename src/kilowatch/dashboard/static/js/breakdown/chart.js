@@ -60,7 +60,9 @@ function gapSeries(panel, index, answer, look, scale) {
   const begin = Math.max(from, extent.first_ms);
   const end = Math.min(to, late ? now : extent.last_ms - answer.point.interval_s * 1000);
   const merged = panel.channels.flatMap((channel) => channel.rows).sort((a, b) => a.start - b.start);
-  panel.gaps = end > begin ? gaps(merged, begin, end) : [];
+  // What lies no further apart than the packets do is joined by the line, and no gap.
+  const joined = answer.status.join_ms - answer.point.interval_s * 1000;
+  panel.gaps = end > begin ? gaps(merged, begin, end).filter((gap) => gap.to - gap.from > joined) : [];
   const texts = panel.gaps.map((gap) => (gap.unallocated
     ? t("chart.gap_used", { amount: `${short(gap.unallocated * scale.factor)} ${scale.unit}` })
     : t("chart.gap")));
@@ -106,7 +108,7 @@ function barSeries(panel, index, look, scale, pixelMs) {
   return series;
 }
 
-function lineSeries(panel, index, look, scale, pixelMs, now) {
+function lineSeries(panel, index, look, scale, pixelMs, now, joinMs) {
   const series = [];
   for (const channel of panel.channels) {
     const colour = colourOf(panel, channel, look);
@@ -127,7 +129,8 @@ function lineSeries(panel, index, look, scale, pixelMs, now) {
       if (row.value === null) return;
       data.push([row.start, row.value * scale.factor]);
       const next = rows[i + 1];
-      if (!next || next.start > row.end || next.value === null) {
+      const apart = next && next.start > row.end && next.start - row.start > joinMs;
+      if (!next || apart || next.value === null) {
         data.push([row.end, row.value * scale.factor], [row.end, null]);
       }
     });
@@ -212,7 +215,8 @@ export function build(answer, time, width, narrow) {
     legends.push({ panel, scale, top });
     series.push(...gapSeries(panel, i, answer, look, scale));
     series.push(...(panel.measure === "amount"
-      ? barSeries(panel, i, look, scale, pixelMs) : lineSeries(panel, i, look, scale, pixelMs, answer.window.now_ms)));
+      ? barSeries(panel, i, look, scale, pixelMs)
+      : lineSeries(panel, i, look, scale, pixelMs, answer.window.now_ms, answer.status.join_ms)));
     const carrier = series.at(-1);
     if (lines.length && carrier) {
       carrier.markLine = { silent: true, symbol: "none", animation: false,
