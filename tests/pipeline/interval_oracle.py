@@ -141,7 +141,7 @@ class Oracle:
         if total in (24, 44):  # before the first packet, energy came from power
             counts_from = min(at for at, _, _ in self._sums(total))
         for event in self.point.history.events:
-            if event.at_ms < counts_from:
+            if event.at_ms <= counts_from:
                 continue
             if event.kind != "bad" and event.channel in (None, wire):
                 key = (event.at_ms, event.kind)

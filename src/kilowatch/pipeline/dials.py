@@ -48,12 +48,12 @@ class Dial:
 def events_of(grid: DatedGrid, point: int, channel: int) -> tuple[MeterEvent, ...]:
     """Return what happened to one register: what was recorded for it, else for all of them.
 
-    Where energy came from power before the register's first packet, nothing counts before it.
+    Where energy came from power before the register's first packet, nothing counts up to it.
     """
     found: dict[tuple[int, str], MeterEvent] = {}
     first_ms = grid.not_before.get(channel - channel % 4)
     for event in grid.events.get(point, ()):
-        if first_ms is not None and event.at_ms < first_ms[point]:
+        if first_ms is not None and event.at_ms <= first_ms[point]:
             continue
         key = (event.at_ms, event.kind)
         if event.channel == channel or (event.channel is None and key not in found):
