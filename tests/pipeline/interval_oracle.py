@@ -227,7 +227,7 @@ class Oracle:
     def _closing(self, a: Figure, b: Figure) -> int:
         """Return the start of the interval that ends with a figure."""
         if a.at == b.at and not a.real:
-            return self.start(b.at - 1)
+            return self.start(b.at - 1 if self._is_dial(b.at - 1) else b.at)
         return self.start(max(b.at - 1, a.at))
 
     def _gap(self, a: Figure, b: Figure, first: Era, last: Era, parts: Any) -> bool:

@@ -167,6 +167,11 @@ def _pairs(some: Dial, grid: DatedGrid, scale: Floats) -> Pairs:
             )
     closing_ms = np.where(at_once, close_ms - 1, np.maximum(close_ms - 1, begin_ms))
     gap |= at_once
+    closing = grid.streams_at(grid.points_of(end), closing_ms)
+    # Before a register began there is no interval of it: then it is the one that it begins with.
+    elsewhere = grid.run[closing] != grid.run[end]
+    closing = np.where(elsewhere, end, closing)
+    closing_ms = np.where(elsewhere, close_ms, closing_ms)
     return Pairs(
         first=first,
         steps=steps * unit,
@@ -174,7 +179,7 @@ def _pairs(some: Dial, grid: DatedGrid, scale: Floats) -> Pairs:
         broken=broken,
         gap=gap,
         closing_ms=closing_ms,
-        closing=grid.streams_at(grid.points_of(end), closing_ms),
+        closing=closing,
         scale=scale,
         across=np.where(np.isnan(across), 0.0, across),
     )
