@@ -113,7 +113,7 @@ def _send(request: Request, group: Group, form: dict[str, Any]) -> Response:
     except KilowatchError as error:
         return _form(request, group, fields, problems_of(error))
     if wanted.kind in CHANGING and not _changes(found):
-        return _form(request, group, fields, {"": t(f"preview.nothing_{wanted.kind}")})
+        return _form(request, group, fields, {"": t(f"unchanged.{wanted.kind}")})
     mark = digest(found)
     if step == "apply" and (mark == form.get("mark") or wanted.kind == "comment"):
         try:

@@ -200,7 +200,7 @@ def words_of(found: GapDay, points: int) -> str:
     """Return a day of the calendar in words."""
     several = "many" if points > 1 else "one"
     return t(
-        f"quality.day_{several}",
+        f"day_words.{several}",
         day=day_text(found.day),
         points=found.points,
         gaps=counted("gaps", found.gaps),
@@ -210,7 +210,7 @@ def words_of(found: GapDay, points: int) -> str:
 
 def counted(word: str, number: int) -> str:
     """Return a number of things: ``1 gap``, ``3 gaps``."""
-    return t(f"quality.count_{word}{'' if number != 1 else '_one'}", n=f"{number:,}")
+    return t(f"count.{word}{'' if number != 1 else '_one'}", n=f"{number:,}")
 
 
 def local_text(at_ms: int, zone: str) -> str:

@@ -129,7 +129,7 @@ def _panels(request: Request) -> Response:
 
 def _applied(request: Request) -> str:
     word = request.query_params.get("applied", "")
-    return t(f"quality.applied_{word}") if word in APPLIED else ""
+    return t(f"applied.{word}") if word in APPLIED else ""
 
 
 def _context(request: Request) -> dict[str, Any]:

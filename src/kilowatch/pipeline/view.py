@@ -20,17 +20,13 @@ from kilowatch.model.calendar import Grain as Bucket
 from kilowatch.model.calendar import grain_end_ms, grain_start_ms
 from kilowatch.model.editing import Editing, encoded
 from kilowatch.model.findings import Finding
-from kilowatch.model.parameters import AP, PC, VALUE, channel_name, family_of
+from kilowatch.model.parameters import channel_name
 from kilowatch.model.points import DataPoint
 from kilowatch.model.silences import Silence
-from kilowatch.model.zones import Zone
 from kilowatch.pipeline.answers import Extent, Grain, Lag, LastValue, PointStatus, Recomputing
-from kilowatch.pipeline.closing import changed_ms, reach_ms
 from kilowatch.pipeline.computed import Other, other_rows
 from kilowatch.pipeline.conflicts import Conflict
-from kilowatch.pipeline.events import editing_failed, finding_of
 from kilowatch.pipeline.explaining import READINGS_MAX, Sources, explain, nothing_to_explain
-from kilowatch.pipeline.falls import findings_of_falls
 from kilowatch.pipeline.figures import Shown, Span, figures
 from kilowatch.pipeline.frames import Frame
 from kilowatch.pipeline.gap_view import GapView
@@ -39,12 +35,12 @@ from kilowatch.pipeline.hot import HotView
 from kilowatch.pipeline.mismatches import mismatches, observed_interval_s
 from kilowatch.pipeline.preview import Preview, preview
 from kilowatch.pipeline.preview_events import Between, Stored, preview_events
+from kilowatch.pipeline.showing import findings_of, headline, shown_of, trusted
 from kilowatch.pipeline.state import (
     Progress,
     StreamState,
     grid_of,
     settings_of,
-    shortest_interval_s,
 )
 from kilowatch.pipeline.streams import Log, Streams
 from kilowatch.pipeline.subscription import Subscription
@@ -265,7 +261,7 @@ class View(GapView):
         for point in points:
             state = self._streams.states.get(point.series)
             if state is not None and state.values:
-                channel, value, unit = _headline(point, state.values)
+                channel, value, unit = headline(point, state.values)
                 last = state.progress.last_ms
                 at_ms = state.at_ms if last is None else last
                 found[point.series] = LastValue(at_ms, channel, value, unit)
@@ -390,7 +386,7 @@ class View(GapView):
             own = tuple(
                 one
                 for one in (
-                    *_findings(state, point),
+                    *findings_of(state, point),
                     *self._contradictions(point.series, state),
                     *mismatches(point, state, self._rhythm_ms(point)),
                 )
@@ -453,7 +449,7 @@ class View(GapView):
         def now() -> dict[int, Shown]:
             states = self._streams.states
             return {
-                point.series: _shown(state)
+                point.series: shown_of(state)
                 for point in points
                 if (state := states.get(point.series)) is not None
                 and state.progress.settings is not None
@@ -461,67 +457,4 @@ class View(GapView):
 
         shown, hot = self._streams.hot.snapshot(now)
         first_ms = hot.first_starts(shown)
-        return {key: _trusted(one, first_ms.get(key)) for key, one in shown.items()}, hot
-
-
-def _trusted(shown: Shown, first_ms: int | None) -> Shown:
-    """Return a stream with its roll-ups as far as hot rows leave them true."""
-    if first_ms is not None:
-        first_ms = changed_ms(shown.frame, first_ms)
-    if first_ms is None or first_ms >= max(shown.hour_ms, shown.day_ms):
-        return shown
-    return replace(
-        shown,
-        hour_ms=reach_ms(shown.hour_ms, first_ms, "hour", shown.zone),
-        day_ms=reach_ms(shown.day_ms, first_ms, "day", shown.zone),
-    )
-
-
-def _shown(state: StreamState) -> Shown:
-    progress = state.progress
-    settings = progress.settings or {}
-    frame = Frame.of(settings)
-    return Shown(
-        progress.generation,
-        shortest_interval_s(settings),
-        Zone.of(settings["zone"]),
-        progress.hour_ms,
-        progress.day_ms,
-        frame,
-        frozenset() if frame is None else frozenset(progress.channels),
-    )
-
-
-def _headline(point: DataPoint, values: dict[int, float]) -> tuple[int, float, str]:
-    """Return the quantity that stands for a packet: its power, else its energy, else the first."""
-    if VALUE in values:
-        return VALUE, values[VALUE], point.unit
-    for total in (AP, PC):
-        phases = [values[total + phase] for phase in (1, 2, 3) if total + phase in values]
-        if phases:
-            family = family_of(total)
-            assert family is not None
-            return total, sum(phases), family.unit
-    channel, value = next(iter(values.items()))
-    family = family_of(channel)
-    return channel, value, family.unit if family else ""
-
-
-def _findings(state: StreamState, point: DataPoint) -> tuple[Finding, ...]:
-    falls = findings_of_falls(state.progress)
-    violations = tuple(finding_of(event, point) for event in state.progress.events)
-    if failure := state.progress.editing_failure:
-        violations = (*violations, editing_failed(failure))
-    if not state.failure:
-        return (*violations, *falls)
-    return (
-        *violations,
-        *falls,
-        Finding(
-            "stream.failed",
-            f"This stream's packets could not be processed: {state.failure}. They are kept, and "
-            "its figures will be computed as soon as that is possible.",
-            state.failed_at_ms,
-            data={"reason": state.failure},
-        ),
-    )
+        return {key: trusted(one, first_ms.get(key)) for key, one in shown.items()}, hot
