@@ -225,13 +225,14 @@ def _instant(point: DataPoint, fields: Mapping[str, str], shown: str, exact: str
     text = fields.get(shown, "")
     if not text:
         return None
-    at_ms = whole_number(fields.get(exact, ""))
-    if at_ms is not None and text == local_input(at_ms, point.zone):
-        return at_ms
     try:
         local = datetime.fromisoformat(text)
     except ValueError:
         raise _invalid(shown, t("form.bad_time")) from None
+    at_ms = whole_number(fields.get(exact, ""))
+    # Browsers leave out seconds that are zero: instants are compared, not texts.
+    if at_ms is not None and local == datetime.fromisoformat(local_input(at_ms, point.zone)):
+        return at_ms
     if local.tzinfo is not None or not 1971 <= local.year <= 2200:
         raise _invalid(shown, t("form.bad_time"))
     second = 1 if shown == "to" else 0

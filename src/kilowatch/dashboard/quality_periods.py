@@ -139,6 +139,7 @@ class Month:
     name: str
     href: str
     selected: bool
+    empty: bool
     weeks: list[list[Cell | None]]
 
 
@@ -184,6 +185,7 @@ def months_of(
                 month_name(number),
                 hrefs.month(number),
                 number == period.month,
+                not any(one.day.month == number for one in days),
                 [[cell(day) for day in week] for week in weeks],
             )
         )
@@ -218,12 +220,12 @@ def local_text(at_ms: int, zone: str) -> str:
 
     Example:
         >>> local_text(1_793_493_000_500, "Europe/Dublin")
-        '2026-11-01 00:30:00'
+        '2026-11-01 00:30'
         >>> local_text(1_792_888_200_000, "Europe/Dublin")
-        '2026-10-25 01:30:00 (+01:00)'
+        '2026-10-25 01:30 (+01:00)'
     """
     text = iso_local(at_ms, zone)
-    shown = text[:19].replace("T", " ")
+    shown = text[:19].replace("T", " ").removesuffix(":00")
     twice = any(iso_local(at_ms + shift, zone)[:19] == text[:19] for shift in (-_HOUR_MS, _HOUR_MS))
     return f"{shown} ({text[-6:]})" if twice else shown
 
