@@ -40,8 +40,8 @@ def with_gaps(world: World) -> World:
     now_ms = world.now[0]
     gaps["server"] = [(now_ms - 2 * HOUR_MS - 7 * MINUTE_MS, now_ms)]
     for name, some in gaps.items():
-        rows = [(a, b, 1, b - a) for a, b in sorted(some)]
-        view.gaps[world.point(name).series] = np.array(rows, np.int64)
+        found = [(a, b, 1, b - a) for a, b in sorted(some)]
+        view.gaps[world.point(name).series] = np.array(found, np.int64)
     silent = world.point("server")
     view.silent.add(silent.series)
     _tell(world)

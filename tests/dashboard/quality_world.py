@@ -13,6 +13,7 @@ from starlette.testclient import TestClient
 
 from kilowatch.catalog import data_points
 from kilowatch.model.points import DataPoint
+from kilowatch.pipeline.answers import Grain
 from tests.dashboard.house import PAGE, House, post
 from tests.dashboard.worlds import ADMIN
 from tests.pipeline.pipeline_world import World as Pipeline
@@ -23,8 +24,6 @@ DAY_MS = 86_400_000
 MIDNIGHT_MS = 1_794_096_000_000  # Sun 8 Nov 2026 00:00 in Dublin, which has UTC in winter
 GAP = (MIDNIGHT_MS + 10 * 4 * QUARTER_MS, MIDNIGHT_MS + 14 * 4 * QUARTER_MS)
 """Nothing between the packets of 10:00 and 14:00."""
-
-FEW = {"pC": "Wh", "aP": "W"}
 
 
 @dataclass
@@ -55,8 +54,9 @@ class Measured:
         one = self.point(name)
         view = self.pipeline.view
         found = {}
-        for grain in ("interval", "hour", "day", "month"):
-            rows = view.series(one, view.channels(one), 0, 4_102_444_800_000, grain)  # type: ignore[arg-type]
+        grains: tuple[Grain, ...] = ("interval", "hour", "day", "month")
+        for grain in grains:
+            rows = view.series(one, view.channels(one), 0, 4_102_444_800_000, grain)
             found[grain] = comparable(rows)
         return found
 

@@ -153,7 +153,7 @@ def _form(
         "title": t(f"{word}.{kind}"),
         "hint": t(f"about.{kind}"),
         "fields": defaultdict(str, fields | {"kind": kind}),
-        "problems": defaultdict(str, problems),
+        "problems": defaultdict(str, _beside(problems, kind)),
         "channels": channels_of_kind(kind, channels),
         "registers": registers,
         "units": {name: _shown_unit(point, name) for name, _ in channels},
@@ -166,6 +166,16 @@ def _form(
         request, "quality_form.html", crumbs_to(request, context["title"]), context,
         current=f"point-{point.id}", status=422 if problems else 200,
     )  # fmt: skip
+
+
+def _beside(problems: dict[str, str], kind: str) -> dict[str, str]:
+    """Return problems by the field that the form shows; above the form where it shows none."""
+    shown = {"from", "to", "comment", "channel"}
+    shown |= {"edit": {"value"}, "reset": {"first"}, "roll_over": {"width"}}.get(kind, set())
+    shown |= {"method", "sister"} if kind in {"fill", "spread"} else set()
+    also = {"at": "from", "until": "to"}
+    named = {also.get(field, field): text for field, text in problems.items()}
+    return {field if field in shown else "": text for field, text in named.items()}
 
 
 def _fits(kind: str, point: DataPoint) -> bool:

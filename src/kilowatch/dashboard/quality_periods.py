@@ -170,7 +170,7 @@ def months_of(
             return None
         found = by_day.get(day)
         if found is None:
-            text = day_text(day) if day > today else t("quality.no_gap", day=day_text(day))
+            text = day_text(day) if day > today else t("data_quality.no_gap", day=day_text(day))
             return Cell(day, 0, 0, text, "", future=day > today, selected=day == period.day)
         return Cell(
             day, level(found, points), found.points, words_of(found, points), hrefs.day(day),

@@ -287,7 +287,7 @@ def _actions(point: DataPoint, one: Finding, manages: bool, acts: bool) -> list[
     elif one.code == "meter.sum_exceeded" and acts:
         found.append(Action(t("correct.comment"), _form(point, "judge", kind="comment", **span)))
     elif data.get("remedy") or one.code == "backfill.conflict":
-        found.append(Action(t("quality.see_attributes"), f"/attributes/{point.id}"))
+        found.append(Action(t("data_quality.see_attributes"), f"/attributes/{point.id}"))
     return found
 
 
