@@ -57,7 +57,7 @@ class Measured:
         grains: tuple[Grain, ...] = ("interval", "hour", "day", "month")
         for grain in grains:
             rows = view.series(one, view.channels(one), 0, 4_102_444_800_000, grain)
-            found[grain] = comparable(rows)
+            found[str(grain)] = comparable(rows)
         return found
 
     def total(self, name: str, code: int, day_ms: int = MIDNIGHT_MS) -> float:
