@@ -25,7 +25,8 @@ from kilowatch.catalog.tables import DataPoint as PointRow
 from kilowatch.catalog.tables_corrections import Correction as CorrectionRow
 from kilowatch.catalog.tables_settings import RecordedEvent
 from kilowatch.dashboard.access import Access, Door, not_allowed
-from kilowatch.dashboard.admin_frame import actor_of, problems_of
+from kilowatch.dashboard.admin_frame import problems_of
+from kilowatch.dashboard.asking import actor_of
 from kilowatch.dashboard.needs import DayChange, Preview
 from kilowatch.dashboard.numbers import whole_number
 from kilowatch.dashboard.periods import local_day

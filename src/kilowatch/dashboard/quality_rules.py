@@ -17,7 +17,8 @@ from kilowatch.catalog import corrections
 from kilowatch.catalog.corrections_check import check_rules
 from kilowatch.catalog.spans import interval_text, parse_span
 from kilowatch.dashboard.access import Access, Door
-from kilowatch.dashboard.admin_frame import actor_of, problems_of
+from kilowatch.dashboard.admin_frame import problems_of
+from kilowatch.dashboard.asking import actor_of
 from kilowatch.dashboard.quality_actions import preview_context
 from kilowatch.dashboard.quality_periods import counted
 from kilowatch.dashboard.quality_point import crumbs_to
