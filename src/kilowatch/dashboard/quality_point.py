@@ -56,6 +56,9 @@ from kilowatch.model.points import DataPoint
 
 GAPS_AT_ONCE = 25
 INTERVALS_MAX = 1_500  # a day of minutes; finer than that nobody edits by hand
+SUMS_MS = 32 * 86_400_000
+"""How far back from the end of a period sums are checked: a year of a site is too long to wait."""
+
 APPLIED = (
     "accept", "confirm", "comment", "fill", "spread", "edit", "exchange", "reset", "roll_over",
     "bad", "rules", "undone",
@@ -250,7 +253,7 @@ def _findings(
 
 
 def _sums(rooms: Rooms, point: DataPoint, period: Chosen) -> Sequence[Finding]:
-    """Return on which days submeters counted more than this meter."""
+    """Return on which days of the period's last month submeters counted more than this meter."""
     with rooms.registry.catalog.reading() as session:
         fed_by = feeding.fed_by(session, point.organisation_id, point.site_id)
     below = {number for number, feeder in fed_by.items() if feeder == point.id}
@@ -260,6 +263,7 @@ def _sums(rooms: Rooms, point: DataPoint, period: Chosen) -> Sequence[Finding]:
     others = [one for number in sorted(below) if (one := directory.by_id(number)) is not None]
     from_ms, to_ms = period.bounds_ms(point.zone)
     to_ms = min(to_ms, rooms.clock())
+    from_ms = max(from_ms, to_ms - SUMS_MS)
     if from_ms >= to_ms:
         return ()
     mine = {one.id: fed_by.get(one.id) for one in (point, *others)}
