@@ -11,9 +11,11 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 
-from kilowatch.model.blocks import Floats, IntervalBlock, Ints, Quality
+from kilowatch.client.history import PutIn
+from kilowatch.model.blocks import Floats, IntervalBlock, Ints, Quality, ReadingBlock
 from kilowatch.model.calendar import Zone
 from kilowatch.model.findings import Finding
+from kilowatch.model.packet import Form
 from kilowatch.model.parameters import (
     CHANNEL_BY_PARAMETER,
     FAMILIES,
@@ -22,7 +24,10 @@ from kilowatch.model.parameters import (
     Role,
 )
 from kilowatch.model.points import DataPoint
+from kilowatch.pipeline.conflicts import Conflict
+from kilowatch.pipeline.grids import PointGrid
 from kilowatch.pipeline.rollups import roll_up
+from kilowatch.pipeline.state import Progress, grid_of, settings_of
 
 HOUR_MS = 3_600_000
 DAY_MS = 24 * HOUR_MS
@@ -92,6 +97,8 @@ class FakeView:
         self.statuses: dict[int, Status] = {}
         self.lasts: dict[int, Last] = {}
         self.subscriptions: list[Subscription] = []
+        self.dismissed: dict[int, tuple[Finding, ...]] = {}
+        self.waiting: dict[int, list[Conflict]] = {}
 
     def put(self, point: DataPoint, rows: IntervalBlock, *, packets: int | None = None) -> None:
         """Give a data point its rows and make the last one known."""
@@ -182,6 +189,32 @@ class FakeView:
         """Return what was set, or that all is well."""
         return self.statuses.get(point.series, Status(point.series))
 
+    def findings(
+        self, points: Sequence[DataPoint], *, with_dismissed: bool = False
+    ) -> dict[int, tuple[Finding, ...]]:
+        """Return what was set, and what was set as dismissed."""
+        return {
+            one.series: (
+                *self.status(one).findings,
+                *(self.dismissed.get(one.series, ()) if with_dismissed else ()),
+            )
+            for one in points
+        }
+
+    def conflicts(self, point: DataPoint, limit: int = 100, offset: int = 0) -> list[Conflict]:
+        """Return the contradictions that were set."""
+        return self.waiting.get(point.series, [])[offset : offset + limit]
+
+    def readings(
+        self, _point: DataPoint, _from_ms: int, _to_ms: int, _limit: int = 1000
+    ) -> ReadingBlock:
+        """Return no readings: this building is drawn by formula."""
+        return ReadingBlock.concatenate([])
+
+    def grid(self, point: DataPoint) -> PointGrid:
+        """Return the plain settings."""
+        return grid_of(point, Progress(settings=settings_of(point, {"decision": "offset"})))
+
     def subscribe(
         self, loop: asyncio.AbstractEventLoop, series: Collection[int] | None = None
     ) -> Subscription:
@@ -190,6 +223,38 @@ class FakeView:
         subscription = Subscription(loop)
         self.subscriptions.append(subscription)
         return subscription
+
+
+class FakePast:
+    """A collector's desk that remembers what was put in."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[Any, ...]] = []
+        self.answer = PutIn(backfilled=1, last_seq=1)
+
+    def put_in_kept(
+        self, series: int, ids: Sequence[int] | None, actor: str, reason: str = ""
+    ) -> PutIn:
+        """Remember."""
+        self.asked.append(("kept", series, ids, actor, reason))
+        return self.answer
+
+    def put_in(
+        self,
+        series: int,
+        packets: Iterable[tuple[bytes, Form]],
+        actor: str,
+        reason: str = "",
+        source: str = "import",
+    ) -> PutIn:
+        """Remember."""
+        taken = list(packets)
+        self.asked.append((source, series, taken, actor, reason))
+        return PutIn(backfilled=len(taken), last_seq=1)
+
+    def dismiss(self, series: int, ids: Sequence[int] | None) -> None:
+        """Remember."""
+        self.asked.append(("dismiss", series, ids))
 
 
 class FakeRequests:
