@@ -32,11 +32,12 @@ from kilowatch.catalog import (
     plans,
     registry,
     secrets,
+    tokens,
 )
 from kilowatch.catalog.changes import Change
 from kilowatch.catalog.credentials import Target
 from kilowatch.catalog.settings_check import Settings
-from kilowatch.catalog.tables import AuditEntry, Organisation, Role, Site, Table, User
+from kilowatch.catalog.tables import AuditEntry, LoginSession, Organisation, Role, Site, Table, User
 from kilowatch.catalog.tables_estate import ImportDraft, PackageLink
 from kilowatch.catalog.tables_people import Invitation
 from kilowatch.dashboard.access import SESSION_COOKIE, Access, Door
@@ -236,6 +237,9 @@ QUERIES: dict[str, str] = {
 }
 """What an address must be asked with, where its path is not enough."""
 
+NAMED_IN_FORM = frozenset({"/account/sessions", "/account/tokens/revoke"})
+"""Their forms name something by its number: somebody else's is not there."""
+
 ENDLESS = {"/live": "a stream that never ends; tests/dashboard/test_live.py looks into it"}
 
 
@@ -304,6 +308,16 @@ class Matrix:
         # Our organisation in the path, and an object of theirs behind it.
         self.mixed = Side(self.theirs.numbers | levels, self.theirs.personal, [])
         self._forget()
+        self._log_in(STRANGER)
+        with world.catalog.change(catalogs.Actor("test")) as change:
+            stranger = people.find_by_email(change.session, STRANGER)
+            assert stranger is not None
+            made = tokens.make(change, KEY, stranger.id, f"{MARK} token", read_only=True, days=1)
+            session = select(LoginSession.id).where(LoginSession.user_id == stranger.id)
+            self._named = {
+                "session": str(change.session.execute(session).scalar_one()),
+                "token": str(made.row.id),
+            }
         self._tokens = {role: self._log_in(email) for role, email in PEOPLE.items()}
         shutil.copyfile(self._file, self._copy)
         self._before = self.digest()
@@ -383,6 +397,7 @@ class Matrix:
             "stamp": "start",
             "clock": "auto",
             "role": "administrator",
+            **self._named,
         }
 
     def digest(self) -> str:

@@ -21,7 +21,16 @@ from kilowatch.dashboard.access import (
     Door,
 )
 from kilowatch.dashboard.app import DOORS
-from tests.dashboard.access_world import ENDLESS, LEVELS, PARTLY, PEOPLE, WHO, Matrix, Side
+from tests.dashboard.access_world import (
+    ENDLESS,
+    LEVELS,
+    NAMED_IN_FORM,
+    PARTLY,
+    PEOPLE,
+    WHO,
+    Matrix,
+    Side,
+)
 from tests.dashboard.conftest import Logged, form_token
 from tests.dashboard.worlds import ADMIN, END_USER, STRANGER, VIEWER, World, build
 
@@ -73,7 +82,8 @@ def test_every_access_has_a_decision_for_every_role() -> None:
 
 def expected(door: Door, role: str, side: str) -> str:
     """Return what a role gets at a door: ``yes``, ``refused`` (403) or ``hidden`` (404)."""
-    if side == "mixed" and role in WHO[door.access]:
+    named = door.path in NAMED_IN_FORM and "POST" in door.methods
+    if named or (side == "mixed" and role in WHO[door.access]):
         return "hidden"
     if door.access in NOWHERE_IN_PARTICULAR or door.access is Access.ANYONE:
         if side == "theirs" and IN_THE_PATH.search(door.path):

@@ -141,7 +141,7 @@ class Oracle:
         if total in (24, 44):  # before the first packet, energy came from power
             counts_from = min(at for at, _, _ in self._sums(total))
         for event in self.point.history.events:
-            if event.at_ms < counts_from:
+            if event.at_ms <= counts_from:
                 continue
             if event.kind != "bad" and event.channel in (None, wire):
                 key = (event.at_ms, event.kind)
@@ -227,7 +227,7 @@ class Oracle:
     def _closing(self, a: Figure, b: Figure) -> int:
         """Return the start of the interval that ends with a figure."""
         if a.at == b.at and not a.real:
-            return self.start(b.at - 1)
+            return self.start(b.at - 1 if self._is_dial(b.at - 1) else b.at)
         return self.start(max(b.at - 1, a.at))
 
     def _gap(self, a: Figure, b: Figure, first: Era, last: Era, parts: Any) -> bool:

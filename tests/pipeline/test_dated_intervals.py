@@ -206,3 +206,15 @@ def test_what_is_marked_for_one_channel_leaves_the_others() -> None:
     }
     assert rows(point, packets, "v_1")["10:00"]["high"] == 230.0
     assert rows(point, packets, "pC_1")["10:00"]["amount"] == pytest.approx(9.0)
+
+
+def test_a_register_that_begins_at_an_exchange_counts_in_its_own_first_interval() -> None:
+    """Amounts until noon; then a dial that shows 1 where it was said to begin at 0."""
+    noon = clock("12:00")
+    point = data_point()
+    periods = (period_of(point, behaviour="amount"), period_of(point, noon))
+    event = MeterEvent("exchange", noon, None, None, 0.0)
+    point = with_periods(point, *periods, events=(event,))
+    found = rows(point, {"11:00": 3.0, "12:00": 1.0, "13:00": 5.0})
+    assert found["11:00"]["amount"] == 3_000
+    assert (found["12:00"]["unallocated"], found["12:00"]["amount"]) == (1_000, 4_000)

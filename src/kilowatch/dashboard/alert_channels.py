@@ -226,11 +226,11 @@ _CHANNEL = _CHANNELS + "/{channel_id:number}"
 _MANAGE = Access.MANAGE_ORGANISATION
 
 DOORS: tuple[Door, ...] = (
-    Door(_CHANNELS, listing, _MANAGE),
-    Door(_CHANNELS, create, _MANAGE, ("POST",)),
-    Door(_CHANNELS + "/new", new, _MANAGE),
-    Door(_CHANNEL, edit, _MANAGE),
-    Door(_CHANNEL, change, _MANAGE, ("POST",)),
-    Door(_CHANNEL + "/remove", remove, _MANAGE, ("POST",)),
-    Door(_CHANNEL + "/test", test, _MANAGE, ("POST",)),
+    Door(_CHANNELS, listing, _MANAGE, tool="notifications"),
+    Door(_CHANNELS, create, _MANAGE, ("POST",), tool="notifications"),
+    Door(_CHANNELS + "/new", new, _MANAGE, tool="notifications"),
+    Door(_CHANNEL, edit, _MANAGE, tool="notifications"),
+    Door(_CHANNEL, change, _MANAGE, ("POST",), tool="notifications"),
+    Door(_CHANNEL + "/remove", remove, _MANAGE, ("POST",), tool="notifications"),
+    Door(_CHANNEL + "/test", test, _MANAGE, ("POST",), tool="notifications"),
 )

@@ -188,7 +188,10 @@ def _save(request: Request, form: Fields, rule_id: int | None) -> Response:
         if error.status in (403, 404, 500, 503):
             raise
         said = {str(error.data.get("field", "")): f"{error.detail} {error.remedy}".strip()}
-        return _form(request, form, row if rule_id is not None else None, said)
+        if rule_id is None:
+            return _form(request, form, None, said)
+        with rooms.registry.catalog.reading() as session:  # what was loaded went with the change
+            return _form(request, form, _row(session, request), said)
     rooms.desk.rules_changed()
     return RedirectResponse(f"{home(request)}?saved=rule", status_code=303)
 
@@ -319,12 +322,12 @@ _RULE = _RULES + "/{rule_id:number}"
 _MANAGE = Access.MANAGE_ORGANISATION
 
 DOORS: tuple[Door, ...] = (
-    Door(_RULES, listing, _MANAGE),
-    Door(_RULES, create, _MANAGE, ("POST",)),
-    Door(_RULES + "/new", new, _MANAGE),
-    Door(_RULE, edit, _MANAGE),
-    Door(_RULE, change, _MANAGE, ("POST",)),
-    Door(_RULE + "/switch", switch, _MANAGE, ("POST",)),
-    Door(_RULE + "/remove", remove, _MANAGE, ("POST",)),
-    Door(_RULE + "/test", test, _MANAGE, ("POST",)),
+    Door(_RULES, listing, _MANAGE, tool="notifications"),
+    Door(_RULES, create, _MANAGE, ("POST",), tool="notifications"),
+    Door(_RULES + "/new", new, _MANAGE, tool="notifications"),
+    Door(_RULE, edit, _MANAGE, tool="notifications"),
+    Door(_RULE, change, _MANAGE, ("POST",), tool="notifications"),
+    Door(_RULE + "/switch", switch, _MANAGE, ("POST",), tool="notifications"),
+    Door(_RULE + "/remove", remove, _MANAGE, ("POST",), tool="notifications"),
+    Door(_RULE + "/test", test, _MANAGE, ("POST",), tool="notifications"),
 )

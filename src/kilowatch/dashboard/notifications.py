@@ -212,13 +212,14 @@ def on_clock(at_ms: int, zone: Zone) -> str:
 
 
 DOORS: tuple[Door, ...] = (
-    Door("/notifications", notifications, Access.SIGNED_IN),
-    Door("/notifications/alerts", alerts, Access.SIGNED_IN),
-    Door("/notifications/history", history, Access.SIGNED_IN),
+    Door("/notifications", notifications, Access.SIGNED_IN, tool="notifications"),
+    Door("/notifications/alerts", alerts, Access.SIGNED_IN, tool="notifications"),
+    Door("/notifications/history", history, Access.MANAGE_SOMEWHERE, tool="notifications"),
     Door(
         "/breakdown/{point_id:number}/alerts/{alert_id:number}/acknowledge",
         acknowledge,
         Access.ACT_ON_POINT,
         ("POST",),
+        tool="notifications",
     ),
 )

@@ -57,29 +57,26 @@ def _write_run(connection: apsw.Connection, key: _Key, run: Sequence[Backfilled]
     entries = [one.entry for one in run]
     instants = [entry.at_ms for entry in entries]
     received = [entry.received_ms for entry in entries]
-    open_run: int | None = connection.execute(
-        "SELECT id FROM backfills WHERE series = ? AND source = ? AND actor = ? AND reason = ?"
-        " AND credential_id = ? AND last_received_ms >= ? ORDER BY id DESC LIMIT 1",
-        (*key, min(received) - RUN_PAUSE_MS),
-    ).get
-    if open_run is None:
-        connection.execute(
-            "INSERT INTO backfills(series, source, actor, reason, credential_id, packets,"
-            " first_at_ms, last_at_ms, first_received_ms, last_received_ms, first_seq, last_seq)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            (
-                *key, len(run), min(instants), max(instants), min(received), max(received),
-                entries[0].seq, entries[-1].seq,
-            ),
-        )  # fmt: skip
-        return
     connection.execute(
         "UPDATE backfills SET packets = packets + ?, first_at_ms = min(first_at_ms, ?),"
         " last_at_ms = max(last_at_ms, ?), first_received_ms = min(first_received_ms, ?),"
-        " last_received_ms = max(last_received_ms, ?), last_seq = ? WHERE id = ?",
+        " last_received_ms = max(last_received_ms, ?), last_seq = ? WHERE id = ("
+        "SELECT id FROM backfills WHERE series = ? AND source = ? AND actor = ? AND reason = ?"
+        " AND credential_id = ? AND last_received_ms >= ? ORDER BY id DESC LIMIT 1)",
         (
             len(run), min(instants), max(instants), min(received), max(received),
-            entries[-1].seq, open_run,
+            entries[-1].seq, *key, min(received) - RUN_PAUSE_MS,
+        ),
+    )  # fmt: skip
+    if connection.changes():
+        return
+    connection.execute(
+        "INSERT INTO backfills(series, source, actor, reason, credential_id, packets,"
+        " first_at_ms, last_at_ms, first_received_ms, last_received_ms, first_seq, last_seq)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        (
+            *key, len(run), min(instants), max(instants), min(received), max(received),
+            entries[0].seq, entries[-1].seq,
         ),
     )  # fmt: skip
 

@@ -48,12 +48,12 @@ class Dial:
 def events_of(grid: DatedGrid, point: int, channel: int) -> tuple[MeterEvent, ...]:
     """Return what happened to one register: what was recorded for it, else for all of them.
 
-    Where energy came from power before the register's first packet, nothing counts before it.
+    Where energy came from power before the register's first packet, nothing counts up to it.
     """
     found: dict[tuple[int, str], MeterEvent] = {}
     first_ms = grid.not_before.get(channel - channel % 4)
     for event in grid.events.get(point, ()):
-        if first_ms is not None and event.at_ms < first_ms[point]:
+        if first_ms is not None and event.at_ms <= first_ms[point]:
             continue
         key = (event.at_ms, event.kind)
         if event.channel == channel or (event.channel is None and key not in found):
@@ -167,6 +167,11 @@ def _pairs(some: Dial, grid: DatedGrid, scale: Floats) -> Pairs:
             )
     closing_ms = np.where(at_once, close_ms - 1, np.maximum(close_ms - 1, begin_ms))
     gap |= at_once
+    closing = grid.streams_at(grid.points_of(end), closing_ms)
+    # Before a register began there is no interval of it: then it is the one that it begins with.
+    elsewhere = grid.run[closing] != grid.run[end]
+    closing = np.where(elsewhere, end, closing)
+    closing_ms = np.where(elsewhere, close_ms, closing_ms)
     return Pairs(
         first=first,
         steps=steps * unit,
@@ -174,7 +179,7 @@ def _pairs(some: Dial, grid: DatedGrid, scale: Floats) -> Pairs:
         broken=broken,
         gap=gap,
         closing_ms=closing_ms,
-        closing=grid.streams_at(grid.points_of(end), closing_ms),
+        closing=closing,
         scale=scale,
         across=np.where(np.isnan(across), 0.0, across),
     )

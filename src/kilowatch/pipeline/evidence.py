@@ -38,7 +38,7 @@ MOVED = 0.05
 APART = 30.0  # of the largest value so far: what lies beyond is another unit, or another world
 
 
-class Run(msgspec.Struct):
+class Run(msgspec.Struct, gc=False):
     """How often in a row something was seen.
 
     Attributes:
@@ -66,7 +66,7 @@ class Run(msgspec.Struct):
         return self.to_ms - self.from_ms
 
 
-class Evidence(msgspec.Struct):
+class Evidence(msgspec.Struct, gc=False):
     """What one stream has shown.
 
     Attributes:

@@ -24,7 +24,7 @@ PACED = 0.5  # of the time between two bursts: how far their instants may stray 
 CALENDAR_MS = 3_600_000  # a day, and so a month, can be an hour longer than registered
 
 
-class Heard(msgspec.Struct):
+class Heard(msgspec.Struct, gc=False):
     """One stream's arrivals; small, and the same whenever the log is read again.
 
     A *burst* is a run of packets that come faster than twice an interval: a gateway that
