@@ -25,7 +25,7 @@ SEPARATORS = (";", "\t", "|", ",")
 """Most telling first: who writes decimal commas separates with something else."""
 SAMPLE_LINES = 200
 SHOWN_LINES = 5
-TIME_SHARE = 0.8  # of a column's cells that must be times before it is taken for one
+SHARE = 0.8  # of a column's cells that must be times, or numbers, before it is taken for one
 COLUMNS_MAX = 200
 
 _TIME_NAMES = ("ts", "time", "timestamp", "tsiso8601", "date", "datum", "zeit", "datetime")
@@ -164,11 +164,12 @@ def _one_value(columns: list[Column], rows: Sequence[Sequence[str]]) -> tuple[Co
 
 def _numeric(rows: Sequence[Sequence[str]], n: int) -> bool:
     cells = [row[n].strip() for row in rows if n < len(row) and row[n].strip()]
-    return bool(cells) and all(
+    numbers = sum(
         any(sign.isdigit() for sign in cell)
         and any(NUMBERS[mark].fullmatch(cell) for mark in NUMBERS)
         for cell in cells
     )
+    return bool(cells) and numbers >= SHARE * len(cells)  # a few lines may be wrong
 
 
 def _time_order(cells: Sequence[str]) -> tuple[Order, bool] | None:
@@ -176,7 +177,7 @@ def _time_order(cells: Sequence[str]) -> tuple[Order, bool] | None:
     if not cells:
         return None
     dates = [match for cell in cells if (match := DATE.fullmatch(cell))]
-    if len(dates) >= TIME_SHARE * len(cells):
+    if len(dates) >= SHARE * len(cells):
         if any(int(one[1]) > 12 for one in dates) or any("." in one[0][:6] for one in dates):
             return "day_first", False
         if any(int(one[2]) > 12 for one in dates):
@@ -188,7 +189,7 @@ def _time_order(cells: Sequence[str]) -> tuple[Order, bool] | None:
         ("unix_s", r"1\d{9}"),
     ):
         fits = sum(bool(re.fullmatch(shape, cell, re.ASCII)) for cell in cells)
-        if fits >= TIME_SHARE * len(cells):
+        if fits >= SHARE * len(cells):
             return order, False  # type: ignore[return-value]
     return None
 

@@ -9,6 +9,7 @@ from starlette.requests import Request
 from starlette.templating import Jinja2Templates
 
 from kilowatch.catalog.rights import Person
+from kilowatch.dashboard.import_jobs import Jobs
 from kilowatch.dashboard.live import Hub
 from kilowatch.dashboard.needs import (
     Health,
@@ -44,6 +45,7 @@ class Rooms:
         clock: What time it is [ms since 1970, UTC].
         health: Whether the platform is all right.
         past: Puts packets into history.
+        jobs: Files of history that are looked at or put in.
     """
 
     registry: Registry
@@ -59,6 +61,7 @@ class Rooms:
     clock: Callable[[], int]
     health: Health = field(default_factory=NoHealth)
     past: Past = field(default_factory=no_past)
+    jobs: Jobs = field(default_factory=Jobs)
 
 
 @dataclass(frozen=True, slots=True)
