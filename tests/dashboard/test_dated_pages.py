@@ -135,7 +135,7 @@ def test_an_exchange_is_recorded_with_its_figures(world: World, admin: TestClien
     answer = admin.post(f"{path}/meter/exchange", data=sent)
     assert answer.status_code == 303, answer.text
     page = admin.get(answer.headers["location"], headers=PAGE).text
-    assert "Meter exchanged" in page
+    assert page.count("Meter exchanged</strong>") == 1, "one exchange, although of two rows"
     assert "No. 17 for 9" in page
     with world.catalog.reading() as session:
         row = session.get(DataPoint, point.id)

@@ -251,7 +251,7 @@ def _form(
     context: dict[str, Any] = {
         "fields": asdict(fields) | {"from": fields.from_},
         "saved": saved,
-        "factors": tuple(FACTORS),
+        "factors": [name for name in FACTORS if _fits(name, fields, point, problems)],
         "sites": _sites(request),
         "kinds": KINDS,
         "utilities": UTILITIES,
@@ -279,6 +279,17 @@ def _form(
         request, SECTION, "admin_point.html", crumbs, context,
         current=current, status=422 if problems else 200,
     )  # fmt: skip
+
+
+def _fits(name: str, fields: Fields, point: DataPoint | None, problems: Mapping[str, str]) -> bool:
+    """Tell whether a factor means something for a data point; one that is set is shown anyway."""
+    if point is None or getattr(fields, name) or problems.get(name):
+        return True
+    if point.kind == "electrical":
+        return name in ("multiplier", "ct_ratio", "vt_ratio", "nominal_voltage_v")
+    if name in ("calorific_kwh_per_m3", "volume_correction"):
+        return point.utility == "gas"
+    return name in ("multiplier", "pulse_weight") or point.utility == "electricity"
 
 
 def _place_words(request: Request, fields: Fields, point: DataPoint | None) -> dict[str, str]:

@@ -117,7 +117,7 @@ def history_of(session: Session, point: DataPoint) -> dict[str, Any]:
         )
     return {
         "periods": periods if told else [],
-        "events": [_event(one, site.zone) for one in meter_events.events(session, point)],
+        "events": _events(session, point, site.zone),
         "zones": zones_of(session, site),
     }
 
@@ -132,6 +132,13 @@ def zones_of(session: Session, site: Site) -> list[dict[str, str]]:
         }
         for row in site_zones.zones(session, site)
     ]
+
+
+def _events(session: Session, point: DataPoint, zone: str) -> list[dict[str, Any]]:
+    """Return what was recorded; an exchange of several registers names each of them only."""
+    found = meter_events.events(session, point)
+    named = {(one.kind, one.at_ms) for one in found if one.channel}
+    return [_event(one, zone) for one in found if one.channel or (one.kind, one.at_ms) not in named]
 
 
 def _event(row: Any, zone: str) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from starlette.responses import RedirectResponse, Response
 from kilowatch.catalog import meter_events, point_settings, site_zones
 from kilowatch.catalog.tables import DataPoint as Row
 from kilowatch.catalog.tables import Site
-from kilowatch.dashboard.access import Access, Door, not_found
+from kilowatch.dashboard.access import Access, Door
 from kilowatch.dashboard.admin_frame import actor_of, problems_of, section_page, texts_of
 from kilowatch.dashboard.dated_form import COMMENT_MAX, figure_of, history_of, instant_of
 from kilowatch.dashboard.numbers import whole_number
@@ -192,7 +192,7 @@ def _undo(request: Request, what: str) -> Response:
     kind, _, text = what.partition("-")
     number = whole_number(text)
     if number is None or kind not in ("setting", "event"):
-        raise not_found()
+        raise _unknown(what)
     with rooms.registry.catalog.change(actor_of(request)) as change:
         row = _row(change.session, point)
         if kind == "setting":
@@ -207,13 +207,21 @@ def _undo_zone(request: Request, what: str) -> Response:
     kind, _, text = what.partition("-")
     number = whole_number(text)
     if number is None or kind != "zone":
-        raise not_found()
+        raise _unknown(what)
     with rooms.registry.catalog.change(actor_of(request)) as change:
         site = change.session.get(Site, site_id)
         assert site is not None, "the door found it"
         site_zones.undo_zone(change, site, number)
     rooms.registry.directory(fresh=True)
     return RedirectResponse(f"/admin/sites/{site_id}?saved=zone", status_code=303)
+
+
+def _unknown(what: str) -> KilowatchError:
+    return KilowatchError(
+        "unknown_change",
+        f"{what[:40]!r} is nothing that could be taken back.",
+        remedy="Use the buttons of the page.",
+    )
 
 
 def _done(rooms: Rooms, point: DataPoint, saved: str) -> Response:

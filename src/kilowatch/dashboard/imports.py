@@ -5,6 +5,7 @@ from __future__ import annotations
 import zlib
 from collections import defaultdict
 from collections.abc import Mapping
+from copy import copy
 from dataclasses import replace
 from typing import Any
 
@@ -27,7 +28,7 @@ from kilowatch.dashboard.admin_frame import actor_of, organisations_for, problem
 from kilowatch.dashboard.backfilling import reason_of
 from kilowatch.dashboard.import_jobs import PointRun, Task
 from kilowatch.dashboard.numbers import whole_number
-from kilowatch.dashboard.periods import iso_local, local_day
+from kilowatch.dashboard.periods import clock_text, iso_local, local_day
 from kilowatch.dashboard.rooms import rooms_of, visit_of
 from kilowatch.dashboard.shell import page as shell_page
 from kilowatch.dashboard.words import t
@@ -296,9 +297,10 @@ def _stream(text: str, streams: Mapping[str, str], field: str) -> str:
 
 def _outcome(request: Request) -> Response:
     row = _file(request)
-    job = rooms_of(request).jobs.of(row.id)
-    if job is None:
+    live = rooms_of(request).jobs.of(row.id)
+    if live is None:
         return RedirectResponse(f"{_base(request)}/{row.id}", status_code=303)
+    job = copy(live)  # it may end while the page is drawn
     context = {
         "file": row, "job": job, "percent": f"{job.done * 100:.0f}",
         "runs": [_shown(one) for one in job.runs] if job.finished else [],
@@ -325,8 +327,8 @@ def _shown(one: PointRun) -> dict[str, Any]:
     return {
         "point": point, "run": run, "unit": unit, "days": days, "put_in": one.put_in,
         "changes": changes,
-        "first": iso_local(run.first_ms, point.zone) if run.first_ms is not None else "",
-        "last": iso_local(run.last_ms, point.zone) if run.last_ms is not None else "",
+        "first": clock_text(run.first_ms, point.zone) if run.first_ms is not None else "",
+        "last": clock_text(run.last_ms, point.zone) if run.last_ms is not None else "",
         "conflicts": [
             {
                 "line": c.line, "of_line": c.of_line, "at": iso_local(c.at_ms, point.zone),
