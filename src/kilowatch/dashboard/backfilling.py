@@ -18,7 +18,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from kilowatch.dashboard.access import Access, Door
-from kilowatch.dashboard.admin_frame import actor_of
+from kilowatch.dashboard.asking import actor_of
 from kilowatch.dashboard.numbers import whole_number
 from kilowatch.dashboard.periods import clock_text, iso_local
 from kilowatch.dashboard.rooms import Rooms, point_of, rooms_of

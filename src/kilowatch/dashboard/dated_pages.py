@@ -12,7 +12,8 @@ from kilowatch.catalog import meter_events, point_settings, site_zones
 from kilowatch.catalog.tables import DataPoint as Row
 from kilowatch.catalog.tables import Site
 from kilowatch.dashboard.access import Access, Door
-from kilowatch.dashboard.admin_frame import actor_of, problems_of, section_page, texts_of
+from kilowatch.dashboard.admin_frame import problems_of, section_page, texts_of
+from kilowatch.dashboard.asking import actor_of
 from kilowatch.dashboard.dated_form import COMMENT_MAX, figure_of, history_of, instant_of
 from kilowatch.dashboard.numbers import whole_number
 from kilowatch.dashboard.rooms import Rooms, point_of, rooms_of, visit_of

@@ -24,7 +24,8 @@ from kilowatch.client.columns import PARAMETERS, Column, Shape
 from kilowatch.client.guessing import Look, look
 from kilowatch.client.history import PutIn
 from kilowatch.dashboard.access import Access, Door, not_found
-from kilowatch.dashboard.admin_frame import actor_of, organisations_for, problems_of
+from kilowatch.dashboard.admin_frame import organisations_for, problems_of
+from kilowatch.dashboard.asking import actor_of
 from kilowatch.dashboard.backfilling import reason_of
 from kilowatch.dashboard.import_jobs import PointRun, Task
 from kilowatch.dashboard.numbers import whole_number

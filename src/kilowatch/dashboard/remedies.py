@@ -23,7 +23,7 @@ from kilowatch.catalog.rights import may
 from kilowatch.catalog.spans import interval_text
 from kilowatch.catalog.tables import DataPoint as Row
 from kilowatch.dashboard.access import Access, Door
-from kilowatch.dashboard.admin_frame import actor_of
+from kilowatch.dashboard.asking import actor_of
 from kilowatch.dashboard.rooms import point_of, rooms_of, visit_of
 from kilowatch.dashboard.words import catalogue, t
 from kilowatch.model.errors import KilowatchError
