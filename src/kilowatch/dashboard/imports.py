@@ -6,7 +6,6 @@ import zlib
 from collections import defaultdict
 from collections.abc import Mapping
 from copy import copy
-from dataclasses import replace
 from typing import Any
 
 from sqlalchemy import delete, select
@@ -16,7 +15,7 @@ from starlette.datastructures import FormData, UploadFile
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from kilowatch.catalog.places import check_zone, zones
+from kilowatch.catalog.places import zones
 from kilowatch.catalog.tables import Organisation
 from kilowatch.catalog.tables_imports import HistoryFile, ImportProfile
 from kilowatch.client import columns as shapes
@@ -27,16 +26,14 @@ from kilowatch.dashboard.access import Access, Door, not_found
 from kilowatch.dashboard.admin_frame import organisations_for, problems_of
 from kilowatch.dashboard.asking import actor_of
 from kilowatch.dashboard.backfilling import reason_of
-from kilowatch.dashboard.import_jobs import PointRun, Task
+from kilowatch.dashboard.import_form import shape_of, shown
+from kilowatch.dashboard.import_jobs import Task
 from kilowatch.dashboard.numbers import whole_number
-from kilowatch.dashboard.periods import clock_text, iso_local, local_day
 from kilowatch.dashboard.rooms import rooms_of, visit_of
 from kilowatch.dashboard.shell import page as shell_page
 from kilowatch.dashboard.words import t
 from kilowatch.model.errors import KilowatchError
-from kilowatch.model.parameters import VALUE, channel_name, family_of
 from kilowatch.model.points import DataPoint
-from kilowatch.model.units import UNITS
 
 BYTES_MAX = 16 * 1024 * 1024  # 100,000 lines of a wide table; the catalogue keeps a tenth of it
 KEPT_MS = 24 * 3_600_000  # a file that nobody put in within a day was a try
@@ -44,7 +41,6 @@ FORM_BYTES = 16_384
 MAPPING_BYTES = 65_536
 PROPOSED_MAX = 500  # data points offered while typing; any other name is found too
 PROFILES_MAX = 100
-_ROLES = (shapes.IGNORE, shapes.TIME, shapes.POINT)
 
 
 async def first(request: Request) -> Response:
@@ -203,7 +199,7 @@ def _check(request: Request, form: FormData) -> Response:
     if job is not None and not job.finished:
         return _to_outcome(request, row)  # pressed twice
     try:
-        shape = _shape(form, Shape.of_json(row.shape), streams)
+        shape = shape_of(form, Shape.of_json(row.shape), streams)
     except KilowatchError as error:
         return _mapping(request, problems_of(error), form)
     kept = " ".join(str(form.get("profile_name", "")).split())[:100]
@@ -237,65 +233,6 @@ def _keep_profile(request: Request, name: str, shape: Shape) -> None:
             )
 
 
-def _shape(form: FormData, guessed: Shape, streams: Mapping[str, str]) -> Shape:
-    """Return what a person says the file is.
-
-    Raises:
-        KilowatchError: With ``data["field"]``.
-    """
-    zone = str(form.get("zone", "")).strip()
-    if zone:
-        zone = check_zone(zone)
-    stream = _stream(str(form.get("stream", "")), streams, "stream")
-    if guessed.kind == "ndjson":
-        return replace(guessed, stream=stream, zone=zone)
-    found = []
-    for n, one in enumerate(guessed.columns):
-        role = str(form.get(f"role_{n}", shapes.IGNORE))
-        if role not in (*_ROLES, *PARAMETERS):
-            role = shapes.IGNORE
-        of = str(form.get(f"of_{n}", "")) if role in PARAMETERS else ""
-        found.append(replace(one, role=role, stream=_stream(of, streams, f"of_{n}")))
-    order, decimal = str(form.get("order", "iso")), str(form.get("decimal", "."))
-    shape = replace(
-        guessed,
-        zone=zone,
-        stream=stream,
-        order=order if order in shapes.ORDERS else "iso",
-        decimal=decimal if decimal in (".", ",") else ".",
-        columns=tuple(found),
-    )
-    _check_whole(shape)
-    return shape
-
-
-def _check_whole(shape: Shape) -> None:
-    roles = [one.role for one in shape.columns]
-    values = [one for one in shape.columns if one.role in PARAMETERS]
-    if shapes.TIME not in roles:
-        raise _wrong("role_0", t("import.no_time"))
-    if not values:
-        raise _wrong("role_0", t("import.no_value"))
-    if shapes.POINT not in roles and not shape.stream and not all(one.stream for one in values):
-        raise _wrong("stream", t("import.no_point"))
-    targets = [(one.stream, one.role) for one in values]
-    if len(set(targets)) < len(targets):
-        raise _wrong("stream", t("import.twice"))
-
-
-def _wrong(field: str, detail: str) -> KilowatchError:
-    return KilowatchError("invalid_columns", detail, data={"field": field})
-
-
-def _stream(text: str, streams: Mapping[str, str], field: str) -> str:
-    text = " ".join(text.split())
-    if not text:
-        return ""
-    if text not in streams:
-        raise _wrong(field, t("import.unknown_point", name=text[:80]))
-    return streams[text]
-
-
 def _outcome(request: Request) -> Response:
     row = _file(request)
     live = rooms_of(request).jobs.of(row.id)
@@ -304,60 +241,13 @@ def _outcome(request: Request) -> Response:
     job = copy(live)  # it may end while the page is drawn
     context = {
         "file": row, "job": job, "percent": f"{job.done * 100:.0f}",
-        "runs": [_shown(one) for one in job.runs] if job.finished else [],
+        "runs": [shown(one) for one in job.runs] if job.finished else [],
         "counts": {name: job.count(name) for name in _COUNTS} if job.finished else {},
     }  # fmt: skip
     return _page(request, "import_outcome.html", context, {}, {"name": _title(row)})
 
 
 _COUNTS = ("lines", "new", "identical", "conflicting", "invalid")
-
-
-def _shown(one: PointRun) -> dict[str, Any]:
-    point, run = one.point, one.run
-    unit, factor = _unit(point, one.channel)
-    days = [
-        {
-            "day": local_day(day.start_ms, point.zone).isoformat(),
-            "before": _figure(day.before, factor),
-            "after": _figure(day.after, factor),
-        }
-        for day in one.days
-    ]
-    changes = run.new or run.conflicting
-    return {
-        "point": point, "run": run, "unit": unit, "days": days, "put_in": one.put_in,
-        "changes": changes,
-        "first": clock_text(run.first_ms, point.zone) if run.first_ms is not None else "",
-        "last": clock_text(run.last_ms, point.zone) if run.last_ms is not None else "",
-        "conflicts": [
-            {
-                "line": c.line, "of_line": c.of_line, "at": iso_local(c.at_ms, point.zone),
-                "stored": _values(c.stored, c.offered), "offered": _values(c.offered, c.offered),
-            }
-            for c in run.conflicts
-        ],
-    }  # fmt: skip
-
-
-def _values(values: Mapping[int, float], wanted: Mapping[int, float]) -> str:
-    said = [(channel, values[channel]) for channel in sorted(wanted) if channel in values]
-    alone = len(said) == 1 and said[0][0] == VALUE
-    return ", ".join(
-        f"{value:.15g}" if alone else f"{channel_name(channel)} {value:.15g}"
-        for channel, value in said
-    )
-
-
-def _unit(point: DataPoint, channel: int) -> tuple[str, float]:
-    """Return the unit in which days are compared, and what to divide by."""
-    family = family_of(channel) if channel != VALUE else None
-    unit = family.unit if family else UNITS[point.unit].amount or UNITS[point.unit].canonical
-    return (f"k{unit}", 1000.0) if unit in ("Wh", "W", "varh") else (unit, 1.0)
-
-
-def _figure(value: float | None, factor: float) -> str:
-    return "\N{EN DASH}" if value is None else f"{value / factor:,.3f}"
 
 
 def _progress(request: Request) -> Response:
