@@ -82,6 +82,7 @@ def _stream(text: str, streams: Mapping[str, str], field: str) -> str:
 
 
 def shown(one: PointRun) -> dict[str, Any]:
+    """Return what a page tells of a file's effect on one data point."""
     point, run = one.point, one.run
     unit, factor = _unit(point, one.channel)
     days = [
