@@ -206,7 +206,7 @@ class Intake:
                 state.failure = failure
                 state.failed_at_ms = arrival.rows[-1].at_ms if arrival.rows else None
             if series in growth.late:
-                state.stale = "readings came that lie before what was settled"
+                state.mark_stale("readings came that lie before what was settled")
                 state.late_seq = arrival.seq
             self._note_gaps(series, state, growth)
         for series, witness in witnesses.items():
@@ -222,7 +222,7 @@ class Intake:
         for series, seq in late.seq.items():
             state = self._state(series)
             state.late_seq = seq
-            state.stale = "readings were put into history"
+            state.mark_stale("readings were put into history")
             state.packets += late.packets.get(series, 0)
         for series, rows in late.rows.items():
             state = self._state(series)
@@ -239,7 +239,7 @@ class Intake:
     def _note_gaps(self, series: int, state: StreamState, growth: Growth) -> None:
         new, gaps = growth.gaps.by_series.get(series), self._streams.gaps
         if self._streams.gaps.around(series, growth.gaps.inside.get(series, ())):
-            state.stale = "readings came that lie in a gap"
+            state.mark_stale("readings came that lie in a gap")
         elif new is not None:
             gaps.add(series, new)
 

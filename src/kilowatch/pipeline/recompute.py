@@ -21,6 +21,7 @@ from kilowatch.pipeline.grids import watch_clocks
 from kilowatch.pipeline.growth import channels_of, clocks_differ, grow, settle
 from kilowatch.pipeline.hot import HotBatch, HotView
 from kilowatch.pipeline.rows import Row, block_of, rows_of
+from kilowatch.pipeline.sisters import WHY as OF_A_SISTER
 from kilowatch.pipeline.state import (
     Progress,
     StreamState,
@@ -43,6 +44,10 @@ class Recomputation:
         state: Its state; what is decided about its clock counts.
         generation: A generation that was never used.
         slice_rows: Readings to work on at a time.
+
+    Attributes:
+        renews: Whether rows as they are computed can become others: where only a sister meter
+            has other figures they stay, and nobody who estimates from them need follow.
     """
 
     def __init__(
@@ -63,6 +68,9 @@ class Recomputation:
         self._point = point
         self._packets = max(state.packets, 1)
         self._late_seq = state.late_seq
+        self._marks = state.marks
+        unchanged = state.progress.settings == self.progress.settings
+        self.renews = not (unchanged and state.stale == OF_A_SISTER)
         self._slice_rows = slice_rows
         self._from_ms = -FOREVER_MS
         self._context: list[Row] = []
@@ -148,8 +156,9 @@ class Recomputation:
                 last = self._context[-1]
                 state.values = dict(zip(last.channels, last.values, strict=True))
             if state.late_seq == self._late_seq:  # else more came behind us meanwhile
-                state.stale = ""
                 state.packets = self._done
+            if state.marks == self._marks:
+                state.stale = ""
             state.failure = ""
             state.failed_at_ms = None
 

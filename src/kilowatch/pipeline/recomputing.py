@@ -141,7 +141,8 @@ class Recomputer:
             self._streams.meters.recomputed += 1
             self._failed.pop(series, None)
             self._streams.recomputed.add(series)
-            changed |= set(self._sisters.renewed(series))
+            if running.renews:
+                changed |= set(self._sisters.renewed(series))
             self.look_at(changed, points_now())  # settings may have changed meanwhile
         self._queue_settled()  # as may more readings have come
         if not self._queue:
@@ -161,6 +162,10 @@ class Recomputer:
                 self._streams.recomputing.pop(series, None)
                 continue
             state = self._streams.states[series]
+            fits = settings_of(point, state.witness) == state.progress.settings
+            if fits and _whole(state):  # asked for again while it was computed
+                self._streams.recomputing.pop(series, None)
+                continue
             generation = self._file.reserve_generation(series)
             self._began = self._clock()
             self._running = Recomputation(series, point, state, generation, self._slice_rows)
