@@ -13,6 +13,7 @@ from kilowatch.model.blocks import Quality
 from kilowatch.model.dated import History, MeterEvent
 from kilowatch.model.editing import Correction, Editing, Rules
 from kilowatch.model.parameters import GAS_ENERGY, VALUE
+from kilowatch.model.points import DataPoint
 from kilowatch.model.silences import Silence
 from kilowatch.pipeline.validation import judged
 from kilowatch.pipeline.view import View
@@ -36,7 +37,7 @@ CHANGE_MS = START_MS + 6 * HOUR_MS
 """From here on packets come every five minutes, before every quarter of an hour."""
 
 
-def quarters_then_fives(**changes: object) -> object:
+def quarters_then_fives(**changes: object) -> DataPoint:
     """Return a data point in kWh whose interval changed at ``CHANGE_MS``."""
     plain = {"unit": "kWh", "utility": "electricity", "clock": "offset", "behaviour": "amount"}
     one = single(1, **(plain | {"interval_s": 300, "tolerance_s": 150.0} | changes))
@@ -74,7 +75,7 @@ def holes(world: World) -> list[tuple[int, int, int]]:
 
 def test_what_is_a_gap_depends_on_the_interval_of_its_time(tmp_path: Path) -> None:
     """A quarter of an hour is no gap while that was the interval, and is one since it is five."""
-    world = World(tmp_path, [quarters_then_fives()]).start()  # type: ignore[list-item]
+    world = World(tmp_path, [quarters_then_fives()]).start()
     push(world, START_MS, CHANGE_MS - HOUR_MS, 15)
     push(world, CHANGE_MS - 30 * MINUTE_MS, CHANGE_MS, 15)
     push(world, CHANGE_MS, CHANGE_MS + HOUR_MS, 5)
@@ -96,7 +97,7 @@ def test_what_is_a_gap_depends_on_the_interval_of_its_time(tmp_path: Path) -> No
 def test_over_a_change_of_interval_the_longer_pause_is_allowed(tmp_path: Path, stamp: str) -> None:
     """Of a quarter before it and five minutes after it, a quarter and its tolerance may pass."""
     one = quarters_then_fives(stamp=stamp)
-    world = World(tmp_path, [one]).start()  # type: ignore[list-item]
+    world = World(tmp_path, [one]).start()
     push(world, START_MS, CHANGE_MS - 5 * MINUTE_MS, 15)
     push(world, CHANGE_MS + 5 * MINUTE_MS, CHANGE_MS + HOUR_MS, 5)
     world.catch_up()
@@ -136,7 +137,7 @@ def test_bad_readings_open_a_gap_and_an_exchange_opens_none(tmp_path: Path) -> N
 
 def test_a_fill_across_a_change_of_interval_has_the_slots_of_each_time(tmp_path: Path) -> None:
     """Quarters are filled with quarters and fives with fives, and the sums are their own."""
-    world = World(tmp_path, [quarters_then_fives()]).start()  # type: ignore[list-item]
+    world = World(tmp_path, [quarters_then_fives()]).start()
     push(world, START_MS, CHANGE_MS - 30 * MINUTE_MS, 15, 3.0)
     push(world, CHANGE_MS + 10 * MINUTE_MS, CHANGE_MS + HOUR_MS, 5)
     world.catch_up()
@@ -194,7 +195,7 @@ def test_what_is_done_to_a_volume_of_gas_is_done_to_its_energy(tmp_path: Path) -
     world.catch_up().consumer.flush()
     for grain in ("interval", "hour", "day"):
         both = [
-            world.view.series(one, [channel], START_MS, START_MS + DAY_MS, grain)  # type: ignore[arg-type]
+            world.view.series(one, [channel], START_MS, START_MS + DAY_MS, grain)
             for channel in (VALUE, GAS_ENERGY)
         ]
         volume, energy = (float(np.nansum(rows.amount)) for rows in both)

@@ -77,7 +77,11 @@ def editings(draw: st.DrawFn, packets: Packets, seen: Counter[str], sister: int 
                 from_ms,
                 from_ms + draw(st.integers(1, 30)) * shortest_s * 1000,
                 value=123.5 if kind == "edit" else None,
-                method=None if kind not in {"fill", "spread"} else "sister" if of_sister else method,
+                method=None
+                if kind not in {"fill", "spread"}
+                else "sister"
+                if of_sister
+                else method,
                 sister=of_sister,
             )
         )
@@ -115,7 +119,9 @@ def seen_by_people(world: World, drawn: Iterable[Case]) -> dict[int, dict[str | 
         assert "stream.failed" not in {finding.code for finding in told}
         assert "editing.failed" not in {finding.code for finding in told}
         found[one.series] = {
-            grain: [row[:VERSION] + row[VERSION + 1 :] for row in world.everything(one.series, grain)]
+            grain: [
+                row[:VERSION] + row[VERSION + 1 :] for row in world.everything(one.series, grain)
+            ]
             for grain in GRAINS
         }
         found[one.series] |= {
@@ -232,4 +238,3 @@ def test_whatever_is_registered_the_order_and_the_cut_change_nothing() -> None:
     often |= {"killed": 100, "gaps": 50, "findings": 30, "edited and dated": 50}
     rare = {edge: seen[edge] for edge, least in often.items() if seen[edge] < least}
     assert not rare, f"edges drawn too seldom: {rare} of {dict(seen)}"
-

@@ -140,7 +140,10 @@ def changed_in_one(world: World) -> None:
         periods = (period_of(one), period_of(one, START_MS + 2 * DAY_MS, multiplier=3.0))
         rules = Rules(spike_factor=3.0, negative=True, estimate_up_to_s=7_200)
         world.points.change(
-            series, history=History(periods, (event,)), editing=Editing(rules), zone="Asia/Kathmandu"
+            series,
+            history=History(periods, (event,)),
+            editing=Editing(rules),
+            zone="Asia/Kathmandu",
         )
 
 

@@ -59,9 +59,9 @@ def generations(world: World) -> list[int]:
     return [world.streams.states[series].progress.generation for series in (1, 2, 3)]
 
 
-def state(world: World) -> dict[int, object]:
+def state(world: World) -> dict[int, tuple[object, object, list[str]]]:
     """Return everything that people see of the streams."""
-    found: dict[int, object] = {}
+    found: dict[int, tuple[object, object, list[str]]] = {}
     for series, one in world.points.points.items():
         codes = sorted(finding.code for finding in world.view.findings([one]).get(series, ()))
         figures = {grain: world.everything(series, grain) for grain in ("interval", "hour", "day")}
@@ -91,7 +91,11 @@ def test_a_folder_of_an_earlier_release_is_brought_up_to_date_exactly_once(tmp_p
     shown = state(world)
     gaps = {series: len(world.streams.gaps.of(series)) for series in (1, 2, 3)}
     assert gaps == {1: 1, 2: 1, 3: 1}
-    assert [codes for _, _, codes in shown.values()] == [[], ["register.fell"], ["interval.negative"]]  # type: ignore[misc]
+    assert [codes for _, _, codes in shown.values()] == [
+        [],
+        ["register.fell"],
+        ["interval.negative"],
+    ]
     for _ in range(2):
         world.kill()
         world.start().catch_up().consumer.flush()

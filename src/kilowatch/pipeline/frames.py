@@ -68,9 +68,7 @@ class Frame:
         text = settings.get("editing") if settings else None
         if not settings or not text:
             return None
-        return Frame(
-            Zone.of(settings["zone"]), settings["kind"], decoded(text), _eras(settings)
-        )
+        return Frame(Zone.of(settings["zone"]), settings["kind"], decoded(text), _eras(settings))
 
     @property
     def interval_ms(self) -> int:
@@ -177,6 +175,4 @@ def _eras(settings: Mapping[str, Any]) -> tuple[Era, ...]:
 def _era(period: Period, until_ms: int) -> Era:
     of_volume = period.unit_of_value.amount == "m3"
     energy = period.energy_wh_per_m3 if of_volume else None
-    return Era(
-        period.from_ms, until_ms, period.interval_s, period.behaviour, period.unit, energy
-    )
+    return Era(period.from_ms, until_ms, period.interval_s, period.behaviour, period.unit, energy)

@@ -110,9 +110,7 @@ def _spikes(start_ms: Ints, demand: Floats, factor: float, interval_ms: int | In
     return np.asarray((level > 0) & (demand > factor * level))
 
 
-def _median_beside(
-    start_ms: Ints, demand: Floats, interval_ms: int | Ints, side: int
-) -> Floats:
+def _median_beside(start_ms: Ints, demand: Floats, interval_ms: int | Ints, side: int) -> Floats:
     """Return the median of the neighbours on one side of each row; NaN where too few are known."""
     size = len(demand)
     beside = np.full((NEIGHBOURS, size), np.nan)
