@@ -8,7 +8,7 @@ from typing import Any
 import pyotp
 
 from kilowatch import catalog
-from kilowatch.catalog import second_factor, secrets, sessions
+from kilowatch.catalog import rights, second_factor, secrets, sessions
 from kilowatch.catalog.tables import User
 from tests.cli.conftest import Shell
 
@@ -64,3 +64,24 @@ def test_an_unknown_address_changes_nothing(shell: Shell, acme: dict[str, Any]) 
     assert refused is not None
     assert refused.code == "unknown_user"
     assert log_in(shell, acme["dashboard_password"])
+
+
+def test_the_operator_makes_the_first_partner_administrator(
+    shell: Shell, acme: dict[str, Any]
+) -> None:
+    """In the dashboard nobody gives more than they have, so somebody has to begin."""
+    assert acme
+    said = shell("account", "role", "ann@example.com", "acme", "partner administrator").text
+    assert "ann@example.com is partner administrator of Acme now." in said
+    opened = catalog.open(shell.folder / "catalog.sqlite")
+    with opened.reading() as session:
+        ann = session.get(User, 1)
+        assert ann is not None
+        roles = {standing.role for standing in rights.person(session, ann).standings.values()}
+    opened.close()
+    assert roles == {"partner administrator"}
+    refused = str(shell("account", "role", "ann@example.com", "acme", "king").refusal)
+    assert "'king' is not a role" in refused
+    assert "There is no account" in str(
+        shell("account", "role", "bob@example.com", "acme", "viewer").refusal
+    )

@@ -13,7 +13,7 @@ from tests.cli.conftest import Shell
 def gas(shell: Shell, acme: dict[str, Any]) -> str:
     """Register a gas meter, and return its stream id."""
     assert acme
-    flags = ["--name", "Gas", "--utility", "gas", "--stream-id", "gas-1", "--interval", "1h"]
+    flags = ["--name", "Gas main", "--utility", "gas", "--stream-id", "gas-1", "--interval", "1h"]
     return str(shell("data-point", "add", *flags, "--json").json["stream_id"])
 
 

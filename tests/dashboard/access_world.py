@@ -169,8 +169,8 @@ def _invitation(own: Furnishing) -> int:
 
 
 def _entry(own: Furnishing) -> int:
-    """Return a line of the history that can be undone: the meter's name was changed."""
-    own.made["meter"].name = own.name("meter, renamed")
+    """Return a line of the history that can be undone: the site has moved."""
+    own.site.city = own.name("town")
     own.change.session.flush()
     newest = select(func.max(AuditEntry.id)).where(
         AuditEntry.organisation_id == own.organisation.id

@@ -11,13 +11,19 @@ from sqlalchemy import select
 from kilowatch.catalog import people
 from kilowatch.catalog.tables import Grant, Membership, User
 from kilowatch.catalog.tables_people import Group, Invitation, Plan
+from kilowatch.dashboard import groups_pages, history_pages, plans_pages, users
 from kilowatch.dashboard.access import Access
 from kilowatch.dashboard.app import DOORS
 from tests.dashboard.house import PAGE, House, post
 from tests.dashboard.worlds import ADMIN, END_USER, STRANGER, VIEWER
 
 HOME = "/organization/1"
-PEOPLE = [d for d in DOORS if d.path.startswith("/organization/{organisation_id:number}/")]
+PEOPLE = [
+    door
+    for module in (users, groups_pages, plans_pages, history_pages)
+    for door in module.DOORS
+    if door.path.startswith("/organization/{organisation_id:number}/")
+]
 
 
 def user_id(house: House, email: str) -> int:

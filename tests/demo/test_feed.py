@@ -89,7 +89,7 @@ def test_the_offices_main_meter_is_complete_before_the_others_begin(fake_server:
         async with fake_server().running() as server:
             gate = server._gate
 
-            def watch(packet: dict[str, Any]) -> dict[str, str]:
+            def watch(packet: dict[str, Any], _path: str) -> dict[str, str]:
                 order.append(packet["id"])
                 answer: dict[str, str] = gate(packet)
                 return answer

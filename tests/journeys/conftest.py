@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.journeys.inboxes import Inbox, mail_server
 from tests.journeys.server import Server
 
 
@@ -30,3 +31,10 @@ def make_server(tmp_path: Path) -> Iterator[Callable[..., Server]]:
 def server(make_server: Callable[..., Server]) -> Server:
     """A running server in the development environment."""
     return make_server().start()
+
+
+@pytest.fixture
+def inbox() -> Iterator[tuple[Inbox, int]]:
+    """A mail server and its port."""
+    with mail_server() as running:
+        yield running

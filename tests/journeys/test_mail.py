@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import re
-import socket
-from collections.abc import Callable, Iterator
-from email import message_from_bytes, policy
-from email.message import EmailMessage
-from typing import Any
+from collections.abc import Callable
 
 import httpx
 import pytest
-from aiosmtpd.controller import Controller
 
+from tests.journeys.inboxes import Inbox, mail_settings, text_of
 from tests.journeys.pushing import startup_package
 from tests.journeys.server import Server, kilowatch
 from tests.journeys.waiting import until
@@ -24,40 +20,6 @@ PAGE = {"accept": "text/html"}
 NEW = "quite another password"
 
 
-class Inbox:
-    """Keeps what the platform sends."""
-
-    def __init__(self) -> None:
-        self.mails: list[EmailMessage] = []
-
-    async def handle_DATA(self, _server: object, _session: object, envelope: Any) -> str:  # noqa: N802
-        """Take a mail."""
-        parsed = message_from_bytes(envelope.content, policy=policy.default)
-        assert isinstance(parsed, EmailMessage)
-        self.mails.append(parsed)
-        return "250 taken"
-
-
-@pytest.fixture
-def inbox() -> Iterator[tuple[Inbox, int]]:
-    """Run a mail server on a free port."""
-    kept = Inbox()
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    controller = Controller(kept, hostname="127.0.0.1", port=port, decode_data=False)
-    controller.start()
-    yield kept, port
-    controller.stop()
-
-
-def text_of(mail: EmailMessage) -> str:
-    """Return what a mail says."""
-    body = mail.get_body(("plain",))
-    assert body is not None
-    return str(body.get_content())
-
-
 def test_a_forgotten_password_is_mailed_and_set_anew(
     make_server: Callable[..., Server], inbox: tuple[Inbox, int]
 ) -> None:
@@ -65,10 +27,7 @@ def test_a_forgotten_password_is_mailed_and_set_anew(
     kept, port = inbox
     server = make_server()
     server.data.mkdir(parents=True)
-    (server.data / "kilowatch.toml").write_text(
-        f'mail_server = "127.0.0.1"\nmail_port = {port}\nmail_security = "none"\n'
-        'mail_from = "Kilowatch <kilowatch@example.com>"\n'
-    )
+    (server.data / "kilowatch.toml").write_text(mail_settings(port))
     package = startup_package(server.data)
     email = package["dashboard_user"]
     said = kilowatch("mail-test", email, data=server.data)

@@ -24,16 +24,15 @@ from kilowatch.catalog.registry import check_name, fresh, name_key
 from kilowatch.catalog.site_zones import forget_zones
 from kilowatch.catalog.tables import (
     Appliance,
+    AuditEntry,
     Credential,
     DataPoint,
     Grant,
-    Membership,
     Meter,
     Organisation,
     Site,
     Table,
 )
-from kilowatch.catalog.tables_estate import ImportDraft, PackageLink
 from kilowatch.model.errors import KilowatchError
 
 AREA_M2_MAX = 1e8  # a hundred square kilometres; more is a slip of the unit
@@ -258,14 +257,25 @@ def remove_organisation(change: Change, organisation: Organisation) -> None:
     if sites:
         raise _not_empty(stored.name, sites, "site", "Remove its sites first.")
     with _nothing_else_refers(stored.name):
-        tables: tuple[type[Any], ...] = (PackageLink, ImportDraft, Credential, Grant, Membership)
-        for table in tables:
+        for table in _owned():
             here = select(table).where(table.organisation_id == stored.id)
             for row in change.session.scalars(here):
                 change.session.delete(row)
             change.session.flush()
         change.session.delete(stored)
         change.session.flush()
+
+
+def _owned() -> list[type[Any]]:
+    """Return the tables of what an organisation has, those that refer to others first.
+
+    Plans, groups, invitations, channels and rules of an organisation without sites are as empty as
+    it is. The history stays.
+    """
+    mapped = {mapper.local_table: mapper.class_ for mapper in Table.registry.mappers}
+    found = [mapped[table] for table in reversed(Table.metadata.sorted_tables)]
+    owned = [table for table in found if hasattr(table, "organisation_id")]
+    return [table for table in owned if table is not AuditEntry]
 
 
 def remove_site(change: Change, site: Site) -> None:

@@ -74,15 +74,18 @@ class Table(DeclarativeBase):
     }
 
 
-def _id() -> Mapped[int]:
+def id_column() -> Mapped[int]:
+    """Return the column of a row's number."""
     return mapped_column(Integer, primary_key=True)
 
 
-def _to(column: str) -> Mapped[Any]:
+def reference_to(column: str) -> Mapped[Any]:
+    """Return a column that refers to another table's."""
     return mapped_column(Integer, ForeignKey(column), index=True)
 
 
-def _text(length: int, **options: Any) -> Mapped[Any]:
+def text_column(length: int, **options: Any) -> Mapped[Any]:
+    """Return a column of text with a longest length."""
     return mapped_column(String(length), **options)
 
 
@@ -91,7 +94,7 @@ class Counter(Table):
 
     audited = False
     __tablename__ = "counter"
-    name: Mapped[str] = _text(20, primary_key=True)
+    name: Mapped[str] = text_column(20, primary_key=True)
     value: Mapped[int]
 
 
@@ -101,10 +104,10 @@ class Organisation(Table):
     seen_by_collector = True
     __tablename__ = "organisation"
     __table_args__ = NEVER_REUSED
-    id: Mapped[int] = _id()
-    name: Mapped[str] = _text(200)
-    name_key: Mapped[str] = _text(200, unique=True)
-    country: Mapped[str] = _text(2)
+    id: Mapped[int] = id_column()
+    name: Mapped[str] = text_column(200)
+    name_key: Mapped[str] = text_column(200, unique=True)
+    country: Mapped[str] = text_column(2)
     demo: Mapped[bool] = mapped_column(default=False)
     created_at_ms: Mapped[int]
     live_at_ms: Mapped[int | None]
@@ -118,17 +121,17 @@ class Site(Table):
     describes_streams = True
     __tablename__ = "site"
     __table_args__ = (UniqueConstraint("organisation_id", "name"), NEVER_REUSED)
-    id: Mapped[int] = _id()
-    organisation_id: Mapped[int] = _to("organisation.id")
-    name: Mapped[str] = _text(200)
-    zone: Mapped[str] = _text(64)
-    country: Mapped[str] = _text(2)
-    region: Mapped[str] = _text(100, default="")
-    city: Mapped[str] = _text(100, default="")
-    address: Mapped[str] = _text(300, default="")
+    id: Mapped[int] = id_column()
+    organisation_id: Mapped[int] = reference_to("organisation.id")
+    name: Mapped[str] = text_column(200)
+    zone: Mapped[str] = text_column(64)
+    country: Mapped[str] = text_column(2)
+    region: Mapped[str] = text_column(100, default="")
+    city: Mapped[str] = text_column(100, default="")
+    address: Mapped[str] = text_column(300, default="")
     area_m2: Mapped[float | None]
-    contact_name: Mapped[str] = _text(200, default="")
-    contact_email: Mapped[str] = _text(254, default="")
+    contact_name: Mapped[str] = text_column(200, default="")
+    contact_email: Mapped[str] = text_column(254, default="")
     created_at_ms: Mapped[int]
 
 
@@ -138,11 +141,11 @@ class Meter(Table):
     seen_by_collector = True  # not by the collector: people's trees follow the revision
     __tablename__ = "meter"
     __table_args__ = NEVER_REUSED
-    id: Mapped[int] = _id()
-    organisation_id: Mapped[int] = _to("organisation.id")
-    site_id: Mapped[int] = _to("site.id")
-    name: Mapped[str] = _text(200)
-    parent_id: Mapped[int | None] = _to("meter.id")
+    id: Mapped[int] = id_column()
+    organisation_id: Mapped[int] = reference_to("organisation.id")
+    site_id: Mapped[int] = reference_to("site.id")
+    name: Mapped[str] = text_column(200)
+    parent_id: Mapped[int | None] = reference_to("meter.id")
     created_at_ms: Mapped[int]
 
 
@@ -152,10 +155,10 @@ class Appliance(Table):
     seen_by_collector = True  # as with Meter
     __tablename__ = "appliance"
     __table_args__ = NEVER_REUSED
-    id: Mapped[int] = _id()
-    organisation_id: Mapped[int] = _to("organisation.id")
-    meter_id: Mapped[int] = _to("meter.id")
-    name: Mapped[str] = _text(200)
+    id: Mapped[int] = id_column()
+    organisation_id: Mapped[int] = reference_to("organisation.id")
+    meter_id: Mapped[int] = reference_to("meter.id")
+    name: Mapped[str] = text_column(200)
     created_at_ms: Mapped[int]
 
 
@@ -177,24 +180,24 @@ class DataPoint(Table):
         CheckConstraint("clock IN ('auto', 'offset', 'wall')", name="clock"),
         NEVER_REUSED,
     )
-    id: Mapped[int] = _id()
-    organisation_id: Mapped[int] = _to("organisation.id")
-    site_id: Mapped[int] = _to("site.id")
-    meter_id: Mapped[int] = _to("meter.id")
-    appliance_id: Mapped[int | None] = _to("appliance.id")
-    parent_id: Mapped[int | None] = _to("data_point.id")
-    stream_id: Mapped[str] = _text(200)
+    id: Mapped[int] = id_column()
+    organisation_id: Mapped[int] = reference_to("organisation.id")
+    site_id: Mapped[int] = reference_to("site.id")
+    meter_id: Mapped[int] = reference_to("meter.id")
+    appliance_id: Mapped[int | None] = reference_to("appliance.id")
+    parent_id: Mapped[int | None] = reference_to("data_point.id")
+    stream_id: Mapped[str] = text_column(200)
     series: Mapped[int] = mapped_column(unique=True)
     test_series: Mapped[int | None] = mapped_column(unique=True)
-    name: Mapped[str] = _text(200)
-    kind: Mapped[Kind] = _text(10)
-    utility: Mapped[Utility] = _text(20)
-    unit: Mapped[str] = _text(10)
+    name: Mapped[str] = text_column(200)
+    kind: Mapped[Kind] = text_column(10)
+    utility: Mapped[Utility] = text_column(20)
+    unit: Mapped[str] = text_column(10)
     interval_s: Mapped[int]
     tolerance_s: Mapped[float | None]
-    behaviour: Mapped[Behaviour] = _text(10)
-    stamp: Mapped[Stamp] = _text(5, default="start")
-    clock: Mapped[Clock] = _text(6, default="auto")
+    behaviour: Mapped[Behaviour] = text_column(10)
+    stamp: Mapped[Stamp] = text_column(5, default="start")
+    clock: Mapped[Clock] = text_column(6, default="auto")
     register_max: Mapped[float | None]
     created_at_ms: Mapped[int]
 
@@ -207,9 +210,9 @@ class SeriesHistory(Table):
     audited = False
     __tablename__ = "series_history"
     series: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
-    data_point_id: Mapped[int] = _to("data_point.id")
+    data_point_id: Mapped[int] = reference_to("data_point.id")
     from_ms: Mapped[int]
-    reason: Mapped[str] = _text(100)
+    reason: Mapped[str] = text_column(100)
 
 
 class User(Table):
@@ -218,15 +221,15 @@ class User(Table):
     seen_by_collector = True
     __tablename__ = "user"
     __table_args__ = NEVER_REUSED
-    id: Mapped[int] = _id()
-    email: Mapped[str] = _text(254, unique=True)
-    name: Mapped[str] = _text(200)
-    password_hash: Mapped[str | None] = _text(200, info=SECRET)
+    id: Mapped[int] = id_column()
+    email: Mapped[str] = text_column(254, unique=True)
+    name: Mapped[str] = text_column(200)
+    password_hash: Mapped[str | None] = text_column(200, info=SECRET)
     created_at_ms: Mapped[int]
     disabled_at_ms: Mapped[int | None]
-    locale: Mapped[str] = _text(35, default="")
-    temperature_unit: Mapped[str] = _text(1, default="")
-    energy_unit: Mapped[str] = _text(4, default="")
+    locale: Mapped[str] = text_column(35, default="")
+    temperature_unit: Mapped[str] = text_column(1, default="")
+    energy_unit: Mapped[str] = text_column(4, default="")
 
 
 class Membership(Table):
@@ -235,12 +238,12 @@ class Membership(Table):
     seen_by_collector = True
     __tablename__ = "membership"
     __table_args__ = (UniqueConstraint("user_id", "organisation_id"),)
-    id: Mapped[int] = _id()
-    user_id: Mapped[int] = _to("user.id")
-    organisation_id: Mapped[int] = _to("organisation.id")
-    role: Mapped[Role] = _text(30)
+    id: Mapped[int] = id_column()
+    user_id: Mapped[int] = reference_to("user.id")
+    organisation_id: Mapped[int] = reference_to("organisation.id")
+    role: Mapped[Role] = text_column(30)
     whole_organisation: Mapped[bool]
-    plan_id: Mapped[int | None] = _to("plan.id")
+    plan_id: Mapped[int | None] = reference_to("plan.id")
     created_at_ms: Mapped[int]
 
 
@@ -253,11 +256,11 @@ class Grant(Table):
         UniqueConstraint("user_id", "site_id", "data_point_id"),
         CheckConstraint("(site_id IS NULL) <> (data_point_id IS NULL)", name="one_target"),
     )
-    id: Mapped[int] = _id()
-    user_id: Mapped[int] = _to("user.id")
-    organisation_id: Mapped[int] = _to("organisation.id")
-    site_id: Mapped[int | None] = _to("site.id")
-    data_point_id: Mapped[int | None] = _to("data_point.id")
+    id: Mapped[int] = id_column()
+    user_id: Mapped[int] = reference_to("user.id")
+    organisation_id: Mapped[int] = reference_to("organisation.id")
+    site_id: Mapped[int | None] = reference_to("site.id")
+    data_point_id: Mapped[int | None] = reference_to("data_point.id")
     created_at_ms: Mapped[int]
 
 
@@ -275,21 +278,21 @@ class Credential(Table):
         CheckConstraint("environment IN ('development', 'production')", name="environment"),
         NEVER_REUSED,
     )
-    id: Mapped[int] = _id()
-    organisation_id: Mapped[int] = _to("organisation.id")
-    username: Mapped[str] = _text(100, unique=True)
+    id: Mapped[int] = id_column()
+    organisation_id: Mapped[int] = reference_to("organisation.id")
+    username: Mapped[str] = text_column(100, unique=True)
     secret_digest: Mapped[bytes] = mapped_column(LargeBinary, info=SECRET)
-    scope: Mapped[Scope] = _text(10)
-    data_point_id: Mapped[int | None] = _to("data_point.id")
-    user_id: Mapped[int | None] = _to("user.id")
-    site_id: Mapped[int | None] = _to("site.id")
-    environment: Mapped[Environment] = _text(12)
-    name: Mapped[str] = _text(200, default="")
-    mirrors_id: Mapped[int | None] = _to("credential.id")
+    scope: Mapped[Scope] = text_column(10)
+    data_point_id: Mapped[int | None] = reference_to("data_point.id")
+    user_id: Mapped[int | None] = reference_to("user.id")
+    site_id: Mapped[int | None] = reference_to("site.id")
+    environment: Mapped[Environment] = text_column(12)
+    name: Mapped[str] = text_column(200, default="")
+    mirrors_id: Mapped[int | None] = reference_to("credential.id")
     created_at_ms: Mapped[int]
     revoked_at_ms: Mapped[int | None]
     last_used_ms: Mapped[int | None]
-    last_used_address: Mapped[str] = _text(100, default="")
+    last_used_address: Mapped[str] = text_column(100, default="")
 
 
 class LoginSession(Table):
@@ -298,16 +301,16 @@ class LoginSession(Table):
     audited = False
     __tablename__ = "login_session"
     __table_args__ = NEVER_REUSED
-    id: Mapped[int] = _id()
+    id: Mapped[int] = id_column()
     token_digest: Mapped[bytes] = mapped_column(LargeBinary, unique=True, info=SECRET)
-    user_id: Mapped[int] = _to("user.id")
+    user_id: Mapped[int] = reference_to("user.id")
     created_at_ms: Mapped[int]
     rotated_at_ms: Mapped[int]
     seen_at_ms: Mapped[int]
     expires_at_ms: Mapped[int]
     revoked_at_ms: Mapped[int | None]
-    address: Mapped[str] = _text(100)
-    user_agent: Mapped[str] = _text(300)
+    address: Mapped[str] = text_column(100)
+    user_agent: Mapped[str] = text_column(300)
 
 
 class LoginAttempt(Table):
@@ -315,7 +318,7 @@ class LoginAttempt(Table):
 
     audited = False
     __tablename__ = "login_attempt"
-    key: Mapped[str] = _text(300, primary_key=True)
+    key: Mapped[str] = text_column(300, primary_key=True)
     failures: Mapped[int]
     last_failure_ms: Mapped[int]
     blocked_until_ms: Mapped[int]
@@ -330,13 +333,13 @@ class AuditEntry(Table):
         Index("ix_audit_subject", "subject", "subject_id"),
         Index("ix_audit_organisation_id_at_ms", "organisation_id", "at_ms"),
     )
-    id: Mapped[int] = _id()
+    id: Mapped[int] = id_column()
     at_ms: Mapped[int]
-    actor: Mapped[str] = _text(300)
+    actor: Mapped[str] = text_column(300)
     user_id: Mapped[int | None]
-    address: Mapped[str] = _text(100, default="")
-    action: Mapped[str] = _text(30)
-    subject: Mapped[str] = _text(30)
+    address: Mapped[str] = text_column(100, default="")
+    action: Mapped[str] = text_column(30)
+    subject: Mapped[str] = text_column(30)
     subject_id: Mapped[int | None]
     organisation_id: Mapped[int | None]
     before: Mapped[dict[str, Any]]

@@ -9,7 +9,6 @@ from typing import Any, Literal
 
 from sqlalchemy import (
     CheckConstraint,
-    ForeignKey,
     Integer,
     LargeBinary,
     String,
@@ -17,7 +16,14 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Mapped, mapped_column
 
-from kilowatch.catalog.tables import NEVER_REUSED, SECRET, Table
+from kilowatch.catalog.tables import (
+    NEVER_REUSED,
+    SECRET,
+    Table,
+    id_column,
+    reference_to,
+    text_column,
+)
 
 ChannelKind = Literal["email", "webhook", "apprise"]
 RuleKind = Literal["offline", "threshold", "cumulated"]
@@ -26,18 +32,6 @@ CHANNEL_KINDS: tuple[ChannelKind, ...] = ("email", "webhook", "apprise")
 RULE_KINDS: tuple[RuleKind, ...] = ("offline", "threshold", "cumulated")
 RESERVED_RULE_KINDS = ("sentinel",)
 """Kinds that the table accepts already and no form offers yet."""
-
-
-def _id() -> Mapped[int]:
-    return mapped_column(Integer, primary_key=True)
-
-
-def _to(column: str) -> Mapped[Any]:
-    return mapped_column(Integer, ForeignKey(column), index=True)
-
-
-def _text(length: int) -> Mapped[Any]:
-    return mapped_column(String(length))
 
 
 class AlertChannel(Table):
@@ -53,11 +47,11 @@ class AlertChannel(Table):
         CheckConstraint("kind IN ('email', 'webhook', 'apprise')", name="kind"),
         NEVER_REUSED,
     )
-    id: Mapped[int] = _id()
-    organisation_id: Mapped[int] = _to("organisation.id")
-    name: Mapped[str] = _text(200)
+    id: Mapped[int] = id_column()
+    organisation_id: Mapped[int] = reference_to("organisation.id")
+    name: Mapped[str] = text_column(200)
     kind: Mapped[ChannelKind] = mapped_column(String(10))
-    shown: Mapped[str] = _text(300)
+    shown: Mapped[str] = text_column(300)
     sealed: Mapped[bytes] = mapped_column(LargeBinary, info=SECRET)
     enabled: Mapped[bool] = mapped_column(default=True)
     created_at_ms: Mapped[int]
@@ -76,11 +70,11 @@ class AlertRule(Table):
         CheckConstraint("site_id IS NULL OR data_point_id IS NULL", name="one_target"),
         NEVER_REUSED,
     )
-    id: Mapped[int] = _id()
-    organisation_id: Mapped[int] = _to("organisation.id")
-    site_id: Mapped[int | None] = _to("site.id")
-    data_point_id: Mapped[int | None] = _to("data_point.id")
-    name: Mapped[str] = _text(200)
+    id: Mapped[int] = id_column()
+    organisation_id: Mapped[int] = reference_to("organisation.id")
+    site_id: Mapped[int | None] = reference_to("site.id")
+    data_point_id: Mapped[int | None] = reference_to("data_point.id")
+    name: Mapped[str] = text_column(200)
     kind: Mapped[RuleKind] = mapped_column(String(10))
     terms: Mapped[dict[str, Any]]
     enabled: Mapped[bool] = mapped_column(default=True)
@@ -92,8 +86,8 @@ class AlertRuleChannel(Table):
 
     __tablename__ = "alert_rule_channel"
     __table_args__ = (UniqueConstraint("rule_id", "channel_id", "stage"),)
-    id: Mapped[int] = _id()
-    organisation_id: Mapped[int] = _to("organisation.id")
-    rule_id: Mapped[int] = _to("alert_rule.id")
-    channel_id: Mapped[int] = _to("alert_channel.id")
+    id: Mapped[int] = id_column()
+    organisation_id: Mapped[int] = reference_to("organisation.id")
+    rule_id: Mapped[int] = reference_to("alert_rule.id")
+    channel_id: Mapped[int] = reference_to("alert_channel.id")
     stage: Mapped[int] = mapped_column(Integer, default=0)

@@ -6,33 +6,28 @@ and the key of a second factor encrypted with a key that is not in this file.
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Literal
 
 from sqlalchemy import (
     CheckConstraint,
     ForeignKey,
     Integer,
     LargeBinary,
-    String,
     UniqueConstraint,
 )
 from sqlalchemy.orm import Mapped, mapped_column
 
-from kilowatch.catalog.tables import NEVER_REUSED, SECRET, Role, Table
+from kilowatch.catalog.tables import (
+    NEVER_REUSED,
+    SECRET,
+    Role,
+    Table,
+    id_column,
+    reference_to,
+    text_column,
+)
 
 Purpose = Literal["password", "address"]
-
-
-def _id() -> Mapped[int]:
-    return mapped_column(Integer, primary_key=True)
-
-
-def _to(column: str) -> Mapped[Any]:
-    return mapped_column(Integer, ForeignKey(column), index=True)
-
-
-def _text(length: int, **options: Any) -> Mapped[Any]:
-    return mapped_column(String(length), **options)
 
 
 def _digest() -> Mapped[bytes]:
@@ -47,10 +42,10 @@ class Plan(Table):
 
     __tablename__ = "plan"
     __table_args__ = (UniqueConstraint("organisation_id", "name"), NEVER_REUSED)
-    id: Mapped[int] = _id()
-    organisation_id: Mapped[int] = _to("organisation.id")
-    name: Mapped[str] = _text(100)
-    tools: Mapped[str] = _text(1000)
+    id: Mapped[int] = id_column()
+    organisation_id: Mapped[int] = reference_to("organisation.id")
+    name: Mapped[str] = text_column(100)
+    tools: Mapped[str] = text_column(1000)
     created_at_ms: Mapped[int]
 
 
@@ -60,9 +55,9 @@ class Group(Table):
     seen_by_collector = True
     __tablename__ = "user_group"
     __table_args__ = (UniqueConstraint("organisation_id", "name"), NEVER_REUSED)
-    id: Mapped[int] = _id()
-    organisation_id: Mapped[int] = _to("organisation.id")
-    name: Mapped[str] = _text(100)
+    id: Mapped[int] = id_column()
+    organisation_id: Mapped[int] = reference_to("organisation.id")
+    name: Mapped[str] = text_column(100)
     created_at_ms: Mapped[int]
 
 
@@ -72,10 +67,10 @@ class GroupMember(Table):
     seen_by_collector = True
     __tablename__ = "group_member"
     __table_args__ = (UniqueConstraint("group_id", "user_id"),)
-    id: Mapped[int] = _id()
-    organisation_id: Mapped[int] = _to("organisation.id")
-    group_id: Mapped[int] = _to("user_group.id")
-    user_id: Mapped[int] = _to("user.id")
+    id: Mapped[int] = id_column()
+    organisation_id: Mapped[int] = reference_to("organisation.id")
+    group_id: Mapped[int] = reference_to("user_group.id")
+    user_id: Mapped[int] = reference_to("user.id")
     created_at_ms: Mapped[int]
 
 
@@ -88,11 +83,11 @@ class GroupPlace(Table):
         UniqueConstraint("group_id", "site_id", "data_point_id"),
         CheckConstraint("(site_id IS NULL) <> (data_point_id IS NULL)", name="one_target"),
     )
-    id: Mapped[int] = _id()
-    organisation_id: Mapped[int] = _to("organisation.id")
-    group_id: Mapped[int] = _to("user_group.id")
-    site_id: Mapped[int | None] = _to("site.id")
-    data_point_id: Mapped[int | None] = _to("data_point.id")
+    id: Mapped[int] = id_column()
+    organisation_id: Mapped[int] = reference_to("organisation.id")
+    group_id: Mapped[int] = reference_to("user_group.id")
+    site_id: Mapped[int | None] = reference_to("site.id")
+    data_point_id: Mapped[int | None] = reference_to("data_point.id")
     created_at_ms: Mapped[int]
 
 
@@ -104,16 +99,16 @@ class Invitation(Table):
 
     __tablename__ = "invitation"
     __table_args__ = NEVER_REUSED
-    id: Mapped[int] = _id()
-    organisation_id: Mapped[int] = _to("organisation.id")
-    email: Mapped[str] = _text(254)
-    name: Mapped[str] = _text(200, default="")
-    role: Mapped[Role] = _text(30)
+    id: Mapped[int] = id_column()
+    organisation_id: Mapped[int] = reference_to("organisation.id")
+    email: Mapped[str] = text_column(254)
+    name: Mapped[str] = text_column(200, default="")
+    role: Mapped[Role] = text_column(30)
     whole_organisation: Mapped[bool]
-    site_ids: Mapped[str] = _text(4000, default="")
-    data_point_ids: Mapped[str] = _text(4000, default="")
-    plan_id: Mapped[int | None] = _to("plan.id")
-    invited_by_id: Mapped[int | None] = _to("user.id")
+    site_ids: Mapped[str] = text_column(4000, default="")
+    data_point_ids: Mapped[str] = text_column(4000, default="")
+    plan_id: Mapped[int | None] = reference_to("plan.id")
+    invited_by_id: Mapped[int | None] = reference_to("user.id")
     token_digest: Mapped[bytes] = _digest()
     created_at_ms: Mapped[int]
     expires_at_ms: Mapped[int]
@@ -127,10 +122,10 @@ class MailedLink(Table):
     audited = False
     __tablename__ = "mailed_link"
     __table_args__ = NEVER_REUSED
-    id: Mapped[int] = _id()
-    purpose: Mapped[Purpose] = _text(10)
-    user_id: Mapped[int] = _to("user.id")
-    email: Mapped[str] = _text(254)
+    id: Mapped[int] = id_column()
+    purpose: Mapped[Purpose] = text_column(10)
+    user_id: Mapped[int] = reference_to("user.id")
+    email: Mapped[str] = text_column(254)
     token_digest: Mapped[bytes] = _digest()
     created_at_ms: Mapped[int]
     expires_at_ms: Mapped[int]
@@ -146,7 +141,7 @@ class SecondFactor(Table):
     audited = False
     __tablename__ = "second_factor"
     __table_args__ = NEVER_REUSED
-    id: Mapped[int] = _id()
+    id: Mapped[int] = id_column()
     user_id: Mapped[int] = mapped_column(Integer, ForeignKey("user.id"), unique=True)
     encrypted_key: Mapped[bytes] = mapped_column(LargeBinary, info=SECRET)
     last_step: Mapped[int] = mapped_column(default=0, info=SECRET)
@@ -159,9 +154,9 @@ class RecoveryCode(Table):
 
     audited = False
     __tablename__ = "recovery_code"
-    id: Mapped[int] = _id()
-    user_id: Mapped[int] = _to("user.id")
-    code_hash: Mapped[str] = _text(200, info=SECRET)
+    id: Mapped[int] = id_column()
+    user_id: Mapped[int] = reference_to("user.id")
+    code_hash: Mapped[str] = text_column(200, info=SECRET)
     created_at_ms: Mapped[int]
     used_at_ms: Mapped[int | None]
 
@@ -171,12 +166,12 @@ class PendingLogin(Table):
 
     audited = False
     __tablename__ = "pending_login"
-    id: Mapped[int] = _id()
+    id: Mapped[int] = id_column()
     token_digest: Mapped[bytes] = _digest()
-    user_id: Mapped[int] = _to("user.id")
-    known_device: Mapped[str] = _text(64, default="")
-    address: Mapped[str] = _text(100)
-    user_agent: Mapped[str] = _text(300)
+    user_id: Mapped[int] = reference_to("user.id")
+    known_device: Mapped[str] = text_column(64, default="")
+    address: Mapped[str] = text_column(100)
+    user_agent: Mapped[str] = text_column(300)
     created_at_ms: Mapped[int]
     expires_at_ms: Mapped[int]
 
@@ -187,13 +182,13 @@ class ApiToken(Table):
     audited = False
     __tablename__ = "api_token"
     __table_args__ = NEVER_REUSED
-    id: Mapped[int] = _id()
-    user_id: Mapped[int] = _to("user.id")
-    name: Mapped[str] = _text(100)
+    id: Mapped[int] = id_column()
+    user_id: Mapped[int] = reference_to("user.id")
+    name: Mapped[str] = text_column(100)
     token_digest: Mapped[bytes] = _digest()
     read_only: Mapped[bool]
     created_at_ms: Mapped[int]
     expires_at_ms: Mapped[int]
     revoked_at_ms: Mapped[int | None]
     last_used_ms: Mapped[int | None]
-    last_address: Mapped[str] = _text(100, default="")
+    last_address: Mapped[str] = text_column(100, default="")

@@ -1,12 +1,14 @@
-"""``kilowatch account``: lets the operator help somebody who can't get in by themselves."""
+"""``kilowatch account``: what whoever runs the server does for people who can't themselves."""
 
 from __future__ import annotations
 
 from typing import Annotated
 
 import typer
+from sqlalchemy.orm import Session
 
-from kilowatch.catalog import people, second_factor, secrets
+from kilowatch.catalog import people, registry, second_factor, secrets
+from kilowatch.catalog.tables import ROLES, User
 from kilowatch.cli.folder import DEFAULT
 from kilowatch.cli.registration import Data, Server, paper
 from kilowatch.model.errors import KilowatchError
@@ -25,14 +27,7 @@ def reset(
     """Give an account a new password, shown once; every session of it ends."""
     server = Server.of(data)
     with server.change() as change:
-        user = people.find_by_email(change.session, email)
-        if user is None:
-            raise KilowatchError(
-                "unknown_user",
-                f"There is no account {email!r}.",
-                status=404,
-                remedy="Check the address; somebody new is invited under People in the dashboard.",
-            )
+        user = _user(change.session, email)
         password = secrets.new_password()
         people.set_password(change, user.id, password)
         if remove_second_factor:
@@ -43,6 +38,37 @@ def reset(
     out.print("Every session of this account has ended. Change the password after the log-in.")
     if remove_second_factor:
         out.print("The account has no second factor any more.")
+
+
+@account.command()
+def role(
+    email: Annotated[str, typer.Argument(metavar="ADDRESS", help="Whose account.")],
+    organization: Annotated[str, typer.Argument(metavar="ORGANIZATION", help="Where.")],
+    called: Annotated[str, typer.Argument(metavar="ROLE", help=", ".join(ROLES) + ".")],
+    data: Data = DEFAULT,
+) -> None:
+    """Give somebody a role in an organisation, such as the first partner administrator.
+
+    In the dashboard nobody gives more than they have; whoever runs the server may.
+    """
+    with Server.of(data).change() as change:
+        user = _user(change.session, email)
+        place = registry.find_organisation(change.session, organization)
+        people.set_role(change, user, place, called)  # type: ignore[arg-type] # it is checked
+        address, name = user.email, place.name
+    paper().print(f"{address} is {called} of {name} now.", markup=False)
+
+
+def _user(session: Session, email: str) -> User:
+    user = people.find_by_email(session, email)
+    if user is None:
+        raise KilowatchError(
+            "unknown_user",
+            f"There is no account {email!r}.",
+            status=404,
+            remedy="Check the address; somebody new is invited under People in the dashboard.",
+        )
+    return user
 
 
 def register(app: typer.Typer) -> None:

@@ -160,7 +160,9 @@ class Collector:
         finish = self.reception.intake.finish
         now_ms = time.time_ns() // 1_000_000
         # Counted as whole milliseconds, a batch at a time: 0.1 us a packet.
-        self._waited_ms.update([now_ms - exchange.received_ms for exchange, _ in outcomes])
+        self._waited_ms.update(
+            [now_ms - one.received_ms for one, _ in outcomes if type(one) is Exchange]
+        )
         for exchange, outcome in outcomes:
             try:
                 if type(exchange) is Exchange:

@@ -6,7 +6,7 @@ which data points others have. What they see but may not do is 403.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, replace
 from enum import Enum
 from urllib.parse import urlencode
@@ -128,6 +128,13 @@ class Door:
 
         endpoint.__name__ = getattr(self.handler, "__name__", "endpoint")
         return endpoint
+
+
+def belonging_to(tool: str, doors: Iterable[Door]) -> tuple[Door, ...]:
+    """Return doors as those of a tool; what is open to anyone stays so."""
+    return tuple(
+        door if door.access is Access.ANYONE else replace(door, tool=tool) for door in doors
+    )
 
 
 def _visit(rooms: Rooms, request: Request, access: Access) -> Visit | None:

@@ -23,12 +23,12 @@ from kilowatch.catalog.tables import Meter, Site
 from kilowatch.dashboard import admin_placing
 from kilowatch.dashboard.access import Access, Door
 from kilowatch.dashboard.admin_frame import (
-    actor_of,
     asked_of,
     problems_of,
     section_page,
     sites_for,
 )
+from kilowatch.dashboard.asking import actor_of
 from kilowatch.dashboard.attributes import latest_text
 from kilowatch.dashboard.curl import curl_line
 from kilowatch.dashboard.numbers import whole_number

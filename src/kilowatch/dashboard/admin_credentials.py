@@ -25,7 +25,6 @@ from kilowatch.catalog.tables import (
 )
 from kilowatch.dashboard.access import Access, Door, not_found
 from kilowatch.dashboard.admin_frame import (
-    actor_of,
     asked_of,
     organisations_for,
     paged,
@@ -34,6 +33,7 @@ from kilowatch.dashboard.admin_frame import (
     texts_of,
     when_text,
 )
+from kilowatch.dashboard.asking import actor_of
 from kilowatch.dashboard.curl import curl_line
 from kilowatch.dashboard.numbers import whole_number
 from kilowatch.dashboard.rooms import rooms_of, visit_of

@@ -13,7 +13,6 @@ from starlette.datastructures import FormData
 from starlette.requests import Request
 from starlette.responses import Response
 
-from kilowatch.catalog.changes import Actor
 from kilowatch.catalog.rights import Action, Person, is_partner, may, may_anywhere
 from kilowatch.catalog.tree import OrganisationNode, SiteNode
 from kilowatch.dashboard.numbers import whole_number
@@ -95,12 +94,6 @@ def section_page(
     return page(
         request, template, [*way, *crumbs], {**frame, **context}, current=current, status=status
     )
-
-
-def actor_of(request: Request) -> Actor:
-    """Return who makes a change, for the history."""
-    person = visit_of(request).person
-    return Actor(person.email, person.id, request.client.host if request.client else "")
 
 
 def problems_of(error: KilowatchError) -> dict[str, str]:

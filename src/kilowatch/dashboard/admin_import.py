@@ -20,7 +20,8 @@ from kilowatch.catalog.sheets import Sheet
 from kilowatch.catalog.tables import Organisation
 from kilowatch.catalog.tables_estate import ImportDraft
 from kilowatch.dashboard.access import Access, Door, not_found
-from kilowatch.dashboard.admin_frame import actor_of, paged, problems_of, section_page
+from kilowatch.dashboard.admin_frame import paged, problems_of, section_page
+from kilowatch.dashboard.asking import actor_of
 from kilowatch.dashboard.rooms import rooms_of, visit_of
 from kilowatch.dashboard.words import t
 from kilowatch.model.errors import KilowatchError

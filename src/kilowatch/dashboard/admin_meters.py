@@ -16,13 +16,13 @@ from kilowatch.catalog import registry, reshaping
 from kilowatch.catalog.tables import Appliance, DataPoint, Meter, Site
 from kilowatch.dashboard.access import Access, Door, not_found
 from kilowatch.dashboard.admin_frame import (
-    actor_of,
     asked_of,
     paged,
     problems_of,
     section_page,
     texts_of,
 )
+from kilowatch.dashboard.asking import actor_of
 from kilowatch.dashboard.rooms import rooms_of, visit_of
 from kilowatch.dashboard.words import t
 from kilowatch.model.errors import KilowatchError

@@ -16,13 +16,13 @@ from kilowatch.catalog.tables import Credential, Organisation, User
 from kilowatch.catalog.tree import OrganisationNode
 from kilowatch.dashboard.access import Access, Door, not_found
 from kilowatch.dashboard.admin_frame import (
-    actor_of,
     organisations_for,
     problems_of,
     section_page,
     texts_of,
     when_text,
 )
+from kilowatch.dashboard.asking import actor_of
 from kilowatch.dashboard.rooms import rooms_of, visit_of
 from kilowatch.dashboard.treeview import leaves_of
 from kilowatch.dashboard.words import t

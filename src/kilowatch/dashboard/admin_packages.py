@@ -27,13 +27,13 @@ from kilowatch.catalog.tables_estate import PackageLink
 from kilowatch.dashboard import open_forms
 from kilowatch.dashboard.access import Access, Door, not_found
 from kilowatch.dashboard.admin_frame import (
-    actor_of,
     organisations_for,
     problems_of,
     section_page,
     texts_of,
     when_text,
 )
+from kilowatch.dashboard.asking import actor_of
 from kilowatch.dashboard.rooms import rooms_of, visit_of
 from kilowatch.dashboard.words import locale, t, words_json
 from kilowatch.model.errors import KilowatchError

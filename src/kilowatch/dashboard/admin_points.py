@@ -18,7 +18,6 @@ from kilowatch.catalog.tables import Appliance, Meter
 from kilowatch.catalog.tables import DataPoint as Row
 from kilowatch.dashboard.access import Access, Door
 from kilowatch.dashboard.admin_frame import (
-    actor_of,
     asked_of,
     organisations_for,
     paged,
@@ -28,6 +27,7 @@ from kilowatch.dashboard.admin_frame import (
     texts_of,
 )
 from kilowatch.dashboard.admin_placing import feeder
+from kilowatch.dashboard.asking import actor_of
 from kilowatch.dashboard.needs import LastValue
 from kilowatch.dashboard.numbers import whole_number
 from kilowatch.dashboard.registry import may_point

@@ -15,7 +15,6 @@ from kilowatch.catalog.reshaping import SiteFacts
 from kilowatch.catalog.tables import Organisation, Site
 from kilowatch.dashboard.access import Access, Door, not_found
 from kilowatch.dashboard.admin_frame import (
-    actor_of,
     asked_of,
     organisations_for,
     paged,
@@ -24,6 +23,7 @@ from kilowatch.dashboard.admin_frame import (
     sites_for,
     texts_of,
 )
+from kilowatch.dashboard.asking import actor_of
 from kilowatch.dashboard.rooms import rooms_of, visit_of
 from kilowatch.dashboard.treeview import leaves_of
 from kilowatch.dashboard.words import t

@@ -13,7 +13,7 @@ from starlette.responses import RedirectResponse, Response
 from kilowatch.catalog import alerts
 from kilowatch.catalog.tables_alerts import AlertChannel
 from kilowatch.dashboard.access import Access, Door, not_found
-from kilowatch.dashboard.alert_rules import actor_of
+from kilowatch.dashboard.asking import actor_of
 from kilowatch.dashboard.notifications import frame, number_in, on_clock, zone_of
 from kilowatch.dashboard.rooms import rooms_of, visit_of
 from kilowatch.dashboard.shell import page

@@ -14,10 +14,10 @@ from starlette.responses import RedirectResponse, Response
 
 from kilowatch.catalog import alerts, data_points, registry
 from kilowatch.catalog.alerts import Watched
-from kilowatch.catalog.changes import Actor
 from kilowatch.catalog.tables import DataPoint, Organisation
 from kilowatch.catalog.tables_alerts import RULE_KINDS, AlertRule
 from kilowatch.dashboard.access import Access, Door, not_found
+from kilowatch.dashboard.asking import actor_of
 from kilowatch.dashboard.notifications import frame, number_in
 from kilowatch.dashboard.numbers import whole_number
 from kilowatch.dashboard.rooms import rooms_of, visit_of
@@ -75,12 +75,6 @@ async def test(request: Request) -> Response:
 def home(request: Request) -> str:
     """Return the address of the organisation's rules."""
     return f"/organization/{visit_of(request).organisation_id}/rules"
-
-
-def actor_of(request: Request) -> Actor:
-    """Return who makes a change."""
-    person = visit_of(request).person
-    return Actor(person.email, person.id, request.client.host if request.client else "")
 
 
 def _listing(request: Request) -> Response:

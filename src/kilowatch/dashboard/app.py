@@ -63,7 +63,7 @@ from kilowatch.dashboard import (
     streams,
     users,
 )
-from kilowatch.dashboard.access import Access, Door
+from kilowatch.dashboard.access import Access, Door, belonging_to
 from kilowatch.dashboard.live import Hub
 from kilowatch.dashboard.needs import Health, NoHealth, PacketLog, RequestEvents, View
 from kilowatch.dashboard.registry import Registry
@@ -111,14 +111,19 @@ DOORS: tuple[Door, ...] = (
     *notifications.DOORS,
     *alert_rules.DOORS,
     *alert_channels.DOORS,
-    *admin_organisations.DOORS,
-    *admin_sites.DOORS,
-    *admin_meters.DOORS,
-    *admin_points.DOORS,
-    *admin.DOORS,
-    *admin_import.DOORS,
-    *admin_credentials.DOORS,
-    *admin_packages.DOORS,
+    *belonging_to(
+        "admin",
+        (
+            *admin_organisations.DOORS,
+            *admin_sites.DOORS,
+            *admin_meters.DOORS,
+            *admin_points.DOORS,
+            *admin.DOORS,
+            *admin_import.DOORS,
+            *admin_credentials.DOORS,
+            *admin_packages.DOORS,
+        ),
+    ),
     *operating.DOORS,
     *forgotten.DOORS,
     *account.DOORS,
