@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,7 +14,6 @@ from kilowatch.model.blocks import Quality
 from kilowatch.model.dated import History, MeterEvent
 from kilowatch.model.editing import Correction, Editing, Rules
 from kilowatch.model.parameters import GAS_ENERGY, VALUE
-from kilowatch.model.points import DataPoint
 from kilowatch.model.silences import Silence
 from kilowatch.pipeline.validation import judged
 from kilowatch.pipeline.view import View
@@ -37,7 +37,7 @@ CHANGE_MS = START_MS + 6 * HOUR_MS
 """From here on packets come every five minutes, before every quarter of an hour."""
 
 
-def quarters_then_fives(**changes: object) -> DataPoint:
+def quarters_then_fives(**changes: object) -> Any:
     """Return a data point in kWh whose interval changed at ``CHANGE_MS``."""
     plain = {"unit": "kWh", "utility": "electricity", "clock": "offset", "behaviour": "amount"}
     one = single(1, **(plain | {"interval_s": 300, "tolerance_s": 150.0} | changes))
