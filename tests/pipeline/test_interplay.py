@@ -204,6 +204,29 @@ def test_what_is_done_to_a_volume_of_gas_is_done_to_its_energy(tmp_path: Path) -
         assert both[0].shares().sum(axis=0).tolist() == both[1].shares().sum(axis=0).tolist()
 
 
+def test_the_energy_of_an_odd_volume_is_odd(tmp_path: Path) -> None:
+    """Ten times the gas that the pipe lets through: neither volume nor energy is trusted."""
+    one = single(1, behaviour="amount", interval_s=3600, tolerance_s=1800.0, clock="offset")
+    one = with_periods(one, period_of(one, calorific_kwh_per_m3=10.0))
+    world = World(tmp_path, [one]).start()
+    for hour in range(30):
+        world.log.push(1, START_MS + hour * HOUR_MS, {"value": 50.0 if hour in (5, 9) else 2.0})
+    confirmed = Correction(1, "confirm", VALUE, START_MS + 9 * HOUR_MS, START_MS + 10 * HOUR_MS)
+    world.points.change(1, editing=Editing(Rules(demand_max=5.0), (confirmed,)))
+    world.catch_up()
+    for stored in (False, True):
+        if stored:
+            world.consumer.flush()
+        for channels in ([GAS_ENERGY], [VALUE, GAS_ENERGY]):
+            for grain in ("interval", "day"):
+                rows = world.view.series(one, channels, START_MS, START_MS + DAY_MS, grain)  # type: ignore[arg-type]
+                assert set(rows.channel.tolist()) == set(channels)
+                shares = rows.take(rows.channel == GAS_ENERGY).shares()
+                assert shares.sum(axis=0).tolist() == [0, 0, 0, HOUR_MS], (grain, channels)
+    (finding,) = world.view.findings([one])[1]
+    assert finding.channel == VALUE, "one finding, of what was measured"
+
+
 def test_the_energy_of_a_gas_dial_is_spread_with_its_volume(tmp_path: Path) -> None:
     """What the dial counted across a gap has one energy, spread or not."""
     one = single(1, interval_s=3600, tolerance_s=1800.0, clock="offset")

@@ -76,6 +76,26 @@ def test_packets_that_arrive_meanwhile_do_not_have_it_done_twice(tmp_path: Path)
     assert world.streams.recomputing == {}
 
 
+def test_a_live_packet_behind_the_history_that_is_computed_is_not_lost(tmp_path: Path) -> None:
+    """A logger's file is put in up to today; then the gateway is back, and sends its own rest."""
+    world = World(tmp_path, [hourly(1)]).start(late_quiet_s=2.0)
+    push(world, 1, range(9))
+    push(world, 1, range(20, 20 + 4 * SLICE), flags=BACKFILLED)
+    world.catch_up().consumer.flush()
+    world.time_s += 3
+    for _ in range(3):
+        world.consumer.step()
+    assert 0.4 < world.streams.recomputing[1] < 1
+    push(world, 1, range(9, 12))
+    for _ in range(9):
+        world.time_s += 3
+        world.catch_up().consumer.flush()
+    one = world.points.points[1]
+    assert world.view.status(one).packets == 12 + 4 * SLICE
+    assert shown(world) == shown(fresh(world))
+    assert world.streams.gaps.of(1)[:, 0].tolist() == [START_MS + 11 * HOUR_MS]
+
+
 def test_a_sister_that_gets_figures_meanwhile_is_followed(tmp_path: Path) -> None:
     """Hours that were rolled up with an estimate from the old figures are rolled up again."""
     world = World(tmp_path, [hourly(1), hourly(2)]).start()

@@ -93,7 +93,7 @@ def edited(
         stream = _Stream(series, frames[series], computed, spans[series], windows[series])
         there = sorted({*channels.get(series, ()), *np.unique(own.channel).tolist()})
         try:
-            found = [stream.channel(one, own.take(own.channel == one)) for one in there]
+            found = [stream.channel(one, own) for one in there]
         except KilowatchError:
             raise  # the store can't be read: later it can
         except Exception as error:  # noqa: BLE001 - one stream's rules must not stop the others
@@ -117,14 +117,23 @@ class _Stream:
     window: tuple[int, int]
     _read: dict[tuple[int, int, int], IntervalBlock] = field(default_factory=dict)
 
-    def channel(self, channel: int, rows: IntervalBlock) -> tuple[IntervalBlock, list[Event]]:
-        """Return one channel's rows in the span, edited, and the events in it."""
+    def channel(self, channel: int, own: IntervalBlock) -> tuple[IntervalBlock, list[Event]]:
+        """Return one channel's rows in the span, edited, and the events in it.
+
+        Args:
+            channel: Which.
+            own: Rows of all channels in the window.
+        """
         frame, editing = self.frame, self.frame.editing
         # What is corrected of a volume of gas is corrected of its energy.
         named = {channel, VALUE} if channel == GAS_ENERGY else {channel}
         mine = [c for c in editing.corrections if any(map(c.concerns, named))]
         mine = [c for c in mine if c.overlaps(*self.window)]
-        rows, events = self._judged(channel, rows, mine)
+        rows = own.take(own.channel == channel)
+        if channel == GAS_ENERGY:
+            rows, events = self._judged_as(own.take(own.channel == VALUE), rows, mine), []
+        else:
+            rows, events = self._judged(channel, rows, mine)
         if frame.figure(channel) != "ratio":
             for correction in mine:
                 if correction.kind in {"fill", "spread"}:
@@ -156,6 +165,18 @@ class _Stream:
             inside = _starts_within(rows, *self.span)
             events = events_of(rows.take(inside), bits[inside], rules)
         return replace(rows, quality=quality), events
+
+    def _judged_as(
+        self, volume: IntervalBlock, rows: IntervalBlock, corrections: list[Correction]
+    ) -> IntervalBlock:
+        """Return rows of an energy with the quality that rules and people give their volume."""
+        judged_volume, _ = self._judged(VALUE, volume, corrections)
+        if judged_volume is volume or not len(rows):
+            return rows
+        place = np.searchsorted(volume.start_ms, rows.start_ms)
+        place = np.minimum(place, len(volume) - 1)
+        same = volume.start_ms[place] == rows.start_ms
+        return replace(rows, quality=np.where(same, judged_volume.quality[place], rows.quality))
 
     def _estimated(
         self, channel: int, rows: IntervalBlock, correction: Correction

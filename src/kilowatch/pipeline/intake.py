@@ -60,6 +60,7 @@ class Intake:
 
     Attributes:
         late: Series whose history the last batch has changed.
+        first_ms: By series, pushed instant of the first live reading of the last batch.
     """
 
     def __init__(self, streams: Streams, contexts: Contexts) -> None:
@@ -68,6 +69,7 @@ class Intake:
         self._shapes = Shapes()
         self._late = LateReadings(streams)
         self.late: frozenset[int] = frozenset()
+        self.first_ms: dict[int, int] = {}
         self._looking = Looking()
 
     def take(self, entries: Sequence[Entry], point_of: PointOf) -> set[int]:
@@ -83,7 +85,7 @@ class Intake:
         Raises:
             KilowatchError: The store could not be read.
         """
-        self.late = frozenset()
+        self.late, self.first_ms = frozenset(), {}
         arrivals = self._decode(entries)
         if not arrivals:
             return set()
@@ -117,6 +119,11 @@ class Intake:
 
         self._streams.hot.add(tail, apply)
         self.late = frozenset(late.seq)
+        self.first_ms = {
+            series: min(row.at_ms for row in arrival.rows)
+            for series, arrival in arrivals.items()
+            if arrival.rows
+        }
         return set(arrivals)
 
     def _state(self, series: int) -> StreamState:

@@ -67,7 +67,6 @@ class Recomputation:
         self._gaps: Ints = np.empty((0, 4), np.int64)
         self._point = point
         self._packets = max(state.packets, 1)
-        self._late_seq = state.late_seq
         self._marks = state.marks
         unchanged = state.progress.settings == self.progress.settings
         self.renews = not (unchanged and state.stale == OF_A_SISTER)
@@ -80,6 +79,11 @@ class Recomputation:
         moved = before is None or before["zone"] != point.history.zone_name(point.zone)
         self._witness = ClockWitness() if moved else None
         self._offset_matters = False
+
+    @property
+    def from_ms(self) -> int:
+        """Pushed instant at which the next slice begins [ms]; what is before is done."""
+        return self._from_ms
 
     @property
     def share(self) -> float:
@@ -155,10 +159,9 @@ class Recomputation:
             if not state.values and self._context:
                 last = self._context[-1]
                 state.values = dict(zip(last.channels, last.values, strict=True))
-            if state.late_seq == self._late_seq:  # else more came behind us meanwhile
-                state.packets = self._done
-            if state.marks == self._marks:
+            if state.marks == self._marks:  # else more came behind us meanwhile
                 state.stale = ""
+                state.packets = self._done
             state.failure = ""
             state.failed_at_ms = None
 
