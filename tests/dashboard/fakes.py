@@ -11,11 +11,13 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 
-from kilowatch.model.blocks import Floats, IntervalBlock, Ints, Quality
+from kilowatch.client.history import PutIn
+from kilowatch.model.blocks import Floats, IntervalBlock, Ints, Quality, ReadingBlock
 from kilowatch.model.calendar import Zone
 from kilowatch.model.editing import Editing
 from kilowatch.model.findings import Finding
 from kilowatch.model.gaps import Gap, GapDay, PointGaps
+from kilowatch.model.packet import Form
 from kilowatch.model.parameters import (
     CHANNEL_BY_PARAMETER,
     FAMILIES,
@@ -24,9 +26,12 @@ from kilowatch.model.parameters import (
     Role,
 )
 from kilowatch.model.points import DataPoint
+from kilowatch.pipeline.conflicts import Conflict
 from kilowatch.pipeline.gaps import Missing, days_of, gaps_of, missing_of, totals_of
+from kilowatch.pipeline.grids import PointGrid
 from kilowatch.pipeline.preview import Preview
 from kilowatch.pipeline.rollups import roll_up
+from kilowatch.pipeline.state import Progress, grid_of, settings_of
 
 HOUR_MS = 3_600_000
 DAY_MS = 24 * HOUR_MS
@@ -103,6 +108,8 @@ class FakeView:
         self.previews: dict[int, Preview] = {}
         self.previewed: list[tuple[Any, ...]] = []
         self.sums: dict[int, tuple[Finding, ...]] = {}
+        self.dismissed: dict[int, tuple[Finding, ...]] = {}
+        self.waiting: dict[int, list[Conflict]] = {}
 
     def put(self, point: DataPoint, rows: IntervalBlock, *, packets: int | None = None) -> None:
         """Give a data point its rows and make the last one known."""
@@ -197,11 +204,6 @@ class FakeView:
         """Tell whether nothing is being computed."""
         return self.status(point).recomputing is None
 
-    def findings(self, points: Sequence[DataPoint]) -> dict[int, tuple[Finding, ...]]:
-        """Return what was set."""
-        found = {p.series: self.status(p).findings for p in points}
-        return {series: some for series, some in found.items() if some}
-
     def gaps_many(
         self, points: Sequence[DataPoint], from_ms: int, to_ms: int
     ) -> dict[int, list[Gap]]:
@@ -252,6 +254,33 @@ class FakeView:
         assert from_ms < to_ms
         return {p.id: self.sums[p.id] for p in points if p.id in self.sums}
 
+    def findings(
+        self, points: Sequence[DataPoint], *, with_dismissed: bool = False
+    ) -> dict[int, tuple[Finding, ...]]:
+        """Return what was set, and what was set as dismissed."""
+        found = {
+            one.series: (
+                *self.status(one).findings,
+                *(self.dismissed.get(one.series, ()) if with_dismissed else ()),
+            )
+            for one in points
+        }
+        return {series: some for series, some in found.items() if some}
+
+    def conflicts(self, point: DataPoint, limit: int = 100, offset: int = 0) -> list[Conflict]:
+        """Return the contradictions that were set."""
+        return self.waiting.get(point.series, [])[offset : offset + limit]
+
+    def readings(
+        self, _point: DataPoint, _from_ms: int, _to_ms: int, _limit: int = 1000
+    ) -> ReadingBlock:
+        """Return no readings: this building is drawn by formula."""
+        return ReadingBlock.concatenate([])
+
+    def grid(self, point: DataPoint) -> PointGrid:
+        """Return the plain settings."""
+        return grid_of(point, Progress(settings=settings_of(point, {"decision": "offset"})))
+
     def subscribe(
         self, loop: asyncio.AbstractEventLoop, series: Collection[int] | None = None
     ) -> Subscription:
@@ -260,6 +289,38 @@ class FakeView:
         subscription = Subscription(loop)
         self.subscriptions.append(subscription)
         return subscription
+
+
+class FakePast:
+    """A collector's desk that remembers what was put in."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[Any, ...]] = []
+        self.answer = PutIn(backfilled=1, last_seq=1)
+
+    def put_in_kept(
+        self, series: int, ids: Sequence[int] | None, actor: str, reason: str = ""
+    ) -> PutIn:
+        """Remember."""
+        self.asked.append(("kept", series, ids, actor, reason))
+        return self.answer
+
+    def put_in(
+        self,
+        series: int,
+        packets: Iterable[tuple[bytes, Form]],
+        actor: str,
+        reason: str = "",
+        source: str = "import",
+    ) -> PutIn:
+        """Remember."""
+        taken = list(packets)
+        self.asked.append((source, series, taken, actor, reason))
+        return PutIn(backfilled=len(taken), last_seq=1)
+
+    def dismiss(self, series: int, ids: Sequence[int] | None) -> None:
+        """Remember."""
+        self.asked.append(("dismiss", series, ids))
 
 
 class FakeRequests:

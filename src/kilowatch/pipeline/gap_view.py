@@ -74,9 +74,13 @@ class GapView:
         asked = {point.series: point for point in points}
         found = {}
         for silence in self._silences():
-            point = asked.get(silence.series)
-            if point is not None and silence.last_ms < now_ms:
-                length_ms = now_ms - silence.last_ms
-                missing_ms = max(length_ms - covered_ms(point), 0)
-                found[silence.series] = [silence.last_ms, now_ms, 1, missing_ms]
+            point, state = asked.get(silence.series), self._streams.states.get(silence.series)
+            if point is None:
+                continue
+            # History that was put in meanwhile ends no silence, but it is data.
+            known_ms = None if state is None else state.progress.last_ms
+            last_ms = max(silence.last_ms, known_ms or 0)
+            if last_ms < now_ms:
+                missing_ms = max(now_ms - last_ms - covered_ms(point), 0)
+                found[silence.series] = [last_ms, now_ms, 1, missing_ms]
         return found

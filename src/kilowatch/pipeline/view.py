@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import replace
 from datetime import date
 from typing import Any
@@ -44,7 +44,13 @@ from kilowatch.pipeline.state import (
 )
 from kilowatch.pipeline.streams import Log, Streams
 from kilowatch.pipeline.subscription import Subscription
-from kilowatch.pipeline.tree_rollups import TreeRollUp, sum_findings, tree_roll_up
+from kilowatch.pipeline.tree_rollups import (
+    DatedFeeding,
+    Feeding,
+    TreeRollUp,
+    sum_findings,
+    tree_roll_up,
+)
 from kilowatch.store.newest import newest_readings
 
 OBSERVED_MIN = 2  # distances before an observed interval means something
@@ -115,7 +121,7 @@ class View(GapView):
     def tree(
         self,
         points: Sequence[DataPoint],
-        fed_by: Mapping[int, int | None],
+        fed_by: Feeding | DatedFeeding,
         from_ms: int,
         to_ms: int,
         grain: Bucket,
@@ -124,7 +130,7 @@ class View(GapView):
 
         Args:
             points: Of a site, or of a meter and what is below it; one time zone.
-            fed_by: By a data point's number, the one that feeds it (``catalog.feeding``).
+            fed_by: Who feeds whom, always or from when on (``catalog.feeding``).
             from_ms: First bucket start [ms since 1970, UTC].
             to_ms: First that is not wanted [ms since 1970, UTC].
             grain: ``hour`` … ``year`` or seconds.
@@ -144,7 +150,7 @@ class View(GapView):
     def sum_findings(
         self,
         points: Sequence[DataPoint],
-        fed_by: Mapping[int, int | None],
+        fed_by: Feeding | DatedFeeding,
         from_ms: int,
         to_ms: int,
     ) -> dict[int, tuple[Finding, ...]]:
