@@ -124,7 +124,7 @@ def _send(request: Request, group: Group, form: dict[str, Any]) -> Response:
             return _form(request, group, fields, problems_of(error))
         return _done(request, wanted.from_ms, wanted.kind)
     context = {
-        "title": t(f"{'meter' if group == 'meter' else 'correct'}.{wanted.kind}"),
+        "title": t(f"{'record' if group == 'meter' else 'correct'}.{wanted.kind}"),
         "action": f"/quality/{point.id}/{group}",
         "fields": fields,
         "about": _about(point, wanted),
@@ -145,7 +145,7 @@ def _form(
         kind = KINDS[group][0]
     channels = channels_to_choose(rooms, point)
     registers = registers_of(point, rooms.view.channels(point))
-    word = "meter" if group == "meter" else "correct"
+    word = "record" if group == "meter" else "correct"
     context: dict[str, Any] = {
         "point": point,
         "group": group,

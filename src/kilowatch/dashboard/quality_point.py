@@ -287,7 +287,7 @@ def _actions(point: DataPoint, one: Finding, manages: bool, acts: bool) -> list[
         if manages:
             found.append(Action(t("correct.edit"), _form(point, "correct", kind="edit", **about)))
             bad = {"at_ms": one.at_ms, "until_ms": data.get("until_ms")}
-            found.append(Action(t("meter.bad"), _form(point, "meter", kind="bad", **bad)))
+            found.append(Action(t("record.bad"), _form(point, "meter", kind="bad", **bad)))
     elif one.code == "meter.sum_exceeded" and acts:
         found.append(Action(t("correct.comment"), _form(point, "judge", kind="comment", **span)))
     elif data.get("remedy") or one.code == "backfill.conflict":
@@ -298,8 +298,8 @@ def _actions(point: DataPoint, one: Finding, manages: bool, acts: bool) -> list[
 def _decision_key(decision: dict[str, Any]) -> str:
     """Return the words of a decision about a dial that fell."""
     if decision["kind"] != "bad":
-        return f"meter.{decision['kind']}"
-    return "meter.bad_this" if "reading" in decision else "meter.bad"
+        return f"record.{decision['kind']}"
+    return "record.bad_this" if "reading" in decision else "record.bad"
 
 
 def _decision_href(point: DataPoint, decision: dict[str, Any]) -> str:
