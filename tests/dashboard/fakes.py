@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -14,7 +14,9 @@ import numpy as np
 from kilowatch.client.history import PutIn
 from kilowatch.model.blocks import Floats, IntervalBlock, Ints, Quality, ReadingBlock
 from kilowatch.model.calendar import Zone
+from kilowatch.model.editing import Editing
 from kilowatch.model.findings import Finding
+from kilowatch.model.gaps import Gap, GapDay, PointGaps
 from kilowatch.model.packet import Form
 from kilowatch.model.parameters import (
     CHANNEL_BY_PARAMETER,
@@ -25,12 +27,16 @@ from kilowatch.model.parameters import (
 )
 from kilowatch.model.points import DataPoint
 from kilowatch.pipeline.conflicts import Conflict
+from kilowatch.pipeline.gaps import Missing, days_of, gaps_of, missing_of, totals_of
 from kilowatch.pipeline.grids import PointGrid
+from kilowatch.pipeline.preview import Preview
 from kilowatch.pipeline.rollups import roll_up
 from kilowatch.pipeline.state import Progress, grid_of, settings_of
 
 HOUR_MS = 3_600_000
 DAY_MS = 24 * HOUR_MS
+NO_ROWS: Ints = np.empty((0, 4), np.int64)
+NOTHING_CHANGES = Preview((), IntervalBlock.empty(), IntervalBlock.empty())
 
 
 @dataclass(frozen=True)
@@ -97,6 +103,11 @@ class FakeView:
         self.statuses: dict[int, Status] = {}
         self.lasts: dict[int, Last] = {}
         self.subscriptions: list[Subscription] = []
+        self.gaps: dict[int, Ints] = {}
+        self.silent: set[int] = set()
+        self.previews: dict[int, Preview] = {}
+        self.previewed: list[tuple[Any, ...]] = []
+        self.sums: dict[int, tuple[Finding, ...]] = {}
         self.dismissed: dict[int, tuple[Finding, ...]] = {}
         self.waiting: dict[int, list[Conflict]] = {}
 
@@ -189,17 +200,72 @@ class FakeView:
         """Return what was set, or that all is well."""
         return self.statuses.get(point.series, Status(point.series))
 
+    def is_current(self, point: DataPoint) -> bool:
+        """Tell whether nothing is being computed."""
+        return self.status(point).recomputing is None
+
+    def gaps_many(
+        self, points: Sequence[DataPoint], from_ms: int, to_ms: int
+    ) -> dict[int, list[Gap]]:
+        """Return the gaps that were set."""
+        found = {}
+        for point in points:
+            rows = self.gaps.get(point.series, NO_ROWS)
+            some = gaps_of(point, rows, from_ms, to_ms)
+            if point.series in self.silent and some:
+                some[-1] = replace(some[-1], to_ms=None)
+            found[point.series] = some
+        return {series: some for series, some in found.items() if some}
+
+    def gap_days(self, points: Sequence[DataPoint], from_ms: int, to_ms: int) -> list[GapDay]:
+        """Return the calendar of the gaps that were set."""
+        return days_of(points, self._missing(points), from_ms, to_ms)
+
+    def gap_totals(
+        self, points: Sequence[DataPoint], from_ms: int, to_ms: int
+    ) -> dict[int, PointGaps]:
+        """Return what each misses."""
+        return totals_of(points, self._missing(points), from_ms, to_ms)
+
+    def _missing(self, points: Sequence[DataPoint]) -> Missing:
+        return missing_of(points, [self.gaps.get(p.series, NO_ROWS) for p in points])
+
+    def preview(self, point: DataPoint, editing: Editing, from_ms: int, to_ms: int) -> Preview:
+        """Return what was set for a point; the asking is remembered."""
+        self.previewed.append((point, editing, from_ms, to_ms))
+        return self.previews.get(point.series, NOTHING_CHANGES)
+
+    def preview_events(
+        self, point: DataPoint, changed: DataPoint, span: tuple[int, int]
+    ) -> Preview:
+        """Return what was set for a point; the asking is remembered."""
+        self.previewed.append((point, changed, *span))
+        return self.previews.get(point.series, NOTHING_CHANGES)
+
+    def sum_findings(
+        self,
+        points: Sequence[DataPoint],
+        fed_by: Mapping[int, int | None],
+        from_ms: int,
+        to_ms: int,
+    ) -> dict[int, tuple[Finding, ...]]:
+        """Return what was set."""
+        assert {point.id for point in points} == set(fed_by)
+        assert from_ms < to_ms
+        return {p.id: self.sums[p.id] for p in points if p.id in self.sums}
+
     def findings(
         self, points: Sequence[DataPoint], *, with_dismissed: bool = False
     ) -> dict[int, tuple[Finding, ...]]:
         """Return what was set, and what was set as dismissed."""
-        return {
+        found = {
             one.series: (
                 *self.status(one).findings,
                 *(self.dismissed.get(one.series, ()) if with_dismissed else ()),
             )
             for one in points
         }
+        return {series: some for series, some in found.items() if some}
 
     def conflicts(self, point: DataPoint, limit: int = 100, offset: int = 0) -> list[Conflict]:
         """Return the contradictions that were set."""

@@ -18,7 +18,9 @@ from kilowatch.health import Facts, Report
 from kilowatch.log.records import Backfill, Counters, Head, KeptPacket
 from kilowatch.model.blocks import IntervalBlock, ReadingBlock
 from kilowatch.model.durations import Durations
+from kilowatch.model.editing import Editing
 from kilowatch.model.findings import Finding
+from kilowatch.model.gaps import Gap, GapDay, PointGaps
 from kilowatch.model.packet import Form
 from kilowatch.model.points import DataPoint
 from kilowatch.pipeline.conflicts import Conflict
@@ -68,6 +70,40 @@ class PointStatus(Protocol):
     def recomputing(self) -> float | None: ...  # noqa: D102
 
 
+class DayChange(Protocol):
+    """One channel on one local day, before and after (``pipeline.preview.DayChange``)."""
+
+    @property
+    def channel(self) -> int: ...  # noqa: D102
+    @property
+    def start_ms(self) -> int: ...  # noqa: D102
+    @property
+    def duration_ms(self) -> int: ...  # noqa: D102
+    @property
+    def before(self) -> float: ...  # noqa: D102
+    @property
+    def after(self) -> float: ...  # noqa: D102
+    @property
+    def before_completeness(self) -> float: ...  # noqa: D102
+    @property
+    def after_completeness(self) -> float: ...  # noqa: D102
+    @property
+    def before_shares_ms(self) -> tuple[int, ...]: ...  # noqa: D102
+    @property
+    def after_shares_ms(self) -> tuple[int, ...]: ...  # noqa: D102
+
+
+class Preview(Protocol):
+    """What a decision would change: days, and the intervals that would differ."""
+
+    @property
+    def days(self) -> Sequence[DayChange]: ...  # noqa: D102
+    @property
+    def before(self) -> IntervalBlock: ...  # noqa: D102
+    @property
+    def after(self) -> IntervalBlock: ...  # noqa: D102
+
+
 class Subscription(Protocol):
     """Tells which series changed; ``close`` ends the iteration."""
 
@@ -99,9 +135,32 @@ class View(Protocol):
     def last_values(self, points: Sequence[DataPoint]) -> Mapping[int, LastValue]: ...  # noqa: D102
     def last_seen(self, series: Iterable[int]) -> Mapping[int, int]: ...  # noqa: D102
     def status(self, point: DataPoint) -> PointStatus: ...  # noqa: D102
+    def is_current(self, point: DataPoint) -> bool: ...  # noqa: D102
     def findings(  # noqa: D102
         self, points: Sequence[DataPoint], *, with_dismissed: bool = False
-    ) -> Mapping[int, Sequence[Finding]]: ...
+    ) -> Mapping[int, tuple[Finding, ...]]: ...
+    def gaps_many(  # noqa: D102
+        self, points: Sequence[DataPoint], from_ms: int, to_ms: int
+    ) -> Mapping[int, list[Gap]]: ...
+    def gap_days(  # noqa: D102
+        self, points: Sequence[DataPoint], from_ms: int, to_ms: int
+    ) -> list[GapDay]: ...
+    def gap_totals(  # noqa: D102
+        self, points: Sequence[DataPoint], from_ms: int, to_ms: int
+    ) -> Mapping[int, PointGaps]: ...
+    def preview(  # noqa: D102
+        self, point: DataPoint, editing: Editing, from_ms: int, to_ms: int
+    ) -> Preview: ...
+    def preview_events(  # noqa: D102
+        self, point: DataPoint, changed: DataPoint, span: tuple[int, int]
+    ) -> Preview: ...
+    def sum_findings(  # noqa: D102
+        self,
+        points: Sequence[DataPoint],
+        fed_by: Mapping[int, int | None],
+        from_ms: int,
+        to_ms: int,
+    ) -> Mapping[int, tuple[Finding, ...]]: ...
     def conflicts(self, point: DataPoint, limit: int = 100, offset: int = 0) -> list[Conflict]: ...  # noqa: D102
     def readings(  # noqa: D102
         self, point: DataPoint, from_ms: int, to_ms: int, limit: int = 1000

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
 import numpy as np
 
@@ -18,11 +19,10 @@ from kilowatch.pipeline.grids import Bools, PointGrid, effective_of
 from kilowatch.pipeline.intervals import intervals
 from kilowatch.pipeline.registers import Falls
 from kilowatch.pipeline.state import Fall, Progress
-from kilowatch.store.newest import sort_key
+from kilowatch.store.newest import in_order
 
 
-@dataclass(frozen=True, slots=True)
-class StreamGrowth:
+class StreamGrowth(NamedTuple):
     """What a batch did to one stream.
 
     Attributes:
@@ -37,7 +37,7 @@ class StreamGrowth:
     since_ms: int
     first_ms: int
     last_ms: int
-    first_register_ms: dict[int, int]
+    first_register_ms: Mapping[int, int]
     first_export_ms: int | None
     fresh_ms: int
 
@@ -112,8 +112,7 @@ def grow(
 
 def clocks_differ(readings: ReadingBlock, grids: Mapping[int, PointGrid]) -> set[int]:
     """Return the series with a reading whose instant the wall clock and the offset see apart."""
-    walls = {series: PointGrid(one.point, one.zone, "wall") for series, one in grids.items()}
-    apart = effective_of(readings, walls) != readings.at_ms
+    apart = effective_of(readings, grids, "wall") != readings.at_ms
     return set(readings.series[apart].tolist())
 
 
@@ -169,7 +168,7 @@ def _grow(
         return replace(rest, keep=keep, late=late, failures={})
     carried = carry(readings, effective_ms, grids)
     fallen: list[Falls] = []
-    made = _sorted(intervals(readings, effective_ms, grids, fresh=fresh, falls=fallen))
+    made = in_order(intervals(readings, effective_ms, grids, fresh=fresh, falls=fallen))
     first, last = (side.reduceat(effective_ms, starts) for side in (np.minimum, np.maximum))
     streams = {
         key: StreamGrowth(
@@ -237,11 +236,3 @@ def _starts(series: Ints) -> Ints:
     change = np.ones(len(series), np.bool_)
     change[1:] = series[1:] != series[:-1]
     return np.flatnonzero(change)
-
-
-def _sorted(block: IntervalBlock) -> IntervalBlock:
-    """Sort rows by series, channel and start."""
-    key = sort_key(block.series, block.channel, block.start_ms)
-    if (key[1:] >= key[:-1]).all():
-        return block
-    return block.take(np.argsort(key, kind="stable"))

@@ -18,8 +18,9 @@ from kilowatch.pipeline.growth import Growth, channels_of, clocks_differ, grow, 
 from kilowatch.pipeline.hot import HotBatch
 from kilowatch.pipeline.late import Late, LateReadings, is_late
 from kilowatch.pipeline.looking import Looking
+from kilowatch.pipeline.registered import Registered
 from kilowatch.pipeline.rows import Row, Shapes, block_of
-from kilowatch.pipeline.state import StreamState, grid_of, settings_of, witness_fields
+from kilowatch.pipeline.state import StreamState, witness_fields
 from kilowatch.pipeline.streams import Streams
 from kilowatch.store.newest import newest_readings
 from kilowatch.wire import values_of
@@ -57,17 +58,23 @@ class Intake:
     Args:
         streams: What readers see.
         contexts: Earlier readings that new ones rest on.
+        registered: Settings and grids of data points.
 
     Attributes:
         late: Series whose history the last batch has changed.
+        first_ms: By series, pushed instant of the first live reading of the last batch.
     """
 
-    def __init__(self, streams: Streams, contexts: Contexts) -> None:
+    def __init__(
+        self, streams: Streams, contexts: Contexts, registered: Registered | None = None
+    ) -> None:
         self._streams = streams
         self._contexts = contexts
+        self._registered = registered or Registered()
         self._shapes = Shapes()
         self._late = LateReadings(streams)
         self.late: frozenset[int] = frozenset()
+        self.first_ms: dict[int, int] = {}
         self._looking = Looking()
 
     def take(self, entries: Sequence[Entry], point_of: PointOf) -> set[int]:
@@ -83,7 +90,7 @@ class Intake:
         Raises:
             KilowatchError: The store could not be read.
         """
-        self.late = frozenset()
+        self.late, self.first_ms = frozenset(), {}
         arrivals = self._decode(entries)
         if not arrivals:
             return set()
@@ -117,6 +124,11 @@ class Intake:
 
         self._streams.hot.add(tail, apply)
         self.late = frozenset(late.seq)
+        self.first_ms = {
+            series: min(row.at_ms for row in arrival.rows)
+            for series, arrival in arrivals.items()
+            if arrival.rows
+        }
         return set(arrivals)
 
     def _state(self, series: int) -> StreamState:
@@ -158,9 +170,9 @@ class Intake:
         for series, point in points.items():
             state = self._state(series)
             if state.progress.settings is None:
-                state.progress.settings = settings_of(point, state.witness)
+                state.progress.settings = self._registered.settings_of(point, state.witness)
                 state.progress.looked_for_gaps = True
-            grids[series] = grid_of(point, state.progress)
+            grids[series] = self._registered.grid_of(point, state.progress)
             since_ms[series] = state.progress.since_ms
         readings, fresh = batch.readings, batch.fresh
         if not computed.all():
@@ -169,7 +181,11 @@ class Intake:
         new = readings.take(fresh)
         if growth.failures:
             new = new.take(~np.isin(new.series, list(growth.failures)))
-        known = {series: ClockWitness(**self._state(series).witness) for series in points}
+        known = {
+            series: ClockWitness(**self._state(series).witness)
+            for series, point in points.items()
+            if point.clock == "auto"  # the others need no witness
+        }
         return growth, watch_clocks(new, grids, known), self._mattering(new, grids)
 
     def _mattering(self, new: ReadingBlock, grids: Mapping[int, PointGrid]) -> set[int]:
@@ -206,15 +222,14 @@ class Intake:
                 state.failure = failure
                 state.failed_at_ms = arrival.rows[-1].at_ms if arrival.rows else None
             if series in growth.late:
-                state.stale = "readings came that lie before what was settled"
+                state.mark_stale("readings came that lie before what was settled")
                 state.late_seq = arrival.seq
             self._note_gaps(series, state, growth)
         for series, witness in witnesses.items():
             self._state(series).witness = witness_fields(witness)
         for series in matters:
             self._state(series).offset_matters = True
-        for series, channels in channels_of(growth.intervals).items():
-            self._state(series).progress.channels |= channels
+        self._note_channels(growth)
         self._keep(batch, computed, growth)
 
     def _apply_late(self, late: Late) -> None:
@@ -222,7 +237,7 @@ class Intake:
         for series, seq in late.seq.items():
             state = self._state(series)
             state.late_seq = seq
-            state.stale = "readings were put into history"
+            state.mark_stale("readings were put into history")
             state.packets += late.packets.get(series, 0)
         for series, rows in late.rows.items():
             state = self._state(series)
@@ -236,10 +251,17 @@ class Intake:
             self._state(series).conflicts_uncounted += more
         self._streams.conflicts.put(late.conflicts.values())
 
+    def _note_channels(self, growth: Growth) -> None:
+        for series, channels in channels_of(growth.intervals).items():
+            progress = self._state(series).progress
+            if not channels <= progress.channels:
+                progress.channels = progress.channels | channels
+
     def _note_gaps(self, series: int, state: StreamState, growth: Growth) -> None:
         new, gaps = growth.gaps.by_series.get(series), self._streams.gaps
-        if self._streams.gaps.around(series, growth.gaps.inside.get(series, ())):
-            state.stale = "readings came that lie in a gap"
+        inside = growth.gaps.inside.get(series)
+        if inside and gaps.around(series, inside):
+            state.mark_stale("readings came that lie in a gap")
         elif new is not None:
             gaps.add(series, new)
 

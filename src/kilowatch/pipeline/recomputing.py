@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from kilowatch.pipeline.contexts import Contexts
+from kilowatch.pipeline.contexts import FOREVER_MS, Contexts
 from kilowatch.pipeline.recompute import Recomputation
+from kilowatch.pipeline.registered import Registered
 from kilowatch.pipeline.sisters import Sisters
-from kilowatch.pipeline.state import StateFile, StreamState, settings_of
+from kilowatch.pipeline.state import StateFile, StreamState
 from kilowatch.pipeline.streams import Points, PointsNow, Streams
 
 RETRY_S, RETRY_S_MAX = 60.0, 3_600.0
@@ -37,6 +38,7 @@ class Recomputer:
         file: Where generations are reserved.
         slice_rows: Readings to work on at a time.
         clock: Seconds that never go back.
+        registered: Settings of data points.
         quiet_s: How long no reading must have come late before history is computed again,
             so that a file that is put in costs that once [s].
         wait_s_max: When it is, all the same, while they keep coming [s].
@@ -50,6 +52,7 @@ class Recomputer:
         slice_rows: int,
         clock: Callable[[], float],
         *,
+        registered: Registered | None = None,
         quiet_s: float = 0.0,
         wait_s_max: float = 0.0,
     ) -> None:
@@ -57,6 +60,7 @@ class Recomputer:
         self._contexts = contexts
         self._file = file
         self._slice_rows = slice_rows
+        self._registered = registered or Registered()
         self._clock = clock
         self._queue: OrderedDict[int, None] = OrderedDict()
         self._running: Recomputation | None = None
@@ -80,6 +84,19 @@ class Recomputer:
             first, _ = self._late.get(one, (now, now))
             self._late[one] = (first, now)
 
+    def note_arrivals(self, first_ms: Mapping[int, int]) -> None:
+        """Note that live readings came: one behind the slice that is next was not counted.
+
+        That is so where history was put in that reaches beyond the stream's last live packet.
+
+        Args:
+            first_ms: By series, pushed instant of the first of them [ms].
+        """
+        running = self._running
+        if running is not None and first_ms.get(running.series, FOREVER_MS) < running.from_ms:
+            why = "readings came while their time was computed again"
+            self._streams.states[running.series].mark_stale(why)
+
     def look_at(self, series: Iterable[int], points: Points) -> None:
         """Queue those of the streams whose rows do not fit their settings any more."""
         for one in series:
@@ -87,9 +104,11 @@ class Recomputer:
             state = self._streams.states[one]
             if point is None or not state.packets:
                 continue
-            wanted = settings_of(point, state.witness)
-            if wanted == state.progress.settings and _whole(state):
-                continue
+            wanted, progress = self._registered.settings_of(point, state.witness), state.progress
+            if wanted is progress.settings or wanted == progress.settings:
+                progress.settings = wanted  # the same object for all that are alike
+                if _whole(state):
+                    continue
             failed = self._failed.get(one)
             if self._only_clock_and_no_matter(state, wanted):
                 state.progress.settings = wanted
@@ -141,7 +160,8 @@ class Recomputer:
             self._streams.meters.recomputed += 1
             self._failed.pop(series, None)
             self._streams.recomputed.add(series)
-            changed |= set(self._sisters.renewed(series))
+            if running.renews:
+                changed |= set(self._sisters.renewed(series))
             self.look_at(changed, points_now())  # settings may have changed meanwhile
         self._queue_settled()  # as may more readings have come
         if not self._queue:
@@ -161,6 +181,10 @@ class Recomputer:
                 self._streams.recomputing.pop(series, None)
                 continue
             state = self._streams.states[series]
+            fits = settings_of(point, state.witness) == state.progress.settings
+            if fits and _whole(state):  # asked for again while it was computed
+                self._streams.recomputing.pop(series, None)
+                continue
             generation = self._file.reserve_generation(series)
             self._began = self._clock()
             self._running = Recomputation(series, point, state, generation, self._slice_rows)
