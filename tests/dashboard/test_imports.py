@@ -11,11 +11,12 @@ from typing import Any
 import pytest
 from starlette.testclient import TestClient
 
+from kilowatch.catalog import people, registry
 from kilowatch.catalog.tables import AuditEntry
 from kilowatch.catalog.tables_imports import HistoryFile, ImportProfile
 from kilowatch.pipeline import importing
 from tests.dashboard.conftest import Logged, form_token
-from tests.dashboard.worlds import STRANGER, VIEWER, World
+from tests.dashboard.worlds import PASSWORD, STRANGER, VIEWER, World
 
 PAGE = {"accept": "text/html"}
 GERMAN = (
@@ -177,6 +178,14 @@ def test_a_file_is_only_its_owners(
     """Another person and another organisation find nothing; who may only read has no import."""
     address = upload(admin, base, b"time,value\n2026-10-01 10:00,1\n")
     assert logged(STRANGER).get(address, headers=PAGE).status_code == 404
+    with world.catalog.change(world.catalog_actor()) as change:
+        acme = registry.find_organisation(change.session, "Acme")
+        colleague, _ = people.add_user(change, "b.ray@example.com", password=PASSWORD)
+        people.set_role(change, colleague, acme, "administrator")
+    other = logged("b.ray@example.com")
+    assert other.get(base, headers=PAGE).status_code == 200
+    for page in (address, f"{address}/outcome", f"{address}/progress"):
+        assert other.get(page, headers=PAGE).status_code == 404
     assert logged(VIEWER).get(base, headers=PAGE).status_code == 403
     assert logged(VIEWER).get("/import", headers=PAGE).status_code == 403
     assert admin.get("/import").headers["location"] == base

@@ -183,7 +183,7 @@ def _column(
     role, of = one.role, _called(one.stream, names)
     if tried is not None:
         role, of = str(tried.get(f"role_{n}", role)), str(tried.get(f"of_{n}", of))
-    samples = [row[n] for row in seen.rows if n < len(row) and row[n].strip()]
+    samples = list(dict.fromkeys(row[n] for row in seen.rows if n < len(row) and row[n].strip()))
     return {"name": one.name, "role": role, "of": of, "samples": [s[:40] for s in samples[:3]]}
 
 
