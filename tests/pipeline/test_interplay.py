@@ -219,7 +219,7 @@ def test_the_energy_of_an_odd_volume_is_odd(tmp_path: Path) -> None:
             world.consumer.flush()
         for channels in ([GAS_ENERGY], [VALUE, GAS_ENERGY]):
             for grain in ("interval", "day"):
-                rows = world.view.series(one, channels, START_MS, START_MS + DAY_MS, grain)  # type: ignore[arg-type]
+                rows = world.view.series(one, channels, START_MS, START_MS + DAY_MS, grain)
                 assert set(rows.channel.tolist()) == set(channels)
                 shares = rows.take(rows.channel == GAS_ENERGY).shares()
                 assert shares.sum(axis=0).tolist() == [0, 0, 0, HOUR_MS], (grain, channels)

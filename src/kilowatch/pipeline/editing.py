@@ -130,8 +130,9 @@ class _Stream:
         mine = [c for c in editing.corrections if any(map(c.concerns, named))]
         mine = [c for c in mine if c.overlaps(*self.window)]
         rows = own.take(own.channel == channel)
+        events: list[Event] = []
         if channel == GAS_ENERGY:
-            rows, events = self._judged_as(own.take(own.channel == VALUE), rows, mine), []
+            rows = self._judged_as(own.take(own.channel == VALUE), rows, mine)
         else:
             rows, events = self._judged(channel, rows, mine)
         if frame.figure(channel) != "ratio":
