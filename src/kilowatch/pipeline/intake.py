@@ -60,7 +60,6 @@ class Intake:
 
     Attributes:
         late: Series whose history the last batch has changed.
-        first_ms: By series, pushed instant of the first live reading of the last batch.
     """
 
     def __init__(self, streams: Streams, contexts: Contexts) -> None:
@@ -69,7 +68,7 @@ class Intake:
         self._shapes = Shapes()
         self._late = LateReadings(streams)
         self.late: frozenset[int] = frozenset()
-        self.first_ms: dict[int, int] = {}
+        self._arrivals: Mapping[int, Arrival] = {}
         self._looking = Looking()
 
     def take(self, entries: Sequence[Entry], point_of: PointOf) -> set[int]:
@@ -85,7 +84,7 @@ class Intake:
         Raises:
             KilowatchError: The store could not be read.
         """
-        self.late, self.first_ms = frozenset(), {}
+        self.late, self._arrivals = frozenset(), {}
         arrivals = self._decode(entries)
         if not arrivals:
             return set()
@@ -119,12 +118,13 @@ class Intake:
 
         self._streams.hot.add(tail, apply)
         self.late = frozenset(late.seq)
-        self.first_ms = {
-            series: min(row.at_ms for row in arrival.rows)
-            for series, arrival in arrivals.items()
-            if arrival.rows
-        }
+        self._arrivals = arrivals
         return set(arrivals)
+
+    def first_ms(self, series: int) -> int | None:
+        """Return the pushed instant of a stream's first live reading in the last batch [ms]."""
+        arrival = self._arrivals.get(series)
+        return min((row.at_ms for row in arrival.rows), default=None) if arrival else None
 
     def _state(self, series: int) -> StreamState:
         state = self._streams.states.get(series)
