@@ -167,6 +167,8 @@ class Intake:
             if state.progress.settings is None:
                 state.progress.settings = settings_of(point, state.witness)
                 state.progress.looked_for_gaps = True
+                if state.packets:
+                    state.mark_stale("packets came before their data point was known")
             grids[series] = grid_of(point, state.progress)
             since_ms[series] = state.progress.since_ms
         readings, fresh = batch.readings, batch.fresh
