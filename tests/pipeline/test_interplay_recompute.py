@@ -18,6 +18,7 @@ from tests.pipeline.pipeline_world import (
     HOUR_MS,
     START_MS,
     KilledError,
+    Points,
     World,
     single,
 )
@@ -74,6 +75,25 @@ def test_packets_that_arrive_meanwhile_do_not_have_it_done_twice(tmp_path: Path)
     assert generation(world) == 2
     assert shown(world) == shown(fresh(world))
     assert world.streams.recomputing == {}
+
+
+def test_packets_from_before_the_registration_count_whoever_hears_of_it_first(
+    tmp_path: Path,
+) -> None:
+    """The catalogue is read anew for the very packet that comes with the registration."""
+    world = World(tmp_path, []).start()
+    push(world, 1, range(5))
+    world.catch_up()
+
+    def read_anew() -> Points:
+        world.points.points[1] = hourly(1)  # its revision is seen with the next look
+        return world.points
+
+    world.consumer._reload = read_anew
+    push(world, 1, range(5, 7))
+    world.catch_up().consumer.flush()
+    assert shown(world) == shown(fresh(world))
+    assert generation(world) == 2
 
 
 def test_a_live_packet_behind_the_history_that_is_computed_is_not_lost(tmp_path: Path) -> None:

@@ -315,7 +315,7 @@ def test_roll_ups_of_the_first_version_read_as_far_as_they_knew(
 
 def test_a_slow_query_ends_at_its_limit_and_stops_nobody(folder: Path) -> None:
     """A page that asks for too much gets an answer that says so, while others go on."""
-    limits = StoreSettings(readers=2, query_s_max=1.0, query_bytes_max=50_000_000)
+    limits = StoreSettings(readers=2, query_s_max=5.0, query_bytes_max=50_000_000)
     store = ChdbStore(folder, limits)
     block = intervals([(1, 5, 0, 1, 1.0, 1.0)])
     refused: list[KilowatchError] = []

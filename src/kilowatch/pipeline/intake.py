@@ -62,7 +62,6 @@ class Intake:
 
     Attributes:
         late: Series whose history the last batch has changed.
-        first_ms: By series, pushed instant of the first live reading of the last batch.
     """
 
     def __init__(
@@ -74,7 +73,7 @@ class Intake:
         self._shapes = Shapes()
         self._late = LateReadings(streams)
         self.late: frozenset[int] = frozenset()
-        self.first_ms: dict[int, int] = {}
+        self._arrivals: Mapping[int, Arrival] = {}
         self._looking = Looking()
 
     def take(self, entries: Sequence[Entry], point_of: PointOf) -> set[int]:
@@ -90,7 +89,7 @@ class Intake:
         Raises:
             KilowatchError: The store could not be read.
         """
-        self.late, self.first_ms = frozenset(), {}
+        self.late, self._arrivals = frozenset(), {}
         arrivals = self._decode(entries)
         if not arrivals:
             return set()
@@ -124,12 +123,13 @@ class Intake:
 
         self._streams.hot.add(tail, apply)
         self.late = frozenset(late.seq)
-        self.first_ms = {
-            series: min(row.at_ms for row in arrival.rows)
-            for series, arrival in arrivals.items()
-            if arrival.rows
-        }
+        self._arrivals = arrivals
         return set(arrivals)
+
+    def first_ms(self, series: int) -> int | None:
+        """Return the pushed instant of a stream's first live reading in the last batch [ms]."""
+        arrival = self._arrivals.get(series)
+        return min((row.at_ms for row in arrival.rows), default=None) if arrival else None
 
     def _state(self, series: int) -> StreamState:
         state = self._streams.states.get(series)
@@ -172,6 +172,8 @@ class Intake:
             if state.progress.settings is None:
                 state.progress.settings = self._registered.settings_of(point, state.witness)
                 state.progress.looked_for_gaps = True
+                if state.packets:
+                    state.mark_stale("packets came before their data point was known")
             grids[series] = self._registered.grid_of(point, state.progress)
             since_ms[series] = state.progress.since_ms
         readings, fresh = batch.readings, batch.fresh

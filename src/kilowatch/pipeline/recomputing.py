@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from kilowatch.pipeline.contexts import FOREVER_MS, Contexts
+from kilowatch.pipeline.contexts import Contexts
 from kilowatch.pipeline.recompute import Recomputation
 from kilowatch.pipeline.registered import Registered
 from kilowatch.pipeline.sisters import Sisters
@@ -84,16 +84,19 @@ class Recomputer:
             first, _ = self._late.get(one, (now, now))
             self._late[one] = (first, now)
 
-    def note_arrivals(self, first_ms: Mapping[int, int]) -> None:
+    def note_arrivals(self, first_ms: Callable[[int], int | None]) -> None:
         """Note that live readings came: one behind the slice that is next was not counted.
 
         That is so where history was put in that reaches beyond the stream's last live packet.
 
         Args:
-            first_ms: By series, pushed instant of the first of them [ms].
+            first_ms: Returns the pushed instant of a stream's first one, if it has any [ms].
         """
         running = self._running
-        if running is not None and first_ms.get(running.series, FOREVER_MS) < running.from_ms:
+        if running is None:
+            return
+        at_ms = first_ms(running.series)
+        if at_ms is not None and at_ms < running.from_ms:
             why = "readings came while their time was computed again"
             self._streams.states[running.series].mark_stale(why)
 
