@@ -401,6 +401,24 @@ def test_a_credential_is_shown_once_with_a_line_that_works(desk: Desk) -> None:
     assert not [e for e in desk.history("credential") if secret in repr((e.before, e.after))]
 
 
+def test_a_page_with_a_new_credential_that_is_reloaded_issues_no_second_one(desk: Desk) -> None:
+    """A browser sends the form again: one credential stays one, and its password stays secret."""
+    all_of_it = f"/admin/organizations/{desk.acme}/credentials"
+    after = re.search(r'name="after" value="(\d+)"', desk.get(f"{all_of_it}/new"))
+    assert after
+    form = {"scope": "site", "site": str(desk.office), "environment": "development"}
+    form |= {"name": "Gateway B", "after": after[1]}
+    page = desk.post(all_of_it, **form)
+    username, secret = shown(page, "username"), shown(page, "secret")
+    again = desk.post(all_of_it, **form)
+    assert username in again
+    assert secret not in again
+    assert "was issued a moment ago" in again
+    assert len([e for e in desk.history("credential") if e.after.get("name") == "Gateway B"]) == 1
+    other = desk.post(all_of_it, **(form | {"scope": "partner"}))
+    assert shown(other, "username") != username
+
+
 @pytest.mark.parametrize(
     ("fields", "field"),
     [

@@ -303,6 +303,16 @@ def test_the_history_reads_like_sentences_and_is_undone_from_its_page(house: Hou
     assert "taken back" in again.text
 
 
+def test_what_was_done_to_a_data_point_names_it(house: House) -> None:
+    """Dismissed what? An entry without words of its own still says what it is about."""
+    with house.world.catalog.change(house.world.catalog_actor()) as change:
+        point = house.world.point("main")
+        change.record("dismissed", "data_point", point.id, 1, packets=3)
+    assert "dismissed Main supply (packets 3)" in house.log_in().get(
+        f"{HOME}/history", headers=PAGE
+    ).text  # fmt: skip
+
+
 def test_an_interval_is_undone_in_its_own_words(house: House) -> None:
     """An interval is told in minutes, as people say it, not in seconds."""
     with house.world.catalog.change(house.world.catalog_actor()) as change:

@@ -47,7 +47,10 @@ def test_a_person_puts_in_dismisses_and_decides(server: Server) -> None:
     ]  # fmt: skip
     kept = {json.loads(one["packet"])["value"]: one["id"] for one in story()["kept"]}
     assert kept.keys() == {101.0, 103.0, 0.0}
-    kilowatch("history", "dismiss", stream, "--id", str(kept[0.0]), data=server.data)
+    said = kilowatch("history", "dismiss", stream, "--id", "999", data=server.data)
+    assert "0 packets of" in said
+    said = kilowatch("history", "dismiss", stream, "--id", str(kept[0.0]), data=server.data)
+    assert "1 packets of" in said
     said = kilowatch("history", "backfill", stream, "--id", str(kept[101.0]),
                      "--reason", "the gateway was away", data=server.data)  # fmt: skip
     assert "1 packets were put into the history" in said

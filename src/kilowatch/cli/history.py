@@ -17,7 +17,7 @@ from kilowatch.cli.ask import ask
 from kilowatch.cli.explain import instant_ms
 from kilowatch.cli.folder import DEFAULT
 from kilowatch.cli.registration import AsJson, Data, Server, paper
-from kilowatch.client.history import HistoryDesk, PutIn
+from kilowatch.client.history import HistoryDesk
 from kilowatch.model.errors import KilowatchError
 from kilowatch.model.packet import Form
 
@@ -77,7 +77,7 @@ def backfill(
     server = Server.of(data)
     story, desk = _story(server, stream, organization), _desk(server)
     done = desk.put_in_kept(story["series"], ids, Actor.shell().name, reason)
-    _audit(server, story, "backfilled", done, reason)
+    _audit(server, story, "backfilled", done.packets, reason)
     paper().print(f"{done.packets} packets were put into the history of {escape(stream)}.")
 
 
@@ -88,9 +88,14 @@ def dismiss(
     """Delete discarded packets that nobody wants: those named with --id, or all."""
     server = Server.of(data)
     story = _story(server, stream, organization)
-    _desk(server).dismiss(story["series"], ids)
-    _audit(server, story, "dismissed", PutIn(), "", ids)
-    paper().print("Dismissed.")
+    wanted, gone = None if ids is None else set(ids), 0
+    while found := [one["id"] for one in story["kept"] if wanted is None or one["id"] in wanted]:
+        _desk(server).dismiss(story["series"], found)
+        gone += len(found)
+        story = _story(server, stream, organization)  # which tells so many at once, and no more
+    if gone:
+        _audit(server, story, "dismissed", gone, "", ids)
+    paper().print(f"{gone} packets of {escape(stream)} were dismissed.")
 
 
 @history.command()
@@ -123,7 +128,7 @@ def decide(
     packet = (body.encode(), FORMS[form])
     actor = Actor.shell().name
     done = _desk(server).put_in(story["series"], [packet], actor, reason, "decision")
-    _audit(server, story, f"decided for the {take} values", done, reason)
+    _audit(server, story, f"decided for the {take} values", done.packets, reason)
     paper().print(f"From now on the {take} values of {at} count.", markup=False)
 
 
@@ -142,7 +147,7 @@ def _audit(
     server: Server,
     story: dict[str, Any],
     action: str,
-    done: PutIn,
+    packets: int,
     reason: str,
     ids: Sequence[int] | None = None,
 ) -> None:
@@ -152,7 +157,7 @@ def _audit(
             "data_point",
             story["point"],
             story["organisation"],
-            packets=done.packets,
+            packets=packets,
             reason=reason,
             **({"kept": list(ids)} if ids else {}),
         )

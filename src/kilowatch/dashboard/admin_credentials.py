@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
@@ -55,6 +55,7 @@ class Fields:
     user: str = ""
     environment: str = "development"
     name: str = ""
+    after: str = ""  # latest credential of the organisation when the form was opened
 
 
 async def listing(request: Request) -> Response:
@@ -125,6 +126,10 @@ def _create(request: Request, fields: Fields) -> Response:
         name = registry.check_name(fields.name, "credential") if fields.name else ""
         with rooms.registry.catalog.change(actor_of(request)) as open_change:
             target = _target(open_change.session, organisation, fields)
+            before = _issued_before(open_change.session, target, environment, name, fields.after)
+            if before is not None:
+                address = f"/admin/organizations/{organisation.id}/credentials/{before}"
+                return RedirectResponse(f"{address}?again", status_code=303)
             issued = credentials.issue(
                 open_change,
                 rooms.settings.server_key,
@@ -138,6 +143,37 @@ def _create(request: Request, fields: Fields) -> Response:
         return _form(request, fields, problems_of(error))
     rooms.registry.directory(fresh=True)
     return _issued(request, organisation, issued)
+
+
+def _issued_before(
+    session: Session, target: Target, environment: str, name: str, after: str
+) -> int | None:
+    """Return the credential that this very form has issued already, if it comes again.
+
+    A page that is reloaded sends its form a second time. Nobody wants the credential that would
+    come of it, and it would go on working beside the one that is known.
+    """
+    latest = whole_number(after)
+    if latest is None:
+        return None
+    inside = {"site": Credential.site_id, "meter": Credential.data_point_id}
+    inside["user"] = Credential.user_id
+    same = select(Credential.id).where(
+        Credential.organisation_id == target.organisation.id,
+        Credential.id > latest,
+        Credential.scope == target.scope,
+        Credential.environment == environment,
+        Credential.name == name,
+        Credential.revoked_at_ms.is_(None),
+    )
+    if target.inside is not None:
+        same = same.where(inside[target.scope] == target.inside.id)
+    return session.scalar(same.order_by(Credential.id))
+
+
+def _latest(session: Session, organisation: Organisation) -> int:
+    mine = Credential.organisation_id == organisation.id
+    return session.scalar(select(func.max(Credential.id)).where(mine)) or 0
 
 
 def _issued(request: Request, organisation: Organisation, issued: Issued) -> Response:
@@ -177,6 +213,7 @@ def _show(request: Request) -> Response:
         "successor": successor or "",
         "when": when_text,
         "revoked": "revoked" in request.query_params,
+        "again": "again" in request.query_params,
     }
     crumbs = [{"name": credential.username}]
     return section_page(request, SECTION, "admin_credential.html", crumbs, context)
@@ -199,6 +236,7 @@ def _form(request: Request, fields: Fields, problems: dict[str, str]) -> Respons
         ours = select(DataPoint.stream_id).where(DataPoint.organisation_id == organisation.id)
         points = list(session.scalars(ours.order_by(DataPoint.stream_id).limit(PROPOSED_MAX)))
         members = [user.email for user, _ in people.members(session, organisation.id)]
+        fields = replace(fields, after=fields.after or str(_latest(session, organisation)))
     context: dict[str, Any] = {
         "organisation": organisation,
         "fields": asdict(fields),

@@ -42,7 +42,8 @@ class Teller:
         if general in catalogue():
             return t(general).format(subject=subject, name=self._name(entry)).strip()
         said = [f"{self._label(k)} {self._value(entry, k, v)}" for k, v in entry.after.items()]
-        return f"{entry.action}{' (' if said else ''}{', '.join(said)}{')' if said else ''}"
+        about = f" {self._name(entry)}".rstrip()
+        return f"{entry.action}{about}{' (' if said else ''}{', '.join(said)}{')' if said else ''}"
 
     def _changed(self, entry: AuditEntry) -> str:
         name = self._name(entry)
