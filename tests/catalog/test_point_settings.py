@@ -14,6 +14,7 @@ from sqlalchemy import select
 from kilowatch import catalog
 from kilowatch.catalog import (
     data_points,
+    feeding,
     meter_events,
     point_settings,
     registry,
@@ -393,3 +394,20 @@ def test_any_run_of_changes_leaves_one_true_story(
             assert {name: getattr(period, name) for name in truth} == wanted
 
     holds()
+
+
+def test_who_fed_whom_in_the_past_is_known(opened: catalog.Catalog, do: Do) -> None:
+    """Moved below the main meter in March and away in June: three trees, the last is today's."""
+    with opened.reading() as session:
+        main, gas = row_of(session, "main"), row_of(session, "gas")
+        numbers, organisation = (main.id, gas.id), main.organisation_id
+    do("gas", point_settings.change_from, {"parent_id": numbers[0]}, MARCH)
+    do("gas", point_settings.change_from, {"parent_id": None}, JUNE)
+    with opened.reading() as session:
+        found = feeding.fed_by_over_time(session, organisation)
+        now = feeding.fed_by(session, organisation)
+    assert [(from_ms, by[numbers[1]]) for from_ms, by in found] == [
+        (0, None), (MARCH, numbers[0]), (JUNE, None),
+    ]  # fmt: skip
+    assert found[-1][1] == now
+    assert found[0][1].keys() == now.keys()

@@ -16,7 +16,7 @@ from kilowatch.model.zones import Zone
 from kilowatch.pipeline.looking import Looking
 from kilowatch.pipeline.mismatches import mismatches
 from kilowatch.pipeline.rows import Row
-from kilowatch.pipeline.state import StreamState
+from kilowatch.pipeline.state import Fall, StreamState
 from tests.pipeline.pipeline_world import START_MS
 
 
@@ -29,6 +29,7 @@ class Shown:
         self.told: Counter[str] = Counter()
         self.at_ms = START_MS
         self._looking = Looking()
+        self._dials: dict[int, float] = {}
         self._zone = Zone.of(point.zone)
 
     def packet(
@@ -51,11 +52,24 @@ class Shown:
             self.at_ms, offset_min, flags, number, self.at_ms + late_ms, channels,
             array("d", [float(value) for value in values.values()]),
         )  # fmt: skip
+        self._note_falls(row)
         self.state.observe(row.at_ms, number)
         if ignored:
             self.state.ignore(ignored, row.at_ms)
         self._looking.look(self.state, self.point, [row])
         self.told.update(one.code for one in self.findings())
+
+    def _note_falls(self, row: Row) -> None:
+        """Note where a dial falls, as the interval rules do; nobody says why."""
+        falls = [
+            Fall(channel, row.at_ms, self.state.at_ms, self._dials[channel], value)
+            for channel, value in zip(row.channels, row.values, strict=True)
+            if value < self._dials.get(channel, value)
+        ]
+        if row.at_ms > self.state.at_ms:
+            self._dials |= dict(zip(row.channels, row.values, strict=True))
+            if self.point.behaviour == "register":
+                self.state.progress.note_falls(falls, row.at_ms)
 
     def values(self, values: Iterable[float], **how: Any) -> None:
         """Show packets of a single value, one an interval."""

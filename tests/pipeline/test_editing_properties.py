@@ -171,7 +171,7 @@ def test_figures_and_findings_do_not_depend_on_when_what_was_stored(shape: Shape
             seen["estimated"] += bool(month.shares()[:, 2].any())
             seen["edited"] += bool(month.shares()[:, 1].any())
             seen["questionable"] += bool(month.shares()[:, 3].any())
-            seen["findings"] += bool(found(world))
+            seen["findings"] += any(f.code.startswith("interval.") for f in found(world))
             seen["a spike is found"] += any(f.code == "interval.spike" for f in found(world))
             by_rule = shape == "amounts" and editing.rules.estimate_up_to_s is not None
             if not by_rule and not any(c.kind in {"edit", "fill"} for c in editing.corrections):
@@ -181,7 +181,8 @@ def test_figures_and_findings_do_not_depend_on_when_what_was_stored(shape: Shape
             world.points.change(1, editing=NOTHING)
             world.catch_up().consumer.flush()
             assert shown(world) == shown(fresh_without(world)), "undone, it was never there"
-            assert not found(world)
+            left = {one.code for one in found(world)}
+            assert left <= {"register.fell"}, "a dial that fell is still a question"
             world.kill()
 
     holds()

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kilowatch.model.blocks import IntervalBlock, Quality
-from kilowatch.model.calendar import Zone
+from kilowatch.model.calendar import Zone, bucket_edges_ms
 from kilowatch.pipeline.estimation import (
     Estimate,
     exact_parts,
@@ -38,7 +38,9 @@ def hours(first_ms: int, amounts: list[float], **columns: Any) -> IntervalBlock:
 
 def slots(block: IntervalBlock, first_ms: int, count: int) -> Slots:
     """Return hourly slots."""
-    return Slots.of(block, first_ms, first_ms + count * HOUR_MS, 3600, UTC)
+    end_ms = first_ms + count * HOUR_MS
+    edges = bucket_edges_ms(first_ms, end_ms, 3600, UTC)
+    return Slots.of(block, first_ms, end_ms, (edges[:-1], edges[1:]))
 
 
 @settings(max_examples=500)

@@ -15,8 +15,15 @@ from hypothesis import strategies as st
 from kilowatch.model.calendar import Grain, Zone, day_start_ms
 from kilowatch.model.editing import Correction, Editing, Rules
 from kilowatch.model.errors import KilowatchError
+from kilowatch.model.parameters import VALUE
 from kilowatch.model.points import DataPoint
-from kilowatch.pipeline.tree_rollups import TreeRollUp, sum_findings, tree_roll_up
+from kilowatch.pipeline.tree_rollups import (
+    DatedFeeding,
+    Feeding,
+    TreeRollUp,
+    sum_findings,
+    tree_roll_up,
+)
 from tests.pipeline.pipeline_world import HOUR_MS, World, point, single
 from tests.pipeline.test_rollups import rows
 
@@ -50,7 +57,10 @@ def site(
 
 
 def asked(
-    world: World, fed_by: Mapping[int, int | None], grain: Grain = "day", from_ms: int = START_MS
+    world: World,
+    fed_by: Feeding | DatedFeeding,
+    grain: Grain = "day",
+    from_ms: int = START_MS,
 ) -> TreeRollUp:
     """Return the tree of all data points."""
     points = list(world.points.points.values())
@@ -104,6 +114,40 @@ def test_a_remainder_below_zero_is_shown_and_found(tmp_path: Path) -> None:
     assert not world.view.sum_findings(points, {2: 1, 3: 1}, START_MS, END_MS)
     assert not sum_findings(tree, {1: 0.25}), "the tolerance is the data point's"
     assert not sum_findings(tree, {1: 0.0}), "and can be switched off"
+
+
+def test_a_corrected_submeter_is_no_wrong_sum_any_more(tmp_path: Path) -> None:
+    """What a person has set right is what the sums are made of; undone, it is found again."""
+    world = site(tmp_path, [amount(s) for s in (1, 2)], {1: 10.0, 2: 12.0})
+    points = list(world.points.points.values())
+    assert world.view.sum_findings(points, {2: 1}, START_MS, END_MS).keys() == {1}
+    edit = Correction(1, "edit", VALUE, START_MS, END_MS, 9_000.0)
+    for corrections, found in (((edit,), set()), ((), {1})):
+        world.points.change(2, editing=Editing(corrections=corrections))
+        world.catch_up()
+        points = list(world.points.points.values())
+        assert world.view.sum_findings(points, {2: 1}, START_MS, END_MS).keys() == found
+
+
+def test_a_meter_that_is_fed_by_another_one_since_monday_was_not_before(tmp_path: Path) -> None:
+    """Each day has the tree that it had: roots, remainders and totals follow the date."""
+    world = site(tmp_path, [amount(s) for s in (1, 2, 3)], {1: 10.0, 2: 6.0, 3: 3.0})
+    monday_ms = START_MS + 23 * HOUR_MS
+    before: dict[int, int | None] = {1: None, 2: 1, 3: None}
+    tree = asked(world, [(0, before), (monday_ms, {1: None, 2: None, 3: 1})])
+    (electricity,) = tree.utilities
+    assert electricity.total.amount.tolist() == [23 * 13e3, 24 * 16e3]
+    assert [one.id for one in electricity.roots] == [1, 3, 2]
+    main = tree.mains[1]
+    assert main.remainder.tolist() == electricity.unmetered.tolist() == [23 * 4e3, 24 * 7e3]
+    assert [one.id for one in main.children] == [2, 3]
+    assert main.completeness.tolist() == [1.0, 1.0]
+    assert not sum_findings(tree)
+    alone = asked(world, [(0, before), (monday_ms, {1: None, 2: None, 3: None})])
+    assert np.isnan(alone.mains[1].remainder).tolist() == [False, True]
+    assert alone.mains[1].completeness.tolist() == [1.0, 0.0], "on Monday it feeds nobody"
+    hours = asked(world, [(0, before), (monday_ms, {1: None, 2: None, 3: 1})], "hour")
+    assert np.nansum(hours.mains[1].remainder) == np.nansum(main.remainder)
 
 
 def test_a_main_that_was_silent_is_no_wrong_sum(tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ from kilowatch.pipeline.frames import Frame, Spans
 from kilowatch.pipeline.hot import HotView
 from kilowatch.pipeline.rollups import roll_up
 from kilowatch.pipeline.state import Progress, shortest_interval_s
-from kilowatch.store.newest import newest_intervals
+from kilowatch.store.newest import in_order, newest_intervals
 from kilowatch.store.store import RollUp, Store
 
 HOUR_S = 3_600
@@ -215,7 +215,7 @@ class _Source:
         closings = self.closings
         frames = {series: closings[series].frame for series in spans}
         return edited(
-            Computed(self._computed, self.other),
+            Computed(lambda some: in_order(self._computed(some)), self.other),
             {series: frame for series, frame in frames.items() if frame is not None},
             spans,
             {series: closings[series].channels for series in spans},
@@ -271,6 +271,7 @@ def _joined(stored: IntervalBlock, hot: IntervalBlock) -> IntervalBlock:
     """Join rows of the store to those just written, the newer ones winning.
 
     Few of the many rows of an import are in both, all of them early: only those are compared.
+    Of several streams the rows are not in order then.
     """
     if not len(stored) or not len(hot):
         return stored if len(stored) else hot

@@ -248,6 +248,7 @@ class Consumer:
         self._streams.seq = entries[-1].seq
         self._note_changed(changed)
         self._recomputer.note_late(self._intake.late)
+        self._recomputer.note_arrivals(self._intake.first_ms)
         self._recomputer.look_at(changed, points)
         self._note_changed(self._recomputer.follow_sisters(changed, points))
         return len(entries)

@@ -17,7 +17,7 @@ import numpy as np
 from kilowatch.model.blocks import IntervalBlock, Quality
 from kilowatch.model.editing import Correction, Method
 from kilowatch.model.errors import KilowatchError
-from kilowatch.model.parameters import PC, PE, VALUE
+from kilowatch.model.parameters import GAS_ENERGY, PC, PE, VALUE
 from kilowatch.model.units import UNITS
 from kilowatch.pipeline.estimation import (
     REFERENCE_MS,
@@ -29,7 +29,7 @@ from kilowatch.pipeline.estimation import (
     sister,
     spread,
 )
-from kilowatch.pipeline.frames import Frame, Spans
+from kilowatch.pipeline.frames import Figure, Frame, Spans
 from kilowatch.pipeline.grids import Bools
 from kilowatch.pipeline.slots import Slots
 from kilowatch.pipeline.validation import Event, events_of, judged
@@ -93,7 +93,7 @@ def edited(
         stream = _Stream(series, frames[series], computed, spans[series], windows[series])
         there = sorted({*channels.get(series, ()), *np.unique(own.channel).tolist()})
         try:
-            found = [stream.channel(one, own.take(own.channel == one)) for one in there]
+            found = [stream.channel(one, own) for one in there]
         except KilowatchError:
             raise  # the store can't be read: later it can
         except Exception as error:  # noqa: BLE001 - one stream's rules must not stop the others
@@ -117,12 +117,24 @@ class _Stream:
     window: tuple[int, int]
     _read: dict[tuple[int, int, int], IntervalBlock] = field(default_factory=dict)
 
-    def channel(self, channel: int, rows: IntervalBlock) -> tuple[IntervalBlock, list[Event]]:
-        """Return one channel's rows in the span, edited, and the events in it."""
+    def channel(self, channel: int, own: IntervalBlock) -> tuple[IntervalBlock, list[Event]]:
+        """Return one channel's rows in the span, edited, and the events in it.
+
+        Args:
+            channel: Which.
+            own: Rows of all channels in the window.
+        """
         frame, editing = self.frame, self.frame.editing
-        mine = [c for c in editing.corrections if c.concerns(channel)]
+        # What is corrected of a volume of gas is corrected of its energy.
+        named = {channel, VALUE} if channel == GAS_ENERGY else {channel}
+        mine = [c for c in editing.corrections if any(map(c.concerns, named))]
         mine = [c for c in mine if c.overlaps(*self.window)]
-        rows, events = self._judged(channel, rows, mine)
+        rows = own.take(own.channel == channel)
+        events: list[Event] = []
+        if channel == GAS_ENERGY:
+            rows = self._judged_as(own.take(own.channel == VALUE), rows, mine)
+        else:
+            rows, events = self._judged(channel, rows, mine)
         if frame.figure(channel) != "ratio":
             for correction in mine:
                 if correction.kind in {"fill", "spread"}:
@@ -148,12 +160,24 @@ class _Stream:
         quality, events = rows.quality.copy(), []
         quality[confirmed & (quality == Quality.QUESTIONABLE)] = Quality.VALID
         if judging:
-            bits = judged(rows, rules, self.frame.interval_ms)
+            bits = judged(rows, rules, self.frame.intervals_ms(rows.start_ms))
             bits[confirmed] = 0
             quality[bits != 0] = np.maximum(quality[bits != 0], Quality.QUESTIONABLE)
             inside = _starts_within(rows, *self.span)
             events = events_of(rows.take(inside), bits[inside], rules)
         return replace(rows, quality=quality), events
+
+    def _judged_as(
+        self, volume: IntervalBlock, rows: IntervalBlock, corrections: list[Correction]
+    ) -> IntervalBlock:
+        """Return rows of an energy with the quality that rules and people give their volume."""
+        judged_volume, _ = self._judged(VALUE, volume, corrections)
+        if judged_volume is volume or not len(rows):
+            return rows
+        place = np.searchsorted(volume.start_ms, rows.start_ms)
+        place = np.minimum(place, len(volume) - 1)
+        same = volume.start_ms[place] == rows.start_ms
+        return replace(rows, quality=np.where(same, judged_volume.quality[place], rows.quality))
 
     def _estimated(
         self, channel: int, rows: IntervalBlock, correction: Correction
@@ -178,7 +202,8 @@ class _Stream:
         would count twice.
         """
         everything = np.ones(len(slots), np.bool_)
-        if self.frame.figure(channel) != "register":
+        counting = self.frame.counts(channel, slots.rows.start_ms)
+        if not counting.any():
             return everything
         before = np.flatnonzero(rows.start_ms < slots.rows.start_ms[0])
         if len(before) and rows.quality[before[-1]] == Quality.DERIVED:
@@ -189,7 +214,7 @@ class _Stream:
         last = max(
             np.flatnonzero(ends).max(initial=-1), np.flatnonzero(block.count).max(initial=0) - 1
         )
-        return np.asarray(number <= last)
+        return np.asarray((number <= last) | ~counting)
 
     def _estimated_by_rule(
         self, channel: int, rows: IntervalBlock, corrections: list[Correction]
@@ -202,8 +227,9 @@ class _Stream:
         up_to_ms = rules.estimate_up_to_s * 1000
         accepted = [c for c in corrections if c.kind == "accept"]
         method: Method = rules.estimate_method
-        for end_ms in rows.start_ms[np.nan_to_num(rows.unallocated) != 0].tolist():
-            after_ms = end_ms + frame.interval_ms
+        told = rows.take(np.nan_to_num(rows.unallocated) != 0)
+        after = (told.start_ms + told.duration_ms).tolist()
+        for end_ms, after_ms in zip(told.start_ms.tolist(), after, strict=True):
             if any(c.overlaps(end_ms, after_ms) for c in accepted):
                 continue
 
@@ -237,34 +263,25 @@ class _Stream:
         end_ms = rows.start_ms + rows.duration_ms
         length_ms = rows.start_ms[1:] - end_ms[:-1]
         hole = (length_ms > 0) & (length_ms <= longest_ms)
-        if self.frame.figure(channel) == "register":
-            derived = rows.quality == Quality.DERIVED
-            hole &= derived[1:] & derived[:-1]
+        counting = self.frame.counts(channel, rows.start_ms)
+        derived = rows.quality == Quality.DERIVED
+        hole &= ~(counting[1:] & counting[:-1]) | (derived[1:] & derived[:-1])
         places = np.flatnonzero(hole)
         return list(zip(end_ms[places].tolist(), rows.start_ms[places + 1].tolist(), strict=True))
 
     def _with_value(
         self, channel: int, rows: IntervalBlock, correction: Correction
     ) -> IntervalBlock:
-        value, figure = correction.value, self.frame.figure(channel)
-        assert value is not None
-
-        def write(slots: Slots) -> None:
-            block = slots.rows
-            if figure in {"register", "amount"}:
-                block.amount[:] = value
-            else:
-                for column in (block.mean, block.low, block.high):
-                    column[:] = value
-            if figure == "rate":
-                hours = block.duration_ms / _HOUR_MS
-                block.amount[:] = value * hours * UNITS[self.frame.unit].amount_factor
-            if figure not in {"gauge", "power"}:
-                block.unallocated[np.isnan(block.unallocated)] = 0.0
-            slots.cover(np.ones(len(slots), np.bool_), Quality.EDITED)
-            block.quality[:] = Quality.EDITED  # a person knows better than any rule
-
-        return self._rewritten(channel, rows, correction.from_ms, correction.to_ms, write)
+        for era in self.frame.eras_within(correction.from_ms, correction.to_ms):
+            value = correction.value
+            assert value is not None
+            if channel == GAS_ENERGY:
+                if era.energy_wh_per_m3 is None:
+                    continue
+                value *= era.energy_wh_per_m3
+            write = partial(_write_value, value, self.frame.figure(channel, era), era.unit)
+            rows = self._rewritten(channel, rows, era.from_ms, era.until_ms, write)
+        return rows
 
     def _rewritten(
         self,
@@ -275,7 +292,7 @@ class _Stream:
         write: Callable[[Slots], None],
     ) -> IntervalBlock:
         """Return rows with those of a stretch written anew."""
-        slots = Slots.of(rows, from_ms, to_ms, self.frame.interval_s, self.frame.zone)
+        slots = Slots.of(rows, from_ms, to_ms, self.frame.edges_ms(from_ms, to_ms))
         if not len(slots):
             return rows
         write(slots)
@@ -332,6 +349,23 @@ class _Stream:
                 else self.computed.other(series, from_ms, to_ms)
             )
         return self._read[key]
+
+
+def _write_value(value: float, figure: Figure, unit: str, slots: Slots) -> None:
+    """Give every slot the value that a person knows."""
+    block = slots.rows
+    if figure in {"register", "amount"}:
+        block.amount[:] = value
+    else:
+        for column in (block.mean, block.low, block.high):
+            column[:] = value
+    if figure == "rate":
+        hours = block.duration_ms / _HOUR_MS
+        block.amount[:] = value * hours * UNITS[unit].amount_factor
+    if figure not in {"gauge", "power"}:
+        block.unallocated[np.isnan(block.unallocated)] = 0.0
+    slots.cover(np.ones(len(slots), np.bool_), Quality.EDITED)
+    block.quality[:] = Quality.EDITED  # a person knows better than any rule
 
 
 def _counterpart(channel: int, there: IntervalBlock) -> int:

@@ -10,6 +10,7 @@ import numpy as np
 from kilowatch.model.blocks import IntervalBlock
 from kilowatch.model.calendar import DAY_S, grain_end_ms, grain_start_ms
 from kilowatch.model.errors import KilowatchError
+from kilowatch.model.parameters import GAS_ENERGY, VALUE
 from kilowatch.model.points import MONTH_S
 from kilowatch.model.zones import Zone
 from kilowatch.pipeline.answers import Grain
@@ -130,11 +131,16 @@ class _Ask:
         spans = {series: (from_ms[series], self.span.to_ms) for series in frames}
         generations = {series: self.streams[series].generation for series in frames}
         channels = {series: self._channels(series, frame) for series, frame in frames.items()}
-        reads, hot, chosen = self.reads, self.hot, self.span.channels
+        reads, hot, asked = self.reads, self.hot, self.span.channels
+        # Whether the energy of gas can be trusted is seen by its volume.
+        beside = asked is not None and GAS_ENERGY in asked and VALUE not in asked
+        chosen = [*asked, VALUE] if asked is not None and beside else asked
         computed = Computed(
             lambda some: computed_rows(reads, hot, generations, chosen, some), self.other
         )
         rows = edited(computed, frames, spans, channels).rows
+        if beside:
+            rows = rows.take(rows.channel != VALUE)
         return IntervalBlock.concatenate([self._computed(plain), rows])
 
     def _channels(self, series: int, frame: Frame) -> frozenset[int]:

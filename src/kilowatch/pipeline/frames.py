@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
+import numpy as np
+
+from kilowatch.model.blocks import Ints
+from kilowatch.model.calendar import bucket_edges_ms
+from kilowatch.model.dated import ALWAYS_MS, History, Period
 from kilowatch.model.editing import Correction, Editing, decoded
-from kilowatch.model.parameters import VALUE, Role, family_of
+from kilowatch.model.parameters import GAS_ENERGY, VALUE, Role, family_of
 from kilowatch.model.zones import Zone
 from kilowatch.pipeline.estimation import REACH_MS
+from kilowatch.pipeline.grids import NEVER_MS, Bools
 from kilowatch.pipeline.validation import ahead_ms, behind_ms
 
 Figure = Literal["register", "amount", "rate", "power", "gauge", "ratio"]
@@ -20,24 +26,41 @@ Spans = Mapping[int, tuple[int, int]]
 
 
 @dataclass(frozen=True, slots=True)
+class Era:
+    """A time in which the settings that edits depend on are the same.
+
+    Attributes:
+        from_ms: Where it begins [ms].
+        until_ms: Where it ends [ms].
+        interval_s: Of the grid [s].
+        behaviour: Of the data point.
+        unit: Of the data point.
+        energy_wh_per_m3: Energy of a metered cubic metre of gas; None where it is not known.
+    """
+
+    from_ms: int
+    until_ms: int
+    interval_s: int
+    behaviour: str
+    unit: str
+    energy_wh_per_m3: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Frame:
     """What a stream's intervals are edited with.
 
     Attributes:
-        interval_s: Of its grid [s].
         zone: Of its site.
         kind: Of the data point.
-        behaviour: Of the data point.
-        unit: Of the data point.
         editing: Rules and corrections.
+        eras: Grid, behaviour and unit over time, without a hole; mostly one for all time.
     """
 
-    interval_s: int
     zone: Zone
     kind: str
-    behaviour: str
-    unit: str
     editing: Editing
+    eras: tuple[Era, ...]
 
     @staticmethod
     def of(settings: Mapping[str, Any] | None) -> Frame | None:
@@ -45,19 +68,46 @@ class Frame:
         text = settings.get("editing") if settings else None
         if not settings or not text:
             return None
-        return Frame(
-            settings["interval_s"],
-            Zone.of(settings["zone"]),
-            settings["kind"],
-            settings["behaviour"],
-            settings["unit"],
-            decoded(text),
-        )
+        return Frame(Zone.of(settings["zone"]), settings["kind"], decoded(text), _eras(settings))
 
     @property
     def interval_ms(self) -> int:
-        """Length of an interval, of a month the longest [ms]."""
-        return self.interval_s * 1000
+        """Length of the longest interval that there ever was, of a month the longest [ms]."""
+        return max(era.interval_s for era in self.eras) * 1000
+
+    def intervals_ms(self, start_ms: Ints) -> int | Ints:
+        """Return how long intervals are that start at some instants [ms]."""
+        if len(self.eras) == 1:
+            return self.interval_ms
+        lengths = np.array([era.interval_s * 1000 for era in self.eras], np.int64)
+        return np.asarray(lengths[self._eras_of(start_ms)])
+
+    def edges_ms(self, from_ms: int, to_ms: int) -> tuple[Ints, Ints]:
+        """Return starts and ends of the intervals that touch a stretch, cut where eras begin."""
+        starts, ends = [], []
+        for era in self.eras_within(from_ms, to_ms):
+            edges = bucket_edges_ms(era.from_ms, era.until_ms, era.interval_s, self.zone)
+            own = self.eras[int(self._eras_of(np.array([era.from_ms]))[0])]
+            starts.append(np.maximum(edges[:-1], own.from_ms))
+            ends.append(np.minimum(edges[1:], own.until_ms))
+        return np.concatenate(starts), np.concatenate(ends)
+
+    def eras_within(self, from_ms: int, to_ms: int) -> list[Era]:
+        """Return the parts of a stretch, each with what holds in it."""
+        return [
+            replace(era, from_ms=max(era.from_ms, from_ms), until_ms=min(era.until_ms, to_ms))
+            for era in self.eras
+            if era.from_ms < to_ms and era.until_ms > from_ms
+        ]
+
+    def counts(self, channel: int, start_ms: Ints) -> Bools:
+        """Tell of intervals whether a channel's rows come from a register in them, shape (n,)."""
+        known = np.array([self.figure(channel, era) == "register" for era in self.eras])
+        return np.asarray(known[self._eras_of(start_ms)])
+
+    def _eras_of(self, at_ms: Ints) -> Ints:
+        begins = np.array([era.from_ms for era in self.eras], np.int64)
+        return np.maximum(np.searchsorted(begins, at_ms, side="right") - 1, 0)
 
     @property
     def _estimated_ms(self) -> int:
@@ -101,12 +151,28 @@ class Frame:
         beside_ms = max(self.interval_ms, REACH_MS if correction.method == "linear" else 0)
         return correction.from_ms - beside_ms, correction.to_ms + beside_ms
 
-    def figure(self, channel: int) -> Figure:
-        """Return what a channel's rows hold."""
+    def figure(self, channel: int, era: Era | None = None) -> Figure:
+        """Return what a channel's rows hold, in an era or now."""
+        behaviour = (era or self.eras[-1]).behaviour
         family = family_of(channel)
-        if channel == VALUE or family is None:
-            return self.behaviour  # type: ignore[return-value] # one of the four
+        if channel in {VALUE, GAS_ENERGY} or family is None:
+            return behaviour  # type: ignore[return-value] # one of the four
         if family.role is Role.REGISTER:
-            return "register" if self.behaviour == "register" else "amount"
+            return "register" if behaviour == "register" else "amount"
         named: dict[Role, Figure] = {Role.POWER: "power", Role.GAUGE: "gauge"}
         return named.get(family.role, "ratio")
+
+
+def _eras(settings: Mapping[str, Any]) -> tuple[Era, ...]:
+    periods = History.of_plain(settings.get("history")).periods
+    if not periods:
+        names = ("interval_s", "behaviour", "unit")
+        return (Era(ALWAYS_MS, NEVER_MS, *(settings[name] for name in names)),)
+    ends = [*(period.from_ms for period in periods[1:]), NEVER_MS]
+    return tuple(_era(period, end) for period, end in zip(periods, ends, strict=True))
+
+
+def _era(period: Period, until_ms: int) -> Era:
+    of_volume = period.unit_of_value.amount == "m3"
+    energy = period.energy_wh_per_m3 if of_volume else None
+    return Era(period.from_ms, until_ms, period.interval_s, period.behaviour, period.unit, energy)

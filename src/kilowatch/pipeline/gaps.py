@@ -17,7 +17,7 @@ import numpy as np
 
 from kilowatch.model.blocks import Floats, Ints, ReadingBlock
 from kilowatch.model.calendar import DAY_S
-from kilowatch.model.gaps import Gap, GapDay
+from kilowatch.model.gaps import Gap, GapDay, PointGaps
 from kilowatch.model.points import DataPoint
 from kilowatch.model.zones import FIRST_DAY, Zone
 from kilowatch.pipeline.grids import Bools, PointGrid
@@ -66,19 +66,62 @@ def find_gaps(
     limit_ms, covers_ms = _limits_ms(
         np.array([(one.interval_s, one.tolerance_s, one.behaviour == "register") for one in points])
     )
+    limit_ms, covers_ms = limit_ms[of_row], covers_ms[of_row]
+    for number, point in enumerate(points):
+        if point.history.periods:
+            rows = slice(int(starts[number]), int(np.append(starts, len(series))[number + 1]))
+            limit_ms[rows], covers_ms[rows] = _dated_limits_ms(point, effective_ms[rows])
     same = series[1:] == series[:-1]
     distance_ms = effective_ms[1:] - effective_ms[:-1]
-    ends = np.flatnonzero(same & fresh[1:] & (distance_ms > limit_ms[of_row[1:]])) + 1
+    ends = np.flatnonzero(same & fresh[1:] & (distance_ms > limit_ms[1:])) + 1
     before = np.flatnonzero(same & fresh[:-1] & ~fresh[1:])
     found: dict[int, list[tuple[int, int, int, int]]] = {}
     for row in ends.tolist():
         from_ms, to_ms = int(effective_ms[row - 1]), int(effective_ms[row])
-        missing_ms = to_ms - from_ms - int(covers_ms[of_row[row]])
+        missing_ms = to_ms - from_ms - int(covers_ms[row])
         found.setdefault(int(series[row]), []).append((from_ms, to_ms, 1, max(missing_ms, 0)))
     inside: dict[int, list[int]] = {}
     for row in before.tolist():
         inside.setdefault(int(series[row]), []).append(int(effective_ms[row]))
     return Found({key: np.array(rows, np.int64) for key, rows in found.items()}, inside)
+
+
+def _dated_limits_ms(point: DataPoint, at_ms: Ints) -> tuple[Ints, Ints]:
+    """Return the limits of each reading and the one before it, of the periods they lie in [ms].
+
+    Over the beginning of a period the longer of both intervals is allowed: whichever rhythm the
+    meter was in, nothing is missing before that.
+
+    Args:
+        point: A data point whose settings are dated.
+        at_ms: Effective instants of its readings in a row, shape (n,) [ms].
+    """
+    periods = point.history.periods
+    limit_ms, covers_ms = _limits_ms(
+        np.array([(p.interval_s, p.tolerance_s, p.behaviour == "register") for p in periods])
+    )
+    stamp_end = np.array([period.stamp == "end" for period in periods])
+    own = _periods_about(point, at_ms)
+    before = np.concatenate([own[:1], own[:-1]])
+    covered = np.where(stamp_end[before], 0, covers_ms[before])
+    covered += np.where(stamp_end[own], covers_ms[own], 0)
+    return np.maximum(limit_ms[before], limit_ms[own]), covered
+
+
+def _periods_about(point: DataPoint, at_ms: Ints) -> Ints:
+    """Return the number of the period that a sample stamped ``at_ms`` is about, shape (n,)."""
+    periods = point.history.periods
+    from_ms = np.array([period.from_ms for period in periods], np.int64)
+    stamp_end = np.array([period.stamp == "end" for period in periods])
+    own = np.maximum(np.searchsorted(from_ms, at_ms, side="right") - 1, 0)
+    before = np.maximum(own - 1, 0)
+    return np.where(stamp_end[own] & (at_ms == from_ms[own]), before, own)
+
+
+def _stamped_end(point: DataPoint, at_ms: Ints) -> Bools:
+    """Tell of a dated data point's packets which are stamped at the end of their interval."""
+    stamp_end = np.array([period.stamp == "end" for period in point.history.periods])
+    return np.asarray(stamp_end[_periods_about(point, at_ms)])
 
 
 def _limits_ms(settings: Floats) -> tuple[Ints, Ints]:
@@ -201,8 +244,12 @@ def missing_of(points: Sequence[DataPoint], rows: Sequence[Ints]) -> Missing:
     lengths = [len(one) for one in rows]
     table = np.concatenate([_NONE, *rows])
     point = np.repeat(np.arange(len(points)), lengths)
-    stamped_end = np.array([one.stamp == "end" for one in points], np.bool_)[point]
     from_ms, to_ms, holes, missing_ms = table.T
+    stamped_end = np.array([one.stamp == "end" for one in points], np.bool_)[point]
+    for number, one in enumerate(points):
+        if one.history.periods and lengths[number]:
+            own = point == number
+            stamped_end[own] = _stamped_end(one, from_ms[own])
     alone = holes == 1
     begin = np.where(alone & ~stamped_end, to_ms - missing_ms, from_ms)
     end = np.where(alone & stamped_end, from_ms + missing_ms, to_ms)
@@ -223,8 +270,9 @@ def days_of(
     """
     begin, end = np.maximum(missing.from_ms, from_ms), np.minimum(missing.to_ms, to_ms)
     rows = np.flatnonzero(end > begin)
-    names = {point.zone: number for number, point in enumerate(points)}
-    zone_of = np.array([names[point.zone] for point in points], np.int64)[missing.point[rows]]
+    zones = [point.history.zone_name(point.zone) for point in points]
+    names = {name: number for number, name in enumerate(zones)}
+    zone_of = np.array([names[name] for name in zones], np.int64)[missing.point[rows]]
     parts: list[tuple[Ints, Ints, Floats]] = []
     for name, number in names.items():
         own = rows[zone_of == number]
@@ -255,3 +303,25 @@ def days_of(
         GapDay(dates[one], int(with_gap[one]), int(gaps[one]), round(float(lost[one])))
         for one in np.flatnonzero(gaps).tolist()
     ]
+
+
+def totals_of(
+    points: Sequence[DataPoint], missing: Missing, from_ms: int, to_ms: int
+) -> dict[int, PointGaps]:
+    """Return what each data point misses in [from_ms, to_ms), by series; only those with a gap.
+
+    Args:
+        points: The data points.
+        missing: When their data is missing.
+        from_ms: Where the time begins [ms since 1970, UTC].
+        to_ms: Where it ends [ms since 1970, UTC].
+    """
+    begin, end = np.maximum(missing.from_ms, from_ms), np.minimum(missing.to_ms, to_ms)
+    inside = end > begin
+    point, lost_ms = missing.point[inside], ((end - begin) * missing.share)[inside]
+    gaps = np.bincount(point, minlength=len(points))
+    lost = np.bincount(point, weights=lost_ms, minlength=len(points))
+    return {
+        points[one].series: PointGaps(int(gaps[one]), round(float(lost[one])))
+        for one in np.flatnonzero(gaps).tolist()
+    }

@@ -19,7 +19,7 @@ from kilowatch.pipeline.grids import Bools, PointGrid, effective_of
 from kilowatch.pipeline.intervals import intervals
 from kilowatch.pipeline.registers import Falls
 from kilowatch.pipeline.state import Fall, Progress
-from kilowatch.store.newest import sort_key
+from kilowatch.store.newest import in_order
 
 
 class StreamGrowth(NamedTuple):
@@ -168,7 +168,7 @@ def _grow(
         return replace(rest, keep=keep, late=late, failures={})
     carried = carry(readings, effective_ms, grids)
     fallen: list[Falls] = []
-    made = _sorted(intervals(readings, effective_ms, grids, fresh=fresh, falls=fallen))
+    made = in_order(intervals(readings, effective_ms, grids, fresh=fresh, falls=fallen))
     first, last = (side.reduceat(effective_ms, starts) for side in (np.minimum, np.maximum))
     streams = {
         key: StreamGrowth(
@@ -236,11 +236,3 @@ def _starts(series: Ints) -> Ints:
     change = np.ones(len(series), np.bool_)
     change[1:] = series[1:] != series[:-1]
     return np.flatnonzero(change)
-
-
-def _sorted(block: IntervalBlock) -> IntervalBlock:
-    """Sort rows by series, channel and start."""
-    key = sort_key(block.series, block.channel, block.start_ms)
-    if (key[1:] >= key[:-1]).all():
-        return block
-    return block.take(np.argsort(key, kind="stable"))

@@ -12,6 +12,7 @@ from __future__ import annotations
 import msgspec
 
 from kilowatch.log import Arrival
+from kilowatch.log.records import BACKFILLED
 from kilowatch.model.calendar import DAY_S
 from kilowatch.model.clock import live_window_ms
 from kilowatch.model.packet import OffsetKind
@@ -63,9 +64,11 @@ class Heard(msgspec.Struct, gc=False):
             zone_offset_ms: The site's local time minus UTC at the arrival [ms].
 
         Returns:
-            Whether the stream spoke: False for a packet that was counted before, and for
-            one that was put in from the past, before the latest.
+            Whether the stream spoke: False for a packet that was counted before, for one that
+            a person put into history, and for one that lies before the latest.
         """
+        if arrival.flags & BACKFILLED:
+            return False
         if arrival.seq <= self.seq or arrival.at_ms < self.at_ms:
             return False
         interval_ms = point.interval_s * 1000 if point is not None else 0

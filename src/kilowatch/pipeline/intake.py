@@ -62,6 +62,7 @@ class Intake:
 
     Attributes:
         late: Series whose history the last batch has changed.
+        first_ms: By series, pushed instant of the first live reading of the last batch.
     """
 
     def __init__(
@@ -73,6 +74,7 @@ class Intake:
         self._shapes = Shapes()
         self._late = LateReadings(streams)
         self.late: frozenset[int] = frozenset()
+        self.first_ms: dict[int, int] = {}
         self._looking = Looking()
 
     def take(self, entries: Sequence[Entry], point_of: PointOf) -> set[int]:
@@ -88,7 +90,7 @@ class Intake:
         Raises:
             KilowatchError: The store could not be read.
         """
-        self.late = frozenset()
+        self.late, self.first_ms = frozenset(), {}
         arrivals = self._decode(entries)
         if not arrivals:
             return set()
@@ -122,6 +124,11 @@ class Intake:
 
         self._streams.hot.add(tail, apply)
         self.late = frozenset(late.seq)
+        self.first_ms = {
+            series: min(row.at_ms for row in arrival.rows)
+            for series, arrival in arrivals.items()
+            if arrival.rows
+        }
         return set(arrivals)
 
     def _state(self, series: int) -> StreamState:
@@ -215,7 +222,7 @@ class Intake:
                 state.failure = failure
                 state.failed_at_ms = arrival.rows[-1].at_ms if arrival.rows else None
             if series in growth.late:
-                state.stale = "readings came that lie before what was settled"
+                state.mark_stale("readings came that lie before what was settled")
                 state.late_seq = arrival.seq
             self._note_gaps(series, state, growth)
         for series, witness in witnesses.items():
@@ -230,7 +237,7 @@ class Intake:
         for series, seq in late.seq.items():
             state = self._state(series)
             state.late_seq = seq
-            state.stale = "readings were put into history"
+            state.mark_stale("readings were put into history")
             state.packets += late.packets.get(series, 0)
         for series, rows in late.rows.items():
             state = self._state(series)
@@ -254,7 +261,7 @@ class Intake:
         new, gaps = growth.gaps.by_series.get(series), self._streams.gaps
         inside = growth.gaps.inside.get(series)
         if inside and gaps.around(series, inside):
-            state.stale = "readings came that lie in a gap"
+            state.mark_stale("readings came that lie in a gap")
         elif new is not None:
             gaps.add(series, new)
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import structlog
 
+from kilowatch.model.dated import ALWAYS_MS
 from kilowatch.model.points import DataPoint
 from kilowatch.model.zones import Zone
 from kilowatch.pipeline.evidence import Evidence, settings_key
@@ -19,12 +21,34 @@ OFFSETS_MAX = 10_000
 QUARTER_MS = 900_000  # clocks change on quarter-hours
 
 
+@dataclass(frozen=True, slots=True)
+class _Era:
+    """What a data point was registered as from an instant on, as far as evidence rests on it."""
+
+    from_ms: int
+    point: DataPoint
+    key: str
+
+
+def _eras(point: DataPoint) -> list[_Era]:
+    found: list[_Era] = []
+    for period in point.history.periods:
+        then = replace(
+            point, unit=period.unit, behaviour=period.behaviour, interval_s=period.interval_s
+        )
+        # A meter that sends megawatt-hours since March was not mistaken before.
+        key = settings_key(then)
+        if not found or found[-1].key != key or found[-1].point.interval_s != then.interval_s:
+            found.append(_Era(period.from_ms, then, key))
+    return found or [_Era(ALWAYS_MS, point, settings_key(point))]
+
+
 class Looking:
     """Shows packets to evidence; one thread uses it."""
 
     def __init__(self) -> None:
         self._offsets: dict[tuple[str, int], int] = {}
-        self._keys: dict[int, tuple[DataPoint, str]] = {}
+        self._known: dict[int, tuple[DataPoint, list[_Era]]] = {}
 
     def look(self, state: StreamState, point: DataPoint | None, rows: Sequence[Row]) -> None:
         """Let a stream's evidence look at those of its new packets that it wants.
@@ -36,20 +60,33 @@ class Looking:
         """
         if point is None:
             return
-        known = self._keys.get(point.series)
+        known = self._known.get(point.series)
         if known is None or known[0] is not point:
-            known = self._keys[point.series] = (point, settings_key(point))
-        key = known[1]
-        if state.evidence.settings != key:
-            state.evidence = Evidence(settings=key)
+            known = self._known[point.series] = (point, _eras(point))
+        eras = known[1]
         for row in rows:
+            era = eras[0] if len(eras) == 1 else self._era(eras, row)
+            if era is None:
+                continue
+            if state.evidence.settings != era.key:
+                state.evidence = Evidence(settings=era.key)
             if not state.evidence.wants(row):
                 continue
             try:
-                state.evidence.look(row, point, self._offset_ms(point.zone, row.available_ms))
+                offset_ms = self._offset_ms(era.point.zone, row.available_ms)
+                state.evidence.look(row, era.point, offset_ms)
             except Exception:  # a hint must never stop the figures
                 logger.exception("evidence.failed", series=point.series)
-                state.evidence = Evidence(settings=key, at_ms=row.at_ms)
+                state.evidence = Evidence(settings=era.key, at_ms=row.at_ms)
+
+    def _era(self, eras: Sequence[_Era], row: Row) -> _Era | None:
+        """Return what was registered when a packet was; None where its clock leaves that open."""
+        wall_ms = row.at_ms + row.offset_min * 60_000
+        wall_ms -= self._offset_ms(eras[-1].point.zone, row.at_ms)
+        found = [
+            [era for era in eras if era.from_ms <= at_ms][-1] for at_ms in (row.at_ms, wall_ms)
+        ]
+        return found[0] if found[0] is found[1] else None
 
     def _offset_ms(self, zone: str, at_ms: int) -> int:
         key = (zone, at_ms // QUARTER_MS)

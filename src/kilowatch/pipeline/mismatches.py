@@ -111,7 +111,7 @@ def mismatches(
         evidence = Evidence()  # registered anew: the next packets will show
     found = [
         *_interval(point, state, rhythm_ms),
-        *_behaviour(point, evidence),
+        *_behaviour(point, evidence, state),
         *_unit(point, evidence),
         *_clock(point, state, now_ms),
         *_names(state),
@@ -167,7 +167,7 @@ def _interval(point: DataPoint, state: StreamState, rhythm_ms: int) -> Iterator[
         )
 
 
-def _behaviour(point: DataPoint, evidence: Evidence) -> Iterator[Finding]:
+def _behaviour(point: DataPoint, evidence: Evidence, state: StreamState) -> Iterator[Finding]:
     rising, fine = evidence.rising, evidence.fine
     if point.behaviour != "register" and (point.kind == "single" or point.behaviour == "amount"):
         for_days = rising.what >= RISES and rising.span_ms >= RISES_MS
@@ -180,7 +180,7 @@ def _behaviour(point: DataPoint, evidence: Evidence) -> Iterator[Finding]:
                 "register",
                 remedy=_set("behaviour", "register"),
             )
-    falls = evidence.falls.bit_count()
+    falls = min(evidence.falls.bit_count(), _unexplained_falls(point, state))
     if point.behaviour == "register" and falls >= FALLS and evidence.rises.bit_count() >= FALLS:
         wanted = UNITS[point.unit].behaviour if point.kind == "single" else "amount"
         yield _finding(
@@ -192,6 +192,13 @@ def _behaviour(point: DataPoint, evidence: Evidence) -> Iterator[Finding]:
             falls=falls,
             remedy=_set("behaviour", wanted),
         )
+
+
+def _unexplained_falls(point: DataPoint, state: StreamState) -> int:
+    """Return how many of the last steps fell without a roll-over, an exchange or a reset."""
+    step_ms = max([point.interval_s * 1000, *state.distances_ms])
+    since_ms = state.at_ms - STEPS * step_ms
+    return len({fall.at_ms for fall in state.progress.falls if fall.at_ms >= since_ms})
 
 
 def _unit(point: DataPoint, evidence: Evidence) -> Iterator[Finding]:

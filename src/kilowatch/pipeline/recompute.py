@@ -21,6 +21,7 @@ from kilowatch.pipeline.grids import watch_clocks
 from kilowatch.pipeline.growth import channels_of, clocks_differ, grow, settle
 from kilowatch.pipeline.hot import HotBatch, HotView
 from kilowatch.pipeline.rows import Row, block_of, rows_of
+from kilowatch.pipeline.sisters import WHY as OF_A_SISTER
 from kilowatch.pipeline.state import (
     Progress,
     StreamState,
@@ -43,6 +44,10 @@ class Recomputation:
         state: Its state; what is decided about its clock counts.
         generation: A generation that was never used.
         slice_rows: Readings to work on at a time.
+
+    Attributes:
+        renews: Whether rows as they are computed can become others: where only a sister meter
+            has other figures they stay, and nobody who estimates from them need follow.
     """
 
     def __init__(
@@ -62,7 +67,9 @@ class Recomputation:
         self._gaps: Ints = np.empty((0, 4), np.int64)
         self._point = point
         self._packets = max(state.packets, 1)
-        self._late_seq = state.late_seq
+        self._marks = state.marks
+        unchanged = state.progress.settings == self.progress.settings
+        self.renews = not (unchanged and state.stale == OF_A_SISTER)
         self._slice_rows = slice_rows
         self._from_ms = -FOREVER_MS
         self._context: list[Row] = []
@@ -72,6 +79,11 @@ class Recomputation:
         moved = before is None or before["zone"] != point.history.zone_name(point.zone)
         self._witness = ClockWitness() if moved else None
         self._offset_matters = False
+
+    @property
+    def from_ms(self) -> int:
+        """Pushed instant at which the next slice begins [ms]; what is before is done."""
+        return self._from_ms
 
     @property
     def share(self) -> float:
@@ -147,7 +159,7 @@ class Recomputation:
             if not state.values and self._context:
                 last = self._context[-1]
                 state.values = dict(zip(last.channels, last.values, strict=True))
-            if state.late_seq == self._late_seq:  # else more came behind us meanwhile
+            if state.marks == self._marks:  # else more came behind us meanwhile
                 state.stale = ""
                 state.packets = self._done
             state.failure = ""

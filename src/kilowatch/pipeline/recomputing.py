@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from kilowatch.pipeline.contexts import Contexts
+from kilowatch.pipeline.contexts import FOREVER_MS, Contexts
 from kilowatch.pipeline.recompute import Recomputation
 from kilowatch.pipeline.registered import Registered
 from kilowatch.pipeline.sisters import Sisters
@@ -84,6 +84,19 @@ class Recomputer:
             first, _ = self._late.get(one, (now, now))
             self._late[one] = (first, now)
 
+    def note_arrivals(self, first_ms: Mapping[int, int]) -> None:
+        """Note that live readings came: one behind the slice that is next was not counted.
+
+        That is so where history was put in that reaches beyond the stream's last live packet.
+
+        Args:
+            first_ms: By series, pushed instant of the first of them [ms].
+        """
+        running = self._running
+        if running is not None and first_ms.get(running.series, FOREVER_MS) < running.from_ms:
+            why = "readings came while their time was computed again"
+            self._streams.states[running.series].mark_stale(why)
+
     def look_at(self, series: Iterable[int], points: Points) -> None:
         """Queue those of the streams whose rows do not fit their settings any more."""
         for one in series:
@@ -147,7 +160,8 @@ class Recomputer:
             self._streams.meters.recomputed += 1
             self._failed.pop(series, None)
             self._streams.recomputed.add(series)
-            changed |= set(self._sisters.renewed(series))
+            if running.renews:
+                changed |= set(self._sisters.renewed(series))
             self.look_at(changed, points_now())  # settings may have changed meanwhile
         self._queue_settled()  # as may more readings have come
         if not self._queue:
@@ -167,6 +181,10 @@ class Recomputer:
                 self._streams.recomputing.pop(series, None)
                 continue
             state = self._streams.states[series]
+            fits = settings_of(point, state.witness) == state.progress.settings
+            if fits and _whole(state):  # asked for again while it was computed
+                self._streams.recomputing.pop(series, None)
+                continue
             generation = self._file.reserve_generation(series)
             self._began = self._clock()
             self._running = Recomputation(series, point, state, generation, self._slice_rows)

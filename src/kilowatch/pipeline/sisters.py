@@ -53,7 +53,8 @@ class Sisters:
     def _mark(self, dependents: Iterable[int]) -> set[int]:
         marked = {one for one in dependents if one in self.states and self.states[one].packets}
         for one in marked:
-            self.states[one].stale = WHY
+            state = self.states[one]
+            state.mark_stale(state.stale or WHY)  # a reason of its own counts more
         return marked
 
     def _last_ms(self, series: int) -> int:

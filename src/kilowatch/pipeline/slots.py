@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 
 from kilowatch.model.blocks import COLUMNS, FLOAT_COLUMNS, IntervalBlock, Ints, Quality
-from kilowatch.model.calendar import Zone, bucket_edges_ms
 from kilowatch.pipeline.grids import Bools
 
 
@@ -27,19 +26,17 @@ class Slots:
     present: Bools
 
     @staticmethod
-    def of(rows: IntervalBlock, from_ms: int, to_ms: int, interval_s: int, zone: Zone) -> Slots:
+    def of(rows: IntervalBlock, from_ms: int, to_ms: int, edges: tuple[Ints, Ints]) -> Slots:
         """Lay rows of one channel, sorted by start, out on the grid.
 
         Args:
             rows: At least those that start in the stretch.
             from_ms: First start [ms].
             to_ms: First start that is not wanted [ms].
-            interval_s: Of the grid [s].
-            zone: Of the site.
+            edges: Starts and ends of the grid's intervals that touch the stretch [ms].
         """
         inside = rows.take((rows.start_ms >= from_ms) & (rows.start_ms < to_ms))
-        edges = bucket_edges_ms(from_ms, to_ms, interval_s, zone)
-        start_ms, end_ms = edges[:-1], edges[1:]
+        start_ms, end_ms = edges
         # Rows stay as long as they are, also those of a grid that the data point had before.
         free = (start_ms >= from_ms) & (start_ms < to_ms)
         before = np.searchsorted(rows.start_ms, end_ms) - 1

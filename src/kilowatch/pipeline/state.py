@@ -130,6 +130,7 @@ class StreamState(msgspec.Struct, omit_defaults=True):
         ignored_at: Pushed instant of the packet that carried each of them last.
         evidence: What packets have shown about the registration.
         stale: Why the intervals must be computed again, or an empty string.
+        marks: How often that was said: what was said during a recomputation asks for another.
         late_seq: Last packet that lies before what was settled, or replaced a reading.
         conflicts: Readings that contradict stored ones and wait for a person.
         conflicts_uncounted: Further ones, of which only this number is known.
@@ -154,6 +155,12 @@ class StreamState(msgspec.Struct, omit_defaults=True):
     conflicts_uncounted: int = 0
     failure: str = ""
     failed_at_ms: int | None = None
+    marks: int = 0
+
+    def mark_stale(self, why: str) -> None:
+        """Say that the intervals must be computed again."""
+        self.stale = why
+        self.marks += 1
 
     def observe(self, at_ms: int, seq: int) -> None:
         """Count a packet, in the order of the log."""

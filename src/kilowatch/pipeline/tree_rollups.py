@@ -29,6 +29,13 @@ Rows = Callable[[Sequence[DataPoint], Sequence[int]], IntervalBlock]
 """Returns the rows of data points and channels over the period, at its granularity."""
 
 
+Feeding = Mapping[int, int | None]
+"""By a data point's number, the one that feeds it."""
+
+DatedFeeding = Sequence[tuple[int, Feeding]]
+"""From when on who feeds whom, rising; the first from the beginning of time."""
+
+
 @dataclass(frozen=True, slots=True)
 class Sums:
     """Amounts of a meter or of several together, one element a bucket, shape (k,).
@@ -123,17 +130,19 @@ def amount_of(point: DataPoint) -> tuple[int, str] | None:
 def tree_roll_up(
     rows: Rows,
     points: Sequence[DataPoint],
-    fed_by: Mapping[int, int | None],
+    fed_by: Feeding | DatedFeeding,
     period: tuple[int, int],
     grain: Bucket,
     now_ms: int,
 ) -> TreeRollUp:
     """Add up data points of one time zone along the tree.
 
+    A bucket belongs to the tree as it was when the bucket began.
+
     Args:
         rows: Reads the rows of the period at the granularity.
         points: Which; those outside count as if they were not there.
-        fed_by: By a data point's number, the one that feeds it (``catalog.feeding``).
+        fed_by: Who feeds whom, always or from when on (``catalog.feeding``).
         period: First bucket start, and first that is not wanted [ms].
         grain: Length of the buckets.
         now_ms: What is later has not passed yet [ms].
@@ -156,28 +165,27 @@ def tree_roll_up(
     channels = sorted({channel for channel, _ in map(_amount_of, counting.values())})
     found = rows(list(counting.values()), channels)
     sums, too_coarse = _sums(found, by_series, edges, now_ms)
-    parents, loops = _parents(counting, fed_by)
     grouped: dict[tuple[str, str], list[int]] = {}
-    children: dict[int, list[int]] = {}
     for number, point in counting.items():
         grouped.setdefault(_kind(point), []).append(number)
-        parent = parents[number]
-        if parent is not None:
-            children.setdefault(parent, []).append(number)
+    eras, loops = _eras(counting, fed_by, edges[:-1])
     mains = {
-        number: _main(counting[number], [counting[c] for c in below], sums)
-        for number, below in children.items()
+        number: _main(counting[number], below, counting, sums)
+        for number, below in _children(eras).items()
     }
     utilities = []
     for (utility, unit), members in sorted(grouped.items()):
-        roots = [number for number in members if parents[number] is None]
+        roots = [
+            (era.buckets, [number for number in members if era.parents[number] is None])
+            for era in eras
+        ]
         rest = [mains[number].remainder for number in members if number in mains]
         utilities.append(
             UtilityTotal(
                 utility,
                 unit,
-                _together([sums[number] for number in roots]),
-                tuple(counting[number] for number in roots),
+                _in_turn([(own, [sums[number] for number in some]) for own, some in roots]),
+                tuple(counting[one] for one in dict.fromkeys(n for _, some in roots for n in some)),
                 _sum_of_known(rest, len(edges) - 1),
             )
         )
@@ -315,14 +323,35 @@ def _together(parts: Sequence[Sums]) -> Sums:
     )
 
 
-def _main(point: DataPoint, children: list[DataPoint], sums: Mapping[int, Sums]) -> Main:
-    own, below = sums[point.id], _together([sums[child.id] for child in children])
+def _in_turn(parts: Sequence[tuple[Bools, Sequence[Sums]]]) -> Sums:
+    """Return several meters as one, in each of some buckets other ones; nothing in the rest."""
+    found = [(own, _together(some)) for own, some in parts if some]
+    if len(found) == 1 and found[0][0].all():
+        return found[0][1]
+    size = len(parts[0][0])
+    mixed = Sums(
+        np.full(size, np.nan), np.zeros(size), np.zeros(size), np.zeros((size, len(SHARED)))
+    )
+    for own, some in found:
+        for name in ("amount", "unallocated", "completeness", "shares"):
+            getattr(mixed, name)[own] = getattr(some, name)[own]
+    return mixed
+
+
+def _main(
+    point: DataPoint,
+    children: Sequence[tuple[Bools, list[int]]],
+    points: Mapping[int, DataPoint],
+    sums: Mapping[int, Sums],
+) -> Main:
+    own = sums[point.id]
+    below = _in_turn([(buckets, [sums[one] for one in some]) for buckets, some in children])
     remainder = own.amount - below.amount
     return Main(
         point,
         own,
         below,
-        tuple(children),
+        tuple(points[one] for one in dict.fromkeys(one for _, some in children for one in some)),
         remainder,
         np.minimum(own.completeness, below.completeness),
         np.asarray(remainder < 0),
@@ -337,8 +366,45 @@ def _sum_of_known(parts: Sequence[Floats], size: int) -> Floats:
     return np.where(known.any(axis=0), np.where(known, figures, 0.0).sum(axis=0), np.nan)
 
 
+@dataclass(frozen=True, slots=True)
+class _Era:
+    """Buckets, shape (k,), in which the tree is the same, and who feeds whom in it."""
+
+    buckets: Bools
+    parents: Mapping[int, int | None]
+
+
+def _eras(
+    points: Mapping[int, DataPoint], fed_by: Feeding | DatedFeeding, start_ms: Ints
+) -> tuple[list[_Era], frozenset[int]]:
+    """Return the trees of some buckets, one after the other, and whoever feeds itself in one."""
+    dated = [(0, fed_by)] if isinstance(fed_by, Mapping) else list(fed_by)
+    begins = np.array([from_ms for from_ms, _ in dated], np.int64)
+    number = np.maximum(np.searchsorted(begins, start_ms, side="right") - 1, 0)
+    found: list[_Era] = []
+    loops: frozenset[int] = frozenset()
+    for era in sorted(set(number.tolist())) or [len(dated) - 1]:
+        parents, circle = _parents(points, dated[era][1])
+        found.append(_Era(number == era, parents))
+        loops |= circle
+    return found, loops
+
+
+def _children(eras: Sequence[_Era]) -> dict[int, list[tuple[Bools, list[int]]]]:
+    """Return whom each main feeds, in which buckets."""
+    found: dict[int, list[tuple[Bools, list[int]]]] = {}
+    for era in eras:
+        below: dict[int, list[int]] = {}
+        for number, parent in era.parents.items():
+            if parent is not None:
+                below.setdefault(parent, []).append(number)
+        for main, some in below.items():
+            found.setdefault(main, []).append((era.buckets, some))
+    return found
+
+
 def _parents(
-    points: Mapping[int, DataPoint], fed_by: Mapping[int, int | None]
+    points: Mapping[int, DataPoint], fed_by: Feeding
 ) -> tuple[dict[int, int | None], frozenset[int]]:
     """Return who feeds whom among the points that count the same, circles cut open.
 
@@ -359,9 +425,7 @@ def _parents(
     return parents, frozenset(loops)
 
 
-def _feeder(
-    number: int, points: Mapping[int, DataPoint], fed_by: Mapping[int, int | None]
-) -> int | None:
+def _feeder(number: int, points: Mapping[int, DataPoint], fed_by: Feeding) -> int | None:
     """Return who feeds a point, of those that count the same; itself where that is a circle."""
     kind = _kind(points[number])
     seen: set[int] = set()

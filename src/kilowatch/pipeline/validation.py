@@ -73,14 +73,14 @@ def demand_of(rows: IntervalBlock) -> Floats:
     return np.where(np.isnan(rows.amount), np.where(enough, rows.mean, np.nan), rows.amount / hours)
 
 
-def judged(rows: IntervalBlock, rules: Rules, interval_ms: int) -> Ints:
+def judged(rows: IntervalBlock, rules: Rules, interval_ms: int | Ints) -> Ints:
     """Return which rules each row violates, as bits, shape (n,).
 
     Args:
         rows: Rows of one channel as they were computed, sorted by start, with the neighbours
             that ``behind_ms`` and ``ahead_ms`` ask for.
         rules: The data point's.
-        interval_ms: Of its grid [ms].
+        interval_ms: Of its grid, for all rows or for each [ms].
     """
     found = np.zeros(len(rows), np.int64)
     if not len(rows) or not rules.judge:
@@ -97,7 +97,7 @@ def judged(rows: IntervalBlock, rules: Rules, interval_ms: int) -> Ints:
     return found
 
 
-def _spikes(start_ms: Ints, demand: Floats, factor: float, interval_ms: int) -> Bools:
+def _spikes(start_ms: Ints, demand: Floats, factor: float, interval_ms: int | Ints) -> Bools:
     """Return the rows that exceed the median of the rows before them and that of those after.
 
     Both, since a machine that was switched on exceeds what was before it, and one that will be
@@ -110,15 +110,17 @@ def _spikes(start_ms: Ints, demand: Floats, factor: float, interval_ms: int) -> 
     return np.asarray((level > 0) & (demand > factor * level))
 
 
-def _median_beside(start_ms: Ints, demand: Floats, interval_ms: int, side: int) -> Floats:
+def _median_beside(start_ms: Ints, demand: Floats, interval_ms: int | Ints, side: int) -> Floats:
     """Return the median of the neighbours on one side of each row; NaN where too few are known."""
     size = len(demand)
     beside = np.full((NEIGHBOURS, size), np.nan)
+    reach_ms = np.broadcast_to(NEIGHBOURS * np.asarray(interval_ms), size)
     for step in range(1, min(NEIGHBOURS, size - 1) + 1):
         here, there = slice(step, None), slice(None, size - step)
         if side > 0:
             here, there = there, here
-        near = np.abs(start_ms[there] - start_ms[here]) <= NEIGHBOURS * interval_ms
+        reached_ms = np.maximum(reach_ms[here], reach_ms[there])  # also across a change of it
+        near = np.abs(start_ms[there] - start_ms[here]) <= reached_ms
         beside[step - 1, here] = np.where(near, demand[there], np.nan)
     known = (~np.isnan(beside)).sum(axis=0)
     ordered = np.sort(beside, axis=0)  # NaN last

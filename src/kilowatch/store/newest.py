@@ -40,6 +40,14 @@ def newest_readings(block: ReadingBlock) -> ReadingBlock:
     return block if rows is None else block.take(rows)
 
 
+def in_order(block: IntervalBlock) -> IntervalBlock:
+    """Return rows sorted by series, channel and start."""
+    key = sort_key(block.series, block.channel, block.start_ms)
+    if (key[1:] >= key[:-1]).all():
+        return block
+    return block.take(np.argsort(key, kind="stable"))
+
+
 def sort_key(series: Ints, channel: Ints | int, at_ms: Ints) -> Ints:
     """Return one number for each row that orders rows by series, channel and instant.
 
