@@ -20,6 +20,10 @@ from kilowatch.model.parameters import AP, APP, PC, PF, QE, RP, VALUE
 from kilowatch.model.points import DataPoint
 from kilowatch.pipeline.rows import Row
 
+PARTIAL, ZULU = int(Form.PARTIAL), int(OffsetKind.ZULU)  # an enum's members are slow to get
+Bounds = tuple[tuple[int, float, float], ...]
+"""Channels that cannot have every value, with the least and the largest."""
+
 FIRST_LOOKS = 32
 SIZES_MEAN = 500
 SIZES_SURE = 64  # before they say what a stream's size is
@@ -38,7 +42,7 @@ MOVED = 0.05
 APART = 30.0  # of the largest value so far: what lies beyond is another unit, or another world
 
 
-class Run(msgspec.Struct, gc=False):
+class Run(msgspec.Struct, gc=False, omit_defaults=True):
     """How often in a row something was seen.
 
     Attributes:
@@ -66,7 +70,7 @@ class Run(msgspec.Struct, gc=False):
         return self.to_ms - self.from_ms
 
 
-class Evidence(msgspec.Struct, gc=False):
+class Evidence(msgspec.Struct, gc=False, omit_defaults=True):
     """What one stream has shown.
 
     Attributes:
@@ -148,17 +152,18 @@ class Evidence(msgspec.Struct, gc=False):
         values = dict(zip(row.channels, row.values, strict=True))
         at_ms = row.at_ms
         if point.kind == "single":
+            bounds: Bounds = ((VALUE, *_bounds_of(point)),)
             self._look_at_value(values.get(VALUE, 0.0), at_ms, point)
         else:
             self._look_at_dial(values, at_ms)
             shape = _shape(row.channels)
-            if row.flags & 3 != Form.PARTIAL:
+            bounds = shape.bounds
+            if row.flags & 3 != PARTIAL:
                 self._look_at_phases(values, shape, at_ms)
             self._look_at_power(values, shape, at_ms)
-        self._look_at_bounds(values, point, row.channels)
+        self._look_at_bounds(values, bounds)
         self._look_at_clock(row, zone_offset_ms)
-        kept = {channel: values[channel] for channel in _REMEMBERED if channel in values}
-        self.values = kept
+        self.values = {channel: values[channel] for channel in _REMEMBERED if channel in values}
         self.looks += 1
         self.looked_ms, self.at_ms = row.available_ms, at_ms
 
@@ -221,8 +226,8 @@ class Evidence(msgspec.Struct, gc=False):
 
     def _look_at_power(self, values: Mapping[int, float], shape: Shape, at_ms: int) -> None:
         if shape.volts:
-            kilo = all(0.05 < values[channel] < 1.2 for channel in shape.volts)
-            self.volts_off.see(int(kilo), at_ms)
+            volts = [values[channel] for channel in shape.volts]
+            self.volts_off.see(int(min(volts) > 0.05 and max(volts) < 1.2), at_ms)
         signs = set()
         for phase in shape.powers:
             product = values[V + phase] * values[C + phase]
@@ -233,15 +238,15 @@ class Evidence(msgspec.Struct, gc=False):
         self._look_at_energy(values, at_ms)
 
     def _look_at_energy(self, values: Mapping[int, float], at_ms: int) -> None:
-        hours = (at_ms - self.at_ms) / HOUR_MS
+        hours, known = (at_ms - self.at_ms) / HOUR_MS, self.values
         if not 0 < hours <= 1:
             return
         for phase in (1, 2, 3):
             power, dial = AP + phase, PC + phase
-            if any(one not in values or one not in self.values for one in (power, dial)):
+            if not (power in values and dial in values and power in known and dial in known):
                 continue
-            now_w, then_w = values[power], self.values[power]
-            counted = values[dial] - self.values[dial]
+            now_w, then_w = values[power], known[power]
+            counted = values[dial] - known[dial]
             if (
                 counted > 0
                 and min(now_w, then_w) > 50
@@ -275,15 +280,10 @@ class Evidence(msgspec.Struct, gc=False):
         self.sizes += 1
         self.size_log += (log10(size) - self.size_log) / min(self.sizes, SIZES_MEAN)
 
-    def _look_at_bounds(
-        self, values: Mapping[int, float], point: DataPoint, channels: tuple[int, ...]
-    ) -> None:
+    def _look_at_bounds(self, values: Mapping[int, float], bounds: Bounds) -> None:
         if self.impossible:
             kept = {channel: bits << 1 & MASK for channel, bits in self.impossible.items()}
             self.impossible = {channel: bits for channel, bits in kept.items() if bits}
-        bounds = _shape(channels).bounds
-        if point.kind == "single":
-            bounds = ((VALUE, *_bounds_of(point)),)
         for channel, low, high in bounds:
             if not low <= values.get(channel, low) <= high:
                 self.impossible = self.impossible | {channel: self.impossible.get(channel, 0) | 1}
@@ -293,7 +293,7 @@ class Evidence(msgspec.Struct, gc=False):
         pushed_ms = row.offset_min * 60_000
         late_ms = row.available_ms - row.at_ms
         self.late_offset.see(_quarters(late_ms), row.at_ms)
-        meant = row.flags >> 2 == OffsetKind.ZULU or 0 != pushed_ms == zone_offset_ms
+        meant = row.flags >> 2 == ZULU or 0 != pushed_ms == zone_offset_ms
         wall_ms = late_ms if meant else late_ms - pushed_ms + zone_offset_ms
         self.late_wall.see(_quarters(wall_ms), row.at_ms)
 
@@ -305,6 +305,8 @@ def settings_key(point: DataPoint) -> str:
 
 def _quarters(late_ms: int) -> int:
     """Return how many quarter-hours something is late; 0 for none, and for what is no multiple."""
+    if -QUARTER_SLACK_MS <= late_ms <= QUARTER_SLACK_MS:
+        return 0
     number = round(late_ms / QUARTER_MS)
     return number if abs(late_ms - number * QUARTER_MS) <= QUARTER_SLACK_MS else 0
 
@@ -318,8 +320,9 @@ def _thousand(ratio: float) -> int:
 
 def _explained(values: Mapping[int, float], phase: int, product: float) -> bool:
     """Tell whether a phase's reactive or apparent power is as voltage and current say."""
-    reactive, apparent = values.get(RP + phase, 0.0), values.get(APP + phase, 0.0)
-    return 0.3 * product < max(abs(reactive), abs(apparent)) < 1.2 * product
+    reactive, apparent = abs(values.get(RP + phase, 0.0)), abs(values.get(APP + phase, 0.0))
+    larger = max(apparent, reactive)
+    return 0.3 * product < larger < 1.2 * product
 
 
 class Shape(NamedTuple):
@@ -337,7 +340,7 @@ class Shape(NamedTuple):
     loads: tuple[tuple[int, int], ...]
     volts: tuple[int, ...]
     powers: tuple[int, ...]
-    bounds: tuple[tuple[int, float, float], ...]
+    bounds: Bounds
 
 
 @lru_cache(maxsize=1_000)

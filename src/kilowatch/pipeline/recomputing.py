@@ -184,8 +184,7 @@ class Recomputer:
                 self._streams.recomputing.pop(series, None)
                 continue
             state = self._streams.states[series]
-            wanted = self._registered.settings_of(point, state.witness)
-            fits = wanted == state.progress.settings
+            fits = self._registered.settings_of(point, state.witness) == state.progress.settings
             if fits and _whole(state):  # asked for again while it was computed
                 self._streams.recomputing.pop(series, None)
                 continue

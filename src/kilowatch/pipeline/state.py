@@ -57,7 +57,7 @@ class Fall(msgspec.Struct, frozen=True, array_like=True):
     after: float
 
 
-class Progress(msgspec.Struct):
+class Progress(msgspec.Struct, omit_defaults=True):
     """How far one grid of a stream's intervals has come.
 
     Attributes:
@@ -114,7 +114,7 @@ class Progress(msgspec.Struct):
     editing_failure: str = ""
 
 
-class StreamState(msgspec.Struct):
+class StreamState(msgspec.Struct, omit_defaults=True):
     """What the pipeline remembers of one stream.
 
     Attributes:
