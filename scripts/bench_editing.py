@@ -13,7 +13,7 @@ import numpy as np
 
 from kilowatch.model.blocks import IntervalBlock
 from kilowatch.model.calendar import Zone
-from kilowatch.model.editing import Correction, Editing, Rules
+from kilowatch.model.editing import Correction, Editing, Rules, encoded
 from kilowatch.model.parameters import PC
 from kilowatch.model.points import DataPoint
 from kilowatch.pipeline.computed import no_other, within
@@ -66,7 +66,12 @@ def least_s(work: Callable[[], object]) -> float:
 
 def measure_rules(title: str, editing: Editing, streams: int, hours: int) -> None:
     """Print what editing costs for the hours of as many streams."""
-    frame = Frame(300, Zone.of("Europe/Dublin"), "electrical", "register", "Wh", editing)
+    settings = {
+        "interval_s": 300, "zone": "Europe/Dublin", "kind": "electrical", "behaviour": "register",
+        "unit": "Wh", "editing": encoded(editing),
+    }  # fmt: skip
+    frame = Frame.of(settings)
+    assert frame is not None
     span = (START_MS + DAY_MS, START_MS + DAY_MS + hours * HOUR_MS)
     low, high = frame.window(*span)
     rows = rows_of(streams, (high - START_MS) // INTERVAL_MS + 1)

@@ -46,29 +46,12 @@ def test_a_dismissed_finding_stays_dismissed_until_it_says_something_else(
     assert told == [("created", actor.name), ("removed", actor.name)]
 
 
-def test_an_accepted_gap_belongs_to_its_organisation(
-    opened: catalog.Catalog, actor: catalog.Actor, data_point_id: int
-) -> None:
-    """Who accepted it, when and why is kept; nobody else's page shows it."""
-    with opened.change(actor) as change:
-        row = judgements.accept_gap(change, data_point_id, 1_000, 9_000, "power cut")
-        again = judgements.accept_gap(change, data_point_id, 1_000, 9_000)
-        assert again is row
-        organisation_id = row.organisation_id
-    with opened.reading() as session:
-        mine = judgements.accepted_gaps(session, organisation_id)
-        assert mine == {(data_point_id, 1_000, 9_000)}
-        assert judgements.accepted_gaps(session, organisation_id + 1) == frozenset()
-    with opened.change(actor) as change:
-        assert judgements.reopen_gap(change, data_point_id, 1_000, 9_000)
-
-
 def test_nothing_is_judged_that_is_not_there(
     opened: catalog.Catalog, actor: catalog.Actor, data_point_id: int
 ) -> None:
-    """A data point that was never registered has no gaps."""
-    with opened.change(actor) as change:
-        with pytest.raises(KilowatchError, match="no such data point"):
-            judgements.dismiss(change, data_point_id + 1, "interval.longer", "900")
-        with pytest.raises(KilowatchError, match="ends after"):
-            judgements.accept_gap(change, data_point_id, 9_000, 9_000)
+    """A data point that was never registered has no findings."""
+    with (
+        opened.change(actor) as change,
+        pytest.raises(KilowatchError, match="no such data point"),
+    ):
+        judgements.dismiss(change, data_point_id + 1, "interval.longer", "900")

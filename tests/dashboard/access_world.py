@@ -39,7 +39,9 @@ from kilowatch.catalog.credentials import Target
 from kilowatch.catalog.settings_check import Settings
 from kilowatch.catalog.tables import AuditEntry, LoginSession, Organisation, Role, Site, Table, User
 from kilowatch.catalog.tables_estate import ImportDraft, PackageLink
+from kilowatch.catalog.tables_imports import HistoryFile, ImportProfile
 from kilowatch.catalog.tables_people import Invitation
+from kilowatch.client.columns import Shape
 from kilowatch.dashboard.access import SESSION_COOKIE, Access, Door
 from kilowatch.dashboard.security import csrf_token
 from kilowatch.notify.book import insert
@@ -193,6 +195,18 @@ def _rule(own: Furnishing) -> int:
     return made.id
 
 
+def _profile(own: Furnishing) -> int:
+    profile = ImportProfile(
+        organisation_id=own.organisation.id,
+        name=own.name("profile"),
+        shape=Shape().as_json(),
+        created_at_ms=own.change.now_ms,
+    )
+    own.change.session.add(profile)
+    own.change.session.flush()
+    return profile.id
+
+
 KINDS: dict[str, Callable[[Furnishing], int]] = {
     "organisation_id": lambda own: own.organisation.id,
     "site_id": lambda own: own.site.id,
@@ -208,6 +222,7 @@ KINDS: dict[str, Callable[[Furnishing], int]] = {
     "entry_id": _entry,
     "channel_id": _channel,
     "rule_id": _rule,
+    "profile_id": _profile,
 }
 """By name in a path: makes one for an organisation, and returns its number. In this order."""
 
@@ -225,7 +240,24 @@ def _draft(own: Furnishing, user: User) -> int:
     return draft.id
 
 
-PERSONAL: dict[str, Callable[[Furnishing, User], int]] = {"draft_id": _draft}
+def _history_file(own: Furnishing, user: User) -> int:
+    file = HistoryFile(
+        organisation_id=own.organisation.id,
+        user_id=user.id,
+        created_at_ms=own.change.now_ms,
+        name=own.name("history.csv"),
+        shape=Shape().as_json(),
+        content=zlib.compress(b"time,value\n2026-11-01 10:00,1\n"),
+    )
+    own.change.session.add(file)
+    own.change.session.flush()
+    return file.id
+
+
+PERSONAL: dict[str, Callable[[Furnishing, User], int]] = {
+    "draft_id": _draft,
+    "file_id": _history_file,
+}
 """As ``KINDS``, for what belongs to a person: made for each of them."""
 
 QUERIES: dict[str, str] = {

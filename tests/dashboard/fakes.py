@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import numpy as np
 
-from kilowatch.model.blocks import Floats, IntervalBlock, Ints, Quality
+from kilowatch.client.history import PutIn
+from kilowatch.model.blocks import Floats, IntervalBlock, Ints, Quality, ReadingBlock
 from kilowatch.model.calendar import Zone
+from kilowatch.model.editing import Editing
 from kilowatch.model.findings import Finding
+from kilowatch.model.gaps import Gap, GapDay, PointGaps
+from kilowatch.model.packet import Form
 from kilowatch.model.parameters import (
     CHANNEL_BY_PARAMETER,
     FAMILIES,
@@ -22,10 +26,17 @@ from kilowatch.model.parameters import (
     Role,
 )
 from kilowatch.model.points import DataPoint
+from kilowatch.pipeline.conflicts import Conflict
+from kilowatch.pipeline.gaps import Missing, days_of, gaps_of, missing_of, totals_of
+from kilowatch.pipeline.grids import PointGrid
+from kilowatch.pipeline.preview import Preview
 from kilowatch.pipeline.rollups import roll_up
+from kilowatch.pipeline.state import Progress, grid_of, settings_of
 
 HOUR_MS = 3_600_000
 DAY_MS = 24 * HOUR_MS
+NO_ROWS: Ints = np.empty((0, 4), np.int64)
+NOTHING_CHANGES = Preview((), IntervalBlock.empty(), IntervalBlock.empty())
 
 
 @dataclass(frozen=True)
@@ -92,6 +103,13 @@ class FakeView:
         self.statuses: dict[int, Status] = {}
         self.lasts: dict[int, Last] = {}
         self.subscriptions: list[Subscription] = []
+        self.gaps: dict[int, Ints] = {}
+        self.silent: set[int] = set()
+        self.previews: dict[int, Preview] = {}
+        self.previewed: list[tuple[Any, ...]] = []
+        self.sums: dict[int, tuple[Finding, ...]] = {}
+        self.dismissed: dict[int, tuple[Finding, ...]] = {}
+        self.waiting: dict[int, list[Conflict]] = {}
 
     def put(self, point: DataPoint, rows: IntervalBlock, *, packets: int | None = None) -> None:
         """Give a data point its rows and make the last one known."""
@@ -182,6 +200,87 @@ class FakeView:
         """Return what was set, or that all is well."""
         return self.statuses.get(point.series, Status(point.series))
 
+    def is_current(self, point: DataPoint) -> bool:
+        """Tell whether nothing is being computed."""
+        return self.status(point).recomputing is None
+
+    def gaps_many(
+        self, points: Sequence[DataPoint], from_ms: int, to_ms: int
+    ) -> dict[int, list[Gap]]:
+        """Return the gaps that were set."""
+        found = {}
+        for point in points:
+            rows = self.gaps.get(point.series, NO_ROWS)
+            some = gaps_of(point, rows, from_ms, to_ms)
+            if point.series in self.silent and some:
+                some[-1] = replace(some[-1], to_ms=None)
+            found[point.series] = some
+        return {series: some for series, some in found.items() if some}
+
+    def gap_days(self, points: Sequence[DataPoint], from_ms: int, to_ms: int) -> list[GapDay]:
+        """Return the calendar of the gaps that were set."""
+        return days_of(points, self._missing(points), from_ms, to_ms)
+
+    def gap_totals(
+        self, points: Sequence[DataPoint], from_ms: int, to_ms: int
+    ) -> dict[int, PointGaps]:
+        """Return what each misses."""
+        return totals_of(points, self._missing(points), from_ms, to_ms)
+
+    def _missing(self, points: Sequence[DataPoint]) -> Missing:
+        return missing_of(points, [self.gaps.get(p.series, NO_ROWS) for p in points])
+
+    def preview(self, point: DataPoint, editing: Editing, from_ms: int, to_ms: int) -> Preview:
+        """Return what was set for a point; the asking is remembered."""
+        self.previewed.append((point, editing, from_ms, to_ms))
+        return self.previews.get(point.series, NOTHING_CHANGES)
+
+    def preview_events(
+        self, point: DataPoint, changed: DataPoint, span: tuple[int, int]
+    ) -> Preview:
+        """Return what was set for a point; the asking is remembered."""
+        self.previewed.append((point, changed, *span))
+        return self.previews.get(point.series, NOTHING_CHANGES)
+
+    def sum_findings(
+        self,
+        points: Sequence[DataPoint],
+        fed_by: Mapping[int, int | None],
+        from_ms: int,
+        to_ms: int,
+    ) -> dict[int, tuple[Finding, ...]]:
+        """Return what was set."""
+        assert {point.id for point in points} == set(fed_by)
+        assert from_ms < to_ms
+        return {p.id: self.sums[p.id] for p in points if p.id in self.sums}
+
+    def findings(
+        self, points: Sequence[DataPoint], *, with_dismissed: bool = False
+    ) -> dict[int, tuple[Finding, ...]]:
+        """Return what was set, and what was set as dismissed."""
+        found = {
+            one.series: (
+                *self.status(one).findings,
+                *(self.dismissed.get(one.series, ()) if with_dismissed else ()),
+            )
+            for one in points
+        }
+        return {series: some for series, some in found.items() if some}
+
+    def conflicts(self, point: DataPoint, limit: int = 100, offset: int = 0) -> list[Conflict]:
+        """Return the contradictions that were set."""
+        return self.waiting.get(point.series, [])[offset : offset + limit]
+
+    def readings(
+        self, _point: DataPoint, _from_ms: int, _to_ms: int, _limit: int = 1000
+    ) -> ReadingBlock:
+        """Return no readings: this building is drawn by formula."""
+        return ReadingBlock.concatenate([])
+
+    def grid(self, point: DataPoint) -> PointGrid:
+        """Return the plain settings."""
+        return grid_of(point, Progress(settings=settings_of(point, {"decision": "offset"})))
+
     def subscribe(
         self, loop: asyncio.AbstractEventLoop, series: Collection[int] | None = None
     ) -> Subscription:
@@ -190,6 +289,38 @@ class FakeView:
         subscription = Subscription(loop)
         self.subscriptions.append(subscription)
         return subscription
+
+
+class FakePast:
+    """A collector's desk that remembers what was put in."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[Any, ...]] = []
+        self.answer = PutIn(backfilled=1, last_seq=1)
+
+    def put_in_kept(
+        self, series: int, ids: Sequence[int] | None, actor: str, reason: str = ""
+    ) -> PutIn:
+        """Remember."""
+        self.asked.append(("kept", series, ids, actor, reason))
+        return self.answer
+
+    def put_in(
+        self,
+        series: int,
+        packets: Iterable[tuple[bytes, Form]],
+        actor: str,
+        reason: str = "",
+        source: str = "import",
+    ) -> PutIn:
+        """Remember."""
+        taken = list(packets)
+        self.asked.append((source, series, taken, actor, reason))
+        return PutIn(backfilled=len(taken), last_seq=1)
+
+    def dismiss(self, series: int, ids: Sequence[int] | None) -> None:
+        """Remember."""
+        self.asked.append(("dismiss", series, ids))
 
 
 class FakeRequests:

@@ -13,8 +13,11 @@ import pytest
 from starlette.testclient import TestClient
 
 from kilowatch.dashboard.figures import elapsed_ms, figures
-from kilowatch.model.blocks import IntervalBlock
+from kilowatch.model.blocks import IntervalBlock, Quality
+from kilowatch.model.calendar import Zone
 from kilowatch.model.parameters import PC
+from kilowatch.pipeline.rollups import roll_up
+from tests.dashboard.fakes import HOUR_MS, rows_of, starts_of
 from tests.dashboard.worlds import NOW_MS, World
 
 COLUMNS = (
@@ -241,3 +244,17 @@ def test_a_gauge_has_no_unit_per_hour(world: World, admin: TestClient) -> None:
 def test_now_is_the_servers_clock(world: World, admin: TestClient) -> None:
     """Freshness is reckoned by the server's clock, whatever the visitor's computer believes."""
     assert ask(admin, world, "main")["window"]["now_ms"] == NOW_MS
+
+
+def test_the_statistics_say_what_a_person_or_a_rule_has_touched(world: World) -> None:
+    """Beside a total stands how much of its time was estimated, edited, or is to be looked at."""
+    point = world.point("gas")
+    starts = starts_of(point, NOW_MS - 4 * HOUR_MS, NOW_MS)
+    rows = rows_of(point, 0, starts, amount=np.ones(len(starts)))
+    rows.quality[:5] = [Quality.EDITED, *[Quality.ESTIMATED] * 2, Quality.DERIVED, Quality.VALID]
+    found = figures(rows, "amount", 4 * HOUR_MS)
+    parts = len(starts)
+    assert found.shares == {"edited": 1 / parts, "estimated": 2 / parts, "questionable": 0}
+    day = roll_up(rows, "year", Zone.of(point.zone))
+    assert figures(day, "amount", 4 * HOUR_MS).shares == found.shares, "not the worst of the day"
+    assert figures(rows.take(slice(0)), "amount", 1).shares == dict.fromkeys(found.shares, 0.0)

@@ -33,6 +33,7 @@ from kilowatch.wire import decode
 from tests.dashboard.fakes import (
     DAY_MS,
     HOUR_MS,
+    FakePast,
     FakeRequests,
     FakeView,
     electrical_rows,
@@ -140,11 +141,13 @@ def build(
         NotifySettings(None, KEY, parse_networks(["127.0.0.0/8"]), "https://energy.example"),
         clock,
     )
+    past = FakePast()
     app = create_app(
-        catalog, view, log, requests, settings, mailer=mailer, desk=notifier.desk, clock=clock
-    )
+        catalog, view, log, requests, settings,
+        mailer=mailer, desk=notifier.desk, past=past, clock=clock,
+    )  # fmt: skip
     world = World(catalog, view, requests, log, writer, app, points, sites, now)
-    world.extra |= {"feed": feed, "notifier": notifier}
+    world.extra |= {"feed": feed, "notifier": notifier, "past": past}
     world.credential = credential
     _fill(world, now[0], days)
     return world

@@ -12,11 +12,13 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 
-from kilowatch.model.gaps import Gap, gap_state
+from kilowatch.model.editing import Correction, Editing, Rules
+from kilowatch.model.gaps import Gap, PointGaps, gap_state
+from kilowatch.model.parameters import VALUE
 from kilowatch.model.points import DataPoint
 from kilowatch.model.silences import Silence
 from kilowatch.model.zones import Zone
-from kilowatch.pipeline.gaps import GAPS_MAX, Gaps, days_of, joined, missing_of
+from kilowatch.pipeline.gaps import GAPS_MAX, Gaps, days_of, joined, missing_of, totals_of
 from kilowatch.pipeline.view import View
 from tests.pipeline.pipeline_world import (
     DAY_MS,
@@ -223,14 +225,30 @@ def test_a_silence_that_lasts_is_an_open_gap(tmp_path: Path) -> None:
 
 
 def test_a_gap_lives_from_found_to_accepted() -> None:
-    """Open, notified, then found until somebody fills or accepts it; another gap is not it."""
+    """Open, notified, then found until a person or a rule decides; another gap is not it."""
     still, over = Gap(1, 100, None, 1, 50), Gap(1, 100, 200, 1, 50)
+
+    def corrected(*kinds: str, to_ms: int = 200, channel: int | None = None) -> Editing:
+        return Editing(
+            corrections=tuple(
+                Correction(number, kind, channel, 100, to_ms)  # type: ignore[arg-type]
+                for number, kind in enumerate(kinds)
+            )
+        )
+
     assert gap_state(still) == "open"
     assert gap_state(still, notified={(1, 100)}) == "notified"
     assert gap_state(over, notified={(1, 100)}) == "found"
-    assert gap_state(over, filled={(1, 100, 200)}, accepted={(1, 100, 200)}) == "filled"
-    assert gap_state(over, accepted={(1, 100, 200)}) == "accepted"
-    assert gap_state(over, accepted={(1, 100, 150)}) == "found"
+    assert gap_state(over, editing=corrected("fill")) == "filled"
+    assert gap_state(over, editing=corrected("spread", channel=VALUE)) == "filled"
+    assert gap_state(over, editing=corrected("accept")) == "accepted"
+    assert gap_state(over, editing=corrected("accept", "fill")) == "filled", "the later one counts"
+    assert gap_state(over, editing=corrected("confirm", "comment")) == "found"
+    assert gap_state(over, editing=corrected("fill", to_ms=150)) == "found", "half of it"
+    assert gap_state(over, editing=corrected("fill", channel=5)) == "found", "one parameter of many"
+    by_rule = Editing(Rules(estimate_up_to_s=1))
+    assert gap_state(Gap(1, 0, 2_000, 1, 1_000), editing=by_rule) == "filled"
+    assert gap_state(Gap(1, 0, 2_001, 1, 1_001), editing=by_rule) == "found"
 
 
 @given(
@@ -267,6 +285,12 @@ def test_a_calendar_counts_every_lost_hour_on_its_own_local_day(
         (day, len({place for place, _ in lost}), len(lost), sum(lost.values()))
         for day, lost in sorted(expected.items())
     ]
+    totals = totals_of(points, missing_of(points, columns), from_ms, to_ms)
+    assert {series: one.gaps for series, one in totals.items()} == {
+        place: len({number for day in expected.values() for other, number in day if other == place})
+        for place in {other for day in expected.values() for other, _ in day}
+    }
+    assert sum(one.missing_ms for one in totals.values()) == sum(day.missing_ms for day in days)
 
 
 def test_more_gaps_than_anybody_looks_at_are_joined_and_their_sum_stays() -> None:
@@ -294,7 +318,10 @@ def test_a_year_of_ten_thousand_data_points_is_a_glance(tmp_path: Path) -> None:
         world.streams.gaps.replace(one.series, rows.astype(np.int64))
     began = time.thread_time()
     days = world.view.gap_days(points, START_MS, START_MS + 365 * DAY_MS)
+    totals = world.view.gap_totals(points, START_MS, START_MS + 366 * DAY_MS)
     taken_s = time.thread_time() - began
+    assert len(totals) == 10_000
+    assert totals[1] == PointGaps(60, sum(row[3] for row in world.streams.gaps.of(1).tolist()))
     assert len(days) in (365, 366, 367)
     assert sum(day.gaps for day in days) > 600_000
     assert taken_s < 5

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from kilowatch.model.blocks import SHARED, Quality
+from kilowatch.model.dated import History, MeterEvent
 from kilowatch.model.editing import NOTHING, Correction, Editing, Rules
+from kilowatch.model.errors import KilowatchError
 from kilowatch.model.parameters import VALUE
-from tests.pipeline.pipeline_world import HOUR_MS, START_MS, World
+from kilowatch.pipeline import preview_events
+from tests.pipeline.pipeline_world import DAY_MS, HOUR_MS, START_MS, World, single
 from tests.pipeline.test_editing import END_MS, GAP, amounts, edit, hourly, shown
 
 SPAN = (START_MS + 10 * HOUR_MS, START_MS + 14 * HOUR_MS)
@@ -85,3 +89,69 @@ def test_a_hole_that_is_filled_has_no_before(tmp_path: Path) -> None:
     assert day.after == 10e3
     assert day.after_completeness == pytest.approx(2 / 24)
     assert span[1] < END_MS
+
+
+FELL = [(0, 999_000.0), (1, 999_400.0), (2, 999_900.0), (9, 300.0), (10, 800.0), (40, 2_000.0)]
+"""Hours and figures of a dial of six digits that rolls over in a gap of seven hours."""
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        MeterEvent("roll_over", START_MS + 9 * HOUR_MS, VALUE, width=1_000_000.0),
+        MeterEvent("reset", START_MS + 9 * HOUR_MS, VALUE, first=0.0),
+        MeterEvent("exchange", START_MS + 9 * HOUR_MS, VALUE, last=999_950.0, first=100.0),
+        MeterEvent("bad", START_MS + 9 * HOUR_MS, VALUE),
+    ],
+    ids=lambda event: event.kind,
+)
+def test_what_was_previewed_of_a_meter_is_what_comes(tmp_path: Path, event: MeterEvent) -> None:
+    """Each decision about a dial that fell: the day before and after, to the last digit."""
+    one = single(1, behaviour="register", interval_s=3600, tolerance_s=1800.0, unit="Wh")
+    world = World(tmp_path, [one]).start()
+    for hour, figure in FELL:
+        world.log.push(1, START_MS + hour * HOUR_MS, {"value": figure})
+    world.catch_up()
+    changed = replace(one, history=History(events=(event,)))
+    span = (START_MS + 9 * HOUR_MS, START_MS + 9 * HOUR_MS)
+    preview = world.view.preview_events(one, changed, span)
+    before = days_of_world(world)
+    assert world.view.is_current(one)
+    assert not world.view.is_current(changed)
+    world.points.change(1, history=changed.history)
+    world.catch_up()
+    after = days_of_world(world)
+    assert world.view.is_current(changed)
+    (day,) = [day for day in preview.days if day.channel == VALUE]
+    assert (day.start_ms, day.before, day.after) == (START_MS, before[START_MS], after[START_MS])
+    assert day.before_completeness == 3 / 24 or day.before != day.after
+    rows = world.view.series(one, [VALUE], START_MS, START_MS + DAY_MS, "interval")
+    shown = dict(zip(rows.start_ms.tolist(), rows.unallocated.tolist(), strict=True))
+    assert {
+        at_ms: value
+        for at_ms, value in zip(
+            preview.after.start_ms.tolist(), preview.after.unallocated.tolist(), strict=True
+        )
+        if value == value  # noqa: PLR0124 - unknown is no figure
+    }.items() <= shown.items()
+
+
+def test_a_preview_of_too_many_packets_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody waits for ever: a shorter range is asked for."""
+    one = single(1, behaviour="register", interval_s=3600, tolerance_s=1800.0, unit="Wh")
+    world = World(tmp_path, [one]).start()
+    for hour, figure in FELL:
+        world.log.push(1, START_MS + hour * HOUR_MS, {"value": figure})
+    world.catch_up()
+    monkeypatch.setattr(preview_events, "READINGS_MAX", 5)
+    with pytest.raises(KilowatchError, match="more than 5 packets"):
+        world.view.preview_events(one, one, (START_MS, START_MS + DAY_MS))
+
+
+def days_of_world(world: World) -> dict[int, float]:
+    """Return each day's total, energy whose time is not known included."""
+    rows = world.view.series(world.points.points[1], [VALUE], START_MS, END_MS, "day")
+    totals = np.nansum([rows.amount, rows.unallocated], axis=0)
+    return dict(zip(rows.start_ms.tolist(), totals.tolist(), strict=True))

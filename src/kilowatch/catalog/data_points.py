@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +13,7 @@ from sqlalchemy.orm import Session
 from kilowatch.catalog import secrets
 from kilowatch.catalog.changes import Change
 from kilowatch.catalog.histories import COLUMNS
-from kilowatch.catalog.point_settings import change_always
+from kilowatch.catalog.point_settings import change_always, change_from, settings_at
 from kilowatch.catalog.registry import add_meter, check_name
 from kilowatch.catalog.same_names import (
     Place,
@@ -115,8 +116,28 @@ def remember_series(change: Change, point: DataPoint, reason: str) -> None:
     change.session.flush()
 
 
-def change_settings(change: Change, data_point_id: int, name: str, settings: Settings) -> DataPoint:
-    """Give a data point another name or other settings, for its whole history.
+def change_settings(
+    change: Change,
+    data_point_id: int,
+    name: str,
+    settings: Settings,
+    *,
+    factors: Mapping[str, Any] | None = None,
+    from_ms: int | None = None,
+    comment: str = "",
+) -> DataPoint:
+    """Give a data point another name or other settings, for all time or from an instant on.
+
+    Name and utility have no date. Only what differs from the present is changed.
+
+    Args:
+        change: An open change.
+        data_point_id: The catalogue's number.
+        name: What it shall be called.
+        settings: What they shall be.
+        factors: Those of ``factors_check.FACTORS``; None leaves them.
+        from_ms: First instant of what is new [ms since 1970, UTC]; None for all time.
+        comment: Why, for the history.
 
     Raises:
         KilowatchError: ``unknown_data_point``, ``invalid_name``, ``name_taken``, ``kind_is_fixed``
@@ -144,8 +165,12 @@ def change_settings(change: Change, data_point_id: int, name: str, settings: Set
         for name, value in columns.items()
         if name in COLUMNS and value != getattr(point, name)
     }
-    if changed:
-        change_always(change, point, changed)
+    present = settings_at(change.session, point)
+    changed |= {name: value for name, value in (factors or {}).items() if value != present[name]}
+    if changed and from_ms is None:
+        change_always(change, point, changed, comment=comment)
+    elif changed and from_ms is not None:
+        change_from(change, point, changed, from_ms, comment=comment)
     change.session.flush()
     return point
 

@@ -1,4 +1,4 @@
-"""What people have decided about findings and gaps; the findings are the pipeline's."""
+"""What people have decided about findings; the findings are the pipeline's."""
 
 from __future__ import annotations
 
@@ -24,17 +24,3 @@ class DismissedFinding(Table):
     mark: Mapped[str] = mapped_column(String(100))
     comment: Mapped[str] = mapped_column(String(500), default="")
     dismissed_at_ms: Mapped[int]
-
-
-class AcceptedGap(Table):
-    """A gap that a person leaves as it is: the data is lost, and no estimate is wanted."""
-
-    __tablename__ = "accepted_gap"
-    __table_args__ = (UniqueConstraint("data_point_id", "from_ms", "to_ms"), NEVER_REUSED)
-    id: Mapped[int] = mapped_column(Integer, primary_key=True)
-    organisation_id: Mapped[int] = mapped_column(Integer, ForeignKey("organisation.id"), index=True)
-    data_point_id: Mapped[int] = mapped_column(Integer, ForeignKey("data_point.id"), index=True)
-    from_ms: Mapped[int]
-    to_ms: Mapped[int]
-    comment: Mapped[str] = mapped_column(String(500), default="")
-    accepted_at_ms: Mapped[int]

@@ -29,6 +29,7 @@ from kilowatch.cli.mail_test import mailer_of
 from kilowatch.cli.operations import Operations, Parts
 from kilowatch.cli.settings import Settings
 from kilowatch.cli.silence_process import Listening
+from kilowatch.client.history import HistoryDesk
 from kilowatch.collector import ensure_certificate
 from kilowatch.dashboard import CollectorEvents, DashboardSettings, create_app
 from kilowatch.health.deadman import DeadMan, DeadManSettings
@@ -239,6 +240,7 @@ def _app(
         health=operations,
         mailer=mailer,
         desk=notifier.desk,
+        past=HistoryDesk(parts.folder.collector_socket),
     )
     parts.live_pages = lambda: app.state.rooms.hub.listening
     return app, notifier

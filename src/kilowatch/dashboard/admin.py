@@ -1,12 +1,12 @@
 """Admin, one data point: the form that registers a stream and changes how it is read.
 
-The settings stand in ``Fields.settings``; a form that applies them from a date on, or for all time,
-calls it and hands the outcome to the catalogue in place of ``data_points.change_settings``.
+A change holds for all time (it was always wrong) or from a date on (something was exchanged then).
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -15,7 +15,8 @@ from starlette.datastructures import FormData
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from kilowatch.catalog import data_points, spans
+from kilowatch.catalog import data_points, point_settings, spans
+from kilowatch.catalog.factors_check import FACTORS
 from kilowatch.catalog.rights import may
 from kilowatch.catalog.settings_check import Settings
 from kilowatch.catalog.tables import DataPoint as Row
@@ -31,6 +32,8 @@ from kilowatch.dashboard.admin_frame import (
 from kilowatch.dashboard.asking import actor_of
 from kilowatch.dashboard.attributes import latest_text
 from kilowatch.dashboard.curl import curl_line
+from kilowatch.dashboard.dated_form import COMMENT_MAX, figure_of, figure_text, from_when
+from kilowatch.dashboard.dated_pages import LOOKS, history_context, progress_of
 from kilowatch.dashboard.numbers import whole_number
 from kilowatch.dashboard.rooms import point_of, rooms_of, visit_of
 from kilowatch.dashboard.words import t
@@ -71,16 +74,27 @@ class Fields:
     stamp: str = "start"
     clock: str = "auto"
     register_max: str = ""
+    multiplier: str = ""
+    ct_ratio: str = ""
+    vt_ratio: str = ""
+    pulse_weight: str = ""
+    calorific_kwh_per_m3: str = ""
+    volume_correction: str = ""
+    nominal_voltage_v: str = ""
+    when: str = "always"
+    from_: str = ""
+    comment: str = ""
 
     @classmethod
     def of_form(cls, form: FormData) -> Fields:
         """Read what a browser sent."""
-        texts = {name: str(form.get(name, "")).strip() for name in cls.__slots__}
+        texts = {name: str(form.get(name.rstrip("_"), "")).strip() for name in cls.__slots__}
         return cls(**texts)
 
     @classmethod
-    def of_point(cls, point: DataPoint) -> Fields:
+    def of_point(cls, point: DataPoint, factors: Mapping[str, Any]) -> Fields:
         """Fill the form with what is registered."""
+        told = {name: value for name, value in factors.items() if value != FACTORS[name]}
         usual = point.tolerance_s == LATENESS_SHARE * point.interval_s
         return cls(
             name=point.name,
@@ -94,8 +108,18 @@ class Fields:
             behaviour=point.behaviour,
             stamp=point.stamp,
             clock=point.clock,
-            register_max="" if point.register_max is None else f"{point.register_max:.15g}",
+            register_max=figure_text(point.register_max),
+            **{name: figure_text(value) for name, value in told.items()},
         )
+
+    def factors(self) -> dict[str, float | None]:
+        """Return the factors that the form means; an empty field is what is usual.
+
+        Raises:
+            KilowatchError: A text that is no number, with ``data["field"]``.
+        """
+        found = {name: figure_of(getattr(self, name), name) for name in FACTORS}
+        return {name: FACTORS[name] if value is None else value for name, value in found.items()}
 
     def settings(self) -> Settings:
         """Return the settings that the form means, not yet checked against each other.
@@ -134,7 +158,7 @@ async def edit(request: Request) -> Response:
 
 
 async def change(request: Request) -> Response:
-    """Change a data point's settings, for its whole history."""
+    """Change a data point's settings, for all time or from a date on."""
     fields = Fields.of_form(await request.form())
     return await run_in_threadpool(_change, request, fields)
 
@@ -171,6 +195,10 @@ def _create(request: Request, fields: Fields) -> Response:
                 appliance=appliance,
                 parent=parent,
             )
+            factors = fields.factors()
+            told = {name: value for name, value in factors.items() if value != FACTORS[name]}
+            if told:
+                point_settings.change_always(open_change, row, told)
             number = row.id
     except KilowatchError as error:
         return _form(request, fields, None, problems_of(error))
@@ -182,7 +210,12 @@ def _create(request: Request, fields: Fields) -> Response:
 def _edit(request: Request) -> Response:
     point = point_of(request)
     saved = request.query_params.get("saved", "")
-    return _form(request, Fields.of_point(point), point, {}, saved=saved)
+    with rooms_of(request).registry.catalog.reading() as session:
+        row = session.get(Row, point.id)
+        assert row is not None
+        now = point_settings.settings_at(session, row)
+    fields = Fields.of_point(point, {name: now[name] for name in FACTORS})
+    return _form(request, fields, point, {}, saved=saved)
 
 
 def _change(request: Request, fields: Fields) -> Response:
@@ -190,7 +223,15 @@ def _change(request: Request, fields: Fields) -> Response:
     try:
         settings = fields.settings()
         with rooms.registry.catalog.change(actor_of(request)) as open_change:
-            data_points.change_settings(open_change, point.id, fields.name, settings)
+            data_points.change_settings(
+                open_change,
+                point.id,
+                fields.name,
+                settings,
+                factors=fields.factors(),
+                from_ms=from_when({"when": fields.when, "from": fields.from_}, point.zone),
+                comment=fields.comment[:COMMENT_MAX],
+            )
     except KilowatchError as error:
         return _form(request, fields, point, problems_of(error))
     rooms.registry.directory(fresh=True)
@@ -208,8 +249,9 @@ def _form(
     rooms = rooms_of(request)
     crumbs = [{"name": point.name if point else t("admin.add")}]
     context: dict[str, Any] = {
-        "fields": asdict(fields),
+        "fields": asdict(fields) | {"from": fields.from_},
         "saved": saved,
+        "factors": [name for name in FACTORS if _fits(name, fields, point, problems)],
         "sites": _sites(request),
         "kinds": KINDS,
         "utilities": UTILITIES,
@@ -227,12 +269,27 @@ def _form(
         latest = latest_text(rooms.log.head(point.series))
         context["curl"] = curl_line(point, rooms.settings, rooms.clock(), latest=latest)
         current = f"point-{point.id}"
+        context |= history_context(request, point)
+        context["progress"] = progress_of(rooms, point, LOOKS if saved else 0)
     if problems:
+        if problems.keys() - {"", *(name.rstrip("_") for name in Fields.__slots__)}:
+            problems[""] = " ".join(problems.values())  # about what has no field here
         context["problems"] = problems
     return section_page(
         request, SECTION, "admin_point.html", crumbs, context,
         current=current, status=422 if problems else 200,
     )  # fmt: skip
+
+
+def _fits(name: str, fields: Fields, point: DataPoint | None, problems: Mapping[str, str]) -> bool:
+    """Tell whether a factor means something for a data point; one that is set is shown anyway."""
+    if point is None or getattr(fields, name) or problems.get(name):
+        return True
+    if point.kind == "electrical":
+        return name in ("multiplier", "ct_ratio", "vt_ratio", "nominal_voltage_v")
+    if name in ("calorific_kwh_per_m3", "volume_correction"):
+        return point.utility == "gas"
+    return name in ("multiplier", "pulse_weight") or point.utility == "electricity"
 
 
 def _place_words(request: Request, fields: Fields, point: DataPoint | None) -> dict[str, str]:

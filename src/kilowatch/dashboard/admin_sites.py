@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from sqlalchemy import select
@@ -9,7 +10,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from kilowatch.catalog import reshaping, sheets
+from kilowatch.catalog import reshaping, sheets, site_zones
 from kilowatch.catalog.places import countries, zones
 from kilowatch.catalog.reshaping import SiteFacts
 from kilowatch.catalog.tables import Organisation, Site
@@ -24,6 +25,7 @@ from kilowatch.dashboard.admin_frame import (
     texts_of,
 )
 from kilowatch.dashboard.asking import actor_of
+from kilowatch.dashboard.dated_form import from_when, zones_of
 from kilowatch.dashboard.rooms import rooms_of, visit_of
 from kilowatch.dashboard.treeview import leaves_of
 from kilowatch.dashboard.words import t
@@ -59,7 +61,7 @@ async def edit(request: Request) -> Response:
 
 async def change(request: Request) -> Response:
     """Change what is known of a site; another time zone has its figures computed again."""
-    fields = texts_of(await request.form(), FIELDS)
+    fields = texts_of(await request.form(), (*FIELDS, "when", "from"))
     return await run_in_threadpool(_change, request, fields)
 
 
@@ -131,9 +133,13 @@ def _change(request: Request, fields: dict[str, str]) -> Response:
     (organisation, site), rooms = _site(request), rooms_of(request)
     try:
         facts = _facts(fields)
+        from_ms = from_when(fields, site.zone) if facts.zone != site.zone else None
         with rooms.registry.catalog.change(actor_of(request)) as open_change:
-            stored = reshaping.change_site(open_change, site, facts)
-            moved = stored.zone != site.zone
+            kept = facts if from_ms is None else replace(facts, zone=site.zone)
+            stored = reshaping.change_site(open_change, site, kept)
+            if from_ms is not None:
+                site_zones.change_zone_from(open_change, stored, facts.zone, from_ms)
+            moved = stored.zone != site.zone or from_ms is not None
     except KilowatchError as error:
         return _form(request, organisation, site, fields, problems_of(error))
     rooms.registry.directory(fresh=True)
@@ -164,7 +170,7 @@ def _facts(fields: dict[str, str]) -> SiteFacts:
             remedy="Write the floor area in square metres, such as 1250.",
             data={"field": "area_m2"},
         ) from None
-    texts = {name: text for name, text in fields.items() if name != "area_m2"}
+    texts = {name: fields[name] for name in FIELDS if name != "area_m2"}
     return SiteFacts(area_m2=area_m2, **texts)
 
 
@@ -198,8 +204,9 @@ def _form(
     context: dict[str, Any] = {
         "organisation": organisation,
         "site": site,
-        "fields": fields,
+        "fields": {"when": "always", "from": ""} | fields,
         "saved": saved,
+        "dated_zones": _zones(request, site),
         "countries": sorted(countries().items(), key=lambda item: item[1]),
         "zones": sorted(zones()),
     }
@@ -210,6 +217,13 @@ def _form(
         request, SECTION, "admin_site.html", crumbs, context,
         current=f"site-{site.id}" if site else "", status=422 if problems else 200,
     )  # fmt: skip
+
+
+def _zones(request: Request, site: Site | None) -> list[dict[str, str]]:
+    if site is None:
+        return []
+    with rooms_of(request).registry.catalog.reading() as session:
+        return zones_of(session, site)
 
 
 DOORS: tuple[Door, ...] = (

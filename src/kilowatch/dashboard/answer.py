@@ -20,8 +20,9 @@ Answer, an object::
                 start (ISO 8601, local with offset), start_ms, duration_ms, count, amount, mean,
                 low, high, unallocated, covered_ms, quality
     statistics  total (unallocated included, once), unallocated, mean, low, high with their
-                times, complete (0 to 1) for each channel; summary: the same for the first
-                amount and the first mean, summed over phases
+                times, complete (0 to 1) and shares (of the covered time, what is edited, estimated
+                and questionable, 0 to 1) for each channel; summary: the same for the first amount
+                and the first mean, summed over phases
     demand      peak (highest mean over the demand period), peak_ms, period_s, load_factor,
                 baseload, unit; null where nothing counts
     status      late_after_ms, join_ms, recomputing

@@ -49,23 +49,38 @@ from kilowatch.dashboard import (
     alert_channels,
     alert_rules,
     attributes,
+    backfilling,
     breakdown,
     data,
+    dated_pages,
     forgotten,
     groups_pages,
     history_pages,
+    imports,
     login,
     notifications,
     operating,
     plans_pages,
     problems,
+    quality,
+    quality_actions,
+    quality_point,
+    quality_rules,
     remedies,
     streams,
     users,
 )
 from kilowatch.dashboard.access import Access, Door, belonging_to
 from kilowatch.dashboard.live import Hub
-from kilowatch.dashboard.needs import Health, NoHealth, PacketLog, RequestEvents, View
+from kilowatch.dashboard.needs import (
+    Health,
+    NoHealth,
+    PacketLog,
+    Past,
+    RequestEvents,
+    View,
+    no_past,
+)
 from kilowatch.dashboard.registry import Registry
 from kilowatch.dashboard.rooms import Rooms
 from kilowatch.dashboard.security import BODY_BYTES_MAX, BodyLimit, SecurityHeaders
@@ -102,6 +117,13 @@ DOORS: tuple[Door, ...] = (
         tool="attributes",
     ),
     *remedies.DOORS,
+    *quality.DOORS,
+    *quality_point.DOORS,
+    *quality_actions.DOORS,
+    *quality_rules.DOORS,
+    *backfilling.DOORS,
+    *dated_pages.DOORS,
+    *imports.DOORS,
     Door("/data/series", data.series, Access.READ_POINT, tool="breakdown"),
     Door("/data/series.csv", data.series_csv, Access.EXPORT_POINT, tool="export"),
     Door("/data/days", data.days, Access.READ_POINT, tool="breakdown"),
@@ -146,6 +168,7 @@ def create_app(  # noqa: PLR0913 - each is a room
     mailer: Mailer | None = None,
     health: Health | None = None,
     desk: Desk | None = None,
+    past: Past | None = None,
     clock: Callable[[], int] | None = None,
 ) -> Starlette:
     """Build the dashboard.
@@ -159,6 +182,7 @@ def create_app(  # noqa: PLR0913 - each is a room
         mailer: Sends e-mail; None where no operator has named a server.
         health: Whether the platform is all right; None where nobody looks.
         desk: Alerts; None where nobody watches: rules and channels can be edited all the same.
+        past: Puts packets into history; None where there is no collector.
         clock: What time it is [ms since 1970, UTC].
     """
     health = health or NoHealth()
@@ -207,6 +231,7 @@ def create_app(  # noqa: PLR0913 - each is a room
         desk=desk,
         static=static,
         health=health,
+        past=past or no_past(),
         clock=now,
     )
     return app

@@ -13,23 +13,26 @@ from kilowatch import wire
 from kilowatch.catalog.credentials import holder
 from kilowatch.catalog.rights import has_tool
 from kilowatch.catalog.spans import interval_text
+from kilowatch.dashboard.backfilling import RUNS_SHOWN, conflicts_of, runs_of, selectable
 from kilowatch.dashboard.curl import PLACEHOLDER, curl_line
 from kilowatch.dashboard.data import json_answer
 from kilowatch.dashboard.needs import PointStatus
 from kilowatch.dashboard.numbers import whole_number
 from kilowatch.dashboard.periods import clock_text, iso_local
 from kilowatch.dashboard.registry import may_point
-from kilowatch.dashboard.remedies import changed_text, offer_of
+from kilowatch.dashboard.remedies import changed_text, leads_to_site, split
 from kilowatch.dashboard.rooms import Rooms, point_of, rooms_of, visit_of
-from kilowatch.dashboard.shell import crumbs_of, page
+from kilowatch.dashboard.shell import crumbs_of, page, tool_test
 from kilowatch.dashboard.streams import request_filter
-from kilowatch.dashboard.words import t
+from kilowatch.dashboard.stuck import corrected, curl_with, stuck_on
+from kilowatch.dashboard.words import catalogue, t
 from kilowatch.log.records import Counters, Head, KeptPacket, kind_of
 from kilowatch.model.errors import KilowatchError
 from kilowatch.model.points import DataPoint
 from kilowatch.wire.likely import likely
 
 KEPT_AT_ONCE = 20
+KEPT_LOOKED_AT = 100  # the newest, for a sender that is stuck
 REQUESTS_SHOWN = 50
 REQUESTS_LOOKED_AT = 500  # the organisation's, before those of one data point are picked
 
@@ -75,7 +78,8 @@ def _attributes(request: Request) -> Response:
         "page": "attributes",
         "point": point,
         "interval": interval_text(point.interval_s),
-        "changed": changed_text(request.query_params.get("changed", ""), point),
+        "changed": changed_text(request.query_params.get("changed", ""), point)
+        or _done_text(request),
         "environment": rooms.settings.environment,
         **_changing(rooms, point, request),
     }
@@ -97,6 +101,7 @@ def _changing(rooms: Rooms, point: DataPoint, request: Request) -> dict[str, Any
     start = whole_number(request.query_params.get("kept", "")) or 0
     kept = rooms.log.kept(point.series, KEPT_AT_ONCE + 1, start)
     numbers = {one.credential_id for one in kept}
+    numbers |= {one.credential_id for one in rooms.log.backfills(point.series, RUNS_SHOWN)}
     if head is not None:
         numbers.add(head.entry.credential_id)
     with rooms.registry.catalog.reading() as session:
@@ -105,21 +110,66 @@ def _changing(rooms: Rooms, point: DataPoint, request: Request) -> dict[str, Any
     if head is not None and names.get(head.entry.credential_id):
         username = names[head.entry.credential_id].split(" (")[0]
     status, busy = _status(rooms, point)
+    curl = curl_line(point, rooms.settings, rooms.clock(), username, latest_text(head))
     return {
         "status": status,
-        "offers": [offer_of(finding) for finding in status.findings] if status else [],
+        **_found(rooms, point, status),
+        **conflicts_of(rooms, point),
+        "runs": runs_of(rooms, point, names),
+        "stuck": _stuck(rooms, point, head, curl),
         "manages": may_point(visit_of(request).person, "manage", point),
+        "uses": tool_test(visit_of(request)),
+        "manages_site": leads_to_site(request, point),
         "csrf": visit_of(request).csrf,
         "busy": busy,
         "observed": _observed(status),
-        "ignored": _ignored(status),
         "latest": _latest(head, point, names) if head else None,
         "counts": _counts(counters, point.zone),
+        "discarded": any(selectable(one) for one in kept),
         "kept": [_kept(one, point, names) for one in kept[:KEPT_AT_ONCE]],
         "kept_start": start,
         "kept_more": start + KEPT_AT_ONCE if len(kept) > KEPT_AT_ONCE else None,
         "kept_back": max(0, start - KEPT_AT_ONCE) if start else None,
-        "curl": curl_line(point, rooms.settings, rooms.clock(), username, latest_text(head)),
+        "curl": curl,
+    }
+
+
+def _done_text(request: Request) -> str:
+    """Return what a page says after an action, or an empty string for a word it did not send."""
+    word = request.query_params.get("done", "")[:30]
+    number = whole_number(request.query_params.get("n", "")) or 0
+    return t(f"done.{word}", n=number) if f"done.{word}" in catalogue() else ""
+
+
+def _found(rooms: Rooms, point: DataPoint, status: PointStatus | None) -> dict[str, Any]:
+    """Return open findings, dismissed ones, and unknown names, each said once."""
+    if status is None:
+        return {"offers": [], "dismissed": [], "ignored": []}
+    every = rooms.view.findings([point], with_dismissed=True).get(point.series, ())
+    found = {(one.code, one.data.get("mark")) for one in status.findings}
+    dismissed = [one for one in every if (one.code, one.data.get("mark")) not in found]
+    put_away = {name for one in dismissed for name in one.data.get("names", ())}
+    ignored = [one for one in _ignored(status) if one["name"] not in put_away]
+    offers, gone, by_name = split(status.findings, dismissed, [one["name"] for one in ignored])
+    for one in ignored:
+        one["offer"] = by_name.get(one["name"])
+    return {"offers": offers, "dismissed": gone, "ignored": ignored}
+
+
+def _stuck(rooms: Rooms, point: DataPoint, head: Head | None, curl: str) -> dict[str, Any] | None:
+    one = stuck_on(rooms.log.kept(point.series, KEPT_LOOKED_AT), head)
+    if one is None:
+        return None
+    better = corrected(one, point, rooms.clock())
+    return {
+        "repeats": one.repeats,
+        "since": clock_text(one.received_ms, point.zone),
+        "last_ms": one.last_received_ms,
+        "last": clock_text(one.last_received_ms, point.zone),
+        "reason": one.detail,
+        "raw": wire.text_of(one.body),
+        "corrected": bool(better),
+        "curl": curl_with(curl, better) if better else curl,
     }
 
 
@@ -190,6 +240,7 @@ def _kept(one: KeptPacket, point: DataPoint, names: dict[int, str]) -> dict[str,
     return {
         "id": one.id,
         "status": one.status,
+        "selectable": selectable(one),
         "code": one.code,
         "reason": reason,
         "at": wire.format_timestamp(one.at_ms, one.offset_min, kind) if one.at_ms else "",

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from kilowatch.dashboard.offered import Measure
-from kilowatch.model.blocks import Floats, IntervalBlock, Quality
+from kilowatch.model.blocks import SHARED, Floats, IntervalBlock, Quality
 from kilowatch.pipeline.rollups import mean_of
 from kilowatch.pipeline.statistics import interval_demand, mean_demand
 
@@ -34,6 +34,7 @@ class Figures:
         complete: Share of the elapsed period that the figures rest on, 0 to 1.
         questionable: Buckets whose figures a person should look at.
         derived: True when energy was computed from power.
+        shares: Of the covered time, what is ``edited``, ``estimated`` and ``questionable``, 0 to 1.
     """
 
     total: float | None
@@ -46,6 +47,7 @@ class Figures:
     complete: float
     questionable: int
     derived: bool
+    shares: dict[str, float]
 
 
 def elapsed_ms(from_ms: int, to_ms: int, now_ms: int, last_ms: int | None, gap_ms: int) -> int:
@@ -99,7 +101,19 @@ def figures(
         complete=min(1.0, covered / elapsed) if elapsed else 0.0,
         questionable=int((rows.quality == Quality.QUESTIONABLE).sum()),
         derived=bool((rows.quality == Quality.DERIVED).any()),
+        shares=_shares(rows, covered),
     )
+
+
+def _shares(rows: IntervalBlock, covered: int) -> dict[str, float]:
+    """Return the shares of what a person or a rule has touched, or should look at."""
+    by_quality = dict(zip(SHARED.tolist(), rows.shares().sum(axis=0).tolist(), strict=True))
+    told = {
+        "edited": Quality.EDITED,
+        "estimated": Quality.ESTIMATED,
+        "questionable": Quality.QUESTIONABLE,
+    }
+    return {name: by_quality[one] / covered if covered else 0.0 for name, one in told.items()}
 
 
 def _sum(values: Floats) -> float | None:

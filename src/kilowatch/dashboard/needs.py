@@ -9,15 +9,22 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
 from datetime import date
-from typing import Any, Protocol
+from pathlib import Path
+from typing import Any, Literal, Protocol
 
+from kilowatch.client.history import HistoryDesk, PutIn
 from kilowatch.dashboard.periods import Grain
 from kilowatch.health import Facts, Report
-from kilowatch.log.records import Counters, Head, KeptPacket
-from kilowatch.model.blocks import IntervalBlock
+from kilowatch.log.records import Backfill, Counters, Head, KeptPacket
+from kilowatch.model.blocks import IntervalBlock, ReadingBlock
 from kilowatch.model.durations import Durations
+from kilowatch.model.editing import Editing
 from kilowatch.model.findings import Finding
+from kilowatch.model.gaps import Gap, GapDay, PointGaps
+from kilowatch.model.packet import Form
 from kilowatch.model.points import DataPoint
+from kilowatch.pipeline.conflicts import Conflict
+from kilowatch.pipeline.grids import PointGrid
 
 
 class Extent(Protocol):
@@ -63,6 +70,40 @@ class PointStatus(Protocol):
     def recomputing(self) -> float | None: ...  # noqa: D102
 
 
+class DayChange(Protocol):
+    """One channel on one local day, before and after (``pipeline.preview.DayChange``)."""
+
+    @property
+    def channel(self) -> int: ...  # noqa: D102
+    @property
+    def start_ms(self) -> int: ...  # noqa: D102
+    @property
+    def duration_ms(self) -> int: ...  # noqa: D102
+    @property
+    def before(self) -> float: ...  # noqa: D102
+    @property
+    def after(self) -> float: ...  # noqa: D102
+    @property
+    def before_completeness(self) -> float: ...  # noqa: D102
+    @property
+    def after_completeness(self) -> float: ...  # noqa: D102
+    @property
+    def before_shares_ms(self) -> tuple[int, ...]: ...  # noqa: D102
+    @property
+    def after_shares_ms(self) -> tuple[int, ...]: ...  # noqa: D102
+
+
+class Preview(Protocol):
+    """What a decision would change: days, and the intervals that would differ."""
+
+    @property
+    def days(self) -> Sequence[DayChange]: ...  # noqa: D102
+    @property
+    def before(self) -> IntervalBlock: ...  # noqa: D102
+    @property
+    def after(self) -> IntervalBlock: ...  # noqa: D102
+
+
 class Subscription(Protocol):
     """Tells which series changed; ``close`` ends the iteration."""
 
@@ -94,6 +135,37 @@ class View(Protocol):
     def last_values(self, points: Sequence[DataPoint]) -> Mapping[int, LastValue]: ...  # noqa: D102
     def last_seen(self, series: Iterable[int]) -> Mapping[int, int]: ...  # noqa: D102
     def status(self, point: DataPoint) -> PointStatus: ...  # noqa: D102
+    def is_current(self, point: DataPoint) -> bool: ...  # noqa: D102
+    def findings(  # noqa: D102
+        self, points: Sequence[DataPoint], *, with_dismissed: bool = False
+    ) -> Mapping[int, tuple[Finding, ...]]: ...
+    def gaps_many(  # noqa: D102
+        self, points: Sequence[DataPoint], from_ms: int, to_ms: int
+    ) -> Mapping[int, list[Gap]]: ...
+    def gap_days(  # noqa: D102
+        self, points: Sequence[DataPoint], from_ms: int, to_ms: int
+    ) -> list[GapDay]: ...
+    def gap_totals(  # noqa: D102
+        self, points: Sequence[DataPoint], from_ms: int, to_ms: int
+    ) -> Mapping[int, PointGaps]: ...
+    def preview(  # noqa: D102
+        self, point: DataPoint, editing: Editing, from_ms: int, to_ms: int
+    ) -> Preview: ...
+    def preview_events(  # noqa: D102
+        self, point: DataPoint, changed: DataPoint, span: tuple[int, int]
+    ) -> Preview: ...
+    def sum_findings(  # noqa: D102
+        self,
+        points: Sequence[DataPoint],
+        fed_by: Mapping[int, int | None],
+        from_ms: int,
+        to_ms: int,
+    ) -> Mapping[int, tuple[Finding, ...]]: ...
+    def conflicts(self, point: DataPoint, limit: int = 100, offset: int = 0) -> list[Conflict]: ...  # noqa: D102
+    def readings(  # noqa: D102
+        self, point: DataPoint, from_ms: int, to_ms: int, limit: int = 1000
+    ) -> ReadingBlock: ...
+    def grid(self, point: DataPoint) -> PointGrid: ...  # noqa: D102
     def subscribe(  # noqa: D102
         self, loop: asyncio.AbstractEventLoop, series: Collection[int] | None = None
     ) -> Subscription: ...
@@ -105,6 +177,34 @@ class PacketLog(Protocol):
     def head(self, series: int) -> Head | None: ...  # noqa: D102
     def counters(self, series: Sequence[int] | None = None) -> Mapping[int, Counters]: ...  # noqa: D102
     def kept(self, series: int, limit: int = 100, offset: int = 0) -> list[KeptPacket]: ...  # noqa: D102
+    def kept_of(self, series: int, ids: Sequence[int] | None, limit: int) -> list[KeptPacket]: ...  # noqa: D102
+    def backfills(self, series: int, limit: int = 100, offset: int = 0) -> list[Backfill]: ...  # noqa: D102
+
+
+class Past(Protocol):
+    """What persons put into history: ``kilowatch.client.history.HistoryDesk``. Called in threads.
+
+    Raises:
+        KilowatchError: 503 while the collector is away; doing it again is safe.
+    """
+
+    def put_in_kept(  # noqa: D102
+        self, series: int, ids: Sequence[int] | None, actor: str, reason: str = ""
+    ) -> PutIn: ...
+    def put_in(  # noqa: D102
+        self,
+        series: int,
+        packets: Iterable[tuple[bytes, Form]],
+        actor: str,
+        reason: str = "",
+        source: Literal["import", "decision"] = "import",
+    ) -> PutIn: ...
+    def dismiss(self, series: int, ids: Sequence[int] | None) -> None: ...  # noqa: D102
+
+
+def no_past() -> Past:
+    """Return what stands in where there is no collector: it answers that none is running."""
+    return HistoryDesk(Path("collector.sock"))
 
 
 class Health(Protocol):

@@ -9,8 +9,17 @@ from starlette.requests import Request
 from starlette.templating import Jinja2Templates
 
 from kilowatch.catalog.rights import Person
+from kilowatch.dashboard.import_jobs import Jobs
 from kilowatch.dashboard.live import Hub
-from kilowatch.dashboard.needs import Health, NoHealth, PacketLog, RequestEvents, View
+from kilowatch.dashboard.needs import (
+    Health,
+    NoHealth,
+    PacketLog,
+    Past,
+    RequestEvents,
+    View,
+    no_past,
+)
 from kilowatch.dashboard.registry import Registry
 from kilowatch.dashboard.settings import DashboardSettings
 from kilowatch.model.points import DataPoint
@@ -35,6 +44,8 @@ class Rooms:
         static: Address of the static files of this version.
         clock: What time it is [ms since 1970, UTC].
         health: Whether the platform is all right.
+        past: Puts packets into history.
+        jobs: Files of history that are looked at or put in.
     """
 
     registry: Registry
@@ -49,6 +60,8 @@ class Rooms:
     static: str
     clock: Callable[[], int]
     health: Health = field(default_factory=NoHealth)
+    past: Past = field(default_factory=no_past)
+    jobs: Jobs = field(default_factory=Jobs)
 
 
 @dataclass(frozen=True, slots=True)

@@ -65,6 +65,7 @@ def page(
             "name": visit.person.name,
             "email": visit.person.email,
             "registers": may_anywhere(visit.person, "manage") and has_tool(visit.person, "admin"),
+            "imports": may_anywhere(visit.person, "manage") and has_tool(visit.person, "import"),
             "administers": may_anywhere(visit.person, "administer")
             and has_tool(visit.person, "admin"),
         },

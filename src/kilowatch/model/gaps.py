@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Literal
 
+from kilowatch.model.editing import NOTHING, Correction, Editing
+from kilowatch.model.parameters import VALUE
+
 GapState = Literal["open", "notified", "found", "filled", "accepted"]
 
 
@@ -34,29 +37,57 @@ def gap_state(
     gap: Gap,
     *,
     notified: Collection[tuple[int, int]] = (),
-    filled: Collection[tuple[int, int, int]] = (),
-    accepted: Collection[tuple[int, int, int]] = (),
+    editing: Editing = NOTHING,
 ) -> GapState:
     """Return where a gap stands in its life.
 
-    A gap that a backfill has filled with packets is closed: the pipeline forgets it.
+    A gap that a backfill has filled with packets is closed: the pipeline forgets it. What a person
+    has decided is read off the data point's corrections, as the figures are: whoever takes one back
+    changes both.
 
     Args:
         gap: The gap.
         notified: Of the silences that somebody was told about, ``(series, last_ms)``.
-        filled: Gaps that estimates cover, ``(series, from_ms, to_ms)``.
-        accepted: Gaps that a person has accepted as they are, likewise.
+        editing: Rules and corrections of the data point.
 
     Returns:
         ``open`` while no packet has come (``notified`` once somebody was told); then ``found``,
-        ``filled`` or ``accepted``.
+        ``filled`` (by a person, or by a rule that estimates) or ``accepted``.
     """
     if gap.to_ms is None:
         return "notified" if (gap.series, gap.from_ms) in notified else "open"
-    hole = (gap.series, gap.from_ms, gap.to_ms)
-    if hole in filled:
-        return "filled"
-    return "accepted" if hole in accepted else "found"
+    for correction in reversed(editing.corrections):
+        if not _covers(correction, gap):
+            continue
+        if correction.kind in {"fill", "spread", "edit"}:
+            return "filled"
+        if correction.kind == "accept":
+            return "accepted"
+    up_to_s = editing.rules.estimate_up_to_s
+    estimated = up_to_s is not None and gap.holes == 1 and gap.missing_ms <= up_to_s * 1000
+    return "filled" if estimated else "found"
+
+
+def _covers(correction: Correction, gap: Gap) -> bool:
+    """Tell whether a correction is about the gap, all of it: its range holds the middle."""
+    assert gap.to_ms is not None
+    if correction.channel not in {None, VALUE}:
+        return False  # one parameter of many: the others are still missing
+    middle_ms = (gap.from_ms + gap.to_ms) // 2
+    return correction.from_ms <= middle_ms < correction.to_ms
+
+
+@dataclass(frozen=True, slots=True)
+class PointGaps:
+    """What one data point misses over some time.
+
+    Attributes:
+        gaps: Gaps that touch it.
+        missing_ms: Time without data in it [ms].
+    """
+
+    gaps: int
+    missing_ms: int
 
 
 @dataclass(frozen=True, slots=True)

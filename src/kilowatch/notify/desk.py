@@ -168,6 +168,20 @@ class Desk:
             self._book.number(f"SELECT count(*) FROM member WHERE {where}", alert_id, data_point_id)
         )
 
+    def told_silences(self, data_point_id: int) -> frozenset[int]:
+        """Return the silences of a data point that last and that somebody was told about.
+
+        Returns:
+            The effective instants of the packets before them [ms since 1970, UTC].
+        """
+        rows = self._book.rows(
+            "SELECT DISTINCT since_ms FROM member JOIN alert ON alert.id = alert_id "
+            "WHERE data_point_id = ? AND member.ended_ms IS NULL AND alert.kind = 'offline' "
+            "AND alert.told_ms IS NOT NULL",
+            data_point_id,
+        )
+        return frozenset(since_ms for (since_ms,) in rows)
+
     def acknowledge(self, alert_id: int, who: str) -> None:
         """Note that somebody takes care: no more reminders, and nobody else is called."""
         with self._book.writing() as tx:

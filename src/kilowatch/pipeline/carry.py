@@ -38,7 +38,7 @@ class Carry:
 
     keep: Bools
     since_ms: dict[int, int]
-    first_register_ms: dict[int, dict[int, int]]
+    first_register_ms: dict[int, Mapping[int, int]]
     first_export_ms: dict[int, int]
 
 
@@ -125,18 +125,20 @@ def _last_of_streams(rows: Ints, stream: Ints) -> Ints:
 
 def _first_registers(
     readings: ReadingBlock, effective_ms: Ints, grid: BatchGrid, points: Mapping[int, PointGrid]
-) -> dict[int, dict[int, int]]:
+) -> dict[int, Mapping[int, int]]:
     electrical = ~grid.by_point(grid.single)[grid.of_row]
-    first = {key: dict(points[key].first_register_ms) for key in grid.keys.tolist()}
+    keys = grid.keys.tolist()
+    first: dict[int, Mapping[int, int]] = {key: points[key].first_register_ms for key in keys}
     for total in ENERGY_CHANNELS:
         known = np.full(len(grid.keys), NEVER_MS)
         for phase in PHASES:
             if total + phase in readings.values:
                 carried = electrical & ~np.isnan(readings.values[total + phase])
                 known = first_of_stream(grid.of_row, effective_ms, carried, known)
-        for stream in np.flatnonzero(known < NEVER_MS).tolist():
-            own = first[int(grid.keys[stream])]
-            own[total] = min(own.get(total, NEVER_MS), int(known[stream]))
+        some = np.flatnonzero(known < NEVER_MS)
+        for key, at_ms in zip(grid.keys[some].tolist(), known[some].tolist(), strict=True):
+            if at_ms < first[key].get(total, NEVER_MS):  # hardly ever: nothing is copied else
+                first[key] = {**first[key], total: at_ms}
     return first
 
 

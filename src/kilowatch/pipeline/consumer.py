@@ -16,6 +16,7 @@ from kilowatch.pipeline.flushing import Flush, Flusher
 from kilowatch.pipeline.intake import Intake
 from kilowatch.pipeline.recomputing import Recomputer
 from kilowatch.pipeline.recovering import recovered
+from kilowatch.pipeline.registered import Registered
 from kilowatch.pipeline.state import StateFile
 from kilowatch.pipeline.streams import Log, PointsNow, Streams
 from kilowatch.store.store import Store
@@ -126,9 +127,11 @@ class Consumer:
             streams, self._file, on_stored, background=settings.flush_in_background
         )
         self._contexts = Contexts(streams)
-        self._intake = Intake(streams, self._contexts)
+        registered = Registered()
+        self._intake = Intake(streams, self._contexts, registered)
         self._recomputer = Recomputer(
             streams, self._contexts, self._file, self._settings.slice_rows, clock,
+            registered=registered,
             quiet_s=settings.late_quiet_s, wait_s_max=settings.late_wait_s_max,
         )  # fmt: skip
         self._changed: set[int] = set()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from itertools import compress
 
 import numpy as np
 
@@ -111,9 +112,9 @@ def note_context(progress: Progress, rows: Sequence[Row], keep: Bools) -> list[R
         rows: The stream's rows, sorted by instant.
         keep: Which of them are context, shape (n,); the last one always is.
     """
-    gaps = np.flatnonzero(~keep)
-    first = int(gaps[-1]) + 1 if len(gaps) else 0
-    earlier = [rows[number] for number in np.flatnonzero(keep[:first]).tolist()]
+    marks = keep.tolist()
+    first = len(marks) - marks[::-1].index(False) if False in marks else 0
+    earlier = list(compress(rows[:first], marks))
     run = list(rows[first:])
     progress.context_ms = run[0].at_ms if run else rows[-1].at_ms + 1
     progress.context_before_ms = [row.at_ms for row in earlier]

@@ -54,10 +54,11 @@ class DatedGrid(BatchGrid):
         self.not_before: dict[int, Ints] = {}
 
     def _take_columns(self, grids: list[PointGrid]) -> None:
-        counts = np.array([len(grid._periods) for grid in grids], np.int64)  # noqa: SLF001
+        periods = [grid.columns_of_periods for grid in grids]
+        counts = np.array([len(own) for own in periods], np.int64)
         self._owner = np.repeat(np.arange(len(grids)), counts)
         self._first = np.cumsum(counts) - counts
-        rows = [columns for grid in grids for columns in grid._periods]  # noqa: SLF001
+        rows = [columns for own in periods for columns in own]
         table = np.array(rows).reshape(len(rows), 17).T
         self._take(table)
         self.series = self.keys[self._owner]

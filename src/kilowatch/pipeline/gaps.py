@@ -17,7 +17,7 @@ import numpy as np
 
 from kilowatch.model.blocks import Floats, Ints, ReadingBlock
 from kilowatch.model.calendar import DAY_S
-from kilowatch.model.gaps import Gap, GapDay
+from kilowatch.model.gaps import Gap, GapDay, PointGaps
 from kilowatch.model.points import DataPoint
 from kilowatch.model.zones import FIRST_DAY, Zone
 from kilowatch.pipeline.grids import Bools, PointGrid
@@ -303,3 +303,25 @@ def days_of(
         GapDay(dates[one], int(with_gap[one]), int(gaps[one]), round(float(lost[one])))
         for one in np.flatnonzero(gaps).tolist()
     ]
+
+
+def totals_of(
+    points: Sequence[DataPoint], missing: Missing, from_ms: int, to_ms: int
+) -> dict[int, PointGaps]:
+    """Return what each data point misses in [from_ms, to_ms), by series; only those with a gap.
+
+    Args:
+        points: The data points.
+        missing: When their data is missing.
+        from_ms: Where the time begins [ms since 1970, UTC].
+        to_ms: Where it ends [ms since 1970, UTC].
+    """
+    begin, end = np.maximum(missing.from_ms, from_ms), np.minimum(missing.to_ms, to_ms)
+    inside = end > begin
+    point, lost_ms = missing.point[inside], ((end - begin) * missing.share)[inside]
+    gaps = np.bincount(point, minlength=len(points))
+    lost = np.bincount(point, weights=lost_ms, minlength=len(points))
+    return {
+        points[one].series: PointGaps(int(gaps[one]), round(float(lost[one])))
+        for one in np.flatnonzero(gaps).tolist()
+    }

@@ -67,7 +67,12 @@ class PointGrid:
         object.__setattr__(self, "dated", bool(history.periods or history.events))
         object.__setattr__(self, "_columns", self._columns_of(self.point))
         periods = tuple(map(self._columns_of_period, history.periods)) if self.dated else ()
-        object.__setattr__(self, "_periods", periods or ((*self._columns, *_NO_FACTORS),))
+        object.__setattr__(self, "_periods", periods)
+
+    @property
+    def columns_of_periods(self) -> tuple[tuple[float, ...], ...]:
+        """The settings of each period as numbers, at least one."""
+        return self._periods or ((*self._columns, *_NO_FACTORS),)
 
     @staticmethod
     def of(point: DataPoint, decision: Decision = "undecided") -> PointGrid:
@@ -233,8 +238,15 @@ def rows_in_order(readings: ReadingBlock, effective_ms: Ints) -> Ints | None:
     return np.asarray(order, np.int64)
 
 
-def effective_of(readings: ReadingBlock, points: Mapping[int, PointGrid]) -> Ints:
+def effective_of(
+    readings: ReadingBlock, points: Mapping[int, PointGrid], clock: Decision | None = None
+) -> Ints:
     """Return the effective instant of each reading, shape (n,) [ms].
+
+    Args:
+        readings: The readings.
+        points: Grids of their series.
+        clock: What to believe in place of the grids' own clocks.
 
     Raises:
         KeyError: A series has no grid.
@@ -243,7 +255,8 @@ def effective_of(readings: ReadingBlock, points: Mapping[int, PointGrid]) -> Int
     kinds: dict[tuple[str, Decision], int] = {}
     grids = [points[key] for key in series.tolist()]
     kind_of = np.array(
-        [kinds.setdefault((grid.zone.name, grid.clock), len(kinds)) for grid in grids], np.int64
+        [kinds.setdefault((grid.zone.name, clock or grid.clock), len(kinds)) for grid in grids],
+        np.int64,
     )
     at_ms = readings.at_ms.copy()
     for (zone_name, decision), kind in kinds.items():

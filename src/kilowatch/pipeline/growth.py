@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
 import numpy as np
 
@@ -21,8 +22,7 @@ from kilowatch.pipeline.state import Fall, Progress
 from kilowatch.store.newest import in_order
 
 
-@dataclass(frozen=True, slots=True)
-class StreamGrowth:
+class StreamGrowth(NamedTuple):
     """What a batch did to one stream.
 
     Attributes:
@@ -37,7 +37,7 @@ class StreamGrowth:
     since_ms: int
     first_ms: int
     last_ms: int
-    first_register_ms: dict[int, int]
+    first_register_ms: Mapping[int, int]
     first_export_ms: int | None
     fresh_ms: int
 
@@ -112,8 +112,7 @@ def grow(
 
 def clocks_differ(readings: ReadingBlock, grids: Mapping[int, PointGrid]) -> set[int]:
     """Return the series with a reading whose instant the wall clock and the offset see apart."""
-    walls = {series: PointGrid(one.point, one.zone, "wall") for series, one in grids.items()}
-    apart = effective_of(readings, walls) != readings.at_ms
+    apart = effective_of(readings, grids, "wall") != readings.at_ms
     return set(readings.series[apart].tolist())
 
 

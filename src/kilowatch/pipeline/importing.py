@@ -11,12 +11,12 @@ from __future__ import annotations
 from array import array
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Literal, Protocol
 
 import numpy as np
 
 from kilowatch import wire
-from kilowatch.client.history import HistoryDesk, PutIn
+from kilowatch.client.history import PutIn
 from kilowatch.client.source import Line
 from kilowatch.model.blocks import IntervalBlock, ReadingBlock
 from kilowatch.model.errors import KilowatchError
@@ -158,8 +158,22 @@ def dry_run(stored: Stored, point: DataPoint, lines: Iterable[Line], now_ms: int
     return run
 
 
+class Desk(Protocol):
+    """Where packets are put in: ``client.history.HistoryDesk``."""
+
+    def put_in(
+        self,
+        series: int,
+        packets: Iterable[tuple[bytes, Form]],
+        actor: str,
+        reason: str = "",
+        source: Literal["import", "decision"] = "import",
+    ) -> PutIn:
+        """Put packets into history."""
+
+
 def apply(
-    desk: HistoryDesk,
+    desk: Desk,
     point: DataPoint,
     lines: Iterable[Line],
     now_ms: int,

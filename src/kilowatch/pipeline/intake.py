@@ -18,8 +18,9 @@ from kilowatch.pipeline.growth import Growth, channels_of, clocks_differ, grow, 
 from kilowatch.pipeline.hot import HotBatch
 from kilowatch.pipeline.late import Late, LateReadings, is_late
 from kilowatch.pipeline.looking import Looking
+from kilowatch.pipeline.registered import Registered
 from kilowatch.pipeline.rows import Row, Shapes, block_of
-from kilowatch.pipeline.state import StreamState, grid_of, settings_of, witness_fields
+from kilowatch.pipeline.state import StreamState, witness_fields
 from kilowatch.pipeline.streams import Streams
 from kilowatch.store.newest import newest_readings
 from kilowatch.wire import values_of
@@ -57,14 +58,18 @@ class Intake:
     Args:
         streams: What readers see.
         contexts: Earlier readings that new ones rest on.
+        registered: Settings and grids of data points.
 
     Attributes:
         late: Series whose history the last batch has changed.
     """
 
-    def __init__(self, streams: Streams, contexts: Contexts) -> None:
+    def __init__(
+        self, streams: Streams, contexts: Contexts, registered: Registered | None = None
+    ) -> None:
         self._streams = streams
         self._contexts = contexts
+        self._registered = registered or Registered()
         self._shapes = Shapes()
         self._late = LateReadings(streams)
         self.late: frozenset[int] = frozenset()
@@ -165,11 +170,11 @@ class Intake:
         for series, point in points.items():
             state = self._state(series)
             if state.progress.settings is None:
-                state.progress.settings = settings_of(point, state.witness)
+                state.progress.settings = self._registered.settings_of(point, state.witness)
                 state.progress.looked_for_gaps = True
                 if state.packets:
                     state.mark_stale("packets came before their data point was known")
-            grids[series] = grid_of(point, state.progress)
+            grids[series] = self._registered.grid_of(point, state.progress)
             since_ms[series] = state.progress.since_ms
         readings, fresh = batch.readings, batch.fresh
         if not computed.all():
@@ -178,7 +183,11 @@ class Intake:
         new = readings.take(fresh)
         if growth.failures:
             new = new.take(~np.isin(new.series, list(growth.failures)))
-        known = {series: ClockWitness(**self._state(series).witness) for series in points}
+        known = {
+            series: ClockWitness(**self._state(series).witness)
+            for series, point in points.items()
+            if point.clock == "auto"  # the others need no witness
+        }
         return growth, watch_clocks(new, grids, known), self._mattering(new, grids)
 
     def _mattering(self, new: ReadingBlock, grids: Mapping[int, PointGrid]) -> set[int]:
@@ -222,8 +231,7 @@ class Intake:
             self._state(series).witness = witness_fields(witness)
         for series in matters:
             self._state(series).offset_matters = True
-        for series, channels in channels_of(growth.intervals).items():
-            self._state(series).progress.channels |= channels
+        self._note_channels(growth)
         self._keep(batch, computed, growth)
 
     def _apply_late(self, late: Late) -> None:
@@ -245,9 +253,16 @@ class Intake:
             self._state(series).conflicts_uncounted += more
         self._streams.conflicts.put(late.conflicts.values())
 
+    def _note_channels(self, growth: Growth) -> None:
+        for series, channels in channels_of(growth.intervals).items():
+            progress = self._state(series).progress
+            if not channels <= progress.channels:
+                progress.channels = progress.channels | channels
+
     def _note_gaps(self, series: int, state: StreamState, growth: Growth) -> None:
         new, gaps = growth.gaps.by_series.get(series), self._streams.gaps
-        if self._streams.gaps.around(series, growth.gaps.inside.get(series, ())):
+        inside = growth.gaps.inside.get(series)
+        if inside and gaps.around(series, inside):
             state.mark_stale("readings came that lie in a gap")
         elif new is not None:
             gaps.add(series, new)

@@ -9,8 +9,9 @@ from typing import Any
 
 from kilowatch.pipeline.contexts import Contexts
 from kilowatch.pipeline.recompute import Recomputation
+from kilowatch.pipeline.registered import Registered
 from kilowatch.pipeline.sisters import Sisters
-from kilowatch.pipeline.state import StateFile, StreamState, settings_of
+from kilowatch.pipeline.state import StateFile, StreamState
 from kilowatch.pipeline.streams import Points, PointsNow, Streams
 
 RETRY_S, RETRY_S_MAX = 60.0, 3_600.0
@@ -37,6 +38,7 @@ class Recomputer:
         file: Where generations are reserved.
         slice_rows: Readings to work on at a time.
         clock: Seconds that never go back.
+        registered: Settings of data points.
         quiet_s: How long no reading must have come late before history is computed again,
             so that a file that is put in costs that once [s].
         wait_s_max: When it is, all the same, while they keep coming [s].
@@ -50,6 +52,7 @@ class Recomputer:
         slice_rows: int,
         clock: Callable[[], float],
         *,
+        registered: Registered | None = None,
         quiet_s: float = 0.0,
         wait_s_max: float = 0.0,
     ) -> None:
@@ -57,6 +60,7 @@ class Recomputer:
         self._contexts = contexts
         self._file = file
         self._slice_rows = slice_rows
+        self._registered = registered or Registered()
         self._clock = clock
         self._queue: OrderedDict[int, None] = OrderedDict()
         self._running: Recomputation | None = None
@@ -103,9 +107,11 @@ class Recomputer:
             state = self._streams.states[one]
             if point is None or not state.packets:
                 continue
-            wanted = settings_of(point, state.witness)
-            if wanted == state.progress.settings and _whole(state):
-                continue
+            wanted, progress = self._registered.settings_of(point, state.witness), state.progress
+            if wanted is progress.settings or wanted == progress.settings:
+                progress.settings = wanted  # the same object for all that are alike
+                if _whole(state):
+                    continue
             failed = self._failed.get(one)
             if self._only_clock_and_no_matter(state, wanted):
                 state.progress.settings = wanted
@@ -178,7 +184,7 @@ class Recomputer:
                 self._streams.recomputing.pop(series, None)
                 continue
             state = self._streams.states[series]
-            fits = settings_of(point, state.witness) == state.progress.settings
+            fits = self._registered.settings_of(point, state.witness) == state.progress.settings
             if fits and _whole(state):  # asked for again while it was computed
                 self._streams.recomputing.pop(series, None)
                 continue

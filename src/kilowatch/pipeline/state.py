@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ import msgspec
 
 from kilowatch.model.clock import ClockWitness
 from kilowatch.model.dated import History
-from kilowatch.model.editing import encoded
+from kilowatch.model.editing import Editing, encoded
 from kilowatch.model.points import DataPoint
 from kilowatch.model.zones import Zone
 from kilowatch.pipeline.conflicts import INSERT, TABLE, Conflict
@@ -25,6 +26,7 @@ from kilowatch.pipeline.grids import PointGrid
 from kilowatch.pipeline.validation import Event
 
 SCHEMA_VERSION = 1
+SHARED_MAX = 10_000  # settings that differ
 DISTANCES_MAX = 15  # the median of so many shows a changed interval after eight packets
 FALLS_MAX = 50  # a dial that falls with every packet must not fill the memory
 IGNORED_NAMES_MAX = 50  # a stream that invents names must not fill the memory
@@ -68,7 +70,7 @@ class Progress(msgspec.Struct):
         context_before_ms: Pushed instants of the context's readings before that.
         first_ms: Effective instant of the first reading.
         last_ms: Effective instant of the last reading.
-        channels: Channels that have rows.
+        channels: Channels that have rows; never changed in place, streams share them.
         hour_ms: Stored hours reach to here; kept beside the state in the file, since roll-ups
             are written after a state was packed.
         day_ms: Stored local days reach to here; likewise.
@@ -86,7 +88,7 @@ class Progress(msgspec.Struct):
 
     generation: int = 1
     settings: dict[str, Any] | None = None
-    first_register_ms: dict[int, int] = {}
+    first_register_ms: Mapping[int, int] = {}
     first_export_ms: int | None = None
     since_ms: int = 0
     context_ms: int = 0
@@ -200,9 +202,15 @@ def settings_of(point: DataPoint, witness: Mapping[str, Any]) -> dict[str, Any]:
     if history.periods or history.events:
         decided = "offset" if decision == "offset" else "wall"
         settings["history"] = history.with_clock(decided).plain()
-    if editing := encoded(point.editing.applied(point.utility, point.behaviour)):
+    if editing := _editing(point.editing, point.utility, point.behaviour):
         settings["editing"] = editing
     return settings
+
+
+@lru_cache(maxsize=10_000)
+def _editing(editing: Editing, utility: str, behaviour: str) -> str:
+    """Return the rules and corrections that apply, as text: nearly all points have the same."""
+    return encoded(editing.applied(utility, behaviour))
 
 
 def shortest_interval_s(settings: Mapping[str, Any]) -> int:
@@ -238,6 +246,21 @@ _decode_events = msgspec.msgpack.Decoder(list[Event]).decode
 
 PackedState = tuple[int, bytes, int, int]
 """Series, packed state, and how far its stored hours and days reach [ms]."""
+
+
+class SharedSettings:
+    """Equal settings of many streams as one object: 700 bytes once, not for each of 100,000."""
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[Any, ...], dict[str, Any]] = {}
+
+    def of(self, settings: dict[str, Any]) -> dict[str, Any]:
+        """Return the same settings, nobody changes them in place; dated ones are not shared."""
+        if "history" in settings:
+            return settings
+        if len(self._known) > SHARED_MAX:
+            self._known.clear()
+        return self._known.setdefault(tuple(settings.items()), settings)
 
 
 class StateFile:
@@ -279,14 +302,18 @@ class StateFile:
         """Return the cursor (0 at first) and the state of every stream."""
         seq: int = self._connection.execute("SELECT max(seq) FROM cursor").get or 0
         states = {}
+        shared = SharedSettings()
+        channels: dict[frozenset[int], set[int]] = {}
         for series, packed, hour_ms, day_ms in self._connection.execute("SELECT * FROM stream"):
-            states[series] = _decode(packed)
-            states[series].progress.hour_ms = hour_ms
-            states[series].progress.day_ms = day_ms
-            states[series].progress.events = []
-            states[series].progress.judged_ms = 0
-            if states[series].progress.editing_failure:  # another release may be able to
-                states[series].stale = "rules and corrections could not be applied"
+            state = states[series] = _decode(packed)
+            progress = state.progress
+            progress.hour_ms, progress.day_ms = hour_ms, day_ms
+            progress.events, progress.judged_ms = [], 0
+            if progress.settings is not None:
+                progress.settings = shared.of(progress.settings)
+            progress.channels = channels.setdefault(frozenset(progress.channels), progress.channels)
+            if progress.editing_failure:  # another release may be able to
+                state.stale = "rules and corrections could not be applied"
         for series, generation, judged_ms, events in self._connection.execute(
             "SELECT * FROM events"
         ):

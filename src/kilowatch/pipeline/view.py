@@ -20,31 +20,27 @@ from kilowatch.model.calendar import Grain as Bucket
 from kilowatch.model.calendar import grain_end_ms, grain_start_ms
 from kilowatch.model.editing import Editing, encoded
 from kilowatch.model.findings import Finding
-from kilowatch.model.gaps import Gap, GapDay
-from kilowatch.model.parameters import AP, PC, VALUE, channel_name, family_of
+from kilowatch.model.parameters import channel_name
 from kilowatch.model.points import DataPoint
 from kilowatch.model.silences import Silence
-from kilowatch.model.zones import Zone
 from kilowatch.pipeline.answers import Extent, Grain, Lag, LastValue, PointStatus, Recomputing
-from kilowatch.pipeline.closing import changed_ms, reach_ms
 from kilowatch.pipeline.computed import Other, other_rows
 from kilowatch.pipeline.conflicts import Conflict
-from kilowatch.pipeline.events import editing_failed, finding_of
 from kilowatch.pipeline.explaining import READINGS_MAX, Sources, explain, nothing_to_explain
-from kilowatch.pipeline.falls import findings_of_falls
 from kilowatch.pipeline.figures import Shown, Span, figures
 from kilowatch.pipeline.frames import Frame
-from kilowatch.pipeline.gaps import covered_ms, days_of, gaps_of, missing_of
+from kilowatch.pipeline.gap_view import GapView
 from kilowatch.pipeline.grids import PointGrid
 from kilowatch.pipeline.hot import HotView
 from kilowatch.pipeline.mismatches import mismatches, observed_interval_s
 from kilowatch.pipeline.preview import Preview, preview
+from kilowatch.pipeline.preview_events import Between, Stored, preview_events
+from kilowatch.pipeline.showing import findings_of, headline, shown_of, trusted
 from kilowatch.pipeline.state import (
     Progress,
     StreamState,
     grid_of,
     settings_of,
-    shortest_interval_s,
 )
 from kilowatch.pipeline.streams import Log, Streams
 from kilowatch.pipeline.subscription import Subscription
@@ -60,7 +56,7 @@ from kilowatch.store.newest import newest_readings
 OBSERVED_MIN = 2  # distances before an observed interval means something
 
 
-class View:
+class View(GapView):
     """Reads measurements; thread-safe, never changes anything.
 
     Args:
@@ -83,10 +79,8 @@ class View:
         rhythm_ms: Callable[[DataPoint], int] = lambda _point: 0,
         dismissed: Callable[[], Collection[tuple[int, str, str]]] = tuple,
     ) -> None:
-        self._streams = streams
+        super().__init__(streams, now, silences)
         self._log = log
-        self._now = now
-        self._silences = silences
         self._rhythm_ms = rhythm_ms
         self._dismissed = dismissed
 
@@ -203,6 +197,36 @@ class View:
         )
         return preview(before, after, present.zone)
 
+    def preview_events(self, point: DataPoint, changed: DataPoint, span: Between) -> Preview:
+        """Return what other records about the meter would change in the local days of a range.
+
+        Both sides are computed from the readings, with the same ones before and after the range.
+
+        Args:
+            point: The data point.
+            changed: The same with other events in its history.
+            span: From where to where, first and last reading that is spoken of included [ms].
+
+        Raises:
+            KilowatchError: 503 from the store; ``preview_too_long`` for more readings than a
+                person waits for.
+        """
+        state = self._streams.states.get(point.series)
+        if state is None or not state.packets:
+            return Preview((), IntervalBlock.empty(), IntervalBlock.empty())
+        _, hot = self._streams.hot.snapshot(lambda: None)
+        sources = Stored(self._streams.store.pages, hot, self._other())
+        gaps = self._streams.gaps.of(point.series)
+        return preview_events(sources, (point, changed), state, gaps, span)
+
+    def is_current(self, point: DataPoint) -> bool:
+        """Tell whether all figures rest on a data point's present settings and corrections."""
+        state = self._streams.states.get(point.series)
+        if state is None or not state.packets or state.progress.settings is None:
+            return True
+        wanted = settings_of(point, state.witness)
+        return wanted == state.progress.settings and point.series not in self._streams.recomputing
+
     def channels(self, point: DataPoint) -> list[int]:
         """Return the channels that have ever had data, totals and derived energies included."""
         state = self._streams.states.get(point.series)
@@ -243,7 +267,7 @@ class View:
         for point in points:
             state = self._streams.states.get(point.series)
             if state is not None and state.values:
-                channel, value, unit = _headline(point, state.values)
+                channel, value, unit = headline(point, state.values)
                 last = state.progress.last_ms
                 at_ms = state.at_ms if last is None else last
                 found[point.series] = LastValue(at_ms, channel, value, unit)
@@ -350,46 +374,6 @@ class View:
             return Recomputing(0, 0, 1.0)
         return Recomputing(total, done, (done + sum(waiting)) / total)
 
-    def gaps(self, point: DataPoint, from_ms: int, to_ms: int) -> list[Gap]:
-        """Return a data point's gaps that touch [from_ms, to_ms), sorted; the last may be open."""
-        found = gaps_of(point, self._streams.gaps.of(point.series), from_ms, to_ms)
-        now_ms = round(self._now() * 1000)
-        for series, row in self._open_gaps([point], now_ms).items():
-            if row[0] < to_ms and now_ms > from_ms:
-                found.append(Gap(series, row[0], None, row[2], row[3]))
-        return found
-
-    def gap_days(self, points: Sequence[DataPoint], from_ms: int, to_ms: int) -> list[GapDay]:
-        """Return, for each local day with a gap in [from_ms, to_ms), what is missing; sorted.
-
-        From memory: 10,000 data points over a year take a fraction of a second.
-        """
-        gaps = self._streams.gaps
-        still = self._open_gaps(points, round(self._now() * 1000))
-        rows = [
-            np.concatenate([gaps.of(point.series), [still[point.series]]])
-            if point.series in still
-            else gaps.of(point.series)
-            for point in points
-        ]
-        return days_of(points, missing_of(points, rows), from_ms, to_ms)
-
-    def _open_gaps(self, points: Sequence[DataPoint], now_ms: int) -> dict[int, list[int]]:
-        """Return the gap of each silence that lasts, as if it ended now."""
-        asked = {point.series: point for point in points}
-        found = {}
-        for silence in self._silences():
-            point, state = asked.get(silence.series), self._streams.states.get(silence.series)
-            if point is None:
-                continue
-            # History that was put in meanwhile ends no silence, but it is data.
-            known_ms = None if state is None else state.progress.last_ms
-            last_ms = max(silence.last_ms, known_ms or 0)
-            if last_ms < now_ms:
-                missing_ms = max(now_ms - last_ms - covered_ms(point), 0)
-                found[silence.series] = [last_ms, now_ms, 1, missing_ms]
-        return found
-
     def findings(
         self, points: Sequence[DataPoint], *, with_dismissed: bool = False
     ) -> dict[int, tuple[Finding, ...]]:
@@ -408,7 +392,7 @@ class View:
             own = tuple(
                 one
                 for one in (
-                    *_findings(state, point),
+                    *findings_of(state, point),
                     *self._contradictions(point.series, state),
                     *mismatches(point, state, self._rhythm_ms(point)),
                 )
@@ -471,7 +455,7 @@ class View:
         def now() -> dict[int, Shown]:
             states = self._streams.states
             return {
-                point.series: _shown(state)
+                point.series: shown_of(state)
                 for point in points
                 if (state := states.get(point.series)) is not None
                 and state.progress.settings is not None
@@ -479,67 +463,4 @@ class View:
 
         shown, hot = self._streams.hot.snapshot(now)
         first_ms = hot.first_starts(shown)
-        return {key: _trusted(one, first_ms.get(key)) for key, one in shown.items()}, hot
-
-
-def _trusted(shown: Shown, first_ms: int | None) -> Shown:
-    """Return a stream with its roll-ups as far as hot rows leave them true."""
-    if first_ms is not None:
-        first_ms = changed_ms(shown.frame, first_ms)
-    if first_ms is None or first_ms >= max(shown.hour_ms, shown.day_ms):
-        return shown
-    return replace(
-        shown,
-        hour_ms=reach_ms(shown.hour_ms, first_ms, "hour", shown.zone),
-        day_ms=reach_ms(shown.day_ms, first_ms, "day", shown.zone),
-    )
-
-
-def _shown(state: StreamState) -> Shown:
-    progress = state.progress
-    settings = progress.settings or {}
-    frame = Frame.of(settings)
-    return Shown(
-        progress.generation,
-        shortest_interval_s(settings),
-        Zone.of(settings["zone"]),
-        progress.hour_ms,
-        progress.day_ms,
-        frame,
-        frozenset() if frame is None else frozenset(progress.channels),
-    )
-
-
-def _headline(point: DataPoint, values: dict[int, float]) -> tuple[int, float, str]:
-    """Return the quantity that stands for a packet: its power, else its energy, else the first."""
-    if VALUE in values:
-        return VALUE, values[VALUE], point.unit
-    for total in (AP, PC):
-        phases = [values[total + phase] for phase in (1, 2, 3) if total + phase in values]
-        if phases:
-            family = family_of(total)
-            assert family is not None
-            return total, sum(phases), family.unit
-    channel, value = next(iter(values.items()))
-    family = family_of(channel)
-    return channel, value, family.unit if family else ""
-
-
-def _findings(state: StreamState, point: DataPoint) -> tuple[Finding, ...]:
-    falls = findings_of_falls(state.progress)
-    violations = tuple(finding_of(event, point) for event in state.progress.events)
-    if failure := state.progress.editing_failure:
-        violations = (*violations, editing_failed(failure))
-    if not state.failure:
-        return (*violations, *falls)
-    return (
-        *violations,
-        *falls,
-        Finding(
-            "stream.failed",
-            f"This stream's packets could not be processed: {state.failure}. They are kept, and "
-            "its figures will be computed as soon as that is possible.",
-            state.failed_at_ms,
-            data={"reason": state.failure},
-        ),
-    )
+        return {key: trusted(one, first_ms.get(key)) for key, one in shown.items()}, hot

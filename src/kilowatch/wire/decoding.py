@@ -24,6 +24,7 @@ FUTURE_MS_MAX: Final = 86_400_000
 
 _CHANNELS: Final[dict[str, int]] = {"value": VALUE, **CHANNEL_BY_PARAMETER}
 _FLOAT: Final = frozenset({float})
+_FORMS: Final = tuple(Form)
 _LARGE: Final = 2**1023  # integers beyond it are looked at closely
 _decode: Final = msgspec.json.Decoder(dict[str, Any]).decode
 
@@ -56,7 +57,7 @@ def values_of(body: bytes, flags: int) -> Packet:
         body: As stored in the log.
         flags: ``Form + 4 * OffsetKind`` as stored beside it.
     """
-    return decode(body, Form(flags & 3))
+    return decode(body, _FORMS[flags & 3])
 
 
 def check_time(packet: Packet, now_ms: int) -> None:

@@ -88,7 +88,8 @@ function refreshPanels() {
     planned = null;
     const open = panels.querySelector("details[open]");
     const selected = String(getSelection()) && panels.contains(getSelection().anchorNode);
-    if (open || selected || panels.contains(document.activeElement)) { setTimeout(refreshPanels, 3000); return; }
+    const filled = panels.querySelector("input[type=checkbox]:checked, input.input:not(:placeholder-shown)");
+    if (open || selected || filled || panels.contains(document.activeElement)) { setTimeout(refreshPanels, 3000); return; }
     panels.dispatchEvent(new CustomEvent("kw:refresh"));
   }, 900);
 }

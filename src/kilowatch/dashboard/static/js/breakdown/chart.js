@@ -4,7 +4,10 @@ import { t } from "../words.js";
 import { alpha, band, bars, css, gapMarks, hatch } from "./marks.js";
 import { gaps, rowsOf, thin } from "./rows.js";
 
+export const EDITED = 2;
+export const ESTIMATED = 3;
 export const QUESTIONABLE = 4;
+const MARKED = { [QUESTIONABLE]: 3, [ESTIMATED]: 4, [EDITED]: 5 }; // quality to style of a bar
 const FLOATING = new Set(["V", "°C", "°F", "Hz", "Pa", "", "ppm"]);
 
 function colours(utility) {
@@ -83,6 +86,8 @@ function barSeries(panel, index, look, scale, pixelMs) {
       { fill: hatch(colour, alpha(colour, 0.35)) }, // the bucket is not wholly known
       { fill: hatch(colour) }, // used across a gap, time unknown
       { fill: alpha(colour, 0.5), stroke: look.late, lineWidth: 2, lineDash: [3, 3] }, // to be looked at
+      { fill: alpha(colour, 0.35), stroke: colour, lineWidth: 1, lineDash: [1, 2] }, // estimated: dotted
+      { fill: alpha(colour, 0.6), stroke: colour, lineWidth: 1 }, // a person set it
     ];
     const data = [];
     for (const row of thin(channel.rows, pixelMs, "amount")) {
@@ -91,7 +96,7 @@ function barSeries(panel, index, look, scale, pixelMs) {
       const middle = (row.start + row.end) / 2;
       if (row.value !== null && row.value !== 0) {
         top = base + row.value * scale.factor;
-        const style = row.quality === QUESTIONABLE ? 3 : row.covered < 0.98 ? 1 : 0;
+        const style = MARKED[row.quality] ?? (row.covered < 0.98 ? 1 : 0);
         data.push([middle, row.start, row.end, base, top, style]);
       }
       if (panel.inlineUnallocated && row.unallocated) {
@@ -139,6 +144,15 @@ function lineSeries(panel, index, look, scale, pixelMs, now, joinMs) {
       symbol: "none", connectNulls: false, lineStyle: { width: 1.75, color: colour }, itemStyle: { color: colour },
       emphasis: { disabled: true }, data, z: 3,
     });
+    // What was estimated, set by a person or is questionable is dotted: the ground shows through.
+    const dotted = rows.filter((row) => row.quality in MARKED && row.value !== null)
+      .flatMap((row) => [[row.start, row.value * scale.factor], [row.end, row.value * scale.factor], [row.end, null]]);
+    if (dotted.length) {
+      series.push({
+        type: "line", xAxisIndex: index, yAxisIndex: index, animation: false, silent: true, symbol: "none",
+        connectNulls: false, lineStyle: { width: 2.5, color: look.surface, type: [2, 3] }, data: dotted, z: 4,
+      });
+    }
   }
   return series;
 }

@@ -95,6 +95,10 @@ export function list(host, answer, time) {
     name.scope = "row";
     if (entry.derived) name.append(element("span", "badge", t("quality.derived")));
     if (entry.questionable) name.append(element("span", "badge late", t("figures.questionable", { n: entry.questionable })));
+    for (const quality of ["estimated", "edited"]) {
+      const part = entry.shares[quality];
+      if (part > 0) name.append(element("span", "badge", `${share(part)} ${t(`quality.${quality}`)}`));
+    }
     line.append(name);
     const add = (value, unit, at, extra = "") => {
       const td = element("td", "num", withUnit(value, unit));

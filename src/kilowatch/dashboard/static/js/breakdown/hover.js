@@ -2,7 +2,7 @@
 // one needs inline styles, which the page's policy forbids.
 import { fullWithUnit, share, short } from "../numbers.js";
 import { t } from "../words.js";
-import { MARKS, QUESTIONABLE } from "./chart.js";
+import { EDITED, ESTIMATED, MARKS, QUESTIONABLE } from "./chart.js";
 import { rowAt } from "./rows.js";
 
 function element(tag, className, text = "") {
@@ -43,6 +43,8 @@ function panelLines(panel, scale, ms) {
       notes.push(t("chart.plus_gap", { amount: fullWithUnit(row.unallocated, panel.unit) }));
     }
     if (row.quality === QUESTIONABLE) notes.push(t("chart.questionable"));
+    if (row.quality === ESTIMATED) notes.push(t("chart.estimated"));
+    if (row.quality === EDITED) notes.push(t("chart.edited"));
     return [...found, ...notes.map((text) => element("div", "note", text))];
   });
 }

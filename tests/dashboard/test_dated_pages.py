@@ -1,0 +1,212 @@
+"""Settings that were wrong, or that changed on a day: the forms keep the two apart."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+import pytest
+from starlette.testclient import TestClient
+
+from kilowatch.catalog import meter_events, point_settings
+from kilowatch.catalog.tables import DataPoint, Site
+from tests.dashboard.conftest import form_token
+from tests.dashboard.worlds import World
+
+PAGE = {"accept": "text/html"}
+DUBLIN = ZoneInfo("Europe/Dublin")
+
+
+def local_ms(text: str) -> int:
+    """Return a local time of Dublin [ms since 1970, UTC]."""
+    return round(datetime.fromisoformat(text).replace(tzinfo=DUBLIN).timestamp() * 1000)
+
+
+def form(client: TestClient, path: str, **changes: str) -> dict[str, str]:
+    """Return the form of a page as it is filled in, then changed."""
+    page = client.get(path, headers=PAGE).text
+    body = re.search(rf'<form class="card stack" method="post" action="{path}".*?</form>', page,
+                     re.DOTALL)  # fmt: skip
+    assert body, page
+    text = body[0]
+    found = dict(
+        re.findall(
+            r'<input type="(?:hidden|text|email)"[^>]*? name="(\w+)"[^>]*? value="([^"]*)"', text
+        )
+    )
+    found |= dict(re.findall(r'name="(\w+)" value="([^"]*)" checked', text))
+    for name, options in re.findall(
+        r'<select[^>]* name="(\w+)"[^>]*>(.*?)</select>', text, re.DOTALL
+    ):
+        chosen = re.search(r'<option value="([^"]*)" selected', options)
+        found[name] = chosen[1] if chosen else ""
+    return {"csrf": form_token(client, path), **found, **changes}
+
+
+def periods(world: World, name: str) -> list[tuple[int | None, dict[str, object]]]:
+    """Return a data point's settings by period."""
+    with world.catalog.reading() as session:
+        row = session.get(DataPoint, world.point(name).id)
+        assert row is not None
+        return [(at, dict(some)) for at, some in point_settings.settings_by_period(session, row)]
+
+
+def test_a_form_that_is_sent_as_it_came_changes_nothing(world: World, admin: TestClient) -> None:
+    """Looking at a data point and pressing Save dates nothing and sets no factor."""
+    point = world.point("gas")
+    path = f"/admin/data-points/{point.id}"
+    before = periods(world, "gas")
+    assert admin.post(path, data=form(admin, path)).status_code == 303
+    assert periods(world, "gas") == before
+
+
+def test_a_factor_from_a_date_on_leaves_what_was_before(world: World, admin: TestClient) -> None:
+    """New transformers on the second of November: October stays; the panel tells both; undo."""
+    point = world.point("main")
+    path = f"/admin/data-points/{point.id}"
+    sent = form(admin, path, ct_ratio="40", when="from", comment="200/5 A now",
+                **{"from": "2026-11-02T10:30"})  # fmt: skip
+    answer = admin.post(path, data=sent)
+    assert answer.status_code == 303, answer.text
+    at_ms = local_ms("2026-11-02T10:30")
+    assert [(at, one["ct_ratio"]) for at, one in periods(world, "main")] == [
+        (None, 1.0), (at_ms, 40.0),
+    ]  # fmt: skip
+    page = admin.get(answer.headers["location"], headers=PAGE).text
+    assert "from 2026-11-02 10:30:00" in page
+    assert "200/5 A now" in page
+    assert 'name="ct_ratio" class="input"' in page
+    assert re.search(r'name="ct_ratio"[^>]*value="40"', page)
+    word = re.search(r'name="what" value="(setting-\d+)"', page)
+    assert word
+    undone = admin.post(f"{path}/undo", data={"csrf": sent["csrf"], "what": word[1]})
+    assert undone.status_code == 303
+    assert [at for at, _ in periods(world, "main")] == [None]
+    assert (
+        admin.post(f"{path}/undo", data={"csrf": sent["csrf"], "what": word[1]}).status_code == 404
+    )
+
+
+def test_what_was_always_wrong_is_wrong_in_every_year(world: World, admin: TestClient) -> None:
+    """A multiplier that was typed wrongly is corrected for all time."""
+    point = world.point("water")
+    path = f"/admin/data-points/{point.id}"
+    assert (
+        admin.post(path, data=form(admin, path, multiplier="10", interval="30m")).status_code == 303
+    )
+    ((at, now),) = periods(world, "water")
+    assert (at, now["multiplier"], now["interval_s"]) == (None, 10.0, 1800)
+
+
+@pytest.mark.parametrize(
+    ("changes", "field", "says"),
+    [
+        ({"when": "from", "ct_ratio": "40"}, "from", "From when on"),
+        ({"when": "from", "from": "2031-01-01T00:00", "ct_ratio": "40"}, "from", "still to come"),
+        ({"ct_ratio": "forty"}, "ct_ratio", "is not a number"),
+        ({"calorific_kwh_per_m3": "11.2"}, "calorific_kwh_per_m3", "turns a volume into energy"),
+    ],
+)
+def test_what_cannot_be_is_said_beside_its_field(
+    world: World, admin: TestClient, changes: dict[str, str], field: str, says: str
+) -> None:
+    """The form comes back with one sentence where it is wrong, and nothing has changed."""
+    point = world.point("hvac")
+    path = f"/admin/data-points/{point.id}"
+    before = periods(world, "hvac")
+    answer = admin.post(path, data=form(admin, path, **changes), headers=PAGE)
+    assert answer.status_code == 422
+    problem = re.search(rf'id="{field}-problem">([^<]*)', answer.text)
+    assert problem, answer.text
+    assert says in problem[1]
+    assert periods(world, "hvac") == before
+
+
+def test_an_exchange_is_recorded_with_its_figures(world: World, admin: TestClient) -> None:
+    """Both meters' figures, the new one's factor, and all of it taken back with one click."""
+    point = world.point("main")
+    path = f"/admin/data-points/{point.id}"
+    sent = {
+        "csrf": form_token(admin, f"{path}/meter"), "at": "2026-11-05T09:00",
+        "last_pC_1": "48211.5", "first_pC_1": "0", "multiplier": "2", "comment": "No. 17 for 9",
+    }  # fmt: skip
+    answer = admin.post(f"{path}/meter/exchange", data=sent)
+    assert answer.status_code == 303, answer.text
+    page = admin.get(answer.headers["location"], headers=PAGE).text
+    assert page.count("Meter exchanged</strong>") == 1, "one exchange, although of two rows"
+    assert "No. 17 for 9" in page
+    with world.catalog.reading() as session:
+        row = session.get(DataPoint, point.id)
+        assert row is not None
+        found = meter_events.events(session, row)
+        assert [(one.kind, one.channel, one.last, one.first) for one in found] == [
+            ("exchange", "pC_1", 48211.5, 0.0), ("exchange", "", None, None),
+        ]  # fmt: skip
+    assert [one["multiplier"] for _, one in periods(world, "main")] == [1.0, 2.0]
+    word = re.search(r'name="what" value="(event-\d+)"', page)
+    assert word
+    admin.post(f"{path}/undo", data={"csrf": sent["csrf"], "what": word[1]})
+    with world.catalog.reading() as session:
+        assert not meter_events.events(session, session.get_one(DataPoint, point.id))
+
+
+@pytest.mark.parametrize(
+    ("path", "changes", "field"),
+    [
+        ("exchange", {"at": ""}, "at"),
+        ("exchange", {"at": "2026-11-05T09:00", "last_pC_1": "x"}, "last_pC_1"),
+        ("reset", {"reset_at": "2031-11-05T09:00"}, "reset_at"),
+        ("reset", {"reset_at": "2026-11-05T09:00", "to": "zero"}, "to"),
+    ],
+)
+def test_a_wrong_record_of_the_meter_is_refused_in_words(
+    world: World, admin: TestClient, path: str, changes: dict[str, str], field: str
+) -> None:
+    """Nothing is recorded, and the sentence stands beside what is wrong."""
+    address = f"/admin/data-points/{world.point('main').id}/meter"
+    sent = {"csrf": form_token(admin, address), "comment": "", **changes}
+    answer = admin.post(f"{address}/{path}", data=sent, headers=PAGE)
+    assert answer.status_code == 422
+    assert f'id="{field}-problem"' in answer.text
+
+
+def test_what_does_not_count_up_has_no_exchange(world: World, admin: TestClient) -> None:
+    """A thermometer has no register; the page says so and what to do."""
+    page = admin.get(f"/admin/data-points/{world.point('outdoor').id}/meter", headers=PAGE).text
+    assert "Nothing counts up here" in page
+
+
+def test_progress_is_shown_until_the_history_is_computed(world: World, admin: TestClient) -> None:
+    """The page asks again while there is something to wait for, and then leaves it."""
+    point = world.point("main")
+    path = f"/admin/data-points/{point.id}/progress"
+    status = world.view.status(point)
+    world.view.statuses[point.series] = dataclasses.replace(status, recomputing=0.42)
+    text = admin.get(f"{path}?left=3").text
+    assert "42 %" in text
+    assert f'hx-get="{path}?left=1"' in text
+    world.view.statuses[point.series] = status
+    assert f'hx-get="{path}?left=0"' in admin.get(f"{path}?left=1").text
+    assert "hx-get" not in admin.get(f"{path}?left=0").text
+
+
+def test_a_site_that_moved_keeps_its_old_days(world: World, admin: TestClient) -> None:
+    """Another zone from a date on is dated; taken back, the site has its one zone again."""
+    site_id = world.sites["Supermarket Cork"]
+    path = f"/admin/sites/{site_id}"
+    sent = form(admin, path, zone="Europe/Berlin", when="from", **{"from": "2026-11-03T00:00"})
+    answer = admin.post(path, data=sent)
+    assert answer.status_code == 303, answer.text
+    page = admin.get(answer.headers["location"], headers=PAGE).text
+    assert page.count("data-zone-since") == 2
+    point = admin.get(f"/admin/data-points/{world.point('chiller').id}", headers=PAGE).text
+    assert "Time zone of the site: Europe/Berlin" in point
+    word = re.search(r'name="what" value="(zone-\d+)"', page)
+    assert word
+    undone = {"csrf": sent["csrf"], "what": word[1]}
+    assert admin.post(f"{path}/zone/undo", data=undone).status_code == 303
+    with world.catalog.reading() as session:
+        assert session.get_one(Site, site_id).zone == "Europe/Dublin"
+    assert "data-zone-since" not in admin.get(path, headers=PAGE).text
