@@ -25,7 +25,7 @@ from kilowatch.catalog import (
 )
 from kilowatch.catalog.credentials import Target
 from kilowatch.catalog.invitations import Wishes
-from kilowatch.catalog.tables import ROLES, Membership, Organisation, Role, User
+from kilowatch.catalog.tables import ROLES, AuditEntry, Membership, Organisation, Role, User
 from kilowatch.catalog.tables_people import Group, GroupMember, Invitation, Plan
 from kilowatch.catalog.tree import tree
 from kilowatch.model.errors import KilowatchError
@@ -322,6 +322,18 @@ def test_an_invitation_makes_an_account_with_what_was_given(folks: World) -> Non
     assert sessions.authenticate(
         folks.catalog, KEY, email="new@example.com", password=GOOD, address=HERE
     ).token
+
+
+def test_an_invitation_with_the_full_plan_changes_no_plan(folks: World) -> None:
+    """The history does not say that a plan was changed from Full to Full, and offer to undo it."""
+    accept(folks, invite(folks))
+    with folks.catalog.reading() as session:
+        plans = [
+            entry
+            for entry in session.scalars(select(AuditEntry))
+            if entry.action == "changed" and "plan_id" in entry.after
+        ]
+    assert plans == []
 
 
 def test_an_invitation_works_once_for_seven_days(folks: World) -> None:

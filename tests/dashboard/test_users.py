@@ -11,6 +11,7 @@ from sqlalchemy import select
 from kilowatch.catalog import people
 from kilowatch.catalog.tables import Grant, Membership, User
 from kilowatch.catalog.tables_people import Group, Invitation, Plan
+from kilowatch.catalog.tables_settings import PointSetting
 from kilowatch.dashboard import groups_pages, history_pages, plans_pages, users
 from kilowatch.dashboard.access import Access
 from kilowatch.dashboard.app import DOORS
@@ -311,6 +312,17 @@ def test_what_was_done_to_a_data_point_names_it(house: House) -> None:
     assert "dismissed Main supply (packets 3)" in house.log_in().get(
         f"{HOME}/history", headers=PAGE
     ).text  # fmt: skip
+
+
+def test_a_setting_that_holds_is_not_called_gone(house: House) -> None:
+    """A dated setting has no name of its own: it is told by its data point."""
+    point = house.world.point("main")
+    with house.world.catalog.change(house.world.catalog_actor()) as change:
+        row = PointSetting(data_point_id=point.id, organisation_id=1, fields={}, created_at_ms=1)
+        change.session.add(row)
+    page = house.log_in().get(f"{HOME}/history", headers=PAGE).text
+    assert "added the point setting Main supply" in page
+    assert "which is gone" not in page
 
 
 def test_an_interval_is_undone_in_its_own_words(house: House) -> None:

@@ -211,7 +211,8 @@ def accept(
         membership = people.set_role(
             change, user, organisation, row.role, whole=row.whole_organisation
         )
-        membership.plan_id = row.plan_id
+        if row.plan_id is not None:  # a new member has the full plan; no change that is none
+            membership.plan_id = row.plan_id
         for place in places_of(change.session, row):
             people.grant(change, user, place)
         row.accepted_at_ms = change.now_ms

@@ -14,6 +14,7 @@ from kilowatch.dashboard.words import catalogue, t
 
 NAMES = ("name", "email", "username", "city")
 VALUE_MAX = 120
+OWNERS = {"data_point_id": "data_point", "rule_id": "alert_rule", "site_id": "site"}
 
 
 class Teller:
@@ -100,8 +101,17 @@ class Teller:
         if key not in self._names:
             row = self._session.get(self._kinds[table], number)
             found = [str(getattr(row, n)) for n in NAMES if getattr(row, n, "")]
+            if not found and row is not None:  # without a name of its own, but of something
+                found = [self._owned_by(row) or f"no. {number}"]
             self._names[key] = found[0] if found else t("history.gone").format(number=number)
         return self._names[key]
+
+    def _owned_by(self, row: Any) -> str:
+        """Return the name of what a row without one belongs to: a setting to its data point."""
+        for column, table in OWNERS.items():
+            if getattr(row, column, None) is not None:
+                return self._of(table, getattr(row, column))
+        return ""
 
     def _label(self, column: str) -> str:
         key = f"history.field.{column}"
