@@ -116,6 +116,21 @@ def test_a_kept_packet_leaves_its_list_in_the_commit_that_takes_it(
     assert log.writer.kept_of(1, [first.id, second.id], 10) == [second]
 
 
+def test_what_comes_into_history_another_way_waits_no_more(log: Pushing, reader: LogReader) -> None:
+    """The file was pushed with --backfill: what had been discarded of it is not offered again."""
+    log.push(1, 10, value=10.0)
+    log.push(1, 4, value=4.0)
+    log.push(1, 5, value=5.0)
+    log.push(2, 10, value=10.0)
+    log.push(2, 4, value=4.0)
+    backfill(log, Push(1, 4, {"value": 4.0}))
+    backfill(log, Push(1, 5, {"value": 5.5}))
+    waiting = {series: [one.at_ms for one in reader.kept(series)] for series in (1, 2)}
+    assert waiting == {1: [at_ms(5)], 2: [at_ms(4)]}, (
+        "another value, and another stream, still wait"
+    )
+
+
 def test_a_dismissal_is_answered_when_it_is_durable(log: Pushing, reader: LogReader) -> None:
     """Whoever has dismissed a packet does not see it again."""
     log.push(1, 10)

@@ -39,7 +39,7 @@ def write(connection: apsw.Connection, backfilled: Sequence[Backfilled]) -> None
     runs: dict[_Key, list[Backfilled]] = {}
     counts: dict[int, tuple[int, int]] = {}
     for one in backfilled:
-        entry, origin = one
+        entry, origin, _ = one
         key = (entry.series, origin.source, origin.actor, origin.reason, entry.credential_id)
         runs.setdefault(key, []).append(one)
         counts[entry.series] = (counts.get(entry.series, (0, 0))[0] + 1, entry.received_ms)

@@ -69,10 +69,11 @@ class Removal(NamedTuple):
 
 
 class Backfilled(NamedTuple):
-    """A packet on its way into history, and where it comes from."""
+    """A packet on its way into history, where it comes from, and its values."""
 
     entry: Entry
     origin: Origin
+    values: dict[int, float]
 
 
 class Discard(NamedTuple):
@@ -181,7 +182,7 @@ class Batch:
             submission.body,
         )
         self.entries.append(entry)
-        self.backfilled.append(Backfilled(entry, origin))
+        self.backfilled.append(Backfilled(entry, origin, packet.values))
         latest = state or State(packet.at_ms, seq, packet.offset_min, flags)
         self._answer(submission, "backfilled", latest._replace(seq=seq))
 

@@ -117,6 +117,21 @@ def dismiss(connection: apsw.Connection, owner: int, ids: Iterable[int] | None) 
     )
 
 
+def put_in(connection: apsw.Connection, packets: Iterable[tuple[int, int, int]]) -> None:
+    """Delete discarded packets that have come into history some other way, inside its commit.
+
+    Otherwise a person would be offered what is there already.
+
+    Args:
+        connection: Inside a transaction.
+        packets: Series, pushed instant [ms] and digest of the values of each.
+    """
+    connection.executemany(
+        "DELETE FROM kept WHERE owner = ? AND refused = 0 AND ifnull(at_ms, 0) = ? AND digest = ?",
+        packets,
+    )
+
+
 def read(connection: apsw.Connection, owner: int, limit: int, offset: int) -> list[KeptPacket]:
     """Return kept packets of one owner, the one that came last first."""
     rows = connection.execute(

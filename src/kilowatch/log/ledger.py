@@ -17,6 +17,7 @@ from kilowatch.log.schema import (
     last_segment,
     open_for_writing,
 )
+from kilowatch.wire import digest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -197,6 +198,13 @@ class Ledger:
             self._write_streams(connection, flushed)
             _write_discards(connection, batch)
             backfills.write(connection, batch.backfilled)
+            kept.put_in(
+                connection,
+                [
+                    (one.entry.series, one.entry.at_ms, digest(one.values))
+                    for one in batch.backfilled
+                ],
+            )
             for series, ids in batch.removals:
                 kept.dismiss(connection, series, ids)
             for chore in chores:
