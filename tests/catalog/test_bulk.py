@@ -239,7 +239,7 @@ def test_whatever_is_registered_comes_back_as_it_went_out(
     # What an earlier example registered with this stream id may have another kind: it keeps it;
     # and two data points at one place can't have the same name.
     if wrong:
-        assert set(wrong) <= {"name", "kind", "unit", "behaviour", "meter"}, plan.lines
+        assert set(wrong) <= {"name", "kind", "unit", "behaviour", "meter", "utility"}, plan.lines
         return
     desk.apply(sheets.write(columns, rows, separator))
     again = desk.plan(desk.export(separator))

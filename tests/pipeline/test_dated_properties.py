@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -166,3 +167,24 @@ def test_where_everything_is_bad_there_is_nothing() -> None:
     rows, _, falls = grown([packets])
     assert rows == {}
     assert falls == {1: []}
+
+
+@pytest.mark.parametrize("others", [(17,), (29,), (29, 33)])
+def test_what_happened_to_one_register_takes_nothing_from_another(others: tuple[int, ...]) -> None:
+    """The next packet finds what it needs of a register that nothing has happened to."""
+    told = tuple(
+        MeterEvent("exchange", T0 + 479_999 - 60_000 * number, channel, None, 0.0)
+        for number, channel in enumerate(others)
+    )
+    own = data_point(kind="electrical", unit="Wh", interval_s=60, tolerance_s=30.0)
+    point = with_periods(own, events=told)
+    at_ms = [T0 + moment for moment in (0, 60_000, 360_000, 419_999, 479_999, 480_000, 540_000)]
+    other, energy = {others[0]: 230.0}, {25: 0.0}
+    values = [other, other, energy, energy, other, energy, other]
+    packets = Packets(point, at_ms, values, list(range(1, len(at_ms) + 1)))
+    at_once, _, _ = grown([packets])
+    for cut in range(1, len(at_ms)):
+        stored, _, _ = grown([packets], [cut])
+        assert stored.keys() == at_once.keys()
+        for key, row in at_once.items():
+            assert same(row, stored[key]), (row, stored[key])

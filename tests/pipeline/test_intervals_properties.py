@@ -262,7 +262,7 @@ def test_a_hole_stays_a_hole() -> None:
                 assert np.isnan(row["amount"])
 
     holds()
-    assert seen["gap"] > 100
+    assert seen["gap"] > 50
 
 
 def test_no_readings_make_no_rows() -> None:

@@ -74,11 +74,13 @@ def carry(readings: ReadingBlock, effective_ms: Ints, points: Mapping[int, Point
     for rows in registers:
         final = _last_of_streams(rows, stream)
         own = stream[final]
-        final_ms = _last_known_ms(grid, own, effective_ms[final], last_ms[own])
-        period = grid.streams_at(own, final_ms)
-        starts = grid.buckets(final_ms, period).start_ms
-        near = last_ms[own] - final_ms <= reach_ms[period]
-        since_ms[own[near]] = np.minimum(since_ms[own[near]], starts[near])
+        read_ms = effective_ms[final]
+        # What a person read may be of another register: the packet's own moment counts too.
+        for final_ms in (read_ms, *_told_ms(grid, own, read_ms, last_ms[own])):
+            period = grid.streams_at(own, final_ms)
+            starts = grid.buckets(final_ms, period).start_ms
+            near = last_ms[own] - final_ms <= reach_ms[period]
+            since_ms[own[near]] = np.minimum(since_ms[own[near]], starts[near])
     keep = effective_ms >= since_ms[stream]
     for rows in registers:
         before = rows[effective_ms[rows] < since_ms[stream[rows]]]
@@ -91,16 +93,19 @@ def carry(readings: ReadingBlock, effective_ms: Ints, points: Mapping[int, Point
     )
 
 
-def _last_known_ms(grid: BatchGrid, point: Ints, read_ms: Ints, last_ms: Ints) -> Ints:
-    """Return when a register was last known: by a packet, or by what a person read since [ms]."""
+def _told_ms(grid: BatchGrid, point: Ints, read_ms: Ints, last_ms: Ints) -> list[Ints]:
+    """Return each moment since the packet at which a person read some register [ms]."""
     if not isinstance(grid, DatedGrid) or not grid.events:
-        return read_ms
-    known_ms = read_ms.copy()
-    for row, one in enumerate(point.tolist()):
-        for event in grid.events.get(one, ()):
-            if event.at_ms <= last_ms[row]:
-                known_ms[row] = max(known_ms[row], event.at_ms)
-    return known_ms
+        return []
+    told = [grid.events.get(one, ()) for one in point.tolist()]
+    found = []
+    for number in range(max(len(events) for events in told)):
+        known_ms = read_ms.copy()
+        for row, events in enumerate(told):
+            if number < len(events) and read_ms[row] < events[number].at_ms <= last_ms[row]:
+                known_ms[row] = events[number].at_ms
+        found.append(known_ms)
+    return found
 
 
 def _register_readings(readings: ReadingBlock, grid: BatchGrid, periods: Ints) -> list[Ints]:
