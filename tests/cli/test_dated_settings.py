@@ -87,3 +87,16 @@ def test_what_a_fall_was_is_said_in_one_line(shell: Shell, gas: str) -> None:
     assert [(one["channel"], one["last"], one["first"]) for one in events] == [
         ("pC_1", 500.0, 0.0), ("pC_2", None, 7.0), ("", None, None),
     ]  # fmt: skip
+
+
+def test_what_feeds_a_data_point_changes_from_a_date_on(shell: Shell, gas: str) -> None:
+    """Rewired on the first of March: before that, sums count as before; wrong ones are refused."""
+    add = ["--utility", "gas", "--interval", "1h", "--json"]
+    main = shell("data-point", "add", "--name", "Main", "--stream-id", "gas-0", *add).json
+    shell("data-point", "set", gas, "--feeder", "gas-0", "--from", "2025-03-01")
+    found = shell("data-point", "history", gas, "--json").json["periods"]
+    assert [one["parent_id"] for one in found] == [None, main["id"]]
+    for wrong in (gas, "nobody"):
+        assert shell("data-point", "set", gas, "--feeder", wrong, "--always").refusal
+    shell("data-point", "set", gas, "--feeder", "none", "--always")
+    assert "Nothing is dated" in shell("data-point", "history", gas).text

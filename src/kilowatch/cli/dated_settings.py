@@ -14,7 +14,7 @@ import typer
 from kilowatch.catalog import Change, data_points, meter_events, point_settings, spans
 from kilowatch.catalog.factors_check import MJ_PER_KWH
 from kilowatch.catalog.settings_check import one_of
-from kilowatch.catalog.tables import DataPoint, Site
+from kilowatch.catalog.tables import DataPoint, Organisation, Site
 from kilowatch.cli.explain import instant_ms
 from kilowatch.cli.folder import DEFAULT
 from kilowatch.cli.registration import (
@@ -81,6 +81,10 @@ def set_settings(
     stamp: Annotated[str | None, typer.Option(metavar="|".join(STAMPS))] = None,
     clock: Annotated[str | None, typer.Option(metavar="|".join(CLOCKS))] = None,
     unit: Annotated[str | None, typer.Option(help="Of a single value.")] = None,
+    feeder: Annotated[
+        str | None,
+        typer.Option(help="Data point of the same site that feeds this one; none: nothing does."),
+    ] = None,
     comment: Comment = "",
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Show what would hold when; change nothing.")
@@ -122,6 +126,7 @@ def set_settings(
             data={"field": "from"},
         )
     with _changing(data, organization, stream) as (change, point, zone):
+        settings |= _fed(change, point, feeder)
         from_ms = None if from_date is None else instant_ms(from_date, zone)
         found = point_settings.preview(
             change.session, point, settings, from_ms, now_ms=change.now_ms
@@ -303,6 +308,14 @@ def _changing(
         owner = organisation_named(change.session, organization)
         point = data_points.find_data_point(change.session, owner, stream)
         yield change, point, _zone(change.session.get(Site, point.site_id))
+
+
+def _fed(change: Change, point: DataPoint, feeder: str | None) -> dict[str, int | None]:
+    """Return the setting that says what feeds a data point: ``none`` is nothing."""
+    if feeder is None or feeder == "none":
+        return {} if feeder is None else {"parent_id": None}
+    owner = change.session.get_one(Organisation, point.organisation_id)
+    return {"parent_id": data_points.find_data_point(change.session, owner, feeder).id}
 
 
 def _zone(site: Site | None) -> str:
