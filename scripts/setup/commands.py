@@ -20,6 +20,8 @@ from scripts.setup.process import ROOT, SetupError, run, say
 
 Arguments = Sequence[str]
 CODE = ("dev", "scripts", "src", "tests")
+# A whole run goes in two processes, file by file: the machine it is meant for has two cores.
+WHOLE = ("-n", "2", "--dist", "loadfile")
 
 
 def become(command: Sequence[object]) -> None:
@@ -62,7 +64,7 @@ def check() -> None:
 
 
 def test(arguments: Arguments) -> None:
-    """Run every check, then pytest against the installed wheel; arguments go to pytest."""
+    """Run every check, then pytest against the installed wheel; arguments go to pytest alone."""
     with set_up_alone():
         prepare_tests()
         chromium = find_chromium()
@@ -71,7 +73,7 @@ def test(arguments: Arguments) -> None:
         install_wheel(always=True)
     os.environ["KILOWATCH_CHROMIUM"] = chromium
     os.environ.setdefault("KILOWATCH_TEST_OUTPUT", str(ROOT / "test-output"))
-    become([PYTHON, "-m", "pytest", *arguments])
+    become([PYTHON, "-m", "pytest", *(arguments or WHOLE)])
 
 
 def lint(arguments: Arguments) -> None:
