@@ -113,8 +113,11 @@ class LogMachine(RuleBasedStateMachine):
         if self.log.writer._ledger.connection is None:
             self.log.push_all([push])  # what opens the file again after a fault
             self.streams[push.series].push(push)
+        stream = self.streams[push.series]
         outcome = put_in(self.log, push)
-        assert outcome.status == self.streams[push.series].push(push, backfill=True)
+        assert outcome.status == stream.push(push, backfill=True)
+        if outcome.status == "backfilled":  # what had been discarded of it waits no more
+            stream.taken += stream.late.pop((push.minute, tuple(sorted(push.values.items()))), 0)
 
     @rule(series=st.integers(1, 3))
     def backfill_what_was_kept(self, series: int) -> None:
