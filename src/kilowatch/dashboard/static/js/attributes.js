@@ -14,6 +14,7 @@ const panels = document.getElementById("panels");
 const clock = new Intl.DateTimeFormat(locale, { hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23", timeZone: card.dataset.zone });
 let everything = false;
 let serial = 0;
+let fetched = new Map(); // requests that the fetched list has, whose live event may still come
 
 function concerns(request) {
   if (everything) return true;
@@ -57,8 +58,14 @@ function draw(request) {
   return item;
 }
 
+function isThere(request) {
+  const same = JSON.stringify(request), left = fetched.get(same) ?? 0;
+  if (left) fetched.set(same, left - 1);
+  return left > 0;
+}
+
 function add(request) {
-  if (!concerns(request)) return;
+  if (!concerns(request) || isThere(request)) return;
   const item = draw(request);
   item.classList.add("arrived");
   // What is being read stays where it is: below the top, the list keeps its place.
@@ -73,6 +80,8 @@ async function load() {
   const reply = await fetch(`/data/requests?point=${card.dataset.point}${everything ? "&all=1" : ""}`);
   if (!reply.ok) return;
   const { requests } = await reply.json();
+  fetched = new Map();
+  for (const same of requests.map((one) => JSON.stringify(one))) fetched.set(same, (fetched.get(same) ?? 0) + 1);
   list.replaceChildren(...requests.map(draw));
   none.hidden = requests.length > 0;
 }
