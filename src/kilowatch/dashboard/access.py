@@ -18,10 +18,11 @@ from starlette.routing import Route
 
 from kilowatch.catalog import sessions
 from kilowatch.catalog.rights import Action, Person, has_tool, is_partner, may, may_anywhere
+from kilowatch.catalog.tables import Organisation
 from kilowatch.catalog.tools import TOOLS
 from kilowatch.dashboard.numbers import whole_number
 from kilowatch.dashboard.registry import may_point
-from kilowatch.dashboard.rooms import Rooms, Visit, rooms_of
+from kilowatch.dashboard.rooms import Rooms, Visit, rooms_of, visit_of
 from kilowatch.dashboard.security import BODY_BYTES_MAX, check_csrf, cookie_name, csrf_token
 from kilowatch.model.errors import KilowatchError
 
@@ -195,6 +196,19 @@ def _number(request: Request, name: str, query: str = "") -> int:
 def not_found() -> KilowatchError:
     """Return the answer to what is not there, or not there for this person."""
     return KilowatchError("not_found", "There is nothing here for you to see.", status=404)
+
+
+def asked_organisation(request: Request) -> Organisation:
+    """Return the organisation that a request names. Blocks on the catalogue.
+
+    Raises:
+        KilowatchError: ``not_found``: it has gone since the door looked.
+    """
+    with rooms_of(request).registry.catalog.reading() as session:
+        found = session.get(Organisation, visit_of(request).organisation_id)
+    if found is None:
+        raise not_found()
+    return found
 
 
 def not_allowed() -> KilowatchError:

@@ -23,7 +23,7 @@ from kilowatch.catalog.tables import (
     Site,
     User,
 )
-from kilowatch.dashboard.access import Access, Door, not_found
+from kilowatch.dashboard.access import Access, Door, asked_organisation, not_found
 from kilowatch.dashboard.admin_frame import (
     asked_of,
     organisations_for,
@@ -119,7 +119,7 @@ def _new(request: Request) -> Response:
 
 
 def _create(request: Request, fields: Fields) -> Response:
-    rooms, organisation = rooms_of(request), _organisation(request)
+    rooms, organisation = rooms_of(request), asked_organisation(request)
     try:
         one_of("scope", fields.scope, SCOPES)
         environment = one_of("environment", fields.environment, ENVIRONMENTS)
@@ -230,7 +230,7 @@ def _revoke(request: Request) -> Response:
 
 
 def _form(request: Request, fields: Fields, problems: dict[str, str]) -> Response:
-    organisation = _organisation(request)
+    organisation = asked_organisation(request)
     with rooms_of(request).registry.catalog.reading() as session:
         sites = registry.sites(session, organisation.id)
         ours = select(DataPoint.stream_id).where(DataPoint.organisation_id == organisation.id)
@@ -312,14 +312,6 @@ def _credential(session: Session, request: Request) -> Credential:
     if credential is None or credential.organisation_id != visit_of(request).organisation_id:
         raise not_found()
     return credential
-
-
-def _organisation(request: Request) -> Organisation:
-    with rooms_of(request).registry.catalog.reading() as session:
-        found = session.get(Organisation, visit_of(request).organisation_id)
-    if found is None:
-        raise not_found()
-    return found
 
 
 def _state(credential: Credential) -> str:

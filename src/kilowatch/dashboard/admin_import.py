@@ -17,9 +17,8 @@ from starlette.responses import RedirectResponse, Response
 from kilowatch.catalog import bulk, bulk_apply, bulk_plan, sheets
 from kilowatch.catalog.bulk import Action, Plan
 from kilowatch.catalog.sheets import Sheet
-from kilowatch.catalog.tables import Organisation
 from kilowatch.catalog.tables_estate import ImportDraft
-from kilowatch.dashboard.access import Access, Door, not_found
+from kilowatch.dashboard.access import Access, Door, asked_organisation, not_found
 from kilowatch.dashboard.admin_frame import paged, problems_of, section_page
 from kilowatch.dashboard.asking import actor_of
 from kilowatch.dashboard.rooms import rooms_of, visit_of
@@ -75,7 +74,7 @@ async def template(request: Request) -> Response:
 
 
 def _page(request: Request, problems: dict[str, str]) -> Response:
-    organisation = _organisation(request)
+    organisation = asked_organisation(request)
     context: dict[str, Any] = {
         "organisation": organisation,
         "columns": bulk.COLUMNS,
@@ -116,7 +115,7 @@ def _take(request: Request, name: str, content: bytes) -> Response:
 
 
 def _look(request: Request, problems: dict[str, str]) -> Response:
-    organisation = _organisation(request)
+    organisation = asked_organisation(request)
     with rooms_of(request).registry.catalog.reading() as session:
         draft, sheet = _draft(session, request)
         plan = bulk_plan.plan(session, organisation.id, sheet)
@@ -147,7 +146,7 @@ def _look(request: Request, problems: dict[str, str]) -> Response:
 
 
 def _apply(request: Request, digest: str) -> Response:
-    rooms, organisation_id = rooms_of(request), _organisation(request).id
+    rooms, organisation_id = rooms_of(request), asked_organisation(request).id
     try:
         with rooms.registry.catalog.change(actor_of(request)) as open_change:
             draft, sheet = _draft(open_change.session, request)
@@ -160,7 +159,7 @@ def _apply(request: Request, digest: str) -> Response:
     except KilowatchError as error:
         return _look(request, problems_of(error))
     rooms.registry.directory(fresh=True)
-    context = {"organisation": _organisation(request), "plan": plan}
+    context = {"organisation": asked_organisation(request), "plan": plan}
     crumbs = [{"name": t("bulk.title"), "href": _base(request)}, {"name": t("bulk.done")}]
     return section_page(request, SECTION, "admin_import_done.html", crumbs, context)
 
@@ -173,7 +172,7 @@ def _discard(request: Request) -> Response:
 
 
 def _export(request: Request) -> Response:
-    organisation = _organisation(request)
+    organisation = asked_organisation(request)
     separator = SEPARATORS.get(request.query_params.get("separator", ""), ",")
     with rooms_of(request).registry.catalog.reading() as session:
         content = bulk.export(session, organisation.id, separator)
@@ -193,14 +192,6 @@ def _first(plan: Plan) -> str:
     """Return what a person looks at first: what is wrong, then what would be done."""
     order: tuple[Action, ...] = ("refuse", "create", "change", "same")
     return next((action for action in order if plan.counts[action]), "create")
-
-
-def _organisation(request: Request) -> Organisation:
-    with rooms_of(request).registry.catalog.reading() as session:
-        found = session.get(Organisation, visit_of(request).organisation_id)
-    if found is None:
-        raise not_found()
-    return found
 
 
 def _draft(session: Session, request: Request) -> tuple[ImportDraft, Sheet]:

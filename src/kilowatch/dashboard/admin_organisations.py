@@ -14,7 +14,7 @@ from kilowatch.catalog.places import countries
 from kilowatch.catalog.rights import is_partner
 from kilowatch.catalog.tables import Credential, Organisation, User
 from kilowatch.catalog.tree import OrganisationNode
-from kilowatch.dashboard.access import Access, Door, not_found
+from kilowatch.dashboard.access import Access, Door, asked_organisation
 from kilowatch.dashboard.admin_frame import (
     organisations_for,
     problems_of,
@@ -133,14 +133,14 @@ def _create(request: Request, fields: dict[str, str]) -> Response:
 
 
 def _edit(request: Request) -> Response:
-    organisation = _organisation(request)
+    organisation = asked_organisation(request)
     fields = {"name": organisation.name, "country": organisation.country}
     saved = request.query_params.get("saved", "")
     return _form(request, organisation, fields, {}, saved=saved)
 
 
 def _change(request: Request, fields: dict[str, str]) -> Response:
-    organisation = _organisation(request)
+    organisation = asked_organisation(request)
     rooms = rooms_of(request)
     try:
         with rooms.registry.catalog.change(actor_of(request)) as open_change:
@@ -154,7 +154,7 @@ def _change(request: Request, fields: dict[str, str]) -> Response:
 
 
 def _go_live(request: Request, fields: dict[str, str]) -> Response:
-    organisation, rooms = _organisation(request), rooms_of(request)
+    organisation, rooms = asked_organisation(request), rooms_of(request)
     try:
         if fields["test_data"] not in ("keep", "leave"):
             raise _unsure("test_data", t("organisations.choose_test_data"))
@@ -187,7 +187,7 @@ def _go_live(request: Request, fields: dict[str, str]) -> Response:
 
 
 def _remove(request: Request) -> Response:
-    organisation, rooms = _organisation(request), rooms_of(request)
+    organisation, rooms = asked_organisation(request), rooms_of(request)
     try:
         with rooms.registry.catalog.change(actor_of(request)) as open_change:
             reshaping.remove_organisation(open_change, organisation)
@@ -196,14 +196,6 @@ def _remove(request: Request) -> Response:
         return _form(request, organisation, own, problems_of(error))
     rooms.registry.directory(fresh=True)
     return RedirectResponse("/admin/organizations?removed", status_code=303)
-
-
-def _organisation(request: Request) -> Organisation:
-    with rooms_of(request).registry.catalog.reading() as session:
-        found = session.get(Organisation, visit_of(request).organisation_id)
-    if found is None:
-        raise not_found()
-    return found
 
 
 def _form(

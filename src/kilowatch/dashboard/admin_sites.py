@@ -14,7 +14,7 @@ from kilowatch.catalog import reshaping, sheets, site_zones
 from kilowatch.catalog.places import countries, zones
 from kilowatch.catalog.reshaping import SiteFacts
 from kilowatch.catalog.tables import Organisation, Site
-from kilowatch.dashboard.access import Access, Door, not_found
+from kilowatch.dashboard.access import Access, Door, asked_organisation, not_found
 from kilowatch.dashboard.admin_frame import (
     asked_of,
     organisations_for,
@@ -101,7 +101,7 @@ def _listing(request: Request) -> Response:
 
 
 def _new(request: Request) -> Response:
-    organisation = _organisation(request)
+    organisation = asked_organisation(request)
     fields = dict.fromkeys(FIELDS, "") | {"country": organisation.country}
     beside = [s for o, s in sites_for(request, "manage") if o.id == organisation.id]
     if beside:
@@ -110,7 +110,7 @@ def _new(request: Request) -> Response:
 
 
 def _create(request: Request, fields: dict[str, str]) -> Response:
-    organisation, rooms = _organisation(request), rooms_of(request)
+    organisation, rooms = asked_organisation(request), rooms_of(request)
     try:
         facts = _facts(fields)
         with rooms.registry.catalog.change(actor_of(request)) as open_change:
@@ -172,14 +172,6 @@ def _facts(fields: dict[str, str]) -> SiteFacts:
         ) from None
     texts = {name: fields[name] for name in FIELDS if name != "area_m2"}
     return SiteFacts(area_m2=area_m2, **texts)
-
-
-def _organisation(request: Request) -> Organisation:
-    with rooms_of(request).registry.catalog.reading() as session:
-        found = session.get(Organisation, visit_of(request).organisation_id)
-    if found is None:
-        raise not_found()
-    return found
 
 
 def _site(request: Request) -> tuple[Organisation, Site]:

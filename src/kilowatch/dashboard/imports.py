@@ -16,13 +16,12 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from kilowatch.catalog.places import zones
-from kilowatch.catalog.tables import Organisation
 from kilowatch.catalog.tables_imports import HistoryFile, ImportProfile
 from kilowatch.client import columns as shapes
 from kilowatch.client.columns import PARAMETERS, Column, Shape
 from kilowatch.client.guessing import Look, look
 from kilowatch.client.history import PutIn
-from kilowatch.dashboard.access import Access, Door, not_found
+from kilowatch.dashboard.access import Access, Door, asked_organisation, not_found
 from kilowatch.dashboard.admin_frame import organisations_for, problems_of
 from kilowatch.dashboard.asking import actor_of
 from kilowatch.dashboard.backfilling import reason_of
@@ -109,7 +108,7 @@ def _first(request: Request) -> Response:
 
 
 def _start(request: Request, problems: dict[str, str]) -> Response:
-    organisation, user_id = _organisation(request), visit_of(request).person.id
+    organisation, user_id = asked_organisation(request), visit_of(request).person.id
     with rooms_of(request).registry.catalog.reading() as session:
         own = select(HistoryFile.id, HistoryFile.name).where(
             HistoryFile.organisation_id == organisation.id, HistoryFile.user_id == user_id
@@ -124,7 +123,7 @@ def _start(request: Request, problems: dict[str, str]) -> Response:
 
 
 def _take(request: Request, name: str, content: bytes, profile_id: int | None) -> Response:
-    rooms, visit, organisation = rooms_of(request), visit_of(request), _organisation(request)
+    rooms, visit, organisation = rooms_of(request), visit_of(request), asked_organisation(request)
     if not content:
         return _start(request, {"file": t("import.no_file")})
     streams, _ = _known(request)
@@ -214,7 +213,7 @@ def _check(request: Request, form: FormData) -> Response:
 
 
 def _keep_profile(request: Request, name: str, shape: Shape) -> None:
-    organisation_id = _organisation(request).id
+    organisation_id = asked_organisation(request).id
     with rooms_of(request).registry.catalog.change(actor_of(request)) as change:
         found = select(ImportProfile).where(
             ImportProfile.organisation_id == organisation_id, ImportProfile.name == name
@@ -337,14 +336,6 @@ def _file(request: Request) -> HistoryFile:
     return row
 
 
-def _organisation(request: Request) -> Organisation:
-    with rooms_of(request).registry.catalog.reading() as session:
-        found = session.get(Organisation, visit_of(request).organisation_id)
-    if found is None:
-        raise not_found()
-    return found
-
-
 def _page(
     request: Request,
     template: str,
@@ -352,7 +343,7 @@ def _page(
     problems: dict[str, str],
     *crumbs: dict[str, str],
 ) -> Response:
-    organisation = _organisation(request)
+    organisation = asked_organisation(request)
     shown = defaultdict(str, problems)
     if problems and not shown[""]:
         shown[""] = next(iter(problems.values()))
