@@ -1,0 +1,204 @@
+"""Reads a folder of meter data: streams, weather and the altered copies of them.
+
+The labels (``fault_events.csv``, ``waste_events.csv``, ``injected_hours.parquet``) are read by the
+scores, which come after the predictions, and by nobody else.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import holidays
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from kilowatch.insights.hours import HOUR_MS, Hours
+from kilowatch.model.blocks import Floats, Ints
+from kilowatch.model.zones import Zone
+
+COUNTRIES = {
+    "Europe/London": ("GB", "ENG"),
+    "Europe/Dublin": ("IE", None),
+    "Europe/Rome": ("IT", None),
+}
+"""Country and region of a time zone, for its public holidays; others are looked up by prefix."""
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A row of ``streams.csv``."""
+
+    stream_id: str
+    dataset: str
+    building: str
+    utility: str
+    unit: str
+    zone: str
+    weather_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """One stream's hours with a value, sorted.
+
+    Attributes:
+        start_ms: Starts, shape (n,) [ms since 1970, UTC].
+        values: Values, shape (n,) [the stream's unit].
+    """
+
+    start_ms: Ints
+    values: Floats
+
+
+class Folder:
+    """A folder laid out as docs/reference/evaluation.md says.
+
+    Args:
+        root: The folder.
+
+    Raises:
+        FileNotFoundError: It has no ``streams.csv``.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        with (root / "streams.csv").open(encoding="utf-8", newline="") as lines:
+            self.listed = {
+                row["stream_id"]: Listed(
+                    row["stream_id"], row["dataset"], row["building"], row["utility"],
+                    row["unit"], row["tz"], row["weather_id"],
+                )
+                for row in csv.DictReader(lines)
+            }  # fmt: skip
+
+    def streams(self) -> dict[str, Series]:
+        """Return the untouched streams by id."""
+        found: dict[str, Series] = {}
+        for dataset in sorted({one.dataset for one in self.listed.values()}):
+            found |= self._table(self._root / "streams" / f"{dataset}.parquet")
+        return {key: found[key] for key in self.listed if key in found}
+
+    def faulted(self) -> dict[str, Series]:
+        """Return the streams that faults were put into, by id."""
+        return self._table(self._root / "anomaly" / "faulted.parquet")
+
+    def wasteful(self) -> dict[str, Series]:
+        """Return the streams that waste was put into, by id."""
+        return self._table(self._root / "waste" / "wasteful.parquet")
+
+    def temperature(self, weather_id: str) -> Series | None:
+        """Return measured outdoor temperature [°C], or None where there is none."""
+        path = self._root / "weather" / f"{weather_id}.parquet"
+        if not weather_id or not path.exists():
+            return None
+        table = pq.read_table(path)
+        return _series(table, "temp_c")
+
+    def _table(self, path: Path) -> dict[str, Series]:
+        if not path.exists():
+            return {}
+        table = pq.read_table(path)
+        names = table.column("stream_id").combine_chunks().dictionary_encode()
+        codes = names.indices.to_numpy(zero_copy_only=False)
+        whole = _series(table, "value")
+        found = {}
+        for code, name in enumerate(names.dictionary.to_pylist()):
+            rows = codes == code
+            order = np.argsort(whole.start_ms[rows], kind="stable")
+            found[name] = Series(whole.start_ms[rows][order], whole.values[rows][order])
+        return found
+
+
+def _series(table: pa.Table, column: str) -> Series:
+    starts = pc.cast(_instants(table.column("ts")), pa.timestamp("ms", "UTC"))
+    values = table.column(column).to_numpy().astype(np.float64)
+    return Series(pc.cast(starts, pa.int64()).to_numpy(), values)
+
+
+def _instants(stamps: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Read ISO 8601 with an offset; files may also hold true timestamps."""
+    if not pa.types.is_string(stamps.type) and not pa.types.is_large_string(stamps.type):
+        return stamps
+    return pc.cast(stamps, pa.timestamp("ms", "UTC"))
+
+
+def hours_of(
+    series: Mapping[str, Series],
+    zone: str,
+    temperature: Series | None,
+    *,
+    from_ms: int | None = None,
+    to_ms: int | None = None,
+) -> Hours:
+    """Lay streams of one zone on one grid of hours, in the order of ``series``.
+
+    Args:
+        series: By id; at least one.
+        zone: IANA name.
+        temperature: Of the place, or None.
+        from_ms: First hour; the earliest of all if None [ms].
+        to_ms: End; one hour after the latest of all if None [ms].
+    """
+    first = min(int(one.start_ms[0]) for one in series.values()) if from_ms is None else from_ms
+    ends = max(int(one.start_ms[-1]) for one in series.values()) + HOUR_MS
+    count = ((ends if to_ms is None else to_ms) - first) // HOUR_MS
+    clock = Zone.of(zone)
+    values = np.stack([on_grid(one, first, count) for one in series.values()])
+    closed = holiday_hours(zone, first, count)
+    outdoor = None
+    if temperature is not None:
+        outdoor = np.tile(on_grid(temperature, first, count), (len(series), 1))
+    return Hours(first, values, clock, np.tile(closed, (len(series), 1)), outdoor)
+
+
+def on_grid(series: Series, first_ms: int, count: int) -> Floats:
+    """Return a stream on a grid of hours, shape (count,); NaN where it has no value."""
+    laid = np.full(count, np.nan)
+    index = (series.start_ms - first_ms) // HOUR_MS
+    inside = (index >= 0) & (index < count)
+    laid[index[inside]] = series.values[inside]
+    return laid
+
+
+def holiday_hours(
+    zone: str, first_ms: int, count: int
+) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
+    """Return which hours lie on a public holiday of a zone's country, shape (count,)."""
+    clock = Zone.of(zone)
+    days = clock.local_ms(first_ms + np.arange(count, dtype=np.int64) * HOUR_MS) // 86_400_000
+    unique, inverse = np.unique(days, return_inverse=True)
+    dates = unique.astype("datetime64[D]").astype(object)
+    years = tuple(sorted({one.year for one in dates}))
+    closed = _holidays(zone, years)
+    return np.array([one in closed for one in dates], np.bool_)[inverse]
+
+
+@cache
+def _holidays(zone: str, years: tuple[int, ...]) -> frozenset[object]:
+    country, region = country_of(zone)
+    if country is None:
+        return frozenset()
+    return frozenset(holidays.country_holidays(country, subdiv=region, years=years))
+
+
+def country_of(zone: str) -> tuple[str | None, str | None]:
+    """Return the country, and the region where it matters, that a time zone lies in."""
+    if zone in COUNTRIES:
+        return COUNTRIES[zone]
+    if zone.startswith(("America/", "US/")):
+        return "US", None
+    return None, None
+
+
+def zones(listed: Iterable[Listed]) -> dict[tuple[str, str], list[str]]:
+    """Group stream ids by what they share: zone and weather."""
+    grouped: dict[tuple[str, str], list[str]] = {}
+    for one in listed:
+        grouped.setdefault((one.zone, one.weather_id), []).append(one.stream_id)
+    return grouped
