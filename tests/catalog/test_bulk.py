@@ -10,7 +10,15 @@ from hypothesis import strategies as st
 from sqlalchemy import func, select
 
 from kilowatch import catalog
-from kilowatch.catalog import bulk, bulk_apply, bulk_plan, data_points, registry, sheets
+from kilowatch.catalog import (
+    bulk,
+    bulk_apply,
+    bulk_plan,
+    data_points,
+    point_settings,
+    registry,
+    sheets,
+)
 from kilowatch.catalog.bulk import Plan
 from kilowatch.catalog.settings_check import Settings
 from kilowatch.catalog.tables import AuditEntry, DataPoint, Meter, Organisation
@@ -191,6 +199,37 @@ def test_a_point_that_moves_away_leaves_what_it_fed(desk: Desk) -> None:
     desk.apply("stream_id,name,site\ntop,Supply,Plant\n")
     now = desk.cells()
     assert (now["top"]["site"], now["light"]["parent"]) == ("Plant", "")
+
+
+def test_a_table_that_says_another_feeder_says_it_for_all_time(desk: Desk) -> None:
+    """What was dated of it is dropped, so that the present and the past agree; a move, too."""
+
+    def story() -> list[tuple[int | None, int | None]]:
+        with desk.opened.reading() as session:
+            light = session.scalars(select(DataPoint).where(DataPoint.stream_id == "light")).one()
+            periods = point_settings.settings_by_period(session, light)
+            return [(at, some["parent_id"]) for at, some in periods]
+
+    desk.apply("stream_id,name,site\nother,Other,Office\n")
+    ((_, top),) = story()
+    assert top is not None
+    with desk.opened.change(desk.actor) as change:
+        light = change.session.scalars(
+            select(DataPoint).where(DataPoint.stream_id == "light")
+        ).one()
+        at_ms = change.now_ms - 86_400_000
+        point_settings.change_from(change, light, {"parent_id": None}, at_ms)
+    assert story() == [(None, top), (at_ms, None)]
+    desk.apply("stream_id,name,parent\nlight,Light,other\n")
+    ((_, other),) = story()
+    assert other not in (None, top)
+    with desk.opened.change(desk.actor) as change:
+        light = change.session.scalars(
+            select(DataPoint).where(DataPoint.stream_id == "light")
+        ).one()
+        point_settings.change_from(change, light, {"parent_id": top}, at_ms)
+    desk.apply("stream_id,name,site\ntop,Supply,Plant\n")
+    assert story() == [(None, other), (at_ms, None)]
 
 
 def test_another_organisations_stream_id_can_be_ours_too(desk: Desk) -> None:

@@ -6,7 +6,14 @@ import pytest
 from sqlalchemy import select
 
 from kilowatch import catalog
-from kilowatch.catalog import credentials, data_points, people, registry, reshaping
+from kilowatch.catalog import (
+    credentials,
+    data_points,
+    people,
+    point_settings,
+    registry,
+    reshaping,
+)
 from kilowatch.catalog.changes import Change
 from kilowatch.catalog.credentials import Target
 from kilowatch.catalog.reshaping import SiteFacts
@@ -238,3 +245,48 @@ def test_a_data_point_moves_only_where_it_can_be(
         ):
             error = refused(reshaping.move_data_point, change, point, meter, appliance, parent)
             assert error.code == code
+
+
+def test_what_feeds_a_data_point_changes_from_a_date_on_and_goes_on_a_move(
+    opened: catalog.Catalog, actor: catalog.Actor, estate: Estate
+) -> None:
+    """Rewired on the first of the month; moved to another site, nothing of the old one is left."""
+    with opened.change(actor) as change:
+        point = change.session.get_one(DataPoint, estate.point.id)
+        now_ms = change.now_ms
+        supply = data_points.register(change, estate.office, "Supply", POWER)
+        below = data_points.register(change, estate.office, "Lamp", POWER, parent=point)
+        at_ms = now_ms - 30 * 86_400_000
+        place = (point, estate.floor, estate.light)
+        reshaping.move_data_point(change, *place, supply, at_ms, comment="new feed")
+        assert point.parent_id == supply.id
+        ring = refused(reshaping.move_data_point, change, supply, estate.main, None, below)
+        assert (ring.code, ring.data["field"]) == ("feeds_itself", "parent")
+        reshaping.move_data_point(change, supply, estate.main, None, None)
+    with opened.change(actor) as change:
+        supply, below = (change.session.get_one(DataPoint, one.id) for one in (supply, below))
+        before = refused(
+            reshaping.move_data_point, change, supply, estate.main, None, below, at_ms - 1
+        )
+        assert before.code == "feeds_itself", "it would, from that date on"
+    with opened.change(actor) as change:
+        point, below = (change.session.get_one(DataPoint, one.id) for one in (point, below))
+        reshaping.move_data_point(change, below, estate.floor, None, supply, now_ms)
+        dated = refused(
+            reshaping.move_data_point, change, point, _plant_meter(change, estate), None, None, 1
+        )
+        assert (dated.code, dated.data["field"]) == ("moves_for_all_time", "from")
+    with opened.change(actor) as change:
+        point, below = (change.session.get_one(DataPoint, one.id) for one in (point, below))
+        reshaping.move_data_point(change, point, _plant_meter(change, estate), None, None)
+        stories = [
+            [(at, some["parent_id"]) for at, some in point_settings.settings_by_period(s, row)]
+            for s, row in ((change.session, point), (change.session, below))
+        ]
+        assert stories == [[(None, None)], [(None, None), (now_ms, supply.id)]]
+        data_points.change_setting(change, point.id, "interval_s", 600)
+        data_points.change_setting(change, below.id, "interval_s", 600)
+
+
+def _plant_meter(change: Change, estate: Estate) -> Meter:
+    return registry.add_meter(change, estate.plant, "Moved here")

@@ -32,6 +32,7 @@ from kilowatch.pipeline.grids import PointGrid
 from kilowatch.pipeline.preview import Preview
 from kilowatch.pipeline.rollups import roll_up
 from kilowatch.pipeline.state import Progress, grid_of, settings_of
+from kilowatch.pipeline.tree_rollups import DatedFeeding
 
 HOUR_MS = 3_600_000
 DAY_MS = 24 * HOUR_MS
@@ -245,12 +246,13 @@ class FakeView:
     def sum_findings(
         self,
         points: Sequence[DataPoint],
-        fed_by: Mapping[int, int | None],
+        fed_by: DatedFeeding,
         from_ms: int,
         to_ms: int,
     ) -> dict[int, tuple[Finding, ...]]:
         """Return what was set."""
-        assert {point.id for point in points} == set(fed_by)
+        for _, by in fed_by:
+            assert {point.id for point in points} == set(by)
         assert from_ms < to_ms
         return {p.id: self.sums[p.id] for p in points if p.id in self.sums}
 

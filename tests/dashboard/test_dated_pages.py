@@ -210,3 +210,71 @@ def test_a_site_that_moved_keeps_its_old_days(world: World, admin: TestClient) -
     with world.catalog.reading() as session:
         assert session.get_one(Site, site_id).zone == "Europe/Dublin"
     assert "data-zone-since" not in admin.get(path, headers=PAGE).text
+
+
+def test_what_feeds_a_data_point_since_a_day(world: World, admin: TestClient) -> None:
+    """Wired anew on the second of November: October has the old tree; the panel tells; undo."""
+    point, main = world.point("hvac"), world.point("main")
+    path = f"/admin/data-points/{point.id}/move"
+    other = world.point("server")
+    assert admin.post(path, data=form(admin, path, parent=main.stream_id)).status_code == 303
+    sent = form(admin, path, parent=other.stream_id, when="from", comment="new board",
+                **{"from": "2026-11-02T10:30"})  # fmt: skip
+    answer = admin.post(path, data=sent)
+    assert answer.status_code == 303, answer.text
+    at_ms = local_ms("2026-11-02T10:30")
+    assert [(at, one["parent_id"]) for at, one in periods(world, "hvac")] == [
+        (None, main.id), (at_ms, other.id),
+    ]  # fmt: skip
+    page = admin.get(answer.headers["location"], headers=PAGE).text
+    assert re.search(
+        r"from 2026-11-02 10:30.*?Fed by: <b>Server room</b>.*?new board", page, re.DOTALL
+    )
+    assert f"Fed by: <b>{main.name}</b>" in page
+    again = form(admin, path)
+    assert admin.post(path, data=again).status_code == 303
+    assert len(periods(world, "hvac")) == 2, "sent as it came, nothing changes"
+    word = re.search(r'name="what" value="(setting-\d+)"', page)
+    assert word
+    back = {"csrf": sent["csrf"], "what": word[1]}
+    assert admin.post(f"/admin/data-points/{point.id}/undo", data=back).status_code == 303
+    assert [at for at, _ in periods(world, "hvac")] == [None]
+    always = form(admin, path, parent="", when="always")
+    assert admin.post(path, data=always).status_code == 303
+    assert [(at, one["parent_id"]) for at, one in periods(world, "hvac")] == [(None, None)]
+
+
+@pytest.mark.parametrize(
+    ("changes", "field", "says"),
+    [
+        ({"when": "from"}, "from", "From when on"),
+        ({"when": "from", "from": "2031-01-01T00:00"}, "from", "still to come"),
+        ({"when": "from", "from": "2026-11-02T00:00", "site": "Supermarket Cork"},
+         "from", "for all time"),
+        ({"parent": "hvac"}, "parent", "would feed itself"),
+    ],
+)  # fmt: skip
+def test_a_feeder_that_cannot_be_is_refused_beside_its_field(
+    world: World, admin: TestClient, changes: dict[str, str], field: str, says: str
+) -> None:
+    """The page comes back as it was filled in, and nothing has moved."""
+    point, other = world.point("hvac"), world.point("server")
+    path = f"/admin/data-points/{point.id}/move"
+    before = periods(world, "hvac")
+    sent = form(admin, path, parent=other.stream_id)
+    for name, value in changes.items():
+        sent[name] = world.point(value).stream_id if value == "hvac" else value
+    if "site" in changes:
+        site_id = world.sites[changes["site"]]
+        place = re.search(
+            r'name="place" value="([^"]*)"',
+            admin.get(f"{path}?site={site_id}", headers=PAGE).text,
+        )
+        assert place
+        sent |= {"site": str(site_id), "place": place[1], "parent": ""}
+    answer = admin.post(path, data=sent, headers=PAGE)
+    assert answer.status_code == 422
+    problem = re.search(rf'id="{field}-problem">([^<]*)', answer.text)
+    assert problem, answer.text
+    assert says in problem[1]
+    assert periods(world, "hvac") == before

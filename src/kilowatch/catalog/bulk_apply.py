@@ -8,6 +8,7 @@ from kilowatch.catalog.bulk import MeterKey, Plan, Planned
 from kilowatch.catalog.bulk_plan import plan
 from kilowatch.catalog.changes import Change
 from kilowatch.catalog.data_points import new_stream_id
+from kilowatch.catalog.feeders import dated_feeders, set_feeder, settle_after_move
 from kilowatch.catalog.registry import name_key
 from kilowatch.catalog.sheets import Sheet
 from kilowatch.catalog.tables import Appliance, DataPoint, Meter, SeriesHistory
@@ -146,18 +147,22 @@ def _set_parents(change: Change, organisation_id: int, todo: list[Planned]) -> N
         DataPoint.organisation_id == organisation_id
     )
     numbers = {row.stream_id: row.id for row in change.session.execute(statement)}
+    dated = dated_feeders(change.session, organisation_id)
+    moved: dict[int, int] = {}
+    changed: list[tuple[DataPoint, int | None]] = []
     for one in todo:
         assert one.point is not None
+        if "site" in one.differences:
+            moved[one.point.id] = one.site_id
         parent_id = numbers[one.parent] if one.parent else None
-        if one.point.parent_id != parent_id:  # a row that is set to what it is costs a look
+        if one.point.parent_id == parent_id:  # a row that is set to what it is costs a look
+            continue
+        if one.point.id in dated:
+            changed.append((one.point, parent_id))  # after all others hang where they shall
+        else:
             one.point.parent_id = parent_id
-    moved = {one.point.id: one.site_id for one in todo if one.point and "site" in one.differences}
-    if moved:
-        # What a data point fed stays behind when it moves to another site.
-        fed = select(DataPoint).where(
-            DataPoint.organisation_id == organisation_id, DataPoint.parent_id.is_not(None)
-        )
-        for left in change.session.scalars(fed):
-            if moved.get(left.parent_id or 0, left.site_id) != left.site_id:
-                left.parent_id = None
     change.session.flush()
+    for point, parent_id in changed:
+        set_feeder(change, point, parent_id)
+    if moved:
+        settle_after_move(change, moved, organisation_id)

@@ -9,7 +9,7 @@ Functions that write take an open ``Change``; ``preview`` shows what one of them
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -18,6 +18,7 @@ from sqlalchemy.orm import Session
 
 from kilowatch.catalog.changes import Change
 from kilowatch.catalog.factors_check import FACTORS, check_factors, check_number, invalid
+from kilowatch.catalog.feeding_check import check_feeders
 from kilowatch.catalog.histories import COLUMNS, Dated, periods_of, whole_settings
 from kilowatch.catalog.settings_check import Settings, checked
 from kilowatch.catalog.tables import DataPoint
@@ -134,6 +135,18 @@ def undo(change: Change, point: DataPoint, setting_id: int) -> list[PointSetting
     return _write(change, point, rows, story, "", None)
 
 
+def forget_feeders(change: Change, point: DataPoint, gone: Collection[int]) -> None:
+    """Let nothing feed a data point where one of these did: they are on another site now.
+
+    Raises:
+        KilowatchError: As ``change_from``.
+    """
+    rows = history(change.session, point)
+    story = _Story.of(point, rows)
+    story.forget_feeders(gone)
+    _write(change, point, rows, story, "", None)
+
+
 def preview(
     session: Session,
     point: DataPoint,
@@ -212,6 +225,12 @@ class _Story:
             self.always[name] = value
         self._settle()
 
+    def forget_feeders(self, gone: Collection[int]) -> None:
+        for some in (self.columns, self.always, *self.dated.values()):
+            if some.get("parent_id") in gone:
+                some["parent_id"] = None
+        self._settle()
+
     def forget(self, from_ms: int) -> None:
         del self.dated[from_ms]
         self._settle()
@@ -241,12 +260,12 @@ class _Story:
                 assert found.unit is not None
                 self._spell(from_ms, found.unit)
                 check_factors(point.kind, found.unit, settings["behaviour"], settings)
-                _check_parent(session, point, settings["parent_id"])
             except KilowatchError as error:
                 error.data["from_ms"] = from_ms
                 raise
             known = UNITS[found.unit]
             measured.add(known.amount or known.canonical)
+        check_feeders(session, point, self.periods())
         if len(measured) > 1:
             raise invalid(
                 "unit",
@@ -343,23 +362,3 @@ def _instant(from_ms: int, now_ms: int) -> int:
             data={"field": "from"},
         )
     return from_ms
-
-
-def _check_parent(session: Session, point: DataPoint, parent_id: int | None) -> None:
-    parent, seen = parent_id, {point.id}
-    while parent is not None:
-        row = session.get(DataPoint, parent)
-        if row is None or row.site_id != point.site_id:
-            raise invalid(
-                "parent_id",
-                f"There is no data point {parent} on this site that could feed {point.name}.",
-                "A data point is fed by one of its own site.",
-            )
-        if parent in seen:
-            raise invalid(
-                "parent_id",
-                f"{point.name} would feed itself.",
-                "Choose a data point that is not below this one.",
-            )
-        seen.add(parent)
-        parent = row.parent_id

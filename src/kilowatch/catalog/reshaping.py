@@ -17,6 +17,7 @@ from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
+from kilowatch.catalog import feeders
 from kilowatch.catalog.changes import Change
 from kilowatch.catalog.people import check_email
 from kilowatch.catalog.places import check_country, check_zone, country_of_zone
@@ -203,15 +204,27 @@ def move_data_point(
     meter: Meter,
     appliance: Appliance | None,
     parent: DataPoint | None,
+    from_ms: int | None = None,
+    *,
+    comment: str = "",
 ) -> DataPoint:
     """Hang a data point under another meter, also of another site of its organisation.
 
     Its stream id, its packets and its credentials of the scope meter stay. On a site of another
     time zone its local days are computed again.
 
+    Args:
+        change: An open change.
+        point: The data point.
+        meter: Where it hangs, for all time.
+        appliance: Of that meter, or None.
+        parent: What feeds it, or None.
+        from_ms: Since when that feeds it [ms since 1970, UTC]; None for all time.
+        comment: Why, for the history.
+
     Raises:
-        KilowatchError: ``other_organisation``, ``other_meter``, ``other_site`` or
-            ``feeds_itself``.
+        KilowatchError: ``other_organisation``, ``other_meter``, ``other_site``, ``feeds_itself``,
+            ``moves_for_all_time``, or what ``feeders.set_feeder`` finds.
     """
     stored = fresh(change.session, point)
     if meter.organisation_id != stored.organisation_id:
@@ -228,19 +241,36 @@ def move_data_point(
             f"{appliance.name!r} is no appliance of the meter {meter.name!r}.",
             data={"field": "appliance"},
         )
-    if parent is not None:
-        _check_feeder(change.session, stored, parent, meter.site_id)
+    if parent is not None and parent.site_id != meter.site_id:
+        raise KilowatchError(
+            "other_site",
+            f"{parent.name} is not on the same site.",
+            remedy="A data point is fed by one of its own site.",
+            data={"field": "parent"},
+        )
     elsewhere = meter.site_id != stored.site_id
+    if elsewhere and from_ms is not None:
+        raise KilowatchError(
+            "moves_for_all_time",
+            f"{stored.name} moves to another site for all time, and so does what feeds it.",
+            remedy="Choose that it was always so. What measures somewhere else from a day on is "
+            "another data point: register it there.",
+            data={"field": "from"},
+        )
     stored.site_id, stored.meter_id = meter.site_id, meter.id
     stored.appliance_id = appliance.id if appliance else None
-    stored.parent_id = parent.id if parent else None
-    change.session.flush()
+    parent_id = parent.id if parent else None
     if elsewhere:
-        # What it fed stays behind on the old site, and is fed by nothing there now.
-        for fed in change.session.scalars(select(DataPoint).where(DataPoint.parent_id == point.id)):
-            if fed.site_id != meter.site_id:
-                fed.parent_id = None
+        stored.parent_id = parent_id
         change.session.flush()
+        feeders.settle_after_move(change, {stored.id: meter.site_id}, stored.organisation_id)
+    try:
+        feeders.set_feeder(change, stored, parent_id, from_ms, comment=comment)
+    except KilowatchError as error:
+        if error.data.get("field") == "parent_id":
+            error.data["field"] = "parent"
+        raise
+    change.session.flush()
     return stored
 
 
@@ -346,30 +376,6 @@ def _refuse_same_name(session: Session, organisation_id: int, name: str, but: in
     )
     if name_key(name) in {name_key(other) for (other,) in others}:
         raise _taken("site_exists", f"There is a site named {name!r} already.")
-
-
-def _check_feeder(session: Session, point: DataPoint, parent: DataPoint, site_id: int) -> None:
-    if parent.site_id != site_id:
-        raise KilowatchError(
-            "other_site",
-            f"{parent.name} is not on the same site.",
-            remedy="A data point is fed by one of its own site.",
-            data={"field": "parent"},
-        )
-    seen: set[int] = set()
-    above: DataPoint | None = parent
-    while above is not None and above.id not in seen:
-        if above.id == point.id:
-            raise KilowatchError(
-                "feeds_itself",
-                f"{point.name} cannot be fed by {parent.name}: "
-                + ("it is the same one." if parent.id == point.id else "it feeds that one."),
-                status=409,
-                remedy="Choose one nearer to the supply, or none.",
-                data={"field": "parent"},
-            )
-        seen.add(above.id)
-        above = session.get(DataPoint, above.parent_id) if above.parent_id is not None else None
 
 
 def _above(session: Session, meter: Meter) -> set[int]:

@@ -28,6 +28,7 @@ from kilowatch.dashboard.admin_frame import (
 )
 from kilowatch.dashboard.admin_placing import feeder
 from kilowatch.dashboard.asking import actor_of
+from kilowatch.dashboard.dated_form import COMMENT_MAX, from_when
 from kilowatch.dashboard.needs import LastValue
 from kilowatch.dashboard.numbers import whole_number
 from kilowatch.dashboard.registry import may_point
@@ -87,7 +88,8 @@ async def move_page(request: Request) -> Response:
 
 async def move(request: Request) -> Response:
     """Hang a data point under another meter."""
-    fields = texts_of(await request.form(), ("place", "parent", "site"))
+    names = ("place", "parent", "site", "when", "from", "comment")
+    fields = texts_of(await request.form(), names)
     return await run_in_threadpool(_move, request, fields)
 
 
@@ -169,7 +171,8 @@ def _move_page(request: Request, fields: dict[str, str], problems: dict[str, str
     own = {
         "place": f"{row.meter_id}/{row.appliance_id or ''}",
         "parent": parent.stream_id if parent and site and parent.site_id == site.id else "",
-    }
+        "when": "always", "from": "", "comment": "",
+    }  # fmt: skip
     context: dict[str, Any] = {
         "moved": point,
         "sites": sites,
@@ -227,7 +230,10 @@ def _move(request: Request, fields: dict[str, str]) -> Response:
             assert row is not None
             meter, appliance = _place(session, fields["place"], who)
             parent = feeder(session, row.organisation_id, fields["parent"])
-            reshaping.move_data_point(open_change, row, meter, appliance, parent)
+            reshaping.move_data_point(
+                open_change, row, meter, appliance, parent, from_when(fields, point.zone),
+                comment=fields["comment"][:COMMENT_MAX],
+            )  # fmt: skip
     except KilowatchError as error:
         return _move_page(request, fields, problems_of(error))
     rooms.registry.directory(fresh=True)

@@ -21,7 +21,7 @@ from kilowatch.model.errors import KilowatchError
 
 _SPANS = frozenset({"interval_s", "tolerance_s"})
 _WORDS = frozenset({"behaviour", "clock", "stamp"})
-SHOWN = tuple(name for name in (*COLUMNS, *FACTORS) if name != "parent_id")
+SHOWN = (*COLUMNS, *FACTORS)
 COMMENT_MAX = 300
 
 
@@ -107,7 +107,7 @@ def history_of(session: Session, point: DataPoint) -> dict[str, Any]:
             {
                 "since": clock_text(from_ms, site.zone) if from_ms is not None else "",
                 "settings": [
-                    (t(f"setting.{name}"), setting_text(name, settings[name]))
+                    (t(f"setting.{name}"), _text(session, name, settings[name]))
                     for name in SHOWN
                     if name in told
                 ],
@@ -156,6 +156,13 @@ def _event(row: Any, zone: str) -> dict[str, Any]:
         "comment": row.comment,
         "undo": f"event-{row.id}",
     }
+
+
+def _text(session: Session, name: str, value: Any) -> str:
+    if name == "parent_id" and value is not None:
+        feeder = session.get(DataPoint, value)
+        return feeder.name if feeder is not None else str(value)
+    return setting_text(name, value)
 
 
 def setting_text(name: str, value: Any) -> str:

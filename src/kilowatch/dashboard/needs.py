@@ -25,6 +25,7 @@ from kilowatch.model.packet import Form
 from kilowatch.model.points import DataPoint
 from kilowatch.pipeline.conflicts import Conflict
 from kilowatch.pipeline.grids import PointGrid
+from kilowatch.pipeline.tree_rollups import DatedFeeding
 
 
 class Extent(Protocol):
@@ -157,7 +158,7 @@ class View(Protocol):
     def sum_findings(  # noqa: D102
         self,
         points: Sequence[DataPoint],
-        fed_by: Mapping[int, int | None],
+        fed_by: DatedFeeding,
         from_ms: int,
         to_ms: int,
     ) -> Mapping[int, tuple[Finding, ...]]: ...

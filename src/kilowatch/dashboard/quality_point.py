@@ -255,8 +255,8 @@ def _findings(
 def _sums(rooms: Rooms, point: DataPoint, period: Chosen) -> Sequence[Finding]:
     """Return on which days of the period's last month submeters counted more than this meter."""
     with rooms.registry.catalog.reading() as session:
-        fed_by = feeding.fed_by(session, point.organisation_id, point.site_id)
-    below = {number for number, feeder in fed_by.items() if feeder == point.id}
+        eras = feeding.fed_by_over_time(session, point.organisation_id, point.site_id)
+    below = {number for _, by in eras for number, feeder in by.items() if feeder == point.id}
     if not below:
         return ()
     directory = rooms.registry.directory()
@@ -266,7 +266,7 @@ def _sums(rooms: Rooms, point: DataPoint, period: Chosen) -> Sequence[Finding]:
     from_ms = max(from_ms, to_ms - SUMS_MS)
     if from_ms >= to_ms:
         return ()
-    mine = {one.id: fed_by.get(one.id) for one in (point, *others)}
+    mine = [(at, {one.id: by.get(one.id) for one in (point, *others)}) for at, by in eras]
     return rooms.view.sum_findings([point, *others], mine, from_ms, to_ms).get(point.id, ())
 
 
