@@ -74,6 +74,7 @@ from kilowatch.dashboard.access import Access, Door, belonging_to
 from kilowatch.dashboard.live import Hub
 from kilowatch.dashboard.needs import (
     Health,
+    Insights,
     NoHealth,
     PacketLog,
     Past,
@@ -169,6 +170,7 @@ def create_app(  # noqa: PLR0913 - each is a room
     health: Health | None = None,
     desk: Desk | None = None,
     past: Past | None = None,
+    insights: Insights | None = None,
     clock: Callable[[], int] | None = None,
 ) -> Starlette:
     """Build the dashboard.
@@ -183,6 +185,7 @@ def create_app(  # noqa: PLR0913 - each is a room
         health: Whether the platform is all right; None where nobody looks.
         desk: Alerts; None where nobody watches: rules and channels can be edited all the same.
         past: Puts packets into history; None where there is no collector.
+        insights: What was found out about use; None where nobody looks: its pages are not shown.
         clock: What time it is [ms since 1970, UTC].
     """
     health = health or NoHealth()
@@ -232,6 +235,7 @@ def create_app(  # noqa: PLR0913 - each is a room
         static=static,
         health=health,
         past=past or no_past(),
+        insights=insights,
         clock=now,
     )
     return app

@@ -21,6 +21,7 @@ from kilowatch.model.durations import Durations
 from kilowatch.model.editing import Editing
 from kilowatch.model.findings import Finding
 from kilowatch.model.gaps import Gap, GapDay, PointGaps
+from kilowatch.model.insight import Expected, InsightEvent, Outlook, Standing, WasteHours
 from kilowatch.model.packet import Form
 from kilowatch.model.points import DataPoint
 from kilowatch.pipeline.conflicts import Conflict
@@ -170,6 +171,25 @@ class View(Protocol):
     def subscribe(  # noqa: D102
         self, loop: asyncio.AbstractEventLoop, series: Collection[int] | None = None
     ) -> Subscription: ...
+
+
+class Insights(Protocol):
+    """What was found out about use: ``kilowatch.pipeline.insight.view.InsightView``.
+
+    Called in threads. Hours and instants are those of the data, never of the wall clock.
+    """
+
+    def events(  # noqa: D102
+        self, points: Sequence[DataPoint], from_ms: int, to_ms: int
+    ) -> Mapping[int, tuple[InsightEvent, ...]]: ...
+    def event(self, event_id: str) -> InsightEvent | None: ...  # noqa: D102
+    def expected(self, point: DataPoint, from_ms: int, to_ms: int) -> Expected: ...  # noqa: D102
+    def outlook(self, point: DataPoint) -> Outlook | None: ...  # noqa: D102
+    def waste(  # noqa: D102
+        self, points: Sequence[DataPoint], from_ms: int, to_ms: int
+    ) -> WasteHours: ...
+    def standing(self, point: DataPoint) -> Standing | None: ...  # noqa: D102
+    def opening(self, point: DataPoint) -> tuple[bool, ...] | None: ...  # noqa: D102
 
 
 class PacketLog(Protocol):

@@ -16,11 +16,11 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 
-from kilowatch.catalog.rights import has_tool
 from kilowatch.dashboard.access import Access, Door
 from kilowatch.dashboard.admin_frame import Paged, asked_of, paged
 from kilowatch.dashboard.numbers import whole_number
 from kilowatch.dashboard.periods import local_day
+from kilowatch.dashboard.places import chosen_points, places_of, readable, site_names
 from kilowatch.dashboard.quality_figures import Summary, percent, summaries
 from kilowatch.dashboard.quality_periods import (
     Chosen,
@@ -35,7 +35,7 @@ from kilowatch.dashboard.quality_periods import (
     months_of,
     words_of,
 )
-from kilowatch.dashboard.rooms import Rooms, rooms_of, visit_of
+from kilowatch.dashboard.rooms import Rooms, rooms_of
 from kilowatch.dashboard.shell import page
 from kilowatch.dashboard.words import t
 from kilowatch.model.errors import KilowatchError
@@ -121,8 +121,8 @@ def _overview(request: Request) -> Response:
     rooms = rooms_of(request)
     now_ms = rooms.clock()
     asked = asked_of(request, ASKED)
-    everything = _readable(request)
-    points = _chosen_points(request, everything, asked)
+    everything = readable(request, "data_quality")
+    points = chosen_points(request, everything, asked)
     # A day begins at the same time of the clock everywhere: the site that is first has it first.
     today = max((local_day(now_ms, zone) for zone in {p.zone for p in points}), default=None)
     today = today or local_day(now_ms, "UTC")
@@ -133,7 +133,7 @@ def _overview(request: Request) -> Response:
         "asked": asked,
         "years": [str(today.year - back) for back in range(YEARS_SHOWN)],
         "month_names": [(str(number), month_name(number)) for number in range(1, 13)],
-        "places": _places(request, everything),
+        "places": places_of(request, everything),
         "several": len({p.organisation_id for p in everything}) > 1,
         "count": len(points),
         "registered": bool(everything),
@@ -144,53 +144,6 @@ def _overview(request: Request) -> Response:
         "now_ms": now_ms,
     }
     return page(request, "quality.html", [{"name": t("nav.quality")}], context)
-
-
-def _readable(request: Request) -> list[DataPoint]:
-    """Return what the person may read where their plan has this tool."""
-    rooms, who = rooms_of(request), visit_of(request).person
-    with_tool = {number for number in who.standings if has_tool(who, "data_quality", number)}
-    return [p for p in rooms.registry.readable(who) if p.organisation_id in with_tool]
-
-
-def _chosen_points(
-    request: Request, points: list[DataPoint], asked: dict[str, str]
-) -> list[DataPoint]:
-    kind, number = asked["place"][:1], whole_number(asked["place"][1:])
-    if kind == "o":
-        points = [p for p in points if p.organisation_id == number]
-    elif kind == "s":
-        points = [p for p in points if p.site_id == number]
-    words = asked["q"].casefold().split()
-    if words:
-        names = _names(request)
-        points = [
-            p
-            for p in points
-            for text in (f"{p.name} {p.stream_id} {' '.join(names[p.site_id])}".casefold(),)
-            if all(word in text for word in words)
-        ]
-    return points
-
-
-def _names(request: Request) -> dict[int, tuple[str, str]]:
-    """Return site and organisation by the site's number."""
-    tree = rooms_of(request).registry.tree(visit_of(request).person)
-    return {site.id: (site.name, owner.name) for owner in tree for site in owner.sites}
-
-
-def _places(request: Request, points: list[DataPoint]) -> list[tuple[str, str]]:
-    """Return organisations and sites to choose from, as value and text."""
-    mine = {p.organisation_id for p in points}
-    tree = [o for o in rooms_of(request).registry.tree(visit_of(request).person) if o.id in mine]
-    found = []
-    for owner in tree:
-        before = ""
-        if len(tree) > 1:
-            found.append((f"o{owner.id}", owner.name))
-            before = f"{owner.name} \N{EM DASH} "
-        found += [(f"s{site.id}", f"{before}{site.name}") for site in owner.sites]
-    return found
 
 
 def _hrefs(asked: dict[str, str]) -> Hrefs:
@@ -254,7 +207,7 @@ def _day(request: Request, points: list[DataPoint], period: Chosen) -> dict[str,
     with_gap.sort(key=lambda p: (-totals[p.series].missing_ms, p.name.casefold(), p.id))
     first = (whole_number(request.query_params.get("from", "")) or 0) if with_gap else 0
     shown = with_gap[first : first + 50]
-    names = _names(request)
+    names = site_names(request)
     gaps: dict[int, list[Gap]] = {}
     for zone, span in spans.items():
         gaps |= rooms.view.gaps_many([p for p in shown if p.zone == zone], *span)
@@ -308,7 +261,7 @@ def _table(
     for zone in {p.zone for p in points}:
         some = [p for p in points if p.zone == zone]
         totals |= rooms.view.gap_totals(some, *period.bounds_ms(zone))
-    names = _names(request)
+    names = site_names(request)
     findings = rooms.view.findings(points) if asked["sort"] == "findings" else {}
     rows = [
         Row(

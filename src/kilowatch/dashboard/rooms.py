@@ -13,6 +13,7 @@ from kilowatch.dashboard.import_jobs import Jobs
 from kilowatch.dashboard.live import Hub
 from kilowatch.dashboard.needs import (
     Health,
+    Insights,
     NoHealth,
     PacketLog,
     Past,
@@ -46,6 +47,7 @@ class Rooms:
         health: Whether the platform is all right.
         past: Puts packets into history.
         jobs: Files of history that are looked at or put in.
+        insights: What was found out about use; None where nobody looks.
     """
 
     registry: Registry
@@ -62,6 +64,7 @@ class Rooms:
     health: Health = field(default_factory=NoHealth)
     past: Past = field(default_factory=no_past)
     jobs: Jobs = field(default_factory=Jobs)
+    insights: Insights | None = None
 
 
 @dataclass(frozen=True, slots=True)
