@@ -57,6 +57,11 @@ class DataFolder:
         return self.root / "silences.sqlite"
 
     @property
+    def insights(self) -> Path:
+        """What was found out about use, and the models that said so."""
+        return self.root / "insights.sqlite"
+
+    @property
     def notify(self) -> Path:
         """Alerts, what was said about them, and every attempt to deliver it."""
         return self.root / "notify.sqlite"

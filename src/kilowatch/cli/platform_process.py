@@ -24,6 +24,7 @@ from kilowatch.cli.child import Ready
 from kilowatch.cli.control import create_control
 from kilowatch.cli.directory_watch import DirectoryWatch
 from kilowatch.cli.folder import DataFolder
+from kilowatch.cli.insight_process import Following
 from kilowatch.cli.listeners import listener, serve_all, take_path, take_port
 from kilowatch.cli.mail_test import mailer_of
 from kilowatch.cli.operations import Operations, Parts
@@ -165,6 +166,7 @@ async def run(folder: DataFolder, settings: Settings, stop: asyncio.Event, ready
         rhythm_ms=listening.watch.rhythm_ms,
         dismissed=partial(_dismissed, registered),
     )
+    following = Following(folder, watch, streams, view)
     up = Uptime(folder.uptime("platform"), _now_ms())
     pipeline = Pipeline(folder, streams, reader, watch, asyncio.get_running_loop())
     events = CollectorEvents(folder.collector_socket)
@@ -177,14 +179,14 @@ async def run(folder: DataFolder, settings: Settings, stop: asyncio.Event, ready
     operations = Operations(parts)
     ports = {name: taken.getsockname()[1] for name, taken in pages.items()}
     addresses = _addresses(settings, ports)
-    app, notifier = _app(settings, parts, operations, addresses, listening, events)
+    app, notifier = _app(settings, parts, operations, addresses, listening, events, following)
     parts.deadman = _deadman(settings, operations)
     control = create_control(watch.now, view, reader, listening.silences.open, operations.platform)
     served = [(listener(control), take_path(folder.control_socket))]
     for name, taken in pages.items():
         tls = _tls_files(folder, settings) if name == HTTPS_PORT else None
         served.append((listener(app, tls, settings.trusted_proxies), taken))
-    for part in (pipeline, listening, notifier):
+    for part in (pipeline, listening, notifier, following):
         part.start()
     background = [
         asyncio.create_task(follow_values(view, notifier)),
@@ -205,6 +207,7 @@ async def run(folder: DataFolder, settings: Settings, stop: asyncio.Event, ready
             task.cancel()
         await asyncio.to_thread(notifier.stop)  # it reads silences and measurements
         await asyncio.to_thread(listening.stop)
+        await asyncio.to_thread(following.stop)  # it reads measurements too
         await operations.close()
         await pipeline.stop()
         for shared in (watch, reader, registered):
@@ -222,6 +225,7 @@ def _app(
     addresses: dict[str, str],
     listening: Listening,
     events: CollectorEvents,
+    following: Following,
 ) -> tuple[Starlette, Notifier]:
     """Put the dashboard together, and who tells people what it shows."""
     mailer = mailer_of(settings)
@@ -241,6 +245,7 @@ def _app(
         mailer=mailer,
         desk=notifier.desk,
         past=HistoryDesk(parts.folder.collector_socket),
+        insights=following.view,
     )
     parts.live_pages = lambda: app.state.rooms.hub.listening
     return app, notifier

@@ -1,0 +1,175 @@
+"""Which data points are looked at, by which of their channels, and up to where their hours stand.
+
+The hour is the grain of analysis: shorter intervals are summed up to it, and a data point with
+longer ones has no hours to look at.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from kilowatch.insights.hours import HOUR_MS
+from kilowatch.model.blocks import Floats, IntervalBlock
+from kilowatch.model.calendar import grain_start_ms
+from kilowatch.model.parameters import PC, VALUE
+from kilowatch.model.points import DataPoint
+from kilowatch.model.zones import Zone
+from kilowatch.pipeline.frames import Frame
+from kilowatch.pipeline.streams import Streams
+from kilowatch.pipeline.view import View
+
+COVERED_MIN = 0.5
+"""Share of an hour that must be covered for its mean to stand for the hour."""
+
+NOT_USED = frozenset({"production", "temperature", "humidity", "environmental"})
+"""Utilities that are not consumption: nobody wastes them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """A data point as insights see it.
+
+    Attributes:
+        point: The data point.
+        channel: The channel that stands for its use.
+        is_use: Whether it counts something that is consumed, and can be wasted.
+        is_amount: Whether its hours are amounts; else it is a gauge with a mean.
+    """
+
+    point: DataPoint
+    channel: int
+    is_use: bool
+    is_amount: bool
+
+    @property
+    def series(self) -> int:
+        """Key of the data stream."""
+        return self.point.series
+
+    @property
+    def is_electrical(self) -> bool:
+        """Whether it has voltages, currents and phases."""
+        return self.point.kind == "electrical"
+
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """How far a stream's hours stand.
+
+    Attributes:
+        generation: Of its grid: another one means that history was computed again.
+        first_ms: Effective instant of its first reading [ms since 1970, UTC].
+        until_ms: Hours that end here or before can't be changed by a packet in order
+            [ms since 1970, UTC].
+        zone: Its site's clock, over time.
+    """
+
+    generation: int
+    first_ms: int
+    until_ms: int
+    zone: str
+
+
+def subject_of(point: DataPoint) -> Subject | None:
+    """Return what is looked at of a data point; None where its intervals are longer than an hour.
+
+    Of an electrical meter that is its active energy: a meter without registers has it from its
+    power.
+    """
+    if point.interval_s * 1000 > HOUR_MS:
+        return None
+    gauge = point.kind == "single" and point.behaviour == "gauge"
+    channel = PC if point.kind == "electrical" else VALUE
+    use = not gauge and point.utility not in NOT_USED
+    return Subject(point, channel, use, not gauge)
+
+
+class Reaches:
+    """How far the hours of streams stand; looks again only at those that have moved.
+
+    Args:
+        streams: What the consumer shows.
+    """
+
+    def __init__(self, streams: Streams) -> None:
+        self._streams = streams
+        self._known: dict[int, tuple[tuple[int, int, int], Reach]] = {}
+
+    def now(self, series: Iterable[int]) -> dict[int, Reach]:
+        """Return the streams that have hours, by series."""
+        (found, _) = self._streams.hot.snapshot(lambda: self._look(series))
+        return found
+
+    def _look(self, series: Iterable[int]) -> dict[int, Reach]:
+        found = {}
+        states = self._streams.states
+        for one in series:
+            state = states.get(one)
+            if state is None:
+                continue
+            progress = state.progress
+            settings, first_ms = progress.settings, progress.first_ms
+            if settings is None or first_ms is None:
+                continue
+            moved = (progress.generation, progress.since_ms // HOUR_MS, id(settings))
+            known = self._known.get(one)
+            if known is None or known[0] != moved or progress.since_ms % HOUR_MS == 0:
+                frame = Frame.of(settings)
+                since_ms = progress.since_ms
+                settled_ms = since_ms if frame is None else frame.settled_ms(since_ms)
+                zone = Zone.of(settings["zone"])
+                until_ms = int(grain_start_ms([settled_ms], "hour", zone)[0])
+                reach = Reach(progress.generation, first_ms, until_ms, settings["zone"])
+                known = self._known[one] = (moved, reach)
+            found[one] = known[1]
+        return found
+
+
+def hourly(view: View, subjects: Sequence[Subject], from_ms: int, to_ms: int) -> Floats:
+    """Return the hours of some streams of one zone on a grid, shape (streams, hours).
+
+    Args:
+        view: The measurements.
+        subjects: The streams.
+        from_ms: Start of the first hour [ms since 1970, UTC].
+        to_ms: End of the last [ms since 1970, UTC].
+
+    Returns:
+        Mean rates [W, m³/h] of amounts, means of gauges [canonical unit]; NaN where less than
+        half of the hour is covered.
+
+    Raises:
+        KilowatchError: 503 from the store.
+    """
+    count = (to_ms - from_ms) // HOUR_MS
+    laid = np.full((len(subjects), count), np.nan)
+    if not subjects or not count:
+        return laid
+    channels = sorted({one.channel for one in subjects})
+    block = view.series_many([one.point for one in subjects], channels, from_ms, to_ms, "hour")
+    place(block, subjects, from_ms, laid)
+    return laid
+
+
+def place(block: IntervalBlock, subjects: Sequence[Subject], from_ms: int, laid: Floats) -> None:
+    """Put hours into a grid, shape (streams, hours), by series and channel."""
+    if not len(block):
+        return
+    keys = np.array([one.series for one in subjects], np.int64)
+    order = np.argsort(keys, kind="stable")
+    found = np.searchsorted(keys[order], block.series)
+    row = order[np.minimum(found, len(keys) - 1)]
+    own = np.array([one.channel for one in subjects], np.int64)
+    amounts = np.array([one.is_amount for one in subjects])
+    column = (block.start_ms - from_ms) // HOUR_MS
+    fits = (keys[row] == block.series) & (block.channel == own[row])
+    fits &= (column >= 0) & (column < laid.shape[1])
+    fits &= block.covered_ms >= COVERED_MIN * np.minimum(block.duration_ms, HOUR_MS)
+    fits &= block.duration_ms <= HOUR_MS
+    with np.errstate(divide="ignore", invalid="ignore"):
+        rate = block.amount / (block.covered_ms / HOUR_MS)
+    value = np.where(amounts[row], rate, block.mean)
+    laid[row[fits], column[fits]] = value[fits]

@@ -1,0 +1,194 @@
+"""What pages and alerts read of the insights; never changes anything."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+import numpy as np
+
+from kilowatch.insights.hours import HOUR_MS
+from kilowatch.model.insight import (
+    Expected,
+    InsightEvent,
+    Outlook,
+    Standing,
+    WasteHours,
+)
+from kilowatch.model.points import DataPoint
+from kilowatch.pipeline.insight.file import InsightReader, event_of, unpacked
+from kilowatch.pipeline.insight.follower import Backlog
+
+DAY_H = 25  # the longest local day
+_EVENT = (
+    "SELECT id, series, kind, start_ms, end_ms, open, found_ms, amount, confidence, evidence,"
+    " model, others FROM event "
+)
+_standing = msgspec.msgpack.Decoder(Standing).decode
+
+
+@dataclass(frozen=True, slots=True)
+class ModelState:
+    """A model that is in use.
+
+    Attributes:
+        version: Its name.
+        utility: Of which streams.
+        from_ms: It has made the forecasts since then, in the time of the data
+            [ms since 1970, UTC].
+        trained_on: Streams and weeks that it has learnt from.
+        quality: How good it was when it was trained.
+    """
+
+    version: str
+    utility: str
+    from_ms: int
+    trained_on: dict[str, object]
+    quality: dict[str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class InsightState:
+    """What the insights rest on at present, and how far they are.
+
+    Attributes:
+        models: In use, by utility; none before there are 20 streams with 8 weeks each.
+        backlog: How far insights are behind.
+        streams: Streams that are looked at.
+    """
+
+    models: tuple[ModelState, ...]
+    backlog: Backlog
+    streams: int
+
+
+class InsightView:
+    """Reads insights; thread-safe.
+
+    Args:
+        path: The insights' own file.
+        backlog: Returns how far the follower is behind.
+    """
+
+    def __init__(self, path: Path, backlog: Callable[[], Backlog] = Backlog) -> None:
+        self._reader = InsightReader(path)
+        self._backlog = backlog
+
+    def events(
+        self, points: Sequence[DataPoint], from_ms: int, to_ms: int
+    ) -> Mapping[int, tuple[InsightEvent, ...]]:
+        """Return what happened in [from_ms, to_ms), by series, each sorted by its start.
+
+        What has one cause is one event, at the stream where it was found first; the streams on
+        which it was seen too are its ``others``.
+        """
+        found: dict[int, list[InsightEvent]] = {}
+        for some in _portions(points):
+            rows = self._reader.rows(
+                _EVENT + "WHERE cause = '' AND series IN (SELECT value FROM json_each(?))"
+                " AND end_ms > ? AND start_ms < ? ORDER BY start_ms, id",
+                (_numbers(some), from_ms, to_ms),
+            )
+            for event in map(event_of, rows):
+                found.setdefault(event.series, []).append(event)
+        return {series: tuple(events) for series, events in found.items()}
+
+    def event(self, event_id: str) -> InsightEvent | None:
+        """Return one event; None where there is none of that name."""
+        rows = self._reader.rows(_EVENT + "WHERE id = ?", (event_id,))
+        return event_of(rows[0]) if rows else None
+
+    def expected(self, point: DataPoint, from_ms: int, to_ms: int) -> Expected:
+        """Return what was expected of the hours that start in [from_ms, to_ms)."""
+        rows = self._reader.rows(
+            "SELECT start_ms, made_ms, source, band FROM expected"
+            " WHERE series = ? AND start_ms > ? AND start_ms < ? ORDER BY start_ms",
+            (point.series, from_ms - DAY_H * HOUR_MS, to_ms),
+        )
+        starts, made, rates, sources = [], [], [], []
+        for start_ms, made_ms, source, band in rows:
+            rate = unpacked(band)
+            hours = start_ms + np.arange(rate.shape[1], dtype=np.int64) * HOUR_MS
+            chosen = (hours >= from_ms) & (hours < to_ms)
+            starts.append(hours[chosen])
+            made.append(np.full(int(chosen.sum()), made_ms, np.int64))
+            rates.append(rate[:, chosen])
+            sources += [source] * int(chosen.sum())
+        if not starts:
+            none = np.empty(0, np.int64)
+            return Expected(none, none, np.empty((5, 0)), ())
+        return Expected(
+            np.concatenate(starts), np.concatenate(made), np.concatenate(rates, axis=1),
+            tuple(sources),
+        )  # fmt: skip
+
+    def outlook(self, point: DataPoint) -> Outlook | None:
+        """Return what is coming; None before there is anything to tell it from."""
+        _ = point
+        return None
+
+    def waste(self, points: Sequence[DataPoint], from_ms: int, to_ms: int) -> WasteHours:
+        """Return the wasted hours that start in [from_ms, to_ms), by series and start."""
+        series, starts, amounts, kinds = [], [], [], []
+        for some in _portions(points):
+            rows = self._reader.rows(
+                "SELECT series, start_ms, amounts, kinds FROM waste"
+                " WHERE series IN (SELECT value FROM json_each(?))"
+                " AND start_ms > ? AND start_ms < ? ORDER BY series, start_ms",
+                (_numbers(some), from_ms - DAY_H * HOUR_MS, to_ms),
+            )
+            for one, start_ms, amount, kind in rows:
+                wasted, of_kind = np.frombuffer(amount), np.frombuffer(kind, np.int8)
+                hours = start_ms + np.arange(len(wasted), dtype=np.int64) * HOUR_MS
+                chosen = (hours >= from_ms) & (hours < to_ms) & (wasted > 0)
+                series.append(np.full(int(chosen.sum()), one, np.int64))
+                starts.append(hours[chosen])
+                amounts.append(wasted[chosen])
+                kinds.append(of_kind[chosen].astype(np.int64))
+        none = np.empty(0, np.int64)
+        return WasteHours(
+            np.concatenate([none, *series]),
+            np.concatenate([none, *starts]),
+            np.concatenate([np.empty(0), *amounts]),
+            np.concatenate([none, *kinds]),
+        )
+
+    def standing(self, point: DataPoint) -> Standing | None:
+        """Return what is always on in a stream; None before it is known."""
+        rows = self._reader.rows("SELECT standing FROM shape WHERE series = ?", (point.series,))
+        return _standing(rows[0][0]) if rows and rows[0][0] else None
+
+    def opening(self, point: DataPoint) -> tuple[bool, ...] | None:
+        """Return the opening hours as learnt, by hour of the local week; None before they are."""
+        rows = self._reader.rows("SELECT opening FROM shape WHERE series = ?", (point.series,))
+        if not rows or not rows[0][0]:
+            return None
+        return tuple(np.frombuffer(rows[0][0], np.bool_).tolist())
+
+    def state(self) -> InsightState:
+        """Return what the insights rest on and how far they are."""
+        rows = self._reader.rows(
+            "SELECT version, utility, max(from_ms), trained_on, quality FROM model"
+            " GROUP BY utility ORDER BY utility"
+        )
+        decode = msgspec.msgpack.decode
+        models = tuple(
+            ModelState(version, utility, from_ms, decode(on), decode(quality))
+            for version, utility, from_ms, on, quality in rows
+        )
+        ((streams,),) = self._reader.rows("SELECT count(*) FROM stream") or [(0,)]
+        return InsightState(models, self._backlog(), streams)
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._reader.close()
+
+
+def _portions(points: Sequence[DataPoint]) -> list[Sequence[DataPoint]]:
+    return [points[first : first + 2000] for first in range(0, len(points), 2000)]
+
+
+def _numbers(points: Sequence[DataPoint]) -> str:
+    return "[" + ",".join(str(point.series) for point in points) + "]"

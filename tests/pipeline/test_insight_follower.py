@@ -1,0 +1,61 @@
+"""Insights follow the pipeline on the time of the data."""
+
+from pathlib import Path
+
+import numpy as np
+
+from kilowatch.pipeline.insight.file import InsightFile
+from tests.pipeline.insight_world import MONDAY_MS, WEEK_H, Building, meter, office
+from tests.pipeline.pipeline_world import DAY_MS, HOUR_MS
+
+
+def test_an_hour_is_looked_at_when_the_next_packet_shows_that_it_is_complete(
+    tmp_path: Path,
+) -> None:
+    """An hour that the meter may still add to is not judged; one that is over is, at once."""
+    building = Building(tmp_path, [meter(1)])
+    use = {1: office(1)}
+    for hours in range(1, 30):
+        building.push(use, 1)
+        building.follow()
+        kept = InsightFile(building.path).kept()
+        looked = kept[1].cursor_ms if kept else MONDAY_MS
+        assert looked == MONDAY_MS + hours * HOUR_MS - (HOUR_MS if _is_open(building, hours) else 0)
+
+
+def _is_open(building: Building, hours: int) -> bool:
+    """Tell whether the last hour pushed can still be changed by a packet in order."""
+    since_ms = building.world.streams.states[1].progress.since_ms
+    return since_ms < MONDAY_MS + hours * HOUR_MS
+
+
+def test_bands_are_known_before_their_day_begins(tmp_path: Path) -> None:
+    """What was expected of a day rests on the days before it, and hugs what an office does."""
+    building = Building(tmp_path, [meter(1), meter(2)])
+    use = {1: office(4, 1), 2: office(4, 2)}
+    building.push(use)
+    building.follow()
+    point = building.world.points.points[1]
+    expected = building.view.expected(point, MONDAY_MS, MONDAY_MS + 4 * 7 * DAY_MS)
+    assert len(expected.start_ms) == 4 * WEEK_H
+    assert (expected.made_ms <= expected.start_ms).all()
+    last = expected.rate[:, -WEEK_H + 24 : -24]
+    actual = use[1][-WEEK_H + 24 : -24]
+    assert np.abs(last[2] - actual).mean() < 0.1 * actual.mean()
+    assert building.view.state().streams == 2
+    assert building.follower.backlog.streams == 0
+
+
+def test_history_that_was_computed_again_is_looked_at_again(tmp_path: Path) -> None:
+    """When a unit was wrong all along, every band is made anew from the right figures."""
+    building = Building(tmp_path, [meter(1)])
+    building.push({1: office(3)})
+    building.follow()
+    point = building.world.points.points[1]
+    before = building.view.expected(point, MONDAY_MS, MONDAY_MS + 21 * DAY_MS).rate[2]
+    building.world.points.change(1, unit="kWh")
+    building.world.catch_up()
+    building.follow()
+    point = building.world.points.points[1]
+    after = building.view.expected(point, MONDAY_MS, MONDAY_MS + 21 * DAY_MS).rate[2]
+    np.testing.assert_allclose(after, 1000 * before, rtol=1e-6)
