@@ -11,7 +11,15 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from kilowatch.cli import accounts, credentials, data_points, go_live, maintenance, startup_package
+from kilowatch.cli import (
+    accounts,
+    credentials,
+    data_points,
+    go_live,
+    maintenance,
+    sites,
+    startup_package,
+)
 from kilowatch.model.errors import KilowatchError
 
 
@@ -39,7 +47,7 @@ class Shell:
         """Run a command; a refusal is caught, anything else that goes wrong is not."""
         app = typer.Typer(pretty_exceptions_enable=False)
         for command in (
-            startup_package, data_points, credentials, go_live, maintenance, accounts,
+            startup_package, data_points, sites, credentials, go_live, maintenance, accounts,
         ):  # fmt: skip
             command.register(app)
         done = CliRunner().invoke(app, [*arguments, "--data", str(self.folder)])

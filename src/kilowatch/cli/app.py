@@ -23,6 +23,7 @@ from kilowatch.cli import (
     maintenance,
     push,
     serve,
+    sites,
     startup_package,
     status,
 )
@@ -53,7 +54,7 @@ def _root(
 
 
 for room in (
-    serve, demo, startup_package, data_points, credentials, go_live, push, status, explain,
+    serve, demo, startup_package, sites, data_points, credentials, go_live, push, status, explain,
     history, maintenance, mail_test, accounts, bench,
 ):  # fmt: skip
     room.register(app)

@@ -271,10 +271,12 @@ def history(
     for line in _lines(periods, zone, known) if known else ["Nothing is dated, no factor is set."]:
         out.print(line, markup=False)
     for one in settings:
-        out.print(f"undo {one['undo']}: what changed {_local(one['from_ms'], zone)}", markup=False)
+        out.print(
+            f"undo {one['undo']}: what changed {local_text(one['from_ms'], zone)}", markup=False
+        )
     for one in recorded:
         told = [f"{name} {one[name]}" for name in names[3:] if one[name] not in (None, "")]
-        what = f"{one['kind'].replace('_', '-')} at {_local(one['at_ms'], zone)}"
+        what = f"{one['kind'].replace('_', '-')} at {local_text(one['at_ms'], zone)}"
         out.print(f"undo {one['undo']}: {' '.join([what, *told])}", markup=False)
 
 
@@ -345,7 +347,7 @@ def _lines(periods: list[Any], zone: str, names: set[str]) -> list[str]:
     """Return one line for each period, with the settings that are asked for."""
     found = []
     for from_ms, settings in periods:
-        since = "always" if from_ms is None else f"from {_local(from_ms, zone)}"
+        since = "always" if from_ms is None else f"from {local_text(from_ms, zone)}"
         told = (f"{name} {_told(settings[name])}" for name in settings if name in names)
         found.append(f"{since}: {', '.join(told)}")
     return found
@@ -357,7 +359,8 @@ def _told(value: Any) -> str:
     return f"{value:.10g}" if isinstance(value, float) else str(value)
 
 
-def _local(at_ms: int, zone: str) -> str:
+def local_text(at_ms: int, zone: str) -> str:
+    """Return an instant in local time, with its offset."""
     moment = datetime.fromtimestamp(at_ms / 1000, ZoneInfo(zone))
     return moment.isoformat(sep=" ", timespec="seconds")
 
