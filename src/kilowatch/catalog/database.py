@@ -25,13 +25,14 @@ from kilowatch.catalog import (  # the metadata is complete with them
     tables_imports,  # noqa: F401
     tables_people,  # noqa: F401
     tables_settings,  # noqa: F401
+    tables_sites,  # noqa: F401
 )
 from kilowatch.catalog.changes import Actor, Change
 from kilowatch.catalog.tables import Counter
 from kilowatch.model.errors import KilowatchError
 
 BUSY_TIMEOUT_S = 10  # a writer holds the file for milliseconds; a load of 100,000 points for 1 s
-HEAD = "0008"
+HEAD = "0009"
 """The migration that this version of the program needs; a test compares."""
 
 Clock = Callable[[], int]

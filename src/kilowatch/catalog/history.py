@@ -15,7 +15,7 @@ from sqlalchemy import ColumnElement, Select, and_, inspect, or_, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from kilowatch.catalog import giving, plans
+from kilowatch.catalog import giving, history_of_sites, plans
 from kilowatch.catalog.changes import Change
 from kilowatch.catalog.rights import Person
 from kilowatch.catalog.settings_check import Settings, checked
@@ -32,6 +32,14 @@ from kilowatch.catalog.tables import (
     User,
 )
 from kilowatch.catalog.tables_people import Group, GroupMember, GroupPlace, Plan
+from kilowatch.catalog.tables_sites import (
+    EventVerdict,
+    SiteDays,
+    SiteOpening,
+    SiteTerms,
+    UtilityCarbon,
+    UtilityPrice,
+)
 from kilowatch.model.errors import KilowatchError
 
 PAGE = 50
@@ -53,6 +61,16 @@ CHANGED_BACK: dict[str, tuple[type[Table], frozenset[str]]] = {
     "plan": (Plan, frozenset({"name", "tools"})),
     "user_group": (Group, frozenset({"name"})),
     "organisation": (Organisation, frozenset({"second_factor_required"})),
+    "site_terms": (
+        SiteTerms,
+        frozenset({"temperature_point_id", "heating_base_c", "cooling_base_c",
+                   "attention_per_week"}),
+    ),
+    "utility_price": (UtilityPrice, frozenset({"per_unit", "per", "label", "from_day"})),
+    "utility_carbon": (
+        UtilityCarbon, frozenset({"kg_per_unit", "per", "basis", "source", "from_day"})
+    ),
+    "site_opening": (SiteOpening, frozenset({"hours"})),
 }  # fmt: skip
 """Subjects and their columns that can be set back; another column in an entry forbids it."""
 
@@ -62,6 +80,15 @@ GIVEN_AND_TAKEN: dict[str, type[Table]] = {
     "group_place": GroupPlace,
 }
 """Subjects that are only given and taken: the one undoes the other."""
+
+MADE_AND_REMOVED: dict[str, type[Table]] = {
+    "site_terms": SiteTerms,
+    "utility_price": UtilityPrice,
+    "utility_carbon": UtilityCarbon,
+    "site_days": SiteDays,
+    "site_opening": SiteOpening,
+}
+"""Facts of sites: what was made is removed again, what was removed is made again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +187,21 @@ def can_undo(session: Session, entry: AuditEntry) -> bool:
             row = session.get(kind, entry.subject_id)
             return row is not None and _are(row, entry.after)
         return entry.action == "removed" and _can_be_given(session, kind, entry)
-    return False
+    return _can_undo_fact(session, entry)
+
+
+def _can_undo_fact(session: Session, entry: AuditEntry) -> bool:
+    """Tell it of a fact of a site, or of what was said of an event."""
+    kind = MADE_AND_REMOVED.get(entry.subject)
+    if kind is not None and entry.action == "removed":
+        return history_of_sites.can_be_made_again(session, kind, entry)
+    if entry.subject == EventVerdict.__tablename__:
+        kind = EventVerdict
+    if kind is None or entry.action != "created":
+        return False
+    row = session.get(kind, entry.subject_id)
+    untouched = getattr(row, "undone_at_ms", None) is None
+    return row is not None and untouched and _are(row, entry.after)
 
 
 def undo(change: Change, who: Person, entry: AuditEntry) -> None:
@@ -176,6 +217,8 @@ def undo(change: Change, who: Person, entry: AuditEntry) -> None:
     change.undoes_id = entry.id
     if entry.subject in GIVEN_AND_TAKEN:
         _give_or_take(change, who, entry)
+    elif entry.action != "changed":
+        history_of_sites.undo(change, MADE_AND_REMOVED.get(entry.subject), entry)
     else:
         kind, _ = CHANGED_BACK[entry.subject]
         row = session.get(kind, entry.subject_id)
@@ -282,6 +325,8 @@ _CHECKS: dict[str, Callable[[Session, Person, Any], None]] = {
     "membership": _check_membership,
     "plan": _check_plan,
     "data_point": _check_data_point,
+    "utility_price": history_of_sites.check_price,
+    "utility_carbon": history_of_sites.check_carbon,
 }
 
 

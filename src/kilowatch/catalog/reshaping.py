@@ -34,6 +34,13 @@ from kilowatch.catalog.tables import (
     Site,
     Table,
 )
+from kilowatch.catalog.tables_sites import (
+    SiteDays,
+    SiteOpening,
+    SiteTerms,
+    UtilityCarbon,
+    UtilityPrice,
+)
 from kilowatch.model.errors import KilowatchError
 
 AREA_M2_MAX = 1e8  # a hundred square kilometres; more is a slip of the unit
@@ -309,7 +316,7 @@ def _owned() -> list[type[Any]]:
 
 
 def remove_site(change: Change, site: Site) -> None:
-    """Remove a site that has no meter, with what was granted on it.
+    """Remove a site that has no meter, with what was granted on it and said of it.
 
     Raises:
         KilowatchError: ``not_empty``, or ``still_used`` while a credential reaches it.
@@ -328,8 +335,9 @@ def remove_site(change: Change, site: Site) -> None:
         )
     for one in used:
         one.site_id = None  # revoked for good; the log keeps its number
-    for given in change.session.scalars(select(Grant).where(Grant.site_id == stored.id)):
-        change.session.delete(given)
+    for belongs in (Grant, SiteTerms, SiteDays, SiteOpening, UtilityPrice, UtilityCarbon):
+        for row in change.session.scalars(select(belongs).where(belongs.site_id == stored.id)):
+            change.session.delete(row)
     with _nothing_else_refers(stored.name):
         change.session.delete(stored)
         change.session.flush()

@@ -112,6 +112,7 @@ class Organisation(Table):
     created_at_ms: Mapped[int]
     live_at_ms: Mapped[int | None]
     second_factor_required: Mapped[bool] = mapped_column(default=False)
+    currency: Mapped[str] = text_column(3, default="")
 
 
 class Site(Table):
