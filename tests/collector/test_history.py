@@ -10,6 +10,7 @@ import pytest
 
 from kilowatch.client.history import HistoryDesk
 from kilowatch.log import LogReader
+from kilowatch.log.records import BACKFILLED, KEPT
 from kilowatch.model.errors import KilowatchError
 from kilowatch.model.packet import Form
 from tests.collector.harness import PATH, Server, answers, packet
@@ -101,6 +102,10 @@ def test_kept_packets_are_put_in_or_dismissed(
     first, second, third = sorted(reader.kept(series), key=lambda one: one.at_ms or 0)
     done = desk.put_in_kept(series, [first.id, 10**9], "ann@example.com", "clock was set")
     assert (done.backfilled, done.packets, done.last_seq) == (1, 1, 2)
+    entry = reader.at(2)
+    assert entry is not None
+    assert entry.received_ms == first.received_ms, "when it came, which may tell its clock"
+    assert entry.flags & (BACKFILLED | KEPT) == BACKFILLED | KEPT
     assert {one.id for one in reader.kept(series)} == {second.id, third.id}
     desk.dismiss(series, [second.id])
     assert [one.id for one in reader.kept(series)] == [third.id]

@@ -25,7 +25,7 @@ VERSION = 4  # of the columns of a block: by when a row was computed, which no f
 
 @dataclass(frozen=True, slots=True)
 class Push:
-    """One packet on its way: values by channel."""
+    """One packet on its way: values by channel, and how long after its instant it came."""
 
     series: int
     at_ms: int
@@ -33,6 +33,7 @@ class Push:
     offset_min: int = 0
     form: Form = Form.LOCAL
     zulu: bool = False
+    late_ms: int = 700
 
     @property
     def body(self) -> bytes:
@@ -84,7 +85,8 @@ class GatedWorld(World):
             [
                 Submission(
                     push.series, decode(push.body, push.form), push.form, push.body,
-                    push.at_ms + 700 if received_ms is None else received_ms, 1, _ignore, origin,
+                    push.at_ms + push.late_ms if received_ms is None else received_ms, 1, _ignore,
+                    origin,
                 )
                 for push in pushes
             ]

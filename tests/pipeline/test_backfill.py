@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -343,3 +344,34 @@ def test_history_says_nothing_about_the_senders_clock(
     world.deliver(live)
     world.catch_up()
     assert world.view.status(moved).clock == "offset", "three that came in order decide"
+
+
+def test_what_was_discarded_tells_the_clock_as_if_it_had_come_in_order(
+    tmp_path: Path, worlds: list[GatedWorld]
+) -> None:
+    """Three packets with an offset of their own decide, also where two of them came too late.
+
+    They came by themselves, so they say of their sender's clock what they would have said in
+    order; and what a kept packet of ``+00:00`` says counts only if it came before any newer one.
+    """
+    auto = data_point(1, interval_s=900, tolerance_s=450.0, clock="auto", zone="Europe/Berlin")
+    world = world_of(worlds, tmp_path, auto)
+    foreign = [Push(1, START_MS + n * STEP_MS, {0: float(n)}, 330) for n in range(3)]
+    world.deliver(foreign[::-1])
+    world.catch_up()
+    assert world.view.status(auto).clock == "undecided", "one has come in order"
+    world.restart()
+    world.backfill_discarded(1)
+    world.restart()
+    world.catch_up()
+    assert world.view.status(auto).clock == "offset"
+    in_order = world_of(worlds, tmp_path / "in order", auto)
+    in_order.deliver(foreign)
+    assert world.shown() == in_order.catch_up().shown()
+    overtaken = world_of(worlds, tmp_path / "overtaken", auto)
+    zero = [replace(push, offset_min=0) for push in foreign]
+    overtaken.deliver(zero[2:])
+    late = [replace(push, late_ms=3 * STEP_MS - 1) for push in zero[:2]]  # after the newest came
+    overtaken.deliver(late)
+    overtaken.backfill_discarded(1)
+    assert overtaken.catch_up().view.status(auto).clock == "undecided"

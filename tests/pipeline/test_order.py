@@ -34,6 +34,8 @@ FROM_FIGURES = {"register.fell"}
 packets come, and another order is another story."""
 
 OFFSETS = ("zero", "the site's own", "another", "Z")
+MIXED = "mixed"
+ARRIVALS = ("at its instant", "when the wall shows it", "late by hours")
 START_MS = 3 * 3_600_000  # before a stream's first packet, when its clock shows itself
 
 
@@ -43,18 +45,28 @@ class Case:
 
     Attributes:
         packets: Instants and values.
-        offsets: One of ``OFFSETS``.
+        offsets: One of ``OFFSETS``, or ``MIXED``: of each packet another one.
         start: Packets in order before all others, which decide an ``auto`` clock.
+        arrival: One of ``ARRIVALS``: what packets show about their sender's clock.
     """
 
     packets: Packets
     offsets: str
     start: int = 0
+    arrival: str = "at its instant"
 
     @property
     def point(self) -> DataPoint:
         """The data point."""
         return self.packets.point
+
+    @property
+    def finds_out(self) -> bool:
+        """Whether the clock has to be found out from the packets that come in any order.
+
+        Then all of them have to come: what is only put in as history says nothing of the clock.
+        """
+        return self.point.clock == "auto" and not self.start and self.offsets != "Z"
 
     def first(self) -> list[Push]:
         """Return the packets that come first and in order, whatever happens later."""
@@ -63,33 +75,52 @@ class Case:
         return [self._push(first_ms + number * 60_000, values) for number in range(self.start)]
 
     def pushes(self) -> list[Push]:
-        """Return all others."""
-        pairs = zip(self.packets.at_ms, self.packets.values, strict=True)
-        return [self._push(at_ms, values) for at_ms, values in pairs]
+        """Return all others; they came one after the other."""
+        found = []
+        came_ms = 0
+        for at_ms, values in zip(self.packets.at_ms, self.packets.values, strict=True):
+            push = self._push(at_ms, values)
+            came_ms = max(came_ms, at_ms + push.late_ms)
+            found.append(replace(push, late_ms=came_ms - at_ms))
+        return found
 
     def _push(self, at_ms: int, values: dict[int, float]) -> Push:
+        offsets = OFFSETS[at_ms // 60_000 % 4] if self.offsets == MIXED else self.offsets
+        zone = Zone.of(self.point.zone)
         offset_min = 0
-        if self.offsets == "the site's own":
-            zone = Zone.of(self.point.zone)
+        if offsets == "the site's own":
             offset_min = int(zone.offsets_ms(np.array([at_ms]))[0]) // 60_000
-        elif self.offsets == "another":
+        elif offsets == "another":
             offset_min = 330
-        return Push(self.point.series, at_ms, values, offset_min, zulu=self.offsets == "Z")
+        late_ms = 700
+        if self.arrival == "when the wall shows it":
+            local_ms = np.array([at_ms + offset_min * 60_000])
+            late_ms += int(zone.wall_to_instant_ms(local_ms).at_ms[0]) - at_ms
+        elif self.arrival == "late by hours":
+            late_ms += 36 * 3_600_000 + 40 * 60_000
+        zulu = offsets == "Z"
+        return Push(self.point.series, at_ms, values, offset_min, zulu=zulu, late_ms=late_ms)
 
 
 @st.composite
-def cases(draw: st.DrawFn, seen: Counter[str], series: int = 1) -> Case:
+def cases(draw: st.DrawFn, seen: Counter[str], series: int = 1, *, found_out: bool = True) -> Case:
     """Draw a stream with its clock: trusted, read from the wall, or to be found out."""
-    clock = draw(st.sampled_from(["offset", "offset", "wall", "auto"]))
+    clock = draw(st.sampled_from(["offset", "offset", "wall", *["auto"] * (3 if found_out else 1)]))
     packets = draw(streams(seen, series, clock=clock))
     offsets = draw(st.sampled_from(OFFSETS))
     start = 0
-    if clock == "auto" and offsets != "Z":
-        # Without this it would depend on how many packets come live: see decision 0013.
-        offsets, start = "another", 4
+    arrival = ARRIVALS[0]
+    if clock == "auto":
+        way = draw(st.sampled_from(["decided before", *["found out"] * 3 * found_out]))
+        seen[way] += 1
+        if way == "decided before":
+            offsets, start = "another", 4
+        else:
+            offsets = draw(st.sampled_from([*OFFSETS, "zero", "zero", MIXED, MIXED]))
+            arrival = draw(st.sampled_from([*ARRIVALS, *ARRIVALS[1:2] * 2]))
     seen[f"clock {clock}"] += 1
     seen[offsets] += 1
-    return Case(packets, offsets, start)
+    return Case(packets, offsets, start, arrival)
 
 
 def disordered(pushes: list[Push], way: str, chance: random.Random) -> list[Push]:
@@ -140,6 +171,9 @@ def test_order_and_repetition_change_no_figure_once_the_rest_is_backfilled() -> 
         with tempfile.TemporaryDirectory() as folder:
             expected = in_order(Path(folder) / "in order", drawn)
             found = out_of_order(Path(folder) / "any order", drawn, ways, chance, seen)
+        for case in drawn:
+            if case.finds_out:
+                seen[f"found out: {expected[case.point.series]['clock']}"] += 1
         for series, figures in expected.items():
             for grain, rows in figures.items():
                 assert found[series][grain] == rows, (series, grain)
@@ -149,8 +183,9 @@ def test_order_and_repetition_change_no_figure_once_the_rest_is_backfilled() -> 
     often |= {"reset": 20, "register": 15, "rate": 5, "gauge": 5, "amount": 5}
     often |= {"a parameter is missing": 50, "register comes later": 5, "two streams": 40}
     often |= {"discarded": 150, "duplicate": 80, "pushed as history": 80, "killed": 60}
-    often |= {"clock offset": 40, "clock wall": 20, "clock auto": 20}
-    often |= dict.fromkeys(WAYS, 15) | dict.fromkeys(OFFSETS, 15)
+    often |= {"clock offset": 30, "clock wall": 15, "clock auto": 60, "decided before": 10}
+    often |= {"found out: offset": 15, "found out: wall": 4, "found out: undecided": 10}
+    often |= dict.fromkeys(WAYS, 15) | dict.fromkeys((*OFFSETS, MIXED), 15)
     rare = {edge: seen[edge] for edge, least in often.items() if seen[edge] < least}
     assert not rare, f"edges drawn too seldom: {rare} of {dict(seen)}"
 
@@ -186,7 +221,8 @@ def out_of_order(
         seen[way] += 1
         world.deliver(case.first())
         order = disordered(case.pushes(), way, chance)
-        missing = {one.at_ms for one in order if chance.random() < 0.15}
+        share = 0.0 if case.finds_out else 0.15
+        missing = {one.at_ms for one in order if chance.random() < share}
         withheld += [one for one in order if one.at_ms in missing]
         orders.append([one for one in order if one.at_ms not in missing])
     seen["two streams"] += len(drawn) > 1
@@ -248,6 +284,8 @@ def shown_of(world: GatedWorld, drawn: list[Case]) -> Shown:
         assert "stream.failed" not in {finding.code for finding in status.findings}
         extent, last = world.view.extent(point), world.view.last_values([point])
         found[point.series] = {
+            # Of nothing but Z it makes no difference, and three must come by themselves.
+            "clock": "" if case.offsets == "Z" else status.clock,
             **world.shown(point.series),
             "extent": extent,
             "last": last[point.series],
@@ -266,8 +304,12 @@ def test_a_contradicting_tie_changes_nothing_until_a_person_decides() -> None:
     """
     seen: Counter[str] = Counter()
 
-    @settings(parent=slow, max_examples=60)
-    @given(cases(seen), st.randoms(), st.sets(st.integers(0, 14), min_size=1, max_size=5))
+    @settings(parent=slow, max_examples=90)
+    @given(
+        cases(seen, found_out=False),
+        st.randoms(),
+        st.sets(st.integers(0, 14), min_size=1, max_size=5),
+    )
     def holds(case: Case, chance: random.Random, tied: set[int]) -> None:
         pushes = case.pushes()
         ties = {one.at_ms: contradicting(one) for n, one in enumerate(pushes) if n in tied}

@@ -138,13 +138,14 @@ class History:
         """
         loop = asyncio.get_running_loop()
         futures: list[asyncio.Future[Outcome]] = []
-        received_ms = _now_ms()
+        now_ms = _now_ms()
         for one in ready:
             future: asyncio.Future[Outcome] = loop.create_future()
             self._log.backfill(
                 Submission(
-                    one.series, one.packet, one.form, one.body, received_ms,
-                    one.credential_id, _setter(future), origin, one.kept_id,
+                    one.series, one.packet, one.form, one.body,
+                    now_ms if one.received_ms is None else one.received_ms,
+                    one.credential_id, _setter(future), origin, one.kept_id, now_ms,
                 )
             )  # fmt: skip
             futures.append(future)
@@ -162,6 +163,7 @@ class _Ready(NamedTuple):
     body: bytes
     credential_id: int = 0
     kept_id: int | None = None
+    received_ms: int | None = None
 
 
 def _ready_again(series: int, kept: Sequence[KeptPacket]) -> list[_Ready]:
@@ -169,7 +171,7 @@ def _ready_again(series: int, kept: Sequence[KeptPacket]) -> list[_Ready]:
     return [
         _Ready(
             series, wire.values_of(one.body, one.flags), form_of(one.flags),
-            one.body, one.credential_id, one.id,
+            one.body, one.credential_id, one.id, one.received_ms,
         )
         for one in kept
     ]  # fmt: skip

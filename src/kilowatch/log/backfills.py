@@ -39,10 +39,10 @@ def write(connection: apsw.Connection, backfilled: Sequence[Backfilled]) -> None
     runs: dict[_Key, list[Backfilled]] = {}
     counts: dict[int, tuple[int, int]] = {}
     for one in backfilled:
-        entry, origin, _ = one
+        entry, origin, *_ = one
         key = (entry.series, origin.source, origin.actor, origin.reason, entry.credential_id)
         runs.setdefault(key, []).append(one)
-        counts[entry.series] = (counts.get(entry.series, (0, 0))[0] + 1, entry.received_ms)
+        counts[entry.series] = (counts.get(entry.series, (0, 0))[0] + 1, one.put_ms)
     for key, run in runs.items():
         _write_run(connection, key, run)
     insert_many(
@@ -56,7 +56,7 @@ def write(connection: apsw.Connection, backfilled: Sequence[Backfilled]) -> None
 def _write_run(connection: apsw.Connection, key: _Key, run: Sequence[Backfilled]) -> None:
     entries = [one.entry for one in run]
     instants = [entry.at_ms for entry in entries]
-    received = [entry.received_ms for entry in entries]
+    received = [one.put_ms for one in run]
     connection.execute(
         "UPDATE backfills SET packets = packets + ?, first_at_ms = min(first_at_ms, ?),"
         " last_at_ms = max(last_at_ms, ?), first_received_ms = min(first_received_ms, ?),"

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from kilowatch.log.records import (
     BACKFILLED,
     DECIDED,
+    KEPT,
     NOT_CHRONOLOGICAL,
     Entry,
     Origin,
@@ -46,6 +47,7 @@ class Submission(NamedTuple):
     Attributes:
         origin: Given, a packet that is not after the latest one goes into history.
         kept_id: The kept packet that it was, which leaves its list in the same commit.
+        put_ms: When it is put into history, where it had been received before [ms].
     """
 
     series: int
@@ -57,6 +59,7 @@ class Submission(NamedTuple):
     done: Callable[[Outcome], None]
     origin: Origin | None = None
     kept_id: int | None = None
+    put_ms: int | None = None
 
 
 class Removal(NamedTuple):
@@ -69,11 +72,12 @@ class Removal(NamedTuple):
 
 
 class Backfilled(NamedTuple):
-    """A packet on its way into history, where it comes from, and its values."""
+    """A packet on its way into history, where it comes from, its values, and when it is put in."""
 
     entry: Entry
     origin: Origin
     values: dict[int, float]
+    put_ms: int
 
 
 class Discard(NamedTuple):
@@ -151,6 +155,8 @@ class Batch:
 
     def _accept(self, submission: Submission, body: bytes, *, merged: bool) -> None:
         series, packet, form, _, received_ms, credential_id, *_ = submission
+        if submission.put_ms is not None:
+            received_ms = submission.put_ms
         _, at_ms, offset_min, kind, _, _ = packet
         seq = self.next_seq
         self.next_seq = seq + 1
@@ -171,6 +177,9 @@ class Batch:
         flags = flags_of(submission.form, packet.offset_kind) | BACKFILLED
         if origin.source == "decision":
             flags |= DECIDED
+        elif origin.source == "kept":
+            flags |= KEPT
+        put_ms = submission.received_ms if submission.put_ms is None else submission.put_ms
         entry = Entry(
             seq,
             submission.series,
@@ -182,7 +191,7 @@ class Batch:
             submission.body,
         )
         self.entries.append(entry)
-        self.backfilled.append(Backfilled(entry, origin, packet.values))
+        self.backfilled.append(Backfilled(entry, origin, packet.values, put_ms))
         latest = state or State(packet.at_ms, seq, packet.offset_min, flags)
         self._answer(submission, "backfilled", latest._replace(seq=seq))
 

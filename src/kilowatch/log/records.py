@@ -16,6 +16,9 @@ BACKFILLED = 8
 """Set in the flags of a packet that was put into history: it does not move its stream."""
 DECIDED = 16
 """Set beside it where a person decided that these values count at their instant."""
+KEPT = 32
+"""Set beside it where the packet came by itself, too late for its stream, and was kept: it is
+``received_ms`` that says when it came, and it may tell something about its sender's clock."""
 
 
 def flags_of(form: Form, kind: OffsetKind) -> int:
@@ -56,7 +59,8 @@ class Entry(NamedTuple):
         series: Key of the data stream.
         at_ms: Pushed instant [ms since 1970, UTC].
         offset_min: Pushed UTC offset [min].
-        flags: ``Form + 4 * OffsetKind``, and ``BACKFILLED`` and ``DECIDED`` where they apply.
+        flags: ``Form + 4 * OffsetKind``, and ``BACKFILLED``, ``DECIDED`` and ``KEPT`` where
+            they apply.
         received_ms: When it was received [ms since 1970, UTC].
         credential_id: Who pushed it; 0 where nobody did (an import, a decision).
         body: As pushed; of a merged partial packet, the merged JSON.

@@ -103,7 +103,7 @@ def evidence(
 class ClockWitness:
     """What a stream's packets have shown about its clock so far; a plain value to store.
 
-    Depends on the order of the log only: the same packets always give the same decision.
+    Depends on the packets in the order of their instants: the same ones give the same decision.
 
     Attributes:
         decision: ``undecided`` until the evidence suffices; then it stays.
@@ -120,7 +120,7 @@ class ClockWitness:
     for_wall: int = 0
 
     def with_evidence(self, pieces: Iterable[int]) -> ClockWitness:
-        """Return the witness after more packets, in the order of the log."""
+        """Return the witness after more packets, in the order of their instants."""
         witness = self
         for piece in pieces:
             if piece != NO_EVIDENCE:

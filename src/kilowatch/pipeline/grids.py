@@ -13,6 +13,7 @@ from kilowatch.model.blocks import Floats, Ints, ReadingBlock
 from kilowatch.model.calendar import DAY_S, Buckets, Zone, buckets
 from kilowatch.model.clock import (
     NO_EVIDENCE,
+    NOT_ON_THE_WALL,
     ClockWitness,
     Decision,
     effective_ms,
@@ -20,6 +21,7 @@ from kilowatch.model.clock import (
     live_window_ms,
 )
 from kilowatch.model.dated import ALWAYS_MS, Period
+from kilowatch.model.packet import OffsetKind
 from kilowatch.model.parameters import PC, PE
 from kilowatch.model.points import DataPoint
 
@@ -302,13 +304,16 @@ def watch_clocks(
     readings: ReadingBlock,
     points: Mapping[int, PointGrid],
     witnesses: Mapping[int, ClockWitness],
+    overtaken: Bools | None = None,
 ) -> dict[int, ClockWitness]:
     """Let new packets speak about the clocks that are not decided yet.
 
     Args:
-        readings: New packets only, in the order of the log within each series.
+        readings: New packets only, in the order of their instants within each series.
         points: Grids of their series.
         witnesses: What earlier packets said, by series.
+        overtaken: Which of them came after a newer one, shape (n,): when they came says nothing
+            of ``+00:00``. None where all came in order.
 
     Returns:
         The witnesses that have changed, by series.
@@ -338,6 +343,9 @@ def watch_clocks(
             window_ms[of_row[rows]],
             zone,
         )
+    if overtaken is not None:
+        zero = (readings.offset_min == 0) & ((readings.flags >> 2 & 1) != OffsetKind.ZULU)
+        says[overtaken & zero & (says != NOT_ON_THE_WALL)] = NO_EVIDENCE
     pieces: dict[int, list[int]] = {}
     for row in np.flatnonzero(says != NO_EVIDENCE).tolist():
         pieces.setdefault(int(readings.series[row]), []).append(int(says[row]))

@@ -239,6 +239,7 @@ class Intake:
         for series, seq in late.seq.items():
             state = self._state(series)
             state.late_seq = seq
+            state.rehear |= series in late.kept
             state.mark_stale("readings were put into history")
             state.packets += late.packets.get(series, 0)
         for series, rows in late.rows.items():

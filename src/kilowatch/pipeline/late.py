@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from kilowatch.log import Entry
-from kilowatch.log.records import BACKFILLED, DECIDED, form_of
+from kilowatch.log.records import BACKFILLED, DECIDED, KEPT, form_of
 from kilowatch.model.blocks import ReadingBlock
 from kilowatch.model.packet import Form
 from kilowatch.pipeline.conflicts import CONFLICTS_MAX, Conflict, Key
@@ -43,6 +43,7 @@ class Late:
         rows: By series, readings to store: new ones, and ones that replace another.
         packets: By series, readings whose instant was not there before.
         seq: By series, the last packet that history has to be computed again for.
+        kept: Series that got a packet which had come by itself: it may speak of the clock.
         conflicts: New ones, and ones that are decided now.
         undecided: By series, how many more conflicts wait for a person (fewer: negative).
         uncounted: By series, conflicts beyond ``CONFLICTS_MAX``.
@@ -51,6 +52,7 @@ class Late:
     rows: dict[int, list[Row]] = field(default_factory=dict)
     packets: dict[int, int] = field(default_factory=dict)
     seq: dict[int, int] = field(default_factory=dict)
+    kept: set[int] = field(default_factory=set)
     conflicts: dict[Key, Conflict] = field(default_factory=dict)
     undecided: dict[int, int] = field(default_factory=dict)
     uncounted: dict[int, int] = field(default_factory=dict)
@@ -105,15 +107,22 @@ class LateReadings:
             self._settle(late, entry, row)
         if prior is None:
             late.packets[series] = late.packets.get(series, 0) + 1
-            late.seq[series] = row.seq
+            self._note(late, entry)
             return row
         counts = row if decided else self._joined(late, entry, row, prior)
         if prior.seq >= row.seq:  # it was stored before a crash; history tells what was counted
-            late.seq[series] = row.seq
+            self._note(late, entry)
             return None
         if counts is not None:
-            late.seq[series] = row.seq
+            self._note(late, entry)
         return counts
+
+    @staticmethod
+    def _note(late: Late, entry: Entry) -> None:
+        """Note that history has to be computed again for a packet."""
+        late.seq[entry.series] = entry.seq
+        if entry.flags & KEPT:
+            late.kept.add(entry.series)
 
     def _joined(self, late: Late, entry: Entry, row: Row, prior: Row) -> Row | None:
         """Return what a packet and the reading of its instant make; None for the reading itself."""

@@ -9,15 +9,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from kilowatch.log.records import BACKFILLED
 from kilowatch.model.blocks import Ints, ReadingBlock
-from kilowatch.model.clock import ClockWitness
 from kilowatch.model.points import DataPoint
 from kilowatch.pipeline.closing import Closing, close
 from kilowatch.pipeline.computed import other_rows
 from kilowatch.pipeline.contexts import FOREVER_MS, Contexts, note_context
 from kilowatch.pipeline.gaps import joined
-from kilowatch.pipeline.grids import watch_clocks
 from kilowatch.pipeline.growth import channels_of, clocks_differ, grow, settle
 from kilowatch.pipeline.hot import HotBatch, HotView
 from kilowatch.pipeline.rows import Row, block_of, rows_of
@@ -30,6 +27,7 @@ from kilowatch.pipeline.state import (
     witness_fields,
 )
 from kilowatch.pipeline.streams import Streams
+from kilowatch.pipeline.testimony import Testimony
 from kilowatch.store.newest import newest_readings
 
 READINGS_A_SLICE = 5_000  # 0.2 s for 18 parameters: others wait no longer than that
@@ -77,7 +75,7 @@ class Recomputation:
         # In another time zone the same packets may speak for another clock.
         before = state.progress.settings
         moved = before is None or before["zone"] != point.history.zone_name(point.zone)
-        self._witness = ClockWitness() if moved else None
+        self._testimony = Testimony() if moved or state.rehear else None
         self._offset_matters = False
 
     @property
@@ -116,11 +114,9 @@ class Recomputation:
         growth = grow(readings, is_new, grids, {})
         if growth.failures:
             return growth.failures[self.series]
-        witness = self._witness
-        if witness is not None:
-            # What was put in later does not tell when its sender's clock showed that time.
-            live = fresh.take(fresh.flags & BACKFILLED == 0)
-            witness = watch_clocks(live, grids, {self.series: witness}).get(self.series, witness)
+        testimony = self._testimony
+        if testimony is not None:
+            testimony = testimony.after(fresh, grids[self.series], last=last_slice)
         offset_matters = self._offset_matters or bool(clocks_differ(fresh, grids))
         made = HotBatch(
             ReadingBlock.empty(),
@@ -132,7 +128,7 @@ class Recomputation:
         # From here on the slice is done, whatever happens to its roll-ups.
         self._done += len(fresh)
         self._from_ms = to_ms
-        self._witness, self._offset_matters = witness, offset_matters
+        self._testimony, self._offset_matters = testimony, offset_matters
         if self.series in growth.gaps.by_series:
             self._gaps = joined(self._gaps, growth.gaps.by_series[self.series])
         if self.series in growth.streams:
@@ -153,14 +149,15 @@ class Recomputation:
         def show() -> None:
             state.progress = self.progress
             streams.gaps.replace(self.series, self._gaps)
-            if self._witness is not None:
-                state.witness = witness_fields(self._witness)
+            if self._testimony is not None:
+                state.witness = witness_fields(self._testimony.witness)
             state.offset_matters = self._offset_matters
             if not state.values and self._context:
                 last = self._context[-1]
                 state.values = dict(zip(last.channels, last.values, strict=True))
             if state.marks == self._marks:  # else more came behind us meanwhile
                 state.stale = ""
+                state.rehear = False
                 state.packets = self._done
             state.failure = ""
             state.failed_at_ms = None

@@ -130,6 +130,8 @@ class StreamState(msgspec.Struct, omit_defaults=True):
         ignored_at: Pushed instant of the packet that carried each of them last.
         evidence: What packets have shown about the registration.
         stale: Why the intervals must be computed again, or an empty string.
+        rehear: Whether a packet came to history that may speak of its sender's clock: everything
+            that was said of it is heard again, in the order of instants.
         marks: How often that was said: what was said during a recomputation asks for another.
         late_seq: Last packet that lies before what was settled, or replaced a reading.
         conflicts: Readings that contradict stored ones and wait for a person.
@@ -156,6 +158,7 @@ class StreamState(msgspec.Struct, omit_defaults=True):
     failure: str = ""
     failed_at_ms: int | None = None
     marks: int = 0
+    rehear: bool = False
 
     def mark_stale(self, why: str) -> None:
         """Say that the intervals must be computed again."""

@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from kilowatch.log.records import KEPT
 from kilowatch.model.blocks import IntervalBlock, ReadingBlock
 from kilowatch.model.calendar import Grain as Bucket
 from kilowatch.model.calendar import grain_end_ms, grain_start_ms
@@ -53,6 +54,7 @@ from kilowatch.pipeline.tree_rollups import (
 )
 from kilowatch.store.newest import newest_readings
 
+LAG_PACKETS = 100  # among so many that wait one says since when
 OBSERVED_MIN = 2  # distances before an observed interval means something
 
 
@@ -427,10 +429,12 @@ class View(GapView):
     def lag(self) -> Lag:
         """Return how far readers are behind the log."""
         seq = self._streams.seq
-        entries = self._log.read(seq, 1)
+        entries = self._log.read(seq, LAG_PACKETS)
         if not entries:
             return Lag(0, 0.0, self._streams.fault)
-        age_s = max(0.0, self._now() - entries[0].received_ms / 1000)
+        # A packet that was kept had come long before it was put in.
+        waiting = [entry.received_ms for entry in entries if not entry.flags & KEPT]
+        age_s = max(0.0, self._now() - waiting[0] / 1000) if waiting else 0.0
         return Lag(max(self._log.last_seq() - seq, 0), age_s, self._streams.fault)
 
     def subscribe(
