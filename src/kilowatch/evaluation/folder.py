@@ -67,7 +67,7 @@ class Folder:
     """
 
     def __init__(self, root: Path) -> None:
-        self._root = root
+        self.root = root
         with (root / "streams.csv").open(encoding="utf-8", newline="") as lines:
             self.listed = {
                 row["stream_id"]: Listed(
@@ -81,32 +81,33 @@ class Folder:
         """Return the untouched streams by id."""
         found: dict[str, Series] = {}
         for dataset in sorted({one.dataset for one in self.listed.values()}):
-            found |= self._table(self._root / "streams" / f"{dataset}.parquet")
+            found |= self.table(self.root / "streams" / f"{dataset}.parquet")
         return {key: found[key] for key in self.listed if key in found}
 
     def faulted(self) -> dict[str, Series]:
         """Return the streams that faults were put into, by id."""
-        return self._table(self._root / "anomaly" / "faulted.parquet")
+        return self.table(self.root / "anomaly" / "faulted.parquet")
 
     def wasteful(self) -> dict[str, Series]:
         """Return the streams that waste was put into, by id."""
-        return self._table(self._root / "waste" / "wasteful.parquet")
+        return self.table(self.root / "waste" / "wasteful.parquet")
 
     def temperature(self, weather_id: str) -> Series | None:
         """Return measured outdoor temperature [°C], or None where there is none."""
-        path = self._root / "weather" / f"{weather_id}.parquet"
+        path = self.root / "weather" / f"{weather_id}.parquet"
         if not weather_id or not path.exists():
             return None
         table = pq.read_table(path)
         return _series(table, "temp_c")
 
-    def _table(self, path: Path) -> dict[str, Series]:
+    def table(self, path: Path, column: str = "value") -> dict[str, Series]:
+        """Return a column of a file of streams by id; nothing where there is no such file."""
         if not path.exists():
             return {}
         table = pq.read_table(path)
         names = table.column("stream_id").combine_chunks().dictionary_encode()
         codes = names.indices.to_numpy(zero_copy_only=False)
-        whole = _series(table, "value")
+        whole = _series(table, column)
         found = {}
         for code, name in enumerate(names.dictionary.to_pylist()):
             rows = codes == code

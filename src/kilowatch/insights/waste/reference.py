@@ -1,0 +1,214 @@
+"""What a building needs at a time of the week and a temperature, learnt from a quiet past."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass, fields
+from typing import Self
+
+import numpy as np
+
+from kilowatch.insights.hours import Bools, Hours
+from kilowatch.insights.waste.days import Days
+from kilowatch.insights.waste.opening import opening_hours
+from kilowatch.model.blocks import Floats, Ints
+
+CLASSES = 3
+TEMPERATURES: Floats = np.linspace(-4.0, 32.0, 10)
+"""Outdoor temperatures at which the need is kept [°C]; between them it is interpolated."""
+TEMPERATURE_WIDTH = 2.5
+"""Days this far from a temperature still speak for it [K, standard deviation]."""
+SEASONS: Floats = np.linspace(0.0, 9 * 36.525, 10)
+"""Days of the year at which the need is kept where no temperature is known."""
+SEASON_WIDTH = 25.0
+"""Days this far from a season still speak for it [days, standard deviation]."""
+FAINT = 1e-4
+"""Weight of days that are far from everything: they count where there is nothing nearer."""
+MIN_DAYS = 28
+"""A reference of less than this many days is none: the need stays unknown."""
+VERSION = "waste-1"
+
+
+@dataclass(frozen=True)
+class Reference:
+    """What some streams need; frozen: no later hour changes it.
+
+    Attributes:
+        from_ms: Start of the reference period [ms since 1970, UTC].
+        to_ms: End of the reference period [ms since 1970, UTC].
+        need: Shape (streams, classes, 24, nodes + 1) [W or m³/h]: median need at each
+            temperature (or season), and at the end whatever the temperature; NaN where the
+            period has too few days.
+        by_temperature: Whether the nodes are ``TEMPERATURES``, else ``SEASONS``, shape (streams,).
+        scale: Mean load of the period, shape (streams,) [W or m³/h].
+        opening: When the building is in use, shape (streams, 168).
+    """
+
+    from_ms: int
+    to_ms: int
+    need: Floats
+    by_temperature: Bools
+    scale: Floats
+    opening: Bools
+
+    @property
+    def streams(self) -> int:
+        """Number of streams."""
+        return len(self.scale)
+
+    @property
+    def version(self) -> str:
+        """What made it, and from when to when it looked."""
+        return f"{VERSION}:{self.from_ms}:{self.to_ms}"
+
+    def take(self, streams: Ints | Bools | slice) -> Self:
+        """Return the reference of some of the streams."""
+        return type(self)(
+            self.from_ms, self.to_ms, self.need[streams], self.by_temperature[streams],
+            self.scale[streams], self.opening[streams],
+        )  # fmt: skip
+
+    def to_bytes(self) -> bytes:
+        """Return it as bytes that ``from_bytes`` reads; nothing but numbers."""
+        buffer = io.BytesIO()
+        np.savez_compressed(buffer, **{f.name: getattr(self, f.name) for f in fields(self)})
+        return buffer.getvalue()
+
+    @classmethod
+    def from_bytes(cls, raw: bytes) -> Self:
+        """Read what ``to_bytes`` wrote.
+
+        Raises:
+            ValueError: The bytes hold something else.
+        """
+        try:
+            with np.load(io.BytesIO(raw), allow_pickle=False) as read:
+                parts = {f.name: read[f.name] for f in fields(cls)}
+        except (KeyError, OSError, EOFError, ValueError) as error:
+            raise ValueError("these bytes hold no waste reference; have it learnt again") from error
+        parts["from_ms"], parts["to_ms"] = int(parts["from_ms"]), int(parts["to_ms"])
+        return cls(**parts)
+
+    def expected(self, hours: Hours) -> Floats:
+        """Return what the streams need in some hours, shape (streams, hours) [W or m³/h].
+
+        The temperature that counts is the mean of the last 24 hours: walls and water are slow.
+        """
+        days = Days.of(hours)
+        lines = days.classes()[:, days.row], days.hour
+        rows = np.arange(self.streams)[:, None]
+        out: Floats = self.need[rows, lines[0], lines[1][None], -1]
+        for flag, nodes, where, period in _axes(hours):
+            streams = np.flatnonzero(self.by_temperature == flag)
+            if not len(streams):
+                continue
+            at = where[streams]
+            left, share = _between(at, nodes, period)
+            right = (left + 1) % len(nodes)
+            which = streams[:, None], lines[0][streams], lines[1][None]
+            value = (1 - share) * self.need[(*which, left)] + share * self.need[(*which, right)]
+            out[streams] = np.where(np.isnan(at), out[streams], value)
+        return out
+
+
+def learn(hours: Hours, opening: Bools | None = None) -> Reference:
+    """Learn what streams need from a reference period.
+
+    Medians, weighted by how near a day is in temperature (or, without one, in season), so that a
+    few bad days of the period do not count. The period is the caller's choice: by rule the
+    last year before a data point is first judged; a person, or the platform after a change
+    that a person called expected, has it learnt again from a later one. It must never follow the
+    present by itself: that learns the waste.
+
+    Args:
+        hours: The reference period; 28 days at least, best 365.
+        opening: When the buildings are in use, shape (streams, 168), as a person set it; None
+            learns it from the load.
+
+    Raises:
+        ValueError: ``opening`` has another shape.
+    """
+    if opening is not None and opening.shape != (hours.streams, 168):
+        raise ValueError(f"opening has shape {opening.shape}, not ({hours.streams}, 168)")
+    days = Days.of(hours)
+    laid = days.lay(hours.values)
+    with_temperature = _warmth(hours)
+    known = np.mean(~np.isnan(with_temperature), axis=1) > 0.5
+    need = np.full((hours.streams, CLASSES, 24, len(TEMPERATURES) + 1), np.nan)
+    assert len(TEMPERATURES) == len(SEASONS)
+    for flag, nodes, where, period in _axes(hours):
+        at = days.lay(where)
+        for streams, classes in days.groups():
+            chosen = streams[known[streams] == flag]
+            for kind in range(CLASSES if len(chosen) else 0):
+                rows = classes == kind
+                if not rows.any():
+                    rows = classes >= 0  # a period without one: as on any day
+                sample = laid[np.ix_(chosen, np.flatnonzero(rows))]
+                place = at[np.ix_(chosen, np.flatnonzero(rows))]
+                need[chosen, kind] = _medians(sample, place, nodes, period)
+    seen = np.sum(~np.isnan(hours.values), axis=1)
+    need[seen < MIN_DAYS * 24] = np.nan
+    scale = np.nansum(hours.values, axis=1) / np.maximum(seen, 1)
+    learnt = opening_hours(hours) if opening is None else opening
+    ends = hours.first_ms, hours.first_ms + hours.count * 3_600_000
+    return Reference(*ends, need, known, scale, learnt.copy())
+
+
+def _medians(sample: Floats, place: Floats, nodes: Floats, period: float | None) -> Floats:
+    """Return weighted medians at each node and over all, shape (streams, 24, nodes + 1)."""
+    order = np.argsort(sample, axis=1, kind="stable")
+    ordered = np.take_along_axis(sample, order, 1)
+    there = np.take_along_axis(place, order, 1)
+    known = ~np.isnan(ordered)
+    out = np.full((len(sample), 24, len(nodes) + 1), np.nan)
+    for number in range(len(nodes) + 1):
+        if number < len(nodes):
+            away = there - nodes[number]
+            if period is not None:
+                away = (away + period / 2) % period - period / 2
+            width = TEMPERATURE_WIDTH if period is None else SEASON_WIDTH
+            weight = np.where(np.isnan(away), 0.0, np.exp(-0.5 * (away / width) ** 2)) + FAINT
+        else:
+            weight = np.ones_like(there)
+        total = np.cumsum(np.where(known, weight, 0.0), axis=1)
+        middle = np.argmax(total >= total[:, -1:] / 2, axis=1)
+        value = np.take_along_axis(ordered, middle[:, None], 1)[:, 0]
+        out[:, :, number] = np.where(total[:, -1] > 0, value, np.nan)
+    return out
+
+
+def _axes(hours: Hours) -> tuple[tuple[bool, Floats, Floats, float | None], ...]:
+    """Return for temperature and season: flag, nodes, where each hour is on it, its period."""
+    day = hours.day.astype("datetime64[D]")
+    of_year = (day - day.astype("datetime64[Y]").astype("datetime64[D]")).astype(np.float64)
+    season: Floats = np.broadcast_to(of_year, hours.values.shape)
+    return (
+        (True, TEMPERATURES, _warmth(hours), None),
+        (False, SEASONS, season, 365.25),
+    )
+
+
+def _warmth(hours: Hours) -> Floats:
+    """Return the mean temperature of each hour and the 23 before it, shape (streams, hours)."""
+    if hours.temperature_c is None:
+        return np.full(hours.values.shape, np.nan)
+    count = np.zeros(hours.values.shape)
+    total = np.zeros(hours.values.shape)
+    for back in range(24):
+        part = hours.temperature_c[:, : hours.count - back]
+        total[:, back:] += np.nan_to_num(part)
+        count[:, back:] += ~np.isnan(part)
+    return np.where(count >= 12, total / np.maximum(count, 1), np.nan)
+
+
+def _between(at: Floats, nodes: Floats, period: float | None) -> tuple[Ints, Floats]:
+    """Return the node below each place and how far it is to the next."""
+    step = nodes[1] - nodes[0]
+    position = (np.nan_to_num(at) - nodes[0]) / step
+    if period is None:
+        position = np.clip(position, 0, len(nodes) - 1)
+    left = np.floor(position).astype(np.int64)
+    last = len(nodes) - (2 if period is None else 1)
+    left = np.minimum(left, last)
+    return left, position - left

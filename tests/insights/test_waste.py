@@ -1,0 +1,187 @@
+"""Waste is what a building takes above its need, for as long as that lasts, and of one kind."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from kilowatch.insights.hours import Hours
+from kilowatch.insights.waste import (
+    LOOKBACK_H,
+    Reference,
+    events,
+    learn,
+    opening_hours,
+    peers,
+    standing,
+    waste,
+)
+from kilowatch.insights.waste.finding import KINDS
+from kilowatch.model.insight import EventKind
+from tests.insights.waste_world import YEAR_H, index, office, with_values
+
+WORLD = office(70)
+PAST = WORLD.hours(0, YEAR_H)
+REFERENCE = learn(PAST)
+
+
+def _later(*change: tuple[int, int, float]) -> Hours:
+    """Return the world from twelve weeks before the reference ends, with load added."""
+    values = WORLD.values.copy()
+    for first, end, watts in change:
+        values[:, first:end] += watts
+    return with_values(WORLD, values).hours(YEAR_H - 12 * 168, WORLD.count)
+
+
+def _kinds(hours: Hours) -> list[tuple[EventKind, int]]:
+    rate, kind = waste(REFERENCE, hours)
+    return [(one.kind, one.stream) for one in events(REFERENCE, hours, rate, kind)]
+
+
+def test_an_ordinary_quarter_wastes_next_to_nothing() -> None:
+    """Noise around the need is not waste."""
+    hours = _later()
+    rate, _ = waste(REFERENCE, hours)
+    assert rate.sum() < 0.001 * hours.values.sum()
+    assert _kinds(hours) == []
+
+
+@pytest.mark.parametrize(
+    ("weekday", "hour", "length", "kind"),
+    [
+        (0, 20, 9, EventKind.AFTER_HOURS),
+        (0, 4, 3, EventKind.EARLY_START),
+        (5, 6, 12, EventKind.WEEKEND),
+    ],
+)
+def test_each_kind_is_called_by_its_name(
+    weekday: int, hour: int, length: int, kind: EventKind
+) -> None:
+    """Where in the week the load is too high says what was left on."""
+    days = range(4) if weekday < 5 else (5, 6)
+    parts = []
+    for week in (60, 61, 62):
+        for day in days:
+            first = index(WORLD, week, day, hour)
+            parts.append((first, first + length, 9_000.0))
+    hours = _later(*parts)
+    assert {one for one, _ in _kinds(hours)} == {kind}
+    rate, _ = waste(REFERENCE, hours)
+    put = sum((end - first) * watts for first, end, watts in parts)
+    assert rate[0].sum() == pytest.approx(put, rel=0.25)
+
+
+def test_a_single_high_hour_is_not_waste() -> None:
+    """A kettle is no waste: an hour above the dead band needs company."""
+    first = index(WORLD, 60, 2, 22)
+    assert _kinds(_later((first, first + 1, 20_000.0))) == []
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.integers(YEAR_H + 200, 70 * 168 - 1), st.integers(0, 2**32 - 1))
+def test_later_hours_change_nothing(cut: int, seed: int) -> None:
+    """What is said of an hour is the same whatever comes after it."""
+    rng = np.random.default_rng(seed)
+    before = WORLD.values * rng.uniform(0.7, 1.5, WORLD.values.shape)
+    after = before.copy()
+    after[:, cut:] *= rng.uniform(0, 4, after[:, cut:].shape)
+    worlds = with_values(WORLD, before), with_values(WORLD, after)
+    one, other = (waste(REFERENCE, world) for world in worlds)
+    assert np.array_equal(one[0][:, :cut], other[0][:, :cut])
+    assert np.array_equal(one[1][:, :cut], other[1][:, :cut])
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.integers(LOOKBACK_H, 70 * 168 - 300), st.integers(1, 300), st.booleans())
+def test_batches_change_nothing(first: int, length: int, warm: bool) -> None:
+    """An hour has one answer, in whatever batch it comes, with the lead that it asks for."""
+    rng = np.random.default_rng(first)
+    noisy = WORLD.values * rng.uniform(0.7, 1.5, WORLD.values.shape)
+    whole = with_values(WORLD, noisy)
+    if not warm:
+        whole = Hours(whole.first_ms, whole.values, whole.zone, whole.holidays)
+    everything = waste(REFERENCE, whole)
+    part = waste(REFERENCE, whole.hours(first - LOOKBACK_H, first + length))
+    for all_of_it, some in zip(everything, part, strict=True):
+        assert np.array_equal(all_of_it[:, first : first + length], some[:, LOOKBACK_H:])
+
+
+def test_streams_are_judged_by_themselves() -> None:
+    """A neighbour in the batch changes nothing."""
+    hours = _later((YEAR_H + 500, YEAR_H + 900, 8_000.0))
+    both, _ = waste(REFERENCE, hours)
+    alone, _ = waste(REFERENCE.take(np.array([1])), hours.only(np.array([1])))
+    assert np.array_equal(both[1:], alone)
+
+
+def test_the_reference_stays_as_it_was_learnt() -> None:
+    """It comes back from its bytes as it was, and judging changes nothing in it."""
+    raw = REFERENCE.to_bytes()
+    waste(REFERENCE, _later((YEAR_H, YEAR_H + 2000, 30_000.0)))
+    back = Reference.from_bytes(raw)
+    assert back.to_bytes() == REFERENCE.to_bytes() == raw
+    assert np.array_equal(back.need, REFERENCE.need, equal_nan=True)
+    with pytest.raises(ValueError, match="learnt again"):
+        Reference.from_bytes(b"something else")
+
+
+def test_unknown_hours_are_never_waste() -> None:
+    """Where nothing was measured, or nothing was learnt, nothing is claimed."""
+    values = WORLD.values.copy()
+    values[:, YEAR_H:] = np.nan
+    rate, kind = waste(REFERENCE, with_values(WORLD, values))
+    assert not rate[:, YEAR_H:].any()
+    assert (kind[:, YEAR_H:] == -1).all()
+    short = learn(WORLD.hours(0, 10 * 24))
+    assert np.isnan(short.need).all()
+    assert not waste(short, WORLD)[0].any()
+
+
+def test_both_changes_of_the_clock_pass() -> None:
+    """A day of 23 or 25 hours gets no waste of its own."""
+    hours = office(70, zone="Europe/Dublin")
+    reference = learn(hours.hours(0, YEAR_H))
+    rate, kind = waste(reference, hours)
+    assert rate.shape == hours.values.shape == kind.shape
+    assert rate[:, YEAR_H:].sum() < 0.001 * hours.values[:, YEAR_H:].sum()
+
+
+def test_without_temperature_the_season_stands_in() -> None:
+    """Waste is found without a thermometer too."""
+    world = office(70, warm=False)
+    values = world.values.copy()
+    for day in range(4):
+        first = index(world, 60, day, 20)
+        values[0, first : first + 8] += 12_000
+    reference = learn(world.hours(0, YEAR_H))
+    rate, kind = waste(reference, with_values(world, values))
+    assert rate[0].sum() == pytest.approx(4 * 8 * 12_000, rel=0.35)
+    nights = {KINDS.index(EventKind.AFTER_HOURS), KINDS.index(EventKind.EARLY_START)}
+    assert set(kind[kind >= 0]) <= nights
+
+
+def test_opening_hours_are_read_off_the_load() -> None:
+    """Working days from 7 to 19 h; a person's own schedule goes before."""
+    learnt = opening_hours(PAST)
+    week = learnt[0].reshape(7, 24)
+    assert week[:5, 7:19].all()
+    assert week.sum() == 60
+    mine = np.ones((2, 168), np.bool_)
+    assert learn(PAST, mine).opening.all()
+    with pytest.raises(ValueError, match="opening"):
+        learn(PAST, np.ones((1, 168), np.bool_))
+    flat = with_values(PAST, np.full(PAST.values.shape, 5.0))
+    assert opening_hours(flat).all()
+
+
+def test_standing_waste_is_measured_by_the_best_month() -> None:
+    """A base that rose by 4 kW stands beside the month in which it was low."""
+    hours = _later((YEAR_H, 70 * 168, 4_000.0))
+    first, second = standing(hours, REFERENCE.opening)
+    assert first.near_base - first.best_month == pytest.approx(4_000, abs=400)
+    assert first.best_month_ms < PAST.start_ms[-1]
+    assert 0 < first.load_factor < 1
+    assert sorted(peers([first, second])) == [0.0, 1.0]
+    assert np.isnan(peers([first])).all()
