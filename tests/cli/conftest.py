@@ -17,6 +17,7 @@ from kilowatch.cli import (
     data_points,
     go_live,
     maintenance,
+    prices,
     sites,
     startup_package,
 )
@@ -47,7 +48,8 @@ class Shell:
         """Run a command; a refusal is caught, anything else that goes wrong is not."""
         app = typer.Typer(pretty_exceptions_enable=False)
         for command in (
-            startup_package, data_points, sites, credentials, go_live, maintenance, accounts,
+            startup_package, data_points, sites, prices, credentials, go_live, maintenance,
+            accounts,
         ):  # fmt: skip
             command.register(app)
         done = CliRunner().invoke(app, [*arguments, "--data", str(self.folder)])

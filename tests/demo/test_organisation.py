@@ -1,15 +1,19 @@
 from __future__ import annotations
 
 import stat
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from kilowatch import catalog
-from kilowatch.catalog import Actor, credentials, directory, people, secrets
+from kilowatch.catalog import Actor, credentials, directory, facts, people, prices, secrets
+from kilowatch.catalog.registry import sites as registry_sites
 from kilowatch.demo import TRY_STREAM, organisation
+from kilowatch.demo import facts as facts_of_demo
 from kilowatch.demo.organisation import DASHBOARD_USER, FILE
 from kilowatch.demo.plan import STREAMS
+from kilowatch.demo.timeline import is_school_day
 
 
 @pytest.fixture
@@ -87,3 +91,56 @@ def test_lost_or_revoked_secrets_are_replaced_and_a_chosen_password_is_respected
     assert third.username != second.username
     assert third.dashboard_password == ""
     assert organisation(registry, tmp_path, key) == third
+
+
+def test_the_demo_knows_its_prices_weather_and_calendars(
+    registry: catalog.Catalog, key: bytes, tmp_path: Path
+) -> None:
+    """Insights of the demo show money, CO2 and working days; what a person changes stays."""
+    account = organisation(registry, tmp_path, key)
+    with registry.reading() as session:
+        read = facts.read(session, organisation_id=account.organisation_id)
+        names = {site.id: site.name for site in registry_sites(session, account.organisation_id)}
+    office, market, school = (read[number] for number in sorted(names))
+    now = registry.clock()
+    for site in (office, market, school):
+        assert site.temperature_point is not None
+        assert site.opening is not None
+        assert site.currency == "EUR"
+        for utility, unit in (("electricity", "Wh"), ("gas", "m3"), ("water", "m3")):
+            price = site.price_at(utility, now, unit)
+            assert price is not None
+            assert "Demo" in price.label
+        assert site.carbon_at("electricity", now) is not None
+    market_price = market.price_at("electricity", now)
+    assert market_price is not None
+    assert not market_price.whole_organisation
+    patrick = date(2026, 3, 17)
+    assert office.closed(patrick)
+    first = facts_of_demo.school_holidays(2026)[0]
+    assert first[0] == "February mid-term"
+    assert (first[2] - first[1]).days >= 7
+
+    with registry.change(Actor("somebody")) as change:
+        for row in prices.prices(change.session, account.organisation_id):
+            prices.remove(change, row)
+    organisation(registry, tmp_path, key)
+    with registry.reading() as session:
+        assert prices.prices(session, account.organisation_id) == []
+
+
+def test_the_demo_market_trades_on_holidays_and_its_school_rests(
+    registry: catalog.Catalog, key: bytes, tmp_path: Path
+) -> None:
+    """What the calendars say is what the simulation does, this year."""
+    account = organisation(registry, tmp_path, key)
+    with registry.reading() as session:
+        read = facts.read(session, organisation_id=account.organisation_id)
+    _, market, school = (read[number] for number in sorted(read))
+    year = datetime.fromtimestamp(registry.clock() / 1000, UTC).year
+    days = [date(year, 1, 5) + timedelta(days=n) for n in range(340)]
+    assert [day for day in days if market.closed(day)] == []
+    assert market.closed(date(year, 12, 25))
+    lessons = [day for day in days if day.weekday() < 5 and not school.closed(day)]
+    assert [day for day in lessons if not is_school_day(day)] == []
+    assert [day for day in days if is_school_day(day) and school.closed(day)] == []

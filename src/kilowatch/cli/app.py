@@ -21,6 +21,7 @@ from kilowatch.cli import (
     history,
     mail_test,
     maintenance,
+    prices,
     push,
     serve,
     sites,
@@ -54,8 +55,8 @@ def _root(
 
 
 for room in (
-    serve, demo, startup_package, sites, data_points, credentials, go_live, push, status, explain,
-    history, maintenance, mail_test, accounts, bench,
+    serve, demo, startup_package, sites, prices, data_points, credentials, go_live, push, status,
+    explain, history, maintenance, mail_test, accounts, bench,
 ):  # fmt: skip
     room.register(app)
 

@@ -1,4 +1,7 @@
-"""``kilowatch site list``, ``set`` and ``undo``: what is known of sites, and their clocks."""
+"""``kilowatch site list``, ``set`` and ``undo``: what is known of sites, and their clocks.
+
+What insights need to know of a site is set by ``site_facts.py``.
+"""
 
 from __future__ import annotations
 
@@ -16,6 +19,7 @@ from kilowatch.catalog import Change, registry, reshaping, site_zones
 from kilowatch.catalog.places import check_zone
 from kilowatch.catalog.reshaping import SiteFacts
 from kilowatch.catalog.tables import DataPoint, Organisation, Site
+from kilowatch.cli import site_facts
 from kilowatch.cli.dated_settings import local_text
 from kilowatch.cli.explain import instant_ms
 from kilowatch.cli.folder import DEFAULT
@@ -225,3 +229,6 @@ def _zones_text(zones: list[dict[str, Any]]) -> str:
 def register(app: typer.Typer) -> None:
     """Add ``kilowatch site`` to the command line."""
     app.add_typer(site, name="site")
+
+
+site_facts.add_to(site)

@@ -21,6 +21,7 @@ from kilowatch.catalog import (
 )
 from kilowatch.catalog.settings_check import Settings
 from kilowatch.catalog.tables import Credential, DataPoint, Meter, Organisation, Site
+from kilowatch.demo import facts
 from kilowatch.demo.plan import (
     BUILDINGS,
     OFFICE,
@@ -83,7 +84,10 @@ def organisation(catalog: Catalog, folder: Path, key: bytes) -> Account:
     kept = _read(path)
     with catalog.change(Actor("demo")) as change:
         whole = _organisation(change)
+        new = not _points(change, whole)
         _complete(change, whole)
+        if new:
+            facts.tell(change, whole, [_site(change, whole, one) for one in BUILDINGS])
         _credential(change, whole, key, kept)
         _dashboard_user(change, whole, kept)
         there = _points(change, whole)
