@@ -1,0 +1,79 @@
+"""One hour after the other: what is expected, what is measured, what is wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from kilowatch.insights.anomalies import episodes, judging
+from kilowatch.insights.anomalies.alarms import Alarm
+from kilowatch.insights.anomalies.measures import Moment, measure
+from kilowatch.insights.anomalies.profile import roll
+from kilowatch.insights.anomalies.state import State
+from kilowatch.insights.hours import Hours
+from kilowatch.model.blocks import Floats
+
+Watcher = Callable[[int, Moment], None]
+
+
+def start(streams: int) -> State:
+    """Return the state of streams of which no hour was seen."""
+    return State.empty(streams)
+
+
+def scan(
+    state: State, hours: Hours, expected: Floats | None = None, *, budget: float = 1.0
+) -> tuple[State, list[Alarm]]:
+    """Look at the next hours of the streams and say what is wrong with them.
+
+    Cutting the hours into other batches gives the same alarms: the state holds all that is
+    carried from one hour to the next. Hours may be left out between two calls.
+
+    Args:
+        state: Of these streams; it is used up (changed in place): go on with the one returned.
+        hours: The hours after those that the state has seen, of the same streams in the same
+            order.
+        expected: What a model expects of each hour from what was known before it, shape
+            (streams, hours); NaN where it does not say. None: the detector's own profile.
+        budget: False alarms that are put up with, for each stream and month.
+
+    Returns:
+        The state after the hours, and the alarms in order of time.
+
+    Raises:
+        ValueError: Streams or shapes that do not fit each other.
+    """
+    if hours.streams != state.streams:
+        raise ValueError(f"{hours.streams} streams, but the state is of {state.streams}")
+    if expected is not None and expected.shape != hours.values.shape:
+        raise ValueError(f"expected has shape {expected.shape}, values {hours.values.shape}")
+    alarms: list[Alarm] = []
+
+    def told(at: int, moment: Moment) -> None:
+        scores = judging.scores(moment)
+        begun_ms = int(hours.start_ms[at])
+        alarms.extend(
+            episodes.follow(state, moment, scores, begun_ms, int(hours.hour_of_day[at]), budget)
+        )
+
+    watch(state, hours, expected, told)
+    return state, alarms
+
+
+def watch(state: State, hours: Hours, expected: Floats | None, told: Watcher) -> None:
+    """Measure each hour and hand it on: the loop of ``scan`` and of what trains its model."""
+    for at in range(hours.count):
+        day = int(hours.day[at])
+        fresh = np.flatnonzero(state.day != day)
+        if len(fresh):
+            roll(state, fresh, day, hours.holidays[fresh, at])
+        moment = measure(
+            state,
+            hours.values[:, at],
+            int(hours.hour_of_day[at]),
+            int(hours.weekday[at]),
+            None if hours.temperature_c is None else hours.temperature_c[:, at],
+            None if expected is None else expected[:, at],
+        )
+        told(at, moment)
