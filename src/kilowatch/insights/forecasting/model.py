@@ -1,0 +1,85 @@
+"""The global model: what all streams of an installation have taught, as bytes."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import zlib
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, Self
+
+import lightgbm
+import numpy as np
+
+from kilowatch.insights.forecasting.features import NAMES, Singles
+from kilowatch.model.blocks import Floats
+
+_MAGIC = b"kwfc1\n"
+
+
+class WrongModelError(ValueError):
+    """Bytes are not a model, or one that describes hours in other words than this version."""
+
+
+@dataclass(frozen=True)
+class Model:
+    """Trees that say how the hours to come differ from similar days.
+
+    Attributes:
+        middle: LightGBM's text of the trees for the median [spreads above similar days].
+        error: LightGBM's text of the trees for the size of the error [spreads].
+        edges: Where 5, 25, 75 and 95 % lie [sizes of the error above the median], shape (4,).
+        trained_on: Streams, hours and time that it was trained on.
+        quality: How good it was on weeks that were held out.
+    """
+
+    middle: str = field(repr=False)
+    error: str = field(repr=False)
+    edges: tuple[float, ...]
+    trained_on: dict[str, int]
+    quality: dict[str, float]
+
+    @cached_property
+    def version(self) -> str:
+        """Name of the model: equal for equal content."""
+        return hashlib.sha256(self.to_bytes()).hexdigest()[:12]
+
+    @cached_property
+    def _trees(self) -> tuple[lightgbm.Booster, lightgbm.Booster]:
+        return lightgbm.Booster(model_str=self.middle), lightgbm.Booster(model_str=self.error)
+
+    def expect(self, columns: Singles) -> tuple[Floats, Floats]:
+        """Return median and size of the error of some hours [spreads], each shape (n,).
+
+        Args:
+            columns: Shape (n, len(NAMES)), float32.
+        """
+        middle, error = self._trees
+        found = middle.predict(columns, num_threads=1), error.predict(columns, num_threads=1)
+        return np.asarray(found[0]), np.maximum(np.asarray(found[1]), 1e-3)
+
+    def to_bytes(self) -> bytes:
+        """Return the model as a file's content."""
+        content: dict[str, Any] = {
+            "names": list(NAMES), "middle": self.middle, "error": self.error,
+            "edges": list(self.edges), "trained_on": self.trained_on, "quality": self.quality,
+        }  # fmt: skip
+        return _MAGIC + zlib.compress(json.dumps(content, sort_keys=True).encode(), 6)
+
+    @classmethod
+    def from_bytes(cls, content: bytes) -> Self:
+        """Read what ``to_bytes`` wrote.
+
+        Raises:
+            WrongModelError: It is something else, or describes hours in other words.
+        """
+        if not content.startswith(_MAGIC):
+            raise WrongModelError("not a forecasting model of this version: train again")
+        try:
+            read = json.loads(zlib.decompress(content[len(_MAGIC) :]))
+        except (zlib.error, ValueError) as error:
+            raise WrongModelError("a forecasting model that is damaged: train again") from error
+        if tuple(read.pop("names")) != NAMES:
+            raise WrongModelError("a model of another version: train again")
+        return cls(**read | {"edges": tuple(read["edges"])})
