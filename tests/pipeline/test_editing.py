@@ -301,7 +301,7 @@ def test_a_register_in_an_open_gap_is_not_filled(tmp_path: Path) -> None:
 
 
 def test_edits_of_an_electrical_meter_touch_their_channel_only(tmp_path: Path) -> None:
-    """A corrected power is a mean, a corrected energy an amount; voltages stay."""
+    """A corrected total of power is a mean, one of energy an amount; phases and voltages stay."""
     world = World(tmp_path, [point(1, interval_s=900, clock="offset")]).start()
     for number in range(40):
         at_ms = START_MS + number * QUARTER_MS
@@ -324,6 +324,83 @@ def test_edits_of_an_electrical_meter_touch_their_channel_only(tmp_path: Path) -
     assert by_channel[AP + 1].mean.tolist() == [1000.0]
     edited = [channel for channel, rows in by_channel.items() if rows.shares()[0][1]]
     assert edited == [AP, PC]
+
+
+def three_phases(tmp_path: Path, *, registers: bool = True) -> World:
+    """Return a meter of three phases of 1 kW each: 40 quarters of an hour from the first day on."""
+    world = World(tmp_path, [point(1, interval_s=900, clock="offset")]).start()
+    for number in range(40):
+        values = {f"aP_{phase}": 1000.0 for phase in (1, 2, 3)}
+        if registers:
+            values |= {f"pC_{phase}": 250.0 * number for phase in (1, 2, 3)}
+        world.log.push(1, START_MS + number * QUARTER_MS, values)
+    world.catch_up()
+    world.consumer.flush()
+    return world
+
+
+def of(
+    world: World, channel: int, grain: str = "interval", from_ms: int = 0, to_ms: int = END_MS
+) -> IntervalBlock:
+    """Return one channel's rows of the first data point, asked for by itself."""
+    return world.view.series(world.points.points[1], [channel], from_ms, to_ms, grain)  # type: ignore[arg-type]
+
+
+def test_a_total_follows_what_is_corrected_of_its_phases(tmp_path: Path) -> None:
+    """Of 3 x 1 kW one phase is set to 400 W: 2.4 kW, and 600 Wh less a quarter's 150 Wh each.
+
+    So at every granularity, also where only the total is asked for; undone, every figure is what
+    it was, bit for bit. What a person says of the total itself counts more.
+    """
+    world = three_phases(tmp_path)
+    before = shown(world)
+    span = (START_MS + 4 * QUARTER_MS, START_MS + 6 * QUARTER_MS)
+    corrections = (
+        Correction(1, "edit", AP + 2, *span, 400.0),
+        Correction(2, "edit", PC + 2, *span, 100.0),
+    )
+    edit(world, *corrections)
+    for rows, figure in ((of(world, AP, "interval", *span), "mean"), (of(world, PC), "amount")):
+        inside = rows.take((rows.start_ms >= span[0]) & (rows.start_ms < span[1]))
+        wanted = 2400.0 if figure == "mean" else 600.0
+        assert getattr(inside, figure).tolist() == [wanted] * 2
+        assert set(inside.quality.tolist()) == {Quality.EDITED}
+        assert inside.covered_ms.tolist() == [QUARTER_MS] * 2
+        assert len(rows) == len(inside) or set(rows.take(rows.start_ms < span[0]).quality) == {0}
+    assert total(world) == 39 * 750.0 - 300.0
+    assert of(world, PC, "hour").amount.tolist()[:3] == [3000.0, 2700.0, 3000.0]
+    assert of(world, AP, "hour").mean.tolist()[1] == 2700.0
+    assert shown(fresh(world)) == shown(world)
+    edit(world, *corrections, Correction(3, "edit", PC, *span, 5.0))
+    assert of(world, PC, "interval", *span).amount.tolist() == [5.0, 5.0]
+    edit(world)
+    assert shown(world) == before
+
+
+def test_energy_from_power_follows_the_corrected_power(tmp_path: Path) -> None:
+    """A meter without a register: 2.4 kW in place of 3 kW are 600 Wh of a quarter of an hour."""
+    world = three_phases(tmp_path, registers=False)
+    span = (START_MS + 4 * QUARTER_MS, START_MS + 5 * QUARTER_MS)
+    edit(world, Correction(1, "edit", AP + 2, *span, 400.0))
+    rows = of(world, PC, "interval", *span)
+    assert (rows.amount.tolist(), rows.quality.tolist()) == ([600.0], [Quality.EDITED])
+    assert of(world, PC, "hour").amount.tolist()[:3] == [3000.0, 2850.0, 3000.0]
+
+
+def test_a_gap_of_one_phase_that_is_spread_leaves_the_sum_of_the_total(tmp_path: Path) -> None:
+    """What one phase counted across a gap is spread; what the others did stays unallocated."""
+    world = World(tmp_path, [point(1, interval_s=900, clock="offset")]).start()
+    for number in (*range(8), *range(16, 24)):
+        values = {f"pC_{phase}": 250.0 * number for phase in (1, 2, 3)}
+        world.log.push(1, START_MS + number * QUARTER_MS, values)
+    world.catch_up()
+    before = total(world)
+    span = (START_MS + 7 * QUARTER_MS, START_MS + 17 * QUARTER_MS)
+    edit(world, Correction(1, "spread", PC + 1, *span))
+    assert total(world) == before == total(world, "interval")
+    rows = of(world, PC, "interval", *span)
+    assert rows.amount.tolist()[:8] == [250.0] * 8
+    assert math.fsum(rows.unallocated) == 9 * 500.0
 
 
 def test_rules_that_fail_stop_neither_the_stream_nor_its_neighbours(

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from kilowatch.log.records import BACKFILLED
 from kilowatch.model.dated import NO_HISTORY
 from kilowatch.model.editing import NOTHING, Correction, CorrectionKind, Editing, Method, Rules
-from kilowatch.model.parameters import PC, VALUE, channel_name
+from kilowatch.model.parameters import AP, PC, VALUE, channel_name
 from kilowatch.model.points import DataPoint
 from tests.pipeline.dated_cases import dated_streams, moments
 from tests.pipeline.gated_world import GRAINS, VERSION
@@ -59,10 +59,12 @@ def editings(draw: st.DrawFn, packets: Packets, seen: Counter[str], sister: int 
         estimate_method=draw(st.sampled_from(["linear", "profile"])),
     )
     corrections = []
-    channel = VALUE if point.kind == "single" else PC
+    channels = [VALUE] if point.kind == "single" else [PC, PC, PC + 1, PC + 2, AP, AP + 1, AP + 3]
     for number in range(draw(st.integers(0, 3))):
         from_ms = draw(moments(packets, seen))
         kind = draw(st.sampled_from(KINDS))
+        channel = draw(st.sampled_from(channels))
+        seen["of a phase"] += channel % 4 > 0
         method: Method | None = draw(st.sampled_from(METHODS))
         if kind == "spread":
             method = draw(st.sampled_from([None, *METHODS]))
@@ -235,6 +237,6 @@ def test_whatever_is_registered_the_order_and_the_cut_change_nothing() -> None:
     holds()
     often = {"periods": 80, "exchange": 30, "reset": 15, "roll_over": 15, "bad": 15, "late": 60}
     often |= {"fill": 40, "spread": 8, "edit": 10, "accept": 10, "confirm": 8, "sister": 5}
-    often |= {"killed": 100, "gaps": 50, "findings": 30, "edited and dated": 50}
+    often |= {"killed": 100, "gaps": 50, "findings": 30, "edited and dated": 50, "of a phase": 20}
     rare = {edge: seen[edge] for edge, least in often.items() if seen[edge] < least}
     assert not rare, f"edges drawn too seldom: {rare} of {dict(seen)}"

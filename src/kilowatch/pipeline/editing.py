@@ -17,7 +17,7 @@ import numpy as np
 from kilowatch.model.blocks import IntervalBlock, Quality
 from kilowatch.model.editing import Correction, Method
 from kilowatch.model.errors import KilowatchError
-from kilowatch.model.parameters import GAS_ENERGY, PC, PE, VALUE
+from kilowatch.model.parameters import AP, GAS_ENERGY, PC, PE, VALUE
 from kilowatch.model.units import UNITS
 from kilowatch.pipeline.estimation import (
     REFERENCE_MS,
@@ -32,6 +32,7 @@ from kilowatch.pipeline.estimation import (
 from kilowatch.pipeline.frames import Figure, Frame, Spans
 from kilowatch.pipeline.grids import Bools
 from kilowatch.pipeline.slots import Slots
+from kilowatch.pipeline.totals import changed, integrated, phases_of, summed, touching
 from kilowatch.pipeline.validation import Event, events_of, judged
 
 JUDGED = (VALUE, PC, PE)
@@ -124,12 +125,19 @@ class _Stream:
             channel: Which.
             own: Rows of all channels in the window.
         """
+        rows, events = self._corrected(channel, own, by_rule=True)
+        return rows.take(_starts_within(rows, *self.span)), events
+
+    def _corrected(
+        self, channel: int, own: IntervalBlock, *, by_rule: bool
+    ) -> tuple[IntervalBlock, list[Event]]:
+        """Return one channel's rows in the window, with or without what a rule estimates."""
         frame, editing = self.frame, self.frame.editing
         # What is corrected of a volume of gas is corrected of its energy.
         named = {channel, VALUE} if channel == GAS_ENERGY else {channel}
         mine = [c for c in editing.corrections if any(map(c.concerns, named))]
         mine = [c for c in mine if c.overlaps(*self.window)]
-        rows = own.take(own.channel == channel)
+        rows = self._of_parts(channel, own)
         events: list[Event] = []
         if channel == GAS_ENERGY:
             rows = self._judged_as(own.take(own.channel == VALUE), rows, mine)
@@ -139,12 +147,29 @@ class _Stream:
             for correction in mine:
                 if correction.kind in {"fill", "spread"}:
                     rows = self._estimated(channel, rows, correction)
-            if editing.rules.estimate_up_to_s is not None:
+            if by_rule and editing.rules.estimate_up_to_s is not None:
                 rows = self._estimated_by_rule(channel, rows, mine)
             for correction in mine:
                 if correction.kind == "edit":
                     rows = self._with_value(channel, rows, correction)
-        return rows.take(_starts_within(rows, *self.span)), events
+        return rows, events
+
+    def _of_parts(self, channel: int, own: IntervalBlock) -> IntervalBlock:
+        """Return a channel's rows as computed; a total's as they follow from corrected parts."""
+        rows = own.take(own.channel == channel)
+        corrections = [c for c in self.frame.editing.corrections if c.overlaps(*self.window)]
+        if named := touching(corrections, phases_of(channel)):
+            phases, starts = [], np.empty(0, np.int64)
+            for phase in phases_of(channel):
+                after, _ = self._corrected(phase, own, by_rule=False)
+                starts = np.union1d(starts, changed(own.take(own.channel == phase), after, named))
+                phases.append(after)
+            rows = summed(rows, phases, starts)
+        if channel in {PC, PE} and (named := touching(corrections, (AP, *phases_of(AP)))):
+            power, _ = self._corrected(AP, own, by_rule=False)
+            starts = changed(own.take(own.channel == AP), power, named)
+            rows = integrated(rows, power, starts, exported=channel == PE)
+        return rows
 
     def _judged(
         self, channel: int, rows: IntervalBlock, corrections: list[Correction]

@@ -10,7 +10,6 @@ import numpy as np
 from kilowatch.model.blocks import IntervalBlock
 from kilowatch.model.calendar import DAY_S, grain_end_ms, grain_start_ms
 from kilowatch.model.errors import KilowatchError
-from kilowatch.model.parameters import GAS_ENERGY, VALUE
 from kilowatch.model.points import MONTH_S
 from kilowatch.model.zones import Zone
 from kilowatch.pipeline.answers import Grain
@@ -132,15 +131,16 @@ class _Ask:
         generations = {series: self.streams[series].generation for series in frames}
         channels = {series: self._channels(series, frame) for series, frame in frames.items()}
         reads, hot, asked = self.reads, self.hot, self.span.channels
-        # Whether the energy of gas can be trusted is seen by its volume.
-        beside = asked is not None and GAS_ENERGY in asked and VALUE not in asked
-        chosen = [*asked, VALUE] if asked is not None and beside else asked
+        beside: set[int] = set()
+        if asked is not None:
+            beside = set().union(*(frame.beside(asked) for frame in frames.values()))
+        chosen = None if asked is None else [*{*asked, *beside}]
         computed = Computed(
             lambda some: computed_rows(reads, hot, generations, chosen, some), self.other
         )
         rows = edited(computed, frames, spans, channels).rows
-        if beside:
-            rows = rows.take(rows.channel != VALUE)
+        if asked is not None and not beside <= set(asked):
+            rows = rows.take(np.isin(rows.channel, list(asked)))
         return IntervalBlock.concatenate([self._computed(plain), rows])
 
     def _channels(self, series: int, frame: Frame) -> frozenset[int]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -16,6 +16,7 @@ from kilowatch.model.parameters import GAS_ENERGY, VALUE, Role, family_of
 from kilowatch.model.zones import Zone
 from kilowatch.pipeline.estimation import REACH_MS
 from kilowatch.pipeline.grids import NEVER_MS, Bools
+from kilowatch.pipeline.totals import parts_of, touching
 from kilowatch.pipeline.validation import ahead_ms, behind_ms
 
 Figure = Literal["register", "amount", "rate", "power", "gauge", "ratio"]
@@ -127,6 +128,21 @@ class Frame:
             if correction.kind in {"fill", "spread"} and self._reach(correction)[1] > since_ms:
                 settled_ms = min(settled_ms, correction.from_ms - self._estimated_ms)
         return settled_ms
+
+    def beside(self, channels: Iterable[int]) -> set[int]:
+        """Return the channels that are needed too for the edited rows of some.
+
+        Whether the energy of gas can be trusted is seen by its volume; a total follows what
+        people have corrected of its phases.
+        """
+        needed: set[int] = set()
+        for channel in channels:
+            parts = parts_of(channel)
+            if channel == GAS_ENERGY:
+                needed.add(VALUE)
+            elif touching(self.editing.corrections, parts):
+                needed |= parts
+        return needed
 
     def window(self, from_ms: int, to_ms: int) -> tuple[int, int]:
         """Return which computed intervals those of [from_ms, to_ms) rest on, profiles aside."""
