@@ -12,7 +12,7 @@ import re
 import shutil
 import zlib
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +33,7 @@ from kilowatch.catalog import (
     registry,
     secrets,
     tokens,
+    verdicts,
 )
 from kilowatch.catalog.changes import Change
 from kilowatch.catalog.credentials import Target
@@ -44,8 +45,11 @@ from kilowatch.catalog.tables_people import Invitation
 from kilowatch.client.columns import Shape
 from kilowatch.dashboard.access import SESSION_COOKIE, Access, Door
 from kilowatch.dashboard.security import csrf_token
+from kilowatch.model.insight import EventKind
 from kilowatch.notify.book import insert
 from kilowatch.notify.sealing import Sealer
+from tests.dashboard.fake_insights import event
+from tests.dashboard.fakes import DAY_MS
 from tests.dashboard.worlds import ADMIN, END_USER, KEY, PASSWORD, STRANGER, VIEWER, World
 
 READERS = frozenset({"administrator", "partner administrator", "manager", "analyst", "viewer"})
@@ -117,6 +121,7 @@ def _point(own: Furnishing) -> int:
     made = data_points.register(
         own.change, own.site, name, power, meter=own.made["meter"], stream_id=name.lower()
     )
+    own.made["point"] = made
     return made.id
 
 
@@ -207,6 +212,20 @@ def _profile(own: Furnishing) -> int:
     return profile.id
 
 
+def _event(own: Furnishing) -> int:
+    """Return the name of an event at the data point; the insights are given it later."""
+    return EVENT + int(own.made["point"].id)
+
+
+def _said(own: Furnishing) -> int:
+    number = own.made["point"].id
+    about = verdicts.About(str(EVENT + number), number, EventKind.WEEKEND, 0, 3_600_000)
+    return verdicts.give(own.change, about, None, comment=own.name("comment")).id
+
+
+EVENT = 9_000
+"""Events are named by this plus the number of their data point."""
+
 KINDS: dict[str, Callable[[Furnishing], int]] = {
     "organisation_id": lambda own: own.organisation.id,
     "site_id": lambda own: own.site.id,
@@ -223,6 +242,8 @@ KINDS: dict[str, Callable[[Furnishing], int]] = {
     "channel_id": _channel,
     "rule_id": _rule,
     "profile_id": _profile,
+    "event_id": _event,
+    "said_id": _said,
 }
 """By name in a path: makes one for an organisation, and returns its number. In this order."""
 
@@ -266,6 +287,8 @@ QUERIES: dict[str, str] = {
     "/data/days": "point={point_id}&month=2026-11",
     "/data/requests": "point={point_id}",
     "/data/today": "points={point_id}",
+    "/data/circuits": "points={point_id}",
+    "/sentinel": "place=s{site_id}",
 }
 """What an address must be asked with, where its path is not enough."""
 
@@ -336,6 +359,7 @@ class Matrix:
             self.theirs = self._side(change, "Elsewhere", "Werk", MARK)
         for side in (self.ours, self.theirs):
             side.numbers["alert_id"] = self._alert(side.numbers)
+            self._found(side.numbers)
         levels = {kind: self.ours.numbers[kind] for kind in LEVELS & KINDS.keys()}
         # Our organisation in the path, and an object of theirs behind it.
         self.mixed = Side(self.theirs.numbers | levels, self.theirs.personal, [])
@@ -377,6 +401,15 @@ class Matrix:
         }
         names = [mark, organisation, site, *own.made["secrets"]]
         return Side(numbers, personal, [*names, "Presse", STRANGER] if mark == MARK else names)
+
+    def _found(self, numbers: dict[str, int]) -> None:
+        """Let insights have found the event that people have said something of."""
+        point = catalogs.directory.load(self.world.catalog, "development").by_id(
+            numbers["point_id"]
+        )
+        assert point is not None
+        found = event(point.series, EventKind.WEEKEND, self.world.now[0] - 3 * DAY_MS, 24)
+        self.world.extra["insights"].put(replace(found, id=str(numbers["event_id"])))
 
     def _alert(self, numbers: dict[str, int]) -> int:
         """Raise an alert about a side's point; alerts are in a book of their own."""
@@ -460,3 +493,4 @@ class Matrix:
         held = self.world.app.state.rooms.registry
         held._directory = None  # a restored catalogue has an earlier revision again
         held._trees.clear()
+        held._facts = None

@@ -30,6 +30,7 @@ from kilowatch.notify.mail import Mailer, NoMailer
 from kilowatch.notify.needs import Sources
 from kilowatch.notify.service import Notifier, NotifySettings
 from kilowatch.wire import decode
+from tests.dashboard.fake_insights import FakeInsights
 from tests.dashboard.fakes import (
     DAY_MS,
     HOUR_MS,
@@ -141,13 +142,13 @@ def build(
         NotifySettings(None, KEY, parse_networks(["127.0.0.0/8"]), "https://energy.example"),
         clock,
     )
-    past = FakePast()
+    past, insights = FakePast(), FakeInsights(view)
     app = create_app(
         catalog, view, log, requests, settings,
-        mailer=mailer, desk=notifier.desk, past=past, clock=clock,
+        mailer=mailer, desk=notifier.desk, past=past, insights=insights, clock=clock,
     )  # fmt: skip
     world = World(catalog, view, requests, log, writer, app, points, sites, now)
-    world.extra |= {"feed": feed, "notifier": notifier, "past": past}
+    world.extra |= {"feed": feed, "notifier": notifier, "past": past, "insights": insights}
     world.credential = credential
     _fill(world, now[0], days)
     return world

@@ -9,16 +9,19 @@ from __future__ import annotations
 import threading
 import time
 from collections import OrderedDict
+from collections.abc import Mapping
 
 from sqlalchemy import select
 
 from kilowatch.catalog import directory as directories
+from kilowatch.catalog import facts as site_facts
 from kilowatch.catalog import tree as trees
 from kilowatch.catalog.database import Catalog
 from kilowatch.catalog.directory import Directory
 from kilowatch.catalog.rights import Person, may
 from kilowatch.catalog.tables import Environment, Site
 from kilowatch.model.points import DataPoint
+from kilowatch.model.site_facts import SiteFacts
 
 LOOK_EVERY_S = 0.25
 TREES_KEPT = 64
@@ -38,6 +41,7 @@ class Registry:
         self._lock = threading.Lock()
         self._directory: Directory | None = None
         self._looked_s = 0.0
+        self._facts: tuple[int, Mapping[int, SiteFacts]] | None = None
         self._trees: OrderedDict[tuple[int, int], list[trees.OrganisationNode]] = OrderedDict()
 
     def directory(self, *, fresh: bool = False) -> Directory:
@@ -65,6 +69,18 @@ class Registry:
             self._trees[key] = found
             while len(self._trees) > TREES_KEPT:
                 self._trees.popitem(last=False)
+        return found
+
+    def facts(self) -> Mapping[int, SiteFacts]:
+        """Return prices, CO2 factors, calendars and weather of every site, by its number."""
+        revision = self.catalog.revision()
+        with self._lock:
+            if self._facts is not None and self._facts[0] == revision:
+                return self._facts[1]
+        with self.catalog.reading() as session:
+            found = site_facts.read(session)
+        with self._lock:
+            self._facts = (revision, found)
         return found
 
     def point(self, who: Person, data_point_id: int) -> DataPoint | None:

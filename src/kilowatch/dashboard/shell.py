@@ -71,6 +71,7 @@ def page(
         },
         "uses": tool_test(visit),
         "alerts_waiting": rooms.desk.waiting(reader_of(rooms, visit.person)),
+        "estate_pages": _sections(visit, rooms, str(context.get("page", ""))),
         "point": None,
         "freshness": None,
         "inside": False,
@@ -83,6 +84,24 @@ def page(
     return rooms.templates.TemplateResponse(
         request, template, {**frame, **context}, status_code=status
     )
+
+
+PAGES: tuple[tuple[str, str, str], ...] = (
+    ("home", "/", "home"),
+    ("sentinel", "/sentinel", "eye"),
+)
+"""Pages of the whole estate: key, address and icon. All but the first are tools of a plan."""
+
+
+def _sections(visit: Visit, rooms: Rooms, current: str) -> list[dict[str, Any]]:
+    """Return the pages of the estate that a person has; none where nobody looks for insights."""
+    if rooms.insights is None:
+        return []
+    return [
+        {"key": key, "href": href, "icon": icon, "current": key == current}
+        for key, href, icon in PAGES
+        if key == "home" or has_tool(visit.person, key)
+    ]
 
 
 def tool_test(visit: Visit) -> Callable[[str], bool]:

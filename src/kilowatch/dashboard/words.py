@@ -12,7 +12,8 @@ from markupsafe import Markup
 
 FOLDER = Path(__file__).parent / "words"
 IN_BROWSER = (
-    "age.", "bell.", "calendar.", "chart.", "copy.", "controls.", "failed.", "figures.", "late.",
+    "age.", "bell.", "calendar.", "chart.", "copy.", "controls.", "failed.", "figures.",
+    "insight.", "late.",
     "none.", "product", "quality.", "recomputing.", "requests.", "state.", "table.", "tile.",
 )  # fmt: skip
 """What the ES modules use; the rest stays on the server."""

@@ -1,7 +1,7 @@
 // What every page does: theme, menus, the tree, live freshness, copy buttons.
 import { listen, start } from "./live.js";
 import { refresh, take } from "./freshness.js";
-import { withUnit } from "./numbers.js";
+import { fullWithUnit, money, withUnit } from "./numbers.js";
 import { t } from "./words.js";
 import "./bell.js";
 import "./copy.js";
@@ -26,7 +26,12 @@ document.addEventListener("keydown", (event) => {
 // Numbers that the server sent bare get the reader's own separators
 export function localise(root = document) {
   for (const node of root.querySelectorAll("data[data-unit]")) {
-    if (node.value !== "") node.textContent = withUnit(Number(node.value), node.dataset.unit);
+    if (node.value === "") continue;
+    node.textContent = withUnit(Number(node.value), node.dataset.unit);
+    if (!node.title) node.title = fullWithUnit(Number(node.value), node.dataset.unit);
+  }
+  for (const node of root.querySelectorAll("data[data-currency]")) {
+    if (node.value !== "") node.textContent = money(Number(node.value), node.dataset.currency);
   }
 }
 localise();

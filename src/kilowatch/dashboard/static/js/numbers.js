@@ -15,6 +15,7 @@ export function scaleFor(unit, largest) {
     if (size >= 1e3) return { unit: `k${unit}`, factor: 1e-3 };
     return { unit, factor: 1 };
   }
+  if (unit === "kg" && size >= 1e3) return { unit: "t", factor: 1e-3 };
   if (unit === "m3" && size > 0 && size < 0.1) return { unit: "L", factor: 1e3 };
   if (unit === "m3/h" && size > 0 && size < 0.1) return { unit: "L/h", factor: 1e3 };
   return { unit: SIGNS[unit] ?? unit, factor: 1 };
@@ -47,6 +48,14 @@ export function fullWithUnit(value, unit) {
   const read = asRead(value, unit);
   const scale = scaleFor(read.unit, read.value);
   return `${full.format(read.value * scale.factor)} ${scale.unit}`.trim();
+}
+
+/** Money in three digits, in the reader's own way of writing it: "€47.30". */
+export function money(value, currency) {
+  const size = Math.abs(value);
+  const decimals = size >= 100 || size === 0 ? 0 : size >= 10 ? 1 : 2;
+  const digits = { minimumFractionDigits: decimals === 1 ? 2 : decimals, maximumFractionDigits: decimals === 1 ? 2 : decimals };
+  return new Intl.NumberFormat(locale, { style: "currency", currency, ...digits }).format(value);
 }
 
 /** A formatter for a column: the same number of decimals in every row. */

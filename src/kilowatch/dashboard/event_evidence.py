@@ -1,0 +1,155 @@
+"""What an event is seen by: its hours and what was around them, its day beside normal days."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date, timedelta
+from typing import Any
+
+import numpy as np
+
+from kilowatch.dashboard.hourly import (
+    HOUR_MS,
+    Hourly,
+    actual_columns,
+    band_columns,
+    by_point,
+    hourly,
+    nullable,
+    unit_of_rate,
+)
+from kilowatch.dashboard.insight_rows import Shown
+from kilowatch.dashboard.needs import Insights, View
+from kilowatch.dashboard.periods import local_day, midnight_ms, offsets
+from kilowatch.dashboard.quality_periods import day_text
+from kilowatch.dashboard.sentinel import mark_of
+from kilowatch.dashboard.words import t
+from kilowatch.model.blocks import Floats
+
+DAY_MS = 24 * HOUR_MS
+PAD_MS = (2 * DAY_MS, 7 * DAY_MS)
+"""Least and most time that is shown before and after an event."""
+SHOWN_MS_MAX = 120 * DAY_MS
+WEEKS_BACK = 8
+DAYS_MIN = 3
+"""Fewer normal days than that are no normal day."""
+
+
+def evidence(
+    view: View, insights: Insights, shown: Shown, others: Sequence[Shown], now_ms: int
+) -> dict[str, Any]:
+    """Return what the page of an event draws.
+
+    Args:
+        view: Measurements.
+        insights: What was expected.
+        shown: The event.
+        others: Other events of the data point, marked too.
+        now_ms: What time it is [ms since 1970, UTC].
+
+    Returns:
+        ``near``: hours around the event as ``band.js`` draws them; ``day``: its strongest day over
+        the same weekday of the weeks before, or null where there are too few.
+    """
+    point, event = shown.point, shown.event
+    from_ms, to_ms = window(event.start_ms, event.end_ms, point.zone, now_ms)
+    found = by_point(hourly(view, [point], from_ms, to_ms), point)
+    near = {
+        "utility": point.utility,
+        "unit": unit_of_rate(point),
+        "zone": point.zone,
+        "offsets": offsets(from_ms, to_ms, point.zone),
+        "from_ms": from_ms,
+        "to_ms": to_ms,
+        "now_ms": now_ms,
+        "actual": actual_columns(found),
+        "band": band_columns(insights.expected(point, from_ms, to_ms)),
+        "marks": [
+            *(mark_of(one) for one in others if one.event.id != event.id),
+            mark_of(shown, strong=True),
+        ],
+    }
+    return {"near": near, "day": _day(view, insights, shown)}
+
+
+def window(start_ms: int, end_ms: int, zone: str, now_ms: int) -> tuple[int, int]:
+    """Return whole local days around an event, as long again before and after it [ms]."""
+    pad = min(max(end_ms - start_ms, PAD_MS[0]), PAD_MS[1])
+    first = local_day(start_ms - pad, zone)
+    last = local_day(min(end_ms + pad, max(now_ms, end_ms)) - 1, zone)
+    from_ms, to_ms = midnight_ms(first, zone), midnight_ms(last + timedelta(1), zone)
+    return max(from_ms, to_ms - SHOWN_MS_MAX), to_ms
+
+
+def _day(view: View, insights: Insights, shown: Shown) -> dict[str, Any] | None:
+    """Return the strongest day of an event beside the same weekday of the weeks before."""
+    point, event = shown.point, shown.event
+    zone = point.zone
+    day = _strongest(view, insights, shown)
+    begin = midnight_ms(day - timedelta(7 * WEEKS_BACK), zone)
+    end = midnight_ms(day + timedelta(1), zone)
+    hours = by_point(hourly(view, [point], begin, end), point)
+    before = [day - timedelta(7 * week) for week in range(1, WEEKS_BACK + 1)]
+    normal = np.stack([profile(hours, one, zone) for one in before])
+    normal = normal[np.isfinite(normal).sum(axis=1) >= 20]
+    if len(normal) < DAYS_MIN:
+        return None
+    low, middle, high = np.nanpercentile(normal, (10, 50, 90), axis=0)
+    starts = [hour * HOUR_MS for hour in range(24)]
+    midnight = midnight_ms(day, zone)
+    weekday = t(f"day.{day.weekday()}")
+    return {
+        "utility": point.utility,
+        "unit": unit_of_rate(point),
+        "from_ms": 0,
+        "to_ms": DAY_MS,
+        "now_ms": -1,
+        "title": t("event.day_against", day=day_text(day), weekday=weekday, n=len(normal)),
+        "today": t("event.day_short", weekday=weekday, day=day.day, month=t(f"month.{day.month}")),
+        "usual": t("event.day_usual", weekday=weekday),
+        "actual": {"start": starts, "value": nullable(profile(hours, day, zone))},
+        "normal": {
+            "start": starts, "low": nullable(low), "mid": nullable(middle), "high": nullable(high),
+        },
+        "marks": [
+            {
+                "from": max(0, event.start_ms - midnight),
+                "to": min(DAY_MS, event.end_ms - midnight),
+                "tone": shown.tone, "title": "", "fill": False, "strong": True,
+            }
+        ],
+    }  # fmt: skip
+
+
+def _strongest(view: View, insights: Insights, shown: Shown) -> date:
+    """Return the local day of an event that differs most from what was expected."""
+    point, event = shown.point, shown.event
+    zone = point.zone
+    from_ms = event.start_ms // HOUR_MS * HOUR_MS
+    to_ms = min(event.end_ms, from_ms + SHOWN_MS_MAX)
+    count = max(1, (to_ms - from_ms) // HOUR_MS)
+    actual = by_point(hourly(view, [point], from_ms, to_ms), point).on_grid(from_ms, count)
+    expected = insights.expected(point, from_ms, to_ms)
+    wanted = Hourly(expected.start_ms, expected.rate[2]).on_grid(from_ms, count)
+    days: dict[date, float] = {}
+    for index, excess in enumerate(np.nan_to_num(actual - wanted).tolist()):
+        day = local_day(from_ms + index * HOUR_MS, zone)
+        days[day] = days.get(day, 0.0) + excess
+    return max(days, key=lambda day: abs(days[day]))
+
+
+def profile(hours: Hourly, day: date, zone: str) -> Floats:
+    """Return the 24 hours of a local day by its clock; of an hour that comes twice, the mean."""
+    from_ms, to_ms = midnight_ms(day, zone), midnight_ms(day + timedelta(1), zone)
+    inside = (hours.start_ms >= from_ms) & (hours.start_ms < to_ms)
+    shifts = offsets(from_ms, to_ms, zone)
+    laid, counts = np.zeros(24), np.zeros(24)
+    for at_ms, rate in zip(
+        hours.start_ms[inside].tolist(), hours.rate[inside].tolist(), strict=True
+    ):
+        offset = [minutes for since, minutes in shifts if since <= at_ms][-1]
+        hour = (at_ms + offset * 60_000) % DAY_MS // HOUR_MS
+        laid[hour] += rate
+        counts[hour] += 1
+    found: Floats = np.where(counts > 0, laid / np.maximum(counts, 1), np.nan)
+    return found

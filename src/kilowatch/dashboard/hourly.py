@@ -1,0 +1,132 @@
+"""Hours as the pages of insights draw them: what was used, what was expected, in columns.
+
+Analysis stands on hours, and so do its pictures: finer intervals are summed up, and of a data
+point whose intervals are longer there is nothing to draw.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from kilowatch.dashboard.answer import rate_unit
+from kilowatch.dashboard.needs import View
+from kilowatch.model.blocks import Floats, Ints
+from kilowatch.model.insight import Expected
+from kilowatch.model.points import DataPoint
+from kilowatch.pipeline.insight.subjects import COVERED_MIN, subject_of
+from kilowatch.pipeline.tree_rollups import amount_of
+
+HOUR_MS = 3_600_000
+
+
+@dataclass(frozen=True, slots=True)
+class Hourly:
+    """Hours of one data point that are known, sorted.
+
+    Attributes:
+        start_ms: Starts, shape (n,) [ms since 1970, UTC].
+        rate: Means, shape (n,) [W, m³/h, …].
+    """
+
+    start_ms: Ints
+    rate: Floats
+
+    def on_grid(self, from_ms: int, count: int) -> Floats:
+        """Return the means on a grid of hours, shape (count,); NaN where nothing is known."""
+        laid = np.full(count, np.nan)
+        index = (self.start_ms - from_ms) // HOUR_MS
+        inside = (index >= 0) & (index < count)
+        laid[index[inside]] = self.rate[inside]
+        return laid
+
+
+NO_HOURS = Hourly(np.empty(0, np.int64), np.empty(0))
+
+
+def unit_of_rate(point: DataPoint) -> str:
+    """Return the unit of a data point's hourly means; its own for a gauge."""
+    counted = amount_of(point)
+    return rate_unit(counted[1]) if counted else point.unit_of_value.canonical
+
+
+def unit_of_amount(point: DataPoint) -> str:
+    """Return the unit of what a data point counts; empty for a gauge."""
+    counted = amount_of(point)
+    return counted[1] if counted else ""
+
+
+def has_hours(point: DataPoint) -> bool:
+    """Tell whether a data point has packets often enough for hours: only then it is looked at."""
+    return subject_of(point) is not None
+
+
+def hourly(view: View, points: Sequence[DataPoint], from_ms: int, to_ms: int) -> dict[int, Hourly]:
+    """Return the known hours of data points, by series.
+
+    Raises:
+        KilowatchError: 503 from the store.
+    """
+    subjects = {p.series: one for p in points if (one := subject_of(p)) is not None}
+    if not subjects or to_ms <= from_ms:
+        return {}
+    channels = sorted({one.channel for one in subjects.values()})
+    some = [one.point for one in subjects.values()]
+    rows = view.series_many(some, channels, from_ms, to_ms, "hour")
+    found = {}
+    for series, one in subjects.items():
+        own = rows.take((rows.series == series) & (rows.channel == one.channel))
+        own = own.take((own.covered_ms > 0) & (own.covered_ms >= COVERED_MIN * own.duration_ms))
+        rate = own.amount * HOUR_MS / own.covered_ms if one.is_amount else own.mean
+        known = np.isfinite(rate)
+        found[series] = Hourly(own.start_ms[known], rate[known])
+    return found
+
+
+def actual_columns(hours: Hourly) -> dict[str, Any]:
+    """Return known hours as the browser wants them."""
+    return {"start": hours.start_ms.tolist(), "value": nullable(hours.rate)}
+
+
+def band_columns(expected: Expected) -> dict[str, Any] | None:
+    """Return expected hours as the browser wants them; None where there are none."""
+    if not len(expected.start_ms):
+        return None
+    low, quarter, middle, upper, high = (nullable(row) for row in expected.rate)
+    return {
+        "start": expected.start_ms.tolist(),
+        "low": low,
+        "q25": quarter,
+        "mid": middle,
+        "q75": upper,
+        "high": high,
+    }
+
+
+def nullable(values: Floats) -> list[float | None]:
+    """Return numbers for JSON: null where nothing is known."""
+    return [value if math.isfinite(value) else None for value in values.tolist()]
+
+
+def both_known(
+    actual: Hourly, expected: Expected, from_ms: int, to_ms: int
+) -> tuple[float, float, float]:
+    """Return what was used and what was expected over the hours of which both are known.
+
+    Returns:
+        Used [Wh or m³], expected (sum of medians), and the hours that both rest on.
+    """
+    count = max(0, (to_ms - from_ms) // HOUR_MS)
+    used = actual.on_grid(from_ms, count)
+    wanted = Hourly(expected.start_ms, expected.rate[2]).on_grid(from_ms, count)
+    known = np.isfinite(used) & np.isfinite(wanted)
+    return float(used[known].sum()), float(wanted[known].sum()), float(known.sum())
+
+
+def by_point(found: Mapping[int, Hourly], point: DataPoint) -> Hourly:
+    """Return a data point's hours; none where nothing is known."""
+    return found.get(point.series, NO_HOURS)

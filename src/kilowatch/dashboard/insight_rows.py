@@ -1,0 +1,232 @@
+"""Events as people read them: what, where, when, how much, what it costs, and what was said."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from starlette.requests import Request
+
+from kilowatch.catalog import verdicts
+from kilowatch.dashboard.hourly import unit_of_amount
+from kilowatch.dashboard.periods import local_day
+from kilowatch.dashboard.quality_periods import local_text
+from kilowatch.dashboard.rooms import Rooms, rooms_of
+from kilowatch.dashboard.words import t
+from kilowatch.dashboard.worth import Worth, worth
+from kilowatch.model.insight import EventKind, InsightEvent
+from kilowatch.model.points import DataPoint
+from kilowatch.model.site_facts import SiteFacts
+from kilowatch.model.verdicts import Said
+
+STATES = ("open", "acknowledged", "snoozed", "expected", "fault", "resolved")
+"""What an event is to people: open until somebody has said something, or a snooze is over."""
+
+BADGES = {"open": "late", "fault": "bad", "resolved": "good"}
+HOUR_MS = 3_600_000
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """An event of a page.
+
+    Attributes:
+        event: What was found.
+        point: At which data point.
+        site: What the site is called.
+        worth: Money and CO2 of its amount.
+        said: The verdict that counts, or None.
+        state: One of ``STATES``.
+    """
+
+    event: InsightEvent
+    point: DataPoint
+    site: str
+    worth: Worth
+    said: Said | None
+    state: str
+
+    @property
+    def tone(self) -> str:
+        """``waste`` or ``anomaly``: its colour and its mark, everywhere."""
+        return "waste" if self.event.is_waste else "anomaly"
+
+    @property
+    def title(self) -> str:
+        """What happened, in a few words."""
+        return t(f"event_kind.{self.event.kind}")
+
+    @property
+    def about(self) -> str:
+        """What such an event means."""
+        return t(f"event_about.{self.event.kind}")
+
+    @property
+    def sentence(self) -> str:
+        """The event in a sentence with its numbers."""
+        return self.about
+
+    @property
+    def href(self) -> str:
+        """Address of its page."""
+        return f"/event/{self.point.id}/{self.event.id}"
+
+    @property
+    def badge(self) -> str:
+        """Class of its state's badge."""
+        return BADGES.get(self.state, "")
+
+    @property
+    def begin(self) -> str:
+        """When it began, on the site's clock."""
+        return when_text(self.event.start_ms, self.point.zone)
+
+    @property
+    def end(self) -> str:
+        """When it ended; empty while it lasts."""
+        if self.event.open:
+            return ""
+        return when_text(self.event.end_ms, self.point.zone, after=self.event.start_ms)
+
+    @property
+    def amount(self) -> float | None:
+        """More or less than was expected; None where the kind has no amount."""
+        amount = self.event.amount
+        return amount if self.unit and math.isfinite(amount) else None
+
+    @property
+    def unit(self) -> str:
+        """Unit of the amount."""
+        return unit_of_amount(self.point)
+
+    @property
+    def rank(self) -> tuple[Any, ...]:
+        """What stands first: the most money, then the largest amount, then the newest."""
+        money = self.worth.money
+        return (
+            -(abs(money) if money is not None else 0.0),
+            -abs(self.amount or 0.0),
+            -self.event.start_ms,
+            self.event.id,
+        )
+
+
+ORDERS: dict[str, Callable[[Shown], Any]] = {
+    "money": lambda one: one.rank,
+    "time": lambda one: (-one.event.start_ms, one.rank),
+    "point": lambda one: (one.site, one.point.name.casefold(), -one.event.start_ms),
+}
+"""How events are ranked; the first is what a list opens with."""
+
+
+def shown_events(
+    request: Request,
+    points: Sequence[DataPoint],
+    from_ms: int,
+    to_ms: int,
+    sites: Mapping[int, tuple[str, str]],
+) -> list[Shown]:
+    """Return the events of data points that touch a stretch of time, the costliest first.
+
+    Args:
+        request: Behind a door.
+        points: Whose events; that the person may read them has been seen to.
+        from_ms: Start [ms since 1970, UTC].
+        to_ms: End [ms since 1970, UTC].
+        sites: Names of sites and organisations by the site's number.
+    """
+    rooms = rooms_of(request)
+    if rooms.insights is None or not points:
+        return []
+    found = rooms.insights.events(points, from_ms, to_ms)
+    by_series = {point.series: point for point in points}
+    pairs = [
+        (event, by_series[series])
+        for series, events in found.items()
+        if series in by_series
+        for event in events
+    ]
+    said = _said(rooms, pairs)
+    facts = rooms.registry.facts() if pairs else {}
+    now_ms = rooms.clock()
+    rows = [
+        _shown(event, point, sites, facts, said.get(event.id), now_ms) for event, point in pairs
+    ]
+    return sorted(rows, key=lambda one: one.rank)
+
+
+def shown_event(
+    request: Request,
+    event: InsightEvent,
+    point: DataPoint,
+    sites: Mapping[int, tuple[str, str]],
+) -> Shown:
+    """Return one event as people read it."""
+    rooms = rooms_of(request)
+    said = _said(rooms, [(event, point)])
+    facts = rooms.registry.facts()
+    return _shown(event, point, sites, facts, said.get(event.id), rooms.clock())
+
+
+def _shown(
+    event: InsightEvent,
+    point: DataPoint,
+    sites: Mapping[int, tuple[str, str]],
+    facts: Mapping[int, SiteFacts],
+    said: Said | None,
+    now_ms: int,
+) -> Shown:
+    site = sites.get(point.site_id, ("", ""))[0]
+    value = worth(facts.get(point.site_id), point, event.amount, event.start_ms)
+    return Shown(event, point, site, value, said, state_of(said, now_ms))
+
+
+def when_text(at_ms: int, zone: str, *, after: int | None = None) -> str:
+    """Return an instant as people say it; the end of a day is its 24:00, not the next one's 00:00.
+
+    Args:
+        at_ms: The instant [ms since 1970, UTC].
+        zone: The site's clock.
+        after: For an end: the beginning; on its day only the time is said.
+
+    Example:
+        >>> begin, end = 1_794_009_600_000, 1_794_182_400_000
+        >>> when_text(begin, "Europe/Dublin"), when_text(end, "Europe/Dublin", after=begin)
+        ('Sat 7 Nov 2026, 00:00', 'Sun 8 Nov 2026, 24:00')
+    """
+    shown = at_ms if after is None else max(at_ms - 1, after)
+    day = local_day(shown, zone)
+    clock = local_text(at_ms, zone).partition(" ")[2]
+    if after is not None and clock.startswith("00:00"):
+        clock = "24:00"
+    if after is not None and day == local_day(after, zone):
+        return clock
+    weekday, month = t(f"day.{day.weekday()}")[:3], t(f"month.{day.month}")[:3]
+    return f"{weekday} {day.day} {month} {day.year}, {clock}"
+
+
+def state_of(said: Said | None, now_ms: int) -> str:
+    """Return what an event is to people: one of ``STATES``."""
+    if said is None or said.verdict is None or not said.silences(now_ms):
+        return "open"
+    return str(said.verdict)
+
+
+def _said(rooms: Rooms, pairs: Sequence[tuple[InsightEvent, DataPoint]]) -> dict[str, Said]:
+    by_owner: dict[int, list[str]] = {}
+    for event, point in pairs:
+        by_owner.setdefault(point.organisation_id, []).append(event.id)
+    found: dict[str, Said] = {}
+    if by_owner:
+        with rooms.registry.catalog.reading() as session:
+            for owner, ids in by_owner.items():
+                found |= verdicts.of_events(session, owner, ids)
+    return found
+
+
+def kinds_of(rows: Sequence[Shown]) -> list[EventKind]:
+    """Return the kinds that some events have, in the order of their names."""
+    kinds = {one.event.kind for one in rows}
+    return sorted(kinds, key=lambda kind: t(f"event_kind.{kind}"))

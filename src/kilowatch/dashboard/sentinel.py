@@ -1,0 +1,262 @@
+"""Sentinel: expected against actual for every circuit of a site, and its events on a time line."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import msgspec
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import Response
+
+from kilowatch.dashboard.access import Access, Door
+from kilowatch.dashboard.admin_frame import Paged, asked_of, paged
+from kilowatch.dashboard.hourly import (
+    actual_columns,
+    band_columns,
+    by_point,
+    has_hours,
+    hourly,
+    unit_of_rate,
+)
+from kilowatch.dashboard.insight_period import LENGTHS, Stretch, stretch
+from kilowatch.dashboard.insight_rows import ORDERS, STATES, Shown, kinds_of, shown_events
+from kilowatch.dashboard.needs import Insights
+from kilowatch.dashboard.numbers import whole_number
+from kilowatch.dashboard.periods import offsets
+from kilowatch.dashboard.places import in_place, places_of, readable, site_names
+from kilowatch.dashboard.rooms import Rooms, rooms_of
+from kilowatch.dashboard.shell import page
+from kilowatch.dashboard.words import t
+from kilowatch.dashboard.worth import basis_of
+from kilowatch.model.points import DataPoint
+
+ASKED = ("place", "kind", "state", "days", "until", "sort")
+MULTIPLES = 12  # charts on one page: what a wall screen shows without scrolling far
+LISTED = 25
+LANES = 20
+LANE = 28
+"""Height of a data point's lane on the time line [px]."""
+MULTIPLE_DAYS_MAX = 31
+"""Charts of circuits show no more days than that: hours would be thinner than a pixel."""
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """An event on the time line; places in percent of its width."""
+
+    shown: Shown
+    left: float
+    width: float
+
+
+async def sentinel(request: Request) -> Response:
+    """Show the events of a site and the frame of its charts."""
+    return await run_in_threadpool(_sentinel, request)
+
+
+async def circuits(request: Request) -> Response:
+    """Answer what was used and expected for the data points of ``points=1,2``."""
+    body = await run_in_threadpool(_circuits, request)
+    return Response(msgspec.json.encode(body), media_type="application/json")
+
+
+def _sentinel(request: Request) -> Response:
+    rooms = rooms_of(request)
+    asked = asked_of(request, ASKED)
+    everything = readable(request, "sentinel")
+    crumbs = [{"name": t("nav.sentinel")}]
+    places = [one for one in places_of(request, everything) if one[0].startswith("s")]
+    place = asked["place"] if asked["place"] in dict(places) else _first(rooms, places, everything)
+    points = in_place(everything, place) if place else []
+    asked["place"] = place
+    if rooms.insights is None or not points:
+        why = "off" if rooms.insights is None else "none"
+        return page(request, "insight_nothing.html", crumbs, {"page": "sentinel", "why": why})
+    days = stretch(asked, rooms.view, points, rooms.clock())
+    from_ms, to_ms = days.ms(points[0].zone)
+    names = site_names(request)
+    everyone = shown_events(request, points, from_ms, to_ms, names)
+    events = _filtered(everyone, asked)
+    listed = paged(
+        request,
+        sorted(events, key=ORDERS.get(asked["sort"], ORDERS["money"])),
+        asked,
+        LISTED,
+    )
+    seen = rooms.view.last_seen([point.series for point in points])
+    hourly_points = [p for p in points if has_hours(p) and p.series in seen]
+    context = {
+        "page": "sentinel",
+        "asked": asked,
+        "places": places,
+        "site": names.get(points[0].site_id, ("", ""))[0],
+        "days": days,
+        "lengths": LENGTHS,
+        "kinds": [(kind, t(f"event_kind.{kind}")) for kind in kinds_of(everyone)],
+        "states": [(state, t(f"event_state.{state}")) for state in STATES],
+        "lanes": lanes_of(events, from_ms, to_ms),
+        "lane": LANE,
+        "ticks": ticks_of(days, points[0].zone),
+        "events": listed,
+        "basis": basis_of(one.worth for one in listed.rows),
+        "hidden": len(everyone) - len(events),
+        "multiples": _multiples(request, hourly_points, events, asked),
+        "span": span_of(days, points[0].zone),
+        "coarse": [p for p in points if p.interval_s > 3600],
+        "silent": [p for p in points if p.series not in seen],
+        "learning": _learning(rooms.insights, hourly_points, from_ms, to_ms),
+    }
+    return page(request, "sentinel.html", crumbs, context, current=f"site-{points[0].site_id}")
+
+
+def _first(rooms: Rooms, places: list[tuple[str, str]], points: list[DataPoint]) -> str:
+    """Return the site that is opened with: the first one with data, or the first."""
+    seen = rooms.view.last_seen([point.series for point in points])
+    with_data = {f"s{p.site_id}" for p in points if p.series in seen}
+    return next((one for one, _ in places if one in with_data), places[0][0] if places else "")
+
+
+def _filtered(events: Sequence[Shown], asked: dict[str, str]) -> list[Shown]:
+    """Return the events of a kind (or ``waste``, ``anomaly``) and a state; "" is all of them."""
+    kind, state = asked["kind"], asked["state"]
+    return [
+        one for one in events if kind in ("", one.tone, one.event.kind) and state in ("", one.state)
+    ]
+
+
+def lanes_of(events: Sequence[Shown], from_ms: int, to_ms: int) -> list[dict[str, Any]]:
+    """Return the time line: a lane for each data point with events, the costliest first.
+
+    Args:
+        events: Ranked.
+        from_ms: Left end [ms since 1970, UTC].
+        to_ms: Right end [ms since 1970, UTC].
+    """
+    by_point: dict[int, list[Mark]] = {}
+    points: dict[int, DataPoint] = {}
+    span = max(1, to_ms - from_ms)
+    for one in events:
+        start, end = max(one.event.start_ms, from_ms), min(one.event.end_ms, to_ms)
+        left = 100 * (start - from_ms) / span
+        width = 100 * max(end - start, 0) / span
+        by_point.setdefault(one.point.id, []).append(Mark(one, round(left, 3), round(width, 3)))
+        points[one.point.id] = one.point
+    lanes = [{"point": points[key], "marks": marks} for key, marks in by_point.items()]
+    return lanes[:LANES]
+
+
+def ticks_of(days: Stretch, zone: str) -> list[tuple[float, str]]:
+    """Return places in percent and texts of a time line's axis: days, or months."""
+    from_ms, to_ms = days.ms(zone)
+    step = 1 if days.days <= 7 else 7 if days.days <= 31 else 14 if days.days <= 92 else 61
+    found = []
+    for back in range(0, days.days, step):
+        day = replace(days, days=days.days - back).first
+        start = replace(days, days=days.days - back).ms(zone)[0]
+        at = 100 * (start - from_ms) / (to_ms - from_ms)
+        found.append((round(at, 3), f"{day.day} {t(f'month.{day.month}')[:3]}"))
+    return found
+
+
+def span_of(days: Stretch, zone: str) -> tuple[int, int]:
+    """Return the days that the charts of circuits show: the last ones [ms]."""
+    return replace(days, days=min(days.days, MULTIPLE_DAYS_MAX)).ms(zone)
+
+
+def _multiples(
+    request: Request, points: list[DataPoint], events: Sequence[Shown], asked: dict[str, str]
+) -> Paged:
+    """Return the charts of one page: where something was found first, then by name."""
+    order: dict[int, int] = {}
+    for place, one in enumerate(events):
+        order.setdefault(one.point.id, place)
+    counts = {p.id: sum(one.point.id == p.id for one in events) for p in points}
+    ranked = sorted(points, key=lambda p: (order.get(p.id, len(events)), p.name.casefold()))
+    number = whole_number(request.query_params.get("circuits", "1")) or 1
+    pages = max(1, -(-len(ranked) // MULTIPLES))
+    number = min(number, pages)
+    first = (number - 1) * MULTIPLES
+    rows = [(p, counts[p.id]) for p in ranked[first : first + MULTIPLES]]
+    return Paged(rows, number, pages, len(ranked), first + 1, request.url.path, asked)
+
+
+def _learning(
+    insights: Insights, points: Sequence[DataPoint], from_ms: int, to_ms: int
+) -> list[DataPoint]:
+    """Return data points of which nothing is expected yet: their first day is not over."""
+    return [p for p in points[:MULTIPLES] if insights.outlook(p) is None and to_ms > from_ms]
+
+
+def _circuits(request: Request) -> dict[str, Any]:
+    rooms = rooms_of(request)
+    query = request.query_params
+    numbers = [whole_number(part) for part in query.get("points", "").split(",")[:MULTIPLES]]
+    mine = {p.id: p for p in readable(request, "sentinel")}
+    points = [mine[number] for number in numbers if number in mine]
+    if rooms.insights is None or not points:
+        return {"circuits": []}
+    days = stretch(query, rooms.view, points, rooms.clock())
+    found = []
+    for zone in dict.fromkeys(p.zone for p in points):
+        some = [p for p in points if p.zone == zone]
+        from_ms, to_ms = span_of(days, zone)
+        actual = hourly(rooms.view, some, from_ms, to_ms)
+        events = shown_events(request, some, from_ms, to_ms, {})
+        found += [
+            circuit(
+                rooms.insights,
+                p,
+                (from_ms, to_ms),
+                actual_columns(by_point(actual, p)),
+                [one for one in events if one.point.id == p.id],
+            )
+            for p in some
+        ]
+    return {"now_ms": rooms.clock(), "circuits": found}
+
+
+def circuit(
+    insights: Insights,
+    point: DataPoint,
+    span: tuple[int, int],
+    actual: dict[str, Any],
+    events: Sequence[Shown],
+) -> dict[str, Any]:
+    """Return what ``band.js`` draws of a data point."""
+    from_ms, to_ms = span
+    return {
+        "id": point.id,
+        "name": point.name,
+        "utility": point.utility,
+        "unit": unit_of_rate(point),
+        "zone": point.zone,
+        "offsets": offsets(from_ms, to_ms, point.zone),
+        "from_ms": from_ms,
+        "to_ms": to_ms,
+        "actual": actual,
+        "band": band_columns(insights.expected(point, from_ms, to_ms)),
+        "marks": [mark_of(one) for one in events],
+    }
+
+
+def mark_of(one: Shown, *, strong: bool = False) -> dict[str, Any]:
+    """Return an event as a mark on a chart's time axis."""
+    return {
+        "id": one.event.id,
+        "from": one.event.start_ms,
+        "to": one.event.end_ms,
+        "tone": one.tone,
+        "title": one.title,
+        "href": one.href,
+        "fill": one.amount is not None,
+        "strong": strong,
+    }
+
+
+DOORS: tuple[Door, ...] = (
+    Door("/sentinel", sentinel, Access.SIGNED_IN, tool="sentinel"),
+    Door("/data/circuits", circuits, Access.SIGNED_IN, tool="sentinel"),
+)

@@ -1,0 +1,191 @@
+// What was used over what was expected: one panel, hours over their whole width, events as marks.
+import { scaleFor, short } from "../numbers.js";
+import { alpha, css } from "../breakdown/marks.js";
+
+const HOUR = 3_600_000;
+
+export function look(utility) {
+  return {
+    hue: css(`--${utility}`) || css("--other"),
+    waste: css("--waste"), anomaly: css("--anomaly"),
+    text: css("--text"), muted: css("--muted"), line: css("--line"), strong: css("--line-strong"),
+    surface: css("--surface"), family: css("--font"),
+  };
+}
+
+/** Runs of hours that follow each other: [[first, last], ...] as indices, last included. */
+function runs(start, known) {
+  const found = [];
+  for (let i = 0; i < start.length; i += 1) {
+    if (!known(i)) continue;
+    const last = found.at(-1);
+    if (last && last[1] === i - 1 && start[i] - start[i - 1] === HOUR) last[1] = i;
+    else found.push([i, i]);
+  }
+  return found;
+}
+
+/** A polygon between two lines of steps, clipped to the plot. */
+function ribbon(start, low, high, style, index, z) {
+  const known = (i) => low[i] !== null && high[i] !== null && low[i] !== undefined;
+  const parts = runs(start, known);
+  return {
+    type: "custom", xAxisIndex: index, yAxisIndex: index, silent: true, animation: false, z, clip: true,
+    encode: { x: [0, 1], y: [2, 3] },
+    data: parts.map(([a, b]) => [start[a], start[b] + HOUR, Math.min(...low.slice(a, b + 1)), Math.max(...high.slice(a, b + 1))]),
+    renderItem(params, api) {
+      const [a, b] = parts[params.dataIndex];
+      const above = [];
+      const below = [];
+      for (let i = a; i <= b; i += 1) {
+        above.push(api.coord([start[i], high[i]]), api.coord([start[i] + HOUR, high[i]]));
+        below.push(api.coord([start[i], low[i]]), api.coord([start[i] + HOUR, low[i]]));
+      }
+      return { type: "polygon", shape: { points: [...above, ...below.reverse()] }, style, silent: true };
+    },
+  };
+}
+
+/** A line of steps; hours that are not known interrupt it. */
+function steps(start, value, style, index, z) {
+  const data = [];
+  for (const [a, b] of runs(start, (i) => value[i] !== null && value[i] !== undefined)) {
+    for (let i = a; i <= b; i += 1) data.push([start[i], value[i]]);
+    data.push([start[b] + HOUR, value[b]], [start[b] + HOUR, null]);
+  }
+  return {
+    type: "line", xAxisIndex: index, yAxisIndex: index, step: "end", animation: false, symbol: "none", silent: true,
+    connectNulls: false, lineStyle: style, emphasis: { disabled: true }, data, z,
+  };
+}
+
+const scaled = (values, factor) => values.map((value) => (value === null ? null : value * factor));
+
+/** The hours of an event between what was expected and what was used. */
+function excess(data, factor, colours, index) {
+  const expected = new Map((data.band?.start ?? []).map((at, i) => [at, data.band.mid[i]]));
+  const styles = { waste: { fill: alpha(colours.waste, 0.34) }, anomaly: { fill: alpha(colours.anomaly, 0.34) } };
+  return (data.marks ?? []).filter((mark) => mark.fill).map((mark) => {
+    const hours = data.actual.start.map((at, i) => [at, data.actual.value[i], expected.get(at)])
+      .filter(([at, value, middle]) => at >= mark.from && at < mark.to && value !== null && middle !== null && middle !== undefined);
+    return ribbon(hours.map(([at]) => at), hours.map(([, value, middle]) => Math.min(value, middle) * factor),
+      hours.map(([, value, middle]) => Math.max(value, middle) * factor), styles[mark.tone], index, 3);
+  });
+}
+
+/** Events: pale over the plot, and a strong strip with a mark on the time axis. */
+function marks(data, colours, index, top) {
+  const list = data.marks ?? [];
+  return {
+    type: "custom", xAxisIndex: index, yAxisIndex: index, animation: false, z: 1, silent: true,
+    encode: { x: [0, 1], y: 2 }, data: list.map((mark) => [mark.from, mark.to, null]),
+    renderItem(params, api) {
+      const mark = list[params.dataIndex];
+      const plot = params.coordSys;
+      const left = Math.max(api.coord([mark.from, 0])[0], plot.x);
+      const right = Math.min(api.coord([mark.to, 0])[0], plot.x + plot.width);
+      if (right <= plot.x || left >= plot.x + plot.width) return null;
+      const width = Math.max(2, right - left);
+      const colour = colours[mark.tone];
+      const middle = Math.min(Math.max(left + width / 2, plot.x + 6), plot.x + plot.width - 6);
+      const foot = plot.y + plot.height;
+      const glyph = mark.tone === "waste"
+        ? { type: "polygon", shape: { points: [[middle, foot - 5], [middle + 5, foot], [middle, foot + 5], [middle - 5, foot]] } }
+        : { type: "polygon", shape: { points: [[middle, foot - 6], [middle + 6, foot + 4], [middle - 6, foot + 4]] } };
+      const children = [
+        { type: "rect", shape: { x: left, y: plot.y, width, height: plot.height }, style: { fill: alpha(colour, mark.strong ? 0.1 : 0.06) } },
+        { type: "rect", shape: { x: left, y: foot - 1.5, width, height: 3 }, style: { fill: colour } },
+        { ...glyph, style: { fill: colour, stroke: colours.surface, lineWidth: 1.5 } },
+      ];
+      if (mark.strong && mark.title) {
+        children.push({ type: "text", x: Math.min(left + 6, plot.x + plot.width - 6), y: plot.y + 4,
+          style: { text: mark.title, fill: colour, font: `600 12px ${colours.family}`, verticalAlign: "top" } });
+      }
+      return { type: "group", children, silent: true };
+    },
+  };
+}
+
+/** Words on the lines themselves: [{at, value, text, strong}]. */
+function notes(data, factor, colours) {
+  return {
+    type: "custom", silent: true, animation: false, z: 6, encode: { x: 0, y: 1 },
+    data: data.notes.map(({ at, value }) => [at, value * factor]),
+    renderItem(params, api) {
+      const { text, strong } = data.notes[params.dataIndex];
+      const [x, y] = api.coord([api.value(0), api.value(1)]);
+      return { type: "text", x, y: y - 4, silent: true, style: { text, align: "right", verticalAlign: "bottom",
+        fill: strong ? colours.text : colours.muted, font: `${strong ? 600 : 400} 12px ${colours.family}`, stroke: colours.surface, lineWidth: 3 } };
+    },
+  };
+}
+
+const largest = (...lists) => lists.flat().reduce((most, value) => (value !== null && value > most ? value : most), 0);
+const smallest = (...lists) => lists.flat().reduce((least, value) => (value !== null && value < least ? value : least), 0);
+
+/**
+ * Build an option for one panel.
+ * @param data {unit, utility, from_ms, to_ms, now_ms, actual, band, forecast, normal, marks}; columns of hours
+ * @returns {option, scale, plot}
+ */
+export function build(data, time, width, { height = 320, small = false, floor = 0 } = {}) {
+  const colours = look(data.utility);
+  const actual = data.actual ?? { start: [], value: [] };
+  const top = largest(actual.value, data.band?.high ?? [], data.forecast?.high ?? [], data.normal?.high ?? [], data.other?.value ?? []);
+  const least = Math.min(floor, smallest(actual.value, data.band?.low ?? []));
+  const scale = scaleFor(data.unit, top);
+  const f = scale.factor;
+  const left = small ? 40 : 52;
+  const right = small ? 4 : 12;
+  const plotWidth = Math.max(80, width - left - right);
+  const ticks = data.ticks ?? time.ticks(data.from_ms, data.to_ms, plotWidth * (small ? 0.8 : 1));
+  const named = new Map(ticks.map((tick) => [tick.at, tick]));
+  const series = [marks(data, colours, 0, top * f)];
+  for (const band of [data.band, data.normal]) {
+    if (!band) continue;
+    series.push(ribbon(band.start, scaled(band.low, f), scaled(band.high, f), { fill: alpha(colours.hue, 0.15) }, 0, 2));
+    if (band.q25) series.push(ribbon(band.start, scaled(band.q25, f), scaled(band.q75, f), { fill: alpha(colours.hue, 0.18) }, 0, 2));
+    series.push(steps(band.start, scaled(band.mid, f), { width: 1, color: alpha(colours.hue, 0.75) }, 0, 3));
+  }
+  if (data.forecast) {
+    const { start, low, q25, mid, q75, high } = data.forecast;
+    series.push(ribbon(start, scaled(low, f), scaled(high, f), { fill: alpha(colours.hue, 0.13) }, 0, 2));
+    series.push(ribbon(start, scaled(q25, f), scaled(q75, f), { fill: alpha(colours.hue, 0.15) }, 0, 2));
+    series.push(steps(start, scaled(mid, f), { width: 1.75, color: colours.hue, type: [5, 4] }, 0, 3));
+  }
+  series.push(...excess(data, f, colours, 0));
+  series.push(steps(actual.start, scaled(actual.value, f), { width: small ? 1.25 : 1.75, color: colours.hue }, 0, 4));
+  if (data.notes) series.push(notes(data, f, colours));
+  if (data.now_ms > data.from_ms && data.now_ms < data.to_ms) {
+    series.at(-1).markLine = { silent: true, symbol: "none", animation: false, label: { show: false },
+      data: [{ xAxis: data.now_ms, lineStyle: { color: colours.strong, width: 1, type: "solid" } }] };
+  }
+  const option = {
+    animation: false, textStyle: { fontFamily: colours.family }, tooltip: { show: false },
+    grid: { left, right, top: small ? 10 : 24, bottom: small ? 24 : 28 },
+    xAxis: {
+      type: "value", min: data.from_ms, max: data.to_ms,
+      axisLine: { show: true, onZero: false, lineStyle: { color: colours.strong } },
+      axisTick: { show: true, length: 4, customValues: ticks.map((tick) => tick.at), lineStyle: { color: colours.strong } },
+      axisLabel: {
+        color: colours.muted, fontFamily: colours.family, fontSize: small ? 11 : 12, hideOverlap: true, showMaxLabel: false,
+        customValues: ticks.map((tick) => tick.at),
+        formatter: (at) => { const tick = named.get(at); return tick ? (tick.strong ? `{b|${tick.text}}` : tick.text) : ""; },
+        rich: { b: { color: colours.text, fontWeight: 600, fontFamily: colours.family, fontSize: small ? 11 : 12 } },
+      },
+      splitLine: { show: false },
+      axisPointer: { show: true, type: "line", snap: false, label: { show: false }, lineStyle: { color: colours.strong, type: "solid" } },
+    },
+    yAxis: {
+      type: "value", splitNumber: small ? 2 : 4, min: least < 0 ? undefined : 0, max: small || !top ? undefined : top * f * 1.12,
+      axisLine: { show: false }, axisTick: { show: false },
+      axisLabel: { color: colours.muted, fontFamily: colours.family, fontSize: small ? 11 : 12, showMaxLabel: small, formatter: (value) => short(value) },
+      splitLine: { lineStyle: { color: colours.line } }, axisPointer: { show: false },
+    },
+    axisPointer: { triggerOn: "mousemove|click" },
+    graphic: [{ type: "text", left: small ? 4 : 8, top: 2, silent: true,
+      style: { text: small ? "" : scale.unit, fill: colours.muted, font: `12px ${colours.family}` } }],
+    series,
+  };
+  return { option, scale, height };
+}

@@ -1,0 +1,50 @@
+// An event's evidence: its hours within their neighbourhood, and its day beside normal days.
+import { SiteTime } from "../sitetime.js";
+import { t } from "../words.js";
+import { Card, table } from "./card.js";
+import { switches } from "./views.js";
+
+const HOUR = 3_600_000;
+const host = document.getElementById("event");
+const failed = document.getElementById("event-failed");
+const clock = (at) => `${String(at / HOUR).padStart(2, "0")}:00`;
+
+function showNear(data) {
+  const time = new SiteTime(data.offsets);
+  const name = (at) => time.bucket(at, HOUR);
+  const title = document.getElementById("near-title").textContent;
+  const card = new Card(document.getElementById("near"), data, time, { height: 340 });
+  switches("near", card, (into) => table(into, data, name, title));
+}
+
+function showDay(data) {
+  const box = document.getElementById("day-card");
+  box.hidden = !data;
+  if (!data) return;
+  document.getElementById("day-text").textContent = data.title;
+  const title = document.getElementById("day-title").textContent;
+  data.ticks = Array.from({ length: 9 }, (_, i) => ({ at: i * 3 * HOUR, text: clock(i * 3 * HOUR), strong: false }));
+  const name = (at) => `${clock(at)} – ${clock(at + HOUR)}`;
+  const last = (values) => values.findLastIndex((value) => value !== null);
+  data.notes = [[data.actual, data.today, true], [{ value: data.normal.mid }, data.usual, false]]
+    .map(([line, text, strong]) => ({ at: (last(line.value) + 1) * HOUR, value: line.value[last(line.value)], text, strong }));
+  const settings = { height: 260, name, expected: t("insight.normal") };
+  const card = new Card(document.getElementById("day"), data, null, settings);
+  switches("day", card, (into) => table(into, data, name, title));
+}
+
+async function load() {
+  failed.hidden = true;
+  try {
+    const reply = await fetch(host.dataset.event);
+    if (!reply.ok) throw new Error(String(reply.status));
+    const answer = await reply.json();
+    showNear(answer.near);
+    showDay(answer.day);
+    host.dataset.ready = "yes";
+  } catch {
+    failed.hidden = false;
+  }
+}
+failed.querySelector("button").addEventListener("click", load);
+load();

@@ -1,0 +1,63 @@
+// Sentinel: the circuits' charts, fetched together and drawn when they come into sight.
+import { scaleFor } from "../numbers.js";
+import { SiteTime } from "../sitetime.js";
+import { Card, table } from "./card.js";
+
+const host = document.getElementById("multiples");
+const failed = document.getElementById("circuits-failed");
+for (const input of document.querySelectorAll(".finder select")) {
+  input.addEventListener("change", () => input.form.requestSubmit());
+}
+
+const HOUR = 3_600_000;
+
+function show(item, data) {
+  const plot = item.querySelector(".plot");
+  const time = new SiteTime(data.offsets);
+  item.querySelector("[data-none]").hidden = data.actual.start.length > 0;
+  const most = Math.max(0, ...data.actual.value.map((value) => value ?? 0), ...(data.band?.high ?? []).map((value) => value ?? 0));
+  item.querySelector("[data-unit-text]").textContent = scaleFor(data.unit, most).unit;
+  const seen = new IntersectionObserver((entries) => {
+    if (!entries.some((entry) => entry.isIntersecting)) return;
+    seen.disconnect();
+    new Card(plot, data, time, { height: 148, small: true });
+  }, { rootMargin: "200px" });
+  seen.observe(plot);
+  const details = item.querySelector("details");
+  details.addEventListener("toggle", () => {
+    const into = details.querySelector(".scroll");
+    if (details.open && !into.firstChild) table(into, data, (at) => time.bucket(at, HOUR), data.name);
+  });
+  plot.addEventListener("click", (event) => {
+    const card = echarts.getInstanceByDom(plot);
+    const at = card.convertFromPixel({ xAxisIndex: 0 }, event.offsetX);
+    const hit = data.marks.find((mark) => at >= mark.from - 3 * HOUR && at < mark.to + 3 * HOUR);
+    if (hit) location.assign(hit.href);
+  });
+}
+
+async function load() {
+  const items = [...host.querySelectorAll("[data-circuit]")];
+  failed.hidden = true;
+  host.setAttribute("aria-busy", "true");
+  try {
+    const numbers = items.map((item) => item.dataset.circuit).join(",");
+    const reply = await fetch(`/data/circuits?points=${numbers}&${host.dataset.query}`);
+    if (!reply.ok) throw new Error(String(reply.status));
+    const answer = await reply.json();
+    for (const data of answer.circuits) {
+      const item = items.find((one) => one.dataset.circuit === String(data.id));
+      if (item) show(item, { ...data, now_ms: answer.now_ms });
+    }
+    host.dataset.ready = "yes";
+  } catch {
+    failed.hidden = false;
+  } finally {
+    host.removeAttribute("aria-busy");
+  }
+}
+
+if (host) {
+  failed.querySelector("button").addEventListener("click", load);
+  load();
+}

@@ -1,0 +1,108 @@
+"""What an amount of energy costs and emits at a site, always with the price and the factor."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from kilowatch.dashboard.hourly import unit_of_amount
+from kilowatch.model.points import DataPoint
+from kilowatch.model.site_facts import CarbonFactor, Price, SiteFacts
+
+
+@dataclass(frozen=True, slots=True)
+class Worth:
+    """An amount in money and CO2; None where nobody has said what it costs or emits.
+
+    Attributes:
+        money: What it costs [``price.currency``].
+        price: What that rests on.
+        carbon_kg: CO2 equivalent [kg].
+        factor: What that rests on.
+    """
+
+    money: float | None = None
+    price: Price | None = None
+    carbon_kg: float | None = None
+    factor: CarbonFactor | None = None
+
+    @property
+    def currency(self) -> str:
+        """Currency of the money; empty where there is none."""
+        return self.price.currency if self.price else ""
+
+
+NOTHING = Worth()
+
+
+def worth(facts: SiteFacts | None, point: DataPoint, amount: float, at_ms: int) -> Worth:
+    """Return what an amount of a data point was worth at an instant.
+
+    Args:
+        facts: Of the site; None where it has none.
+        point: What counted it.
+        amount: How much [Wh or m³]; NaN for what has no amount.
+        at_ms: When [ms since 1970, UTC].
+    """
+    canonical = unit_of_amount(point)
+    if facts is None or canonical not in ("Wh", "m3") or not math.isfinite(amount):
+        return NOTHING
+    price = facts.price_at(point.utility, at_ms, canonical)
+    factor = facts.carbon_at(point.utility, at_ms, canonical)
+    return Worth(
+        None if price is None else price.cost(amount, canonical),
+        price,
+        None if factor is None else factor.mass_kg(amount, canonical),
+        factor,
+    )
+
+
+@dataclass(slots=True)
+class Sums:
+    """Sums of several amounts by unit and currency, with what they rest on.
+
+    Attributes:
+        amounts: By canonical unit [Wh, m³].
+        money: By currency.
+        carbon_kg: CO2 equivalent [kg]; None while no amount had a factor.
+        prices: Every price that is in the money.
+        factors: Every factor that is in the CO2.
+        without_price: How many amounts had no price and are not in the money.
+    """
+
+    amounts: dict[str, float] = field(default_factory=dict)
+    money: dict[str, float] = field(default_factory=dict)
+    carbon_kg: float | None = None
+    prices: list[Price] = field(default_factory=list)
+    factors: list[CarbonFactor] = field(default_factory=list)
+    without_price: int = 0
+
+    def add(self, point: DataPoint, amount: float, value: Worth) -> None:
+        """Add an amount of a data point with what it is worth."""
+        if not math.isfinite(amount):
+            return
+        unit = unit_of_amount(point)
+        self.amounts[unit] = self.amounts.get(unit, 0.0) + amount
+        if value.money is not None and value.price is not None:
+            self.money[value.currency] = self.money.get(value.currency, 0.0) + value.money
+            if value.price not in self.prices:
+                self.prices.append(value.price)
+        else:
+            self.without_price += 1
+        if value.carbon_kg is not None and value.factor is not None:
+            self.carbon_kg = (self.carbon_kg or 0.0) + value.carbon_kg
+            if value.factor not in self.factors:
+                self.factors.append(value.factor)
+
+
+def basis_of(values: Iterable[Worth]) -> tuple[list[Price], list[CarbonFactor]]:
+    """Return the prices and factors that some figures rest on, each once."""
+    prices: dict[Price, None] = {}
+    factors: dict[CarbonFactor, None] = {}
+    for value in values:
+        if value.price is not None and value.money is not None:
+            prices[value.price] = None
+        if value.factor is not None and value.carbon_kg is not None:
+            factors[value.factor] = None
+    return list(prices), list(factors)

@@ -1,0 +1,288 @@
+"""Sentinel and the page of an event: what stood out, what it rests on, what people say of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from html import unescape
+from pathlib import Path
+from typing import Any
+
+import pytest
+from starlette.testclient import TestClient
+
+from kilowatch.catalog import verdicts
+from kilowatch.dashboard.hourly import HOUR_MS, NO_HOURS, hourly
+from kilowatch.dashboard.insight_period import stretch
+from kilowatch.dashboard.insight_rows import state_of
+from kilowatch.model.insight import EventKind, InsightEvent, Verdict
+from kilowatch.model.verdicts import Said
+from tests.dashboard.fakes import DAY_MS
+from tests.dashboard.house import House, post
+from tests.dashboard.insight_world import EXTRA_W, furnish
+from tests.dashboard.mailbox import Mailbox
+from tests.dashboard.worlds import ADMIN, VIEWER, World, build
+
+PAGE = {"accept": "text/html"}
+
+
+@pytest.fixture(scope="module")
+def found(world: World) -> dict[str, InsightEvent]:
+    """Let the module's world have events."""
+    return furnish(world, 40)
+
+
+@pytest.fixture
+def own(tmp_path: Path) -> Iterator[tuple[House, dict[str, InsightEvent]]]:
+    """Build a world that a test may change, with events."""
+    made = build(tmp_path, days=3)
+    yield House(made, Mailbox()), furnish(made, 3)
+    made.writer.close()
+    made.log.close()
+    made.catalog.close()
+
+
+def page(client: TestClient, path: str) -> str:
+    """Return a page's text."""
+    answer = client.get(path, headers=PAGE)
+    assert answer.status_code == 200, answer.text[:500]
+    return unescape(answer.text)
+
+
+def address(world: World, name: str, event: InsightEvent) -> str:
+    """Return the address of an event's page."""
+    return f"/event/{world.point(name).id}/{event.id}"
+
+
+def test_sentinel_ranks_events_by_money_and_names_the_price(
+    world: World, found: dict[str, InsightEvent], admin: TestClient
+) -> None:
+    """The weekend cost most, so it stands first; no euro is shown without its contract."""
+    text = page(admin, f"/sentinel?place=s{world.sites['Office Dublin']}")
+    order = [text.index(f'id="event-{found[name].id}"') for name in ("weekend", "night", "spike")]
+    assert order == sorted(order)
+    cost = 48 * EXTRA_W / 1000 * 0.2187
+    assert f'data value="{cost!r}" data-currency="EUR"' in text or f"{cost:.3g} EUR" in text
+    assert "0.2187 EUR/kWh (contract 2026)" in text
+    assert "0.2548 kg/kWh (location-based, SEAI 2024)" in text
+
+
+@pytest.mark.parametrize(
+    ("query", "shown", "gone"),
+    [
+        ("kind=waste", ["weekend"], ["spike", "night"]),
+        ("kind=anomaly", ["spike", "night", "drop"], ["weekend"]),
+        ("kind=spike", ["spike"], ["weekend", "night"]),
+        ("state=resolved", [], ["weekend", "spike", "night"]),
+        ("days=7", ["weekend", "spike"], ["voltage"]),
+    ],
+)
+def test_what_is_looked_at_stands_in_the_address(
+    world: World,
+    found: dict[str, InsightEvent],
+    admin: TestClient,
+    query: str,
+    shown: list[str],
+    gone: list[str],
+) -> None:
+    """Kind, state and period are in the link, so that a colleague sees the same."""
+    text = page(admin, f"/sentinel?place=s{world.sites['Office Dublin']}&{query}")
+    for name in shown:
+        assert f'id="event-{found[name].id}"' in text
+    for name in gone:
+        assert f'id="event-{found[name].id}"' not in text
+
+
+def test_sentinel_opens_with_a_site_that_has_data(
+    found: dict[str, InsightEvent], admin: TestClient
+) -> None:
+    """Nobody lands on an empty site while another one has something to show."""
+    assert found
+    assert "Office Dublin · " in page(admin, "/sentinel")
+
+
+def test_circuits_answer_what_was_used_and_expected_hour_by_hour(
+    world: World, found: dict[str, InsightEvent], admin: TestClient
+) -> None:
+    """On the wasted weekend the line lies above the band by what was added."""
+    assert found
+    point = world.point("hvac")
+    answer = admin.get(f"/data/circuits?points={point.id},{world.points['main'].id}&days=7")
+    assert answer.status_code == 200
+    first = answer.json()["circuits"][0]
+    assert (first["id"], first["unit"]) == (point.id, "W")
+    mark = next(one for one in first["marks"] if one["tone"] == "waste")
+    high = dict(zip(first["band"]["start"], first["band"]["high"], strict=True))
+    used = dict(zip(first["actual"]["start"], first["actual"]["value"], strict=True))
+    during = [at for at in used if mark["from"] <= at < mark["to"]]
+    assert len(during) == 48
+    assert all(used[at] > high[at] + EXTRA_W / 2 for at in during if at in high)
+
+
+def test_circuits_of_others_are_not_answered(world: World, logged: Any) -> None:
+    """Numbers of somebody else's data points give nothing, and no error that would tell."""
+    from tests.dashboard.worlds import STRANGER  # noqa: PLC0415
+
+    client = logged(STRANGER)
+    assert client.get(f"/data/circuits?points={world.point('main').id}").json() == {"circuits": []}
+
+
+def test_an_event_shows_its_cost_with_price_and_factor(
+    world: World, found: dict[str, InsightEvent], admin: TestClient
+) -> None:
+    """Energy, money, CO2 and confidence stand side by side, each with what it rests on."""
+    text = page(admin, address(world, "hvac", found["weekend"]))
+    assert "Use at the weekend" in text
+    assert "0.2187 EUR/kWh (contract 2026)" in text
+    assert "94 %" in text
+    assert "Sat 7 Nov 2026, 00:00" in text
+    assert "until Sun 8 Nov 2026, 24:00" in text
+    assert "The same was seen at" in text
+
+
+def test_an_event_without_an_amount_claims_none(
+    world: World, found: dict[str, InsightEvent], admin: TestClient
+) -> None:
+    """Voltage costs nothing: no zero euros, and Breakdown opens with the voltages."""
+    text = page(admin, address(world, "main", found["voltage"]))
+    assert "data-currency" not in text
+    assert "&show=v" in text
+
+
+def test_an_event_is_seen_by_its_hours_and_beside_normal_days(
+    world: World, found: dict[str, InsightEvent], admin: TestClient
+) -> None:
+    """Two days before and after are shown, and the day beside the same weekday of earlier weeks."""
+    event = found["weekend"]
+    answer = admin.get(f"{address(world, 'hvac', event)}/data").json()
+    near, day = answer["near"], answer["day"]
+    assert near["from_ms"] == event.start_ms - 2 * DAY_MS
+    assert [one["id"] for one in near["marks"] if one["strong"]] == [event.id]
+    assert day is not None
+    extra = [
+        used - normal
+        for used, normal in zip(day["actual"]["value"], day["normal"]["mid"], strict=True)
+    ]
+    assert sum(extra) / 24 == pytest.approx(EXTRA_W, rel=0.05)
+
+
+def test_an_event_opens_only_at_its_own_data_point(
+    world: World, found: dict[str, InsightEvent], admin: TestClient
+) -> None:
+    """Another number in the address is not there, rather than a page that mixes two meters."""
+    wrong = f"/event/{world.point('gas').id}/{found['weekend'].id}"
+    for path in (wrong, f"{wrong}/data", f"/event/{world.point('hvac').id}/nothing"):
+        assert admin.get(path, headers=PAGE).status_code == 404
+
+
+def test_saying_something_changes_the_state_and_can_be_taken_back(
+    own: tuple[House, dict[str, InsightEvent]],
+) -> None:
+    """Acknowledge, comment, take back: the story keeps all of it, with who and when."""
+    house, found = own
+    client = house.log_in(ADMIN)
+    path = address(house.world, "hvac", found["weekend"])
+    answer = post(client, path, f"{path}/say", verdict="fault", comment="belt is worn")
+    assert answer.status_code == 303
+    text = page(client, answer.headers["location"])
+    assert 'data-state="fault"' in text
+    assert "A fault" in text
+    assert "belt is worn" in text
+    with house.world.catalog.reading() as session:
+        (said,) = verdicts.story(
+            session, house.world.point("hvac").organisation_id, found["weekend"].id
+        )
+    assert (said.verdict, said.who) == (Verdict.FAULT, ADMIN)
+    answer = post(client, path, f"{path}/{said.id}/take-back")
+    assert answer.status_code == 303
+    text = page(client, path)
+    assert 'data-state="open"' in text
+    assert "taken back by" in text
+
+
+def test_what_was_expected_says_for_how_long(own: tuple[House, dict[str, InsightEvent]]) -> None:
+    """Every week, or until a date that lies ahead; a date that does not is answered in words."""
+    house, found = own
+    client = house.log_in(ADMIN)
+    event = found["weekend"]
+    path = address(house.world, "hvac", event)
+    wrong = post(client, path, f"{path}/say", verdict="expected", lasts="until", until="")
+    assert wrong.status_code == 422
+    assert "Until when?" in wrong.text
+    done = post(client, path, f"{path}/say", verdict="expected", lasts="weekly")
+    assert done.status_code == 303
+    with house.world.catalog.reading() as session:
+        said = verdicts.of_events(session, house.world.point("hvac").organisation_id)[event.id]
+    assert (said.verdict, said.lasts) == (Verdict.EXPECTED, "weekly")
+    assert 'data-state="expected"' in page(client, path)
+
+
+def test_a_snooze_ends(own: tuple[House, dict[str, InsightEvent]]) -> None:
+    """What is to be remembered later comes back as open when its day has come."""
+    house, found = own
+    client = house.log_in(ADMIN)
+    path = address(house.world, "hvac", found["weekend"])
+    until = "2026-11-16"
+    assert (
+        post(client, path, f"{path}/say", verdict="snoozed", snooze_until=until).status_code == 303
+    )
+    assert 'data-state="snoozed"' in page(client, path)
+    house.world.now[0] += 8 * DAY_MS
+    again = house.log_in(ADMIN)
+    assert 'data-state="open"' in page(again, path)
+
+
+def test_a_viewer_reads_an_event_and_is_told_who_may_answer(
+    world: World, found: dict[str, InsightEvent], logged: Any
+) -> None:
+    """No button that would only be refused."""
+    text = page(logged(VIEWER), address(world, "hvac", found["weekend"]))
+    assert "An analyst or a manager can answer them." in text
+    assert 'name="verdict"' not in text
+
+
+def test_where_nobody_looks_the_pages_say_so_and_are_not_in_the_menu(tmp_path: Path) -> None:
+    """A dashboard without insights has no dead links, and its pages a sentence and a next step."""
+    made = build(tmp_path, days=1)
+    made.app.state.rooms = replace(made.app.state.rooms, insights=None)
+    client = House(made, Mailbox()).log_in(ADMIN)
+    text = page(client, "/sentinel")
+    assert "Insights are not running here." in text
+    assert 'href="/sentinel"' not in text
+    made.writer.close()
+    made.log.close()
+    made.catalog.close()
+
+
+def test_an_hour_that_is_hardly_covered_is_not_drawn(world: World) -> None:
+    """A mean over ten minutes is no mean of an hour: better a hole than a wrong step."""
+    point = world.point("main")
+    gap_from = world.now[0] - 30 * HOUR_MS
+    hours = hourly(world.view, [point], gap_from - DAY_MS, gap_from + DAY_MS)[point.series]
+    inside = (hours.start_ms > gap_from) & (hours.start_ms < gap_from + 2 * HOUR_MS)
+    assert not inside.any()
+    assert hourly(world.view, [point], 0, 0).get(point.series, NO_HOURS) is NO_HOURS
+
+
+def test_days_end_where_the_data_ends(world: World) -> None:
+    """A history that was put in is shown with its own last days, and the page says so."""
+    point = world.point("server")
+    late = world.now[0] + 40 * DAY_MS
+    days = stretch({}, world.view, [point], late)
+    assert days.stale
+    assert days.last.isoformat() == "2026-11-09"
+    assert not stretch({}, world.view, [point], world.now[0]).stale
+
+
+def test_a_comment_alone_leaves_an_event_open() -> None:
+    """Only an answer is an answer."""
+    said = Said(1, "e", 1, EventKind.SPIKE, 0, 1, None, "once", None, "hm", "a", 0)
+    assert state_of(said, 5) == "open"
+    assert state_of(replace(said, verdict=Verdict.ACKNOWLEDGED), 5) == "acknowledged"
+
+
+def test_every_word_of_the_glossary_has_a_place(admin: TestClient) -> None:
+    """A link from a page leads to the very word."""
+    text = page(admin, "/glossary")
+    for kind in EventKind:
+        assert f'id="{kind}"' in text

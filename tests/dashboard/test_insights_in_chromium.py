@@ -1,0 +1,95 @@
+"""The pages of insights in a real browser: drawn, without barriers, on every width."""
+
+from __future__ import annotations
+
+import pytest
+from playwright.sync_api import expect
+
+from kilowatch.model.insight import InsightEvent
+from tests.dashboard.conftest import Watched
+from tests.dashboard.insight_world import furnish
+from tests.dashboard.test_pages_in_chromium import FITS, barriers
+from tests.dashboard.worlds import World
+
+pytestmark = pytest.mark.browser
+
+PATHS = ("/sentinel", "/event/{hvac}/{weekend}", "/event/{main}/{voltage}", "/glossary")
+
+
+@pytest.fixture(scope="module")
+def found(live_world: World) -> dict[str, InsightEvent]:
+    """Let the served world have events."""
+    return furnish(live_world, 40)
+
+
+def fill(path: str, world: World, found: dict[str, InsightEvent]) -> str:
+    """Put numbers and names into a path."""
+    points = {name: point.id for name, point in world.points.items()}
+    sites = {"site": world.sites["Office Dublin"]}
+    return path.format(**points, **sites, **{name: one.id for name, one in found.items()})
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_axe_finds_no_barrier(
+    live_world: World,
+    found: dict[str, InsightEvent],
+    watched: Watched,
+    axe_source: str,
+    path: str,
+) -> None:
+    """WCAG 2.2 AA in both themes."""
+    page = watched.open(fill(path, live_world, found))
+    page.wait_for_load_state("load")
+    for theme in ("light", "dark"):
+        page.emulate_media(color_scheme="dark" if theme == "dark" else "light")
+        expect(page.locator("html")).to_have_attribute("data-theme", theme)
+        assert not barriers(watched, axe_source)
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_no_page_is_wider_than_its_window(
+    live_world: World, found: dict[str, InsightEvent], watched: Watched, path: str
+) -> None:
+    """From the smallest phone to a wall screen nothing has to be scrolled sideways."""
+    page = watched.open(fill(path, live_world, found))
+    for width in (2560, 1440, 1100, 768, 390, 360):
+        page.set_viewport_size({"width": width, "height": 800})
+        page.wait_for_function(FITS, arg=width)
+
+
+def test_an_event_is_a_picture_and_a_table(
+    live_world: World, found: dict[str, InsightEvent], watched: Watched
+) -> None:
+    """The same hours can be read by somebody who sees no chart."""
+    page = watched.open(fill("/event/{hvac}/{weekend}", live_world, found))
+    page.wait_for_selector("#event[data-ready]")
+    expect(page.locator("#near canvas")).to_be_visible()
+    expect(page.locator("#day canvas")).to_be_visible()
+    page.locator("label", has=page.locator("input[data-view=near][value=table]")).click()
+    expect(page.locator("#near-table tbody tr").first).to_be_visible()
+    assert page.locator("#near-table tbody tr").count() > 100
+    expect(page.locator("#near")).to_be_hidden()
+
+
+def test_the_circuits_of_a_site_are_drawn(
+    live_world: World, found: dict[str, InsightEvent], watched: Watched
+) -> None:
+    """Each data point with hours has its chart; a click on an event opens it."""
+    page = watched.open(f"/sentinel?place=s{live_world.sites['Office Dublin']}")
+    page.wait_for_selector("#multiples[data-ready]")
+    expect(page.locator("#multiples canvas").first).to_be_visible()
+    page.locator(f'.timeline a[href$="{found["weekend"].id}"]').click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Use at the weekend")
+
+
+def test_answering_an_event_from_its_page(
+    live_world: World, found: dict[str, InsightEvent], watched: Watched
+) -> None:
+    """One click acknowledges; the badge and the story say so; one click takes it back."""
+    page = watched.open(fill("/event/{main}/{spike}", live_world, found))
+    page.fill("#comment", "test of the lift")
+    page.get_by_role("button", name="Acknowledge").click()
+    expect(page.locator(".title .badge").first).to_have_text("acknowledged")
+    expect(page.locator(".story")).to_contain_text("test of the lift")
+    page.get_by_role("button", name="Take back").click()
+    expect(page.locator(".title .badge").first).to_have_text("open")
