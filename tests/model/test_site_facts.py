@@ -73,7 +73,7 @@ def test_a_site_is_closed_on_public_holidays_unless_it_says_that_it_is_open() ->
 
 
 def test_regions_have_their_own_holidays() -> None:
-    """New Year's Day is a holiday in England and not the same one as in Scotland's second day."""
+    """The second of January is a holiday in Scotland and a working day in England."""
     second = date(2026, 1, 2)
     assert second in public_holidays("GB", "SCT", 2026)
     assert second not in public_holidays("GB", "ENG", 2026)

@@ -108,11 +108,12 @@ def set_price(
     utility, per = _what(draft.utility, draft.per)
     currency = currency_of(fresh(change.session, organisation))
     row = wrong or UtilityPrice(organisation_id=organisation.id, created_at_ms=change.now_ms)
+    per_unit = _price(draft.per_unit, per, currency)
+    label = _text(draft.label, "label", "Say where the price comes from, such as the contract.")
     row_day = _free(change.session, UtilityPrice, row, site, (utility, per, draft.from_day))
     row.site_id = site.id if site else None
     row.utility, row.per, row.from_day = utility, per, row_day
-    row.per_unit = _price(draft.per_unit, per, currency)
-    row.label = _text(draft.label, "label", "Say where the price comes from, such as the contract.")
+    row.per_unit, row.label = per_unit, label
     change.session.add(row)
     change.session.flush()
     return row
@@ -134,12 +135,12 @@ def set_carbon(
     """
     utility, per = _what(draft.utility, draft.per)
     row = wrong or UtilityCarbon(organisation_id=organisation.id, created_at_ms=change.now_ms)
+    kg_per_unit, basis = _factor(draft.kg_per_unit, per), _basis(draft.basis)
+    source = _text(draft.source, "source", "Say who published it, and for which year.")
     row_day = _free(change.session, UtilityCarbon, row, site, (utility, per, draft.from_day))
     row.site_id = site.id if site else None
     row.utility, row.per, row.from_day = utility, per, row_day
-    row.kg_per_unit = _factor(draft.kg_per_unit, per)
-    row.basis = _basis(draft.basis)
-    row.source = _text(draft.source, "source", "Say who published it, and for which year.")
+    row.kg_per_unit, row.basis, row.source = kg_per_unit, basis, source
     change.session.add(row)
     change.session.flush()
     return row

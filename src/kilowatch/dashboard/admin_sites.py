@@ -30,6 +30,7 @@ from kilowatch.dashboard.rooms import rooms_of, visit_of
 from kilowatch.dashboard.treeview import leaves_of
 from kilowatch.dashboard.words import t
 from kilowatch.model.errors import KilowatchError
+from kilowatch.model.public_holidays import regions
 
 SECTION = "sites"
 FIELDS = (
@@ -122,7 +123,7 @@ def _create(request: Request, fields: dict[str, str]) -> Response:
 
 
 def _edit(request: Request) -> Response:
-    organisation, site = _site(request)
+    organisation, site = organisation_and_site(request)
     fields = {name: str(getattr(site, name)) for name in FIELDS}
     fields["area_m2"] = "" if site.area_m2 is None else f"{site.area_m2:.15g}"
     saved = request.query_params.get("saved", "")
@@ -130,7 +131,7 @@ def _edit(request: Request) -> Response:
 
 
 def _change(request: Request, fields: dict[str, str]) -> Response:
-    (organisation, site), rooms = _site(request), rooms_of(request)
+    (organisation, site), rooms = organisation_and_site(request), rooms_of(request)
     try:
         facts = _facts(fields)
         from_ms = from_when(fields, site.zone) if facts.zone != site.zone else None
@@ -148,7 +149,7 @@ def _change(request: Request, fields: dict[str, str]) -> Response:
 
 
 def _remove(request: Request) -> Response:
-    (organisation, site), rooms = _site(request), rooms_of(request)
+    (organisation, site), rooms = organisation_and_site(request), rooms_of(request)
     try:
         with rooms.registry.catalog.change(actor_of(request)) as open_change:
             reshaping.remove_site(open_change, site)
@@ -174,7 +175,12 @@ def _facts(fields: dict[str, str]) -> SiteFacts:
     return SiteFacts(area_m2=area_m2, **texts)
 
 
-def _site(request: Request) -> tuple[Organisation, Site]:
+def organisation_and_site(request: Request) -> tuple[Organisation, Site]:
+    """Return the site that a request names, and whose it is. Blocks on the catalogue.
+
+    Raises:
+        KilowatchError: ``not_found``: it has gone since the door looked.
+    """
     visit = visit_of(request)
     with rooms_of(request).registry.catalog.reading() as session:
         site = session.get(Site, visit.site_id)
@@ -182,6 +188,11 @@ def _site(request: Request) -> tuple[Organisation, Site]:
     if site is None or organisation is None:
         raise not_found()
     return organisation, site
+
+
+def site_of(request: Request) -> Site:
+    """Return the site that a request names; see ``organisation_and_site``."""
+    return organisation_and_site(request)[1]
 
 
 def _form(
@@ -201,6 +212,7 @@ def _form(
         "dated_zones": _zones(request, site),
         "countries": sorted(countries().items(), key=lambda item: item[1]),
         "zones": sorted(zones()),
+        "regions": regions(site.country) if site else (),
     }
     if problems:
         context["problems"] = problems

@@ -1,0 +1,124 @@
+"""The pages of a site in a real browser: no barrier, hours painted by mouse and by keyboard."""
+
+from __future__ import annotations
+
+from datetime import date
+
+import pytest
+from playwright.sync_api import expect
+
+from kilowatch.catalog import Actor, facts, prices, site_calendar
+from kilowatch.catalog.prices import CarbonDraft, PriceDraft
+from kilowatch.catalog.tables import Organisation, Site
+from kilowatch.model.opening import week_of_text
+from tests.dashboard.conftest import Watched
+from tests.dashboard.test_estate_in_chromium import fill
+from tests.dashboard.test_pages_in_chromium import FITS, barriers
+from tests.dashboard.worlds import World
+
+pytestmark = pytest.mark.browser
+
+PAGES = (
+    "/admin/sites/{site}/calendar", "/admin/sites/{site}/weather", "/admin/sites/{site}/prices",
+    "/admin/sites/{site}/attention", "/admin/organizations/{acme}/prices",
+)  # fmt: skip
+
+
+def furnish(world: World) -> Site:
+    """Give the office prices, a factor, days and opening hours."""
+    point = world.point("main")
+    with world.catalog.change(Actor("test")) as change:
+        site = change.session.get_one(Site, point.site_id)
+        whole = change.session.get_one(Organisation, point.organisation_id)
+        site_calendar.set_opening(change, site, week_of_text("Mon-Fri 07-19"), None)
+        if prices.prices(change.session, whole.id):
+            return site  # the world is shared by this file's tests
+        prices.set_price(
+            change, whole, PriceDraft("electricity", 0.264, "Contract", date(2026, 1, 1))
+        )
+        factor = CarbonDraft("electricity", 0.25, "Grid, rounded", "location-based")
+        prices.set_carbon(change, whole, factor)
+        own = PriceDraft("gas", 0.94, "Invoice of March", None, "m3")
+        prices.set_price(change, whole, own, site=site)
+        site_calendar.add_days(change, site, "Closure", date(2026, 12, 24), opened=False)
+    return site
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_axe_finds_no_barrier_and_a_phone_is_wide_enough(
+    live_world: World, watched: Watched, axe_source: str, path: str
+) -> None:
+    """WCAG 2.2 AA in both themes, and nothing sticks out at 360 px."""
+    furnish(live_world)
+    page = watched.open(fill(path, live_world))
+    page.wait_for_load_state("load")
+    for theme in ("light", "dark"):
+        page.emulate_media(color_scheme="dark" if theme == "dark" else "light")
+        expect(page.locator("html")).to_have_attribute("data-theme", theme)
+        assert not barriers(watched, axe_source)
+    page.set_viewport_size({"width": 360, "height": 740})
+    assert page.evaluate(FITS, 360)
+
+
+def opening(world: World, site: Site) -> str:
+    """Return the opening hours of a site as they are stored."""
+    with world.catalog.reading() as session:
+        facts.read_site(session, site)
+        return site_calendar.openings(session, site.id)[-1].hours
+
+
+def test_opening_hours_are_painted_with_the_keyboard_alone(
+    live_world: World, watched: Watched
+) -> None:
+    """One stop for Tab, arrows move, space toggles, Shift with an arrow paints on."""
+    site = furnish(live_world)
+    page = watched.open(fill("/admin/sites/{site}/calendar", live_world))
+    boxes = page.locator(".week input")
+    expect(page.locator(".week input[tabindex='0']")).to_have_count(1)
+    first = page.get_by_label("Mon 7:00", exact=True)
+    expect(first).to_be_checked()
+    page.get_by_role("button", name="Never open").focus()
+    page.keyboard.press("Tab")
+    expect(first).to_be_focused()
+    page.keyboard.press("ArrowUp")
+    expect(page.get_by_label("Mon 6:00", exact=True)).to_be_focused()
+    page.keyboard.press("Space")
+    page.keyboard.press("Shift+ArrowUp")
+    page.keyboard.press("ArrowUp")
+    for _ in range(9):
+        page.keyboard.press("ArrowUp")
+    expect(page.get_by_label("Mon 0:00", exact=True)).to_be_focused()
+    for _ in range(6):
+        page.keyboard.press("ArrowRight")
+    expect(page.get_by_label("Sun 0:00", exact=True)).to_be_focused()
+    page.keyboard.press("Space")
+    assert boxes.count() == 168
+    page.get_by_role("button", name="Save opening hours").focus()
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("status")).to_contain_text("Saved.")
+    assert opening(live_world, site) == "Mon 05-19, Tue-Fri 07-19, Sun 00-01"
+
+
+def test_opening_hours_are_painted_with_a_mouse(live_world: World, watched: Watched) -> None:
+    """A drag opens what it passes; from an open box it closes. A single click is one box."""
+    site = furnish(live_world)
+    page = watched.open(fill("/admin/sites/{site}/calendar", live_world))
+    page.get_by_role("button", name="Never open").click()
+    page.get_by_label("Sat 9:00", exact=True).scroll_into_view_if_needed()
+
+    def drag(first: str, last: str) -> None:
+        start = page.get_by_label(first, exact=True).bounding_box()
+        end = page.get_by_label(last, exact=True).bounding_box()
+        assert start is not None
+        assert end is not None
+        page.mouse.move(start["x"] + 8, start["y"] + 8)
+        page.mouse.down()
+        page.mouse.move(end["x"] + 8, end["y"] + 8, steps=20)
+        page.mouse.up()
+
+    drag("Sat 9:00", "Sat 12:00")
+    drag("Sat 12:00", "Sat 12:00")
+    page.get_by_label("Sun 11:00", exact=True).click()
+    page.get_by_role("button", name="Save opening hours").click()
+    expect(page.get_by_role("status")).to_contain_text("Saved.")
+    assert opening(live_world, site) == "Sat 09-12, Sun 11-12"
