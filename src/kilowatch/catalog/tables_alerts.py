@@ -26,12 +26,10 @@ from kilowatch.catalog.tables import (
 )
 
 ChannelKind = Literal["email", "webhook", "apprise"]
-RuleKind = Literal["offline", "threshold", "cumulated"]
+RuleKind = Literal["offline", "threshold", "cumulated", "sentinel"]
 
 CHANNEL_KINDS: tuple[ChannelKind, ...] = ("email", "webhook", "apprise")
-RULE_KINDS: tuple[RuleKind, ...] = ("offline", "threshold", "cumulated")
-RESERVED_RULE_KINDS = ("sentinel",)
-"""Kinds that the table accepts already and no form offers yet."""
+RULE_KINDS: tuple[RuleKind, ...] = ("offline", "threshold", "cumulated", "sentinel")
 
 
 class AlertChannel(Table):

@@ -1,15 +1,118 @@
-"""The insights inside the platform: their thread and what reads what they found."""
+"""The insights inside the platform: their thread, what they know, and what others read of them."""
 
 from __future__ import annotations
 
 import threading
+from collections.abc import Mapping, Sequence
 
+import numpy as np
+
+from kilowatch.catalog import Catalog, alerts, facts, feeding, verdicts
 from kilowatch.cli.directory_watch import DirectoryWatch
 from kilowatch.cli.folder import DataFolder
-from kilowatch.pipeline.insight.follower import Follower
+from kilowatch.insights.explaining import About, explain
+from kilowatch.insights.hours import HOUR_MS, Bools, Hours
+from kilowatch.model.insight import InsightEvent, Verdict
+from kilowatch.model.points import DataPoint
+from kilowatch.model.site_facts import SiteFacts
+from kilowatch.model.verdicts import Said
+from kilowatch.model.zones import Zone
+from kilowatch.notify.needs import Tiding
+from kilowatch.pipeline.insight.follower import Follower, Knowledge
+from kilowatch.pipeline.insight.subjects import Subject, subject_of
+from kilowatch.pipeline.insight.surroundings import Surroundings
 from kilowatch.pipeline.insight.view import InsightView
 from kilowatch.pipeline.streams import Streams
+from kilowatch.pipeline.tree_rollups import amount_of
 from kilowatch.pipeline.view import View
+
+_RATE = {"Wh": "W", "m3": "m3/h"}
+
+
+class Catalogued:
+    """What insights know from the catalogue, read again when a person changed anything.
+
+    Safe from any thread.
+
+    Args:
+        catalog: The registry, open.
+        watch: The registered data points.
+    """
+
+    def __init__(self, catalog: Catalog, watch: DirectoryWatch) -> None:
+        self._catalog = catalog
+        self._watch = watch
+        self._lock = threading.Lock()
+        self._state = -1
+        self._facts: Mapping[int, SiteFacts] = {}
+        self._teaching: Mapping[int, tuple[Said, ...]] = {}
+        self._faults: dict[int, list[tuple[int, int]]] = {}
+        self._above: dict[int, Mapping[int, int | None]] = {}
+
+    def knowledge(self) -> Knowledge:
+        """Return what insights ask."""
+        return Knowledge(self.facts, self.above, self.expects, self.faults)
+
+    def facts(self) -> Mapping[int, SiteFacts]:
+        """Return the facts of sites; the same object while nothing changed."""
+        with self._lock:
+            self._refresh()
+            return self._facts
+
+    def above(self, site_id: int) -> Mapping[int, int | None]:
+        """Return, of a site's streams, the stream that feeds each one."""
+        directory = self._watch.now()
+        with self._lock:
+            found = self._above.get(site_id)
+            if found is not None:
+                return found
+            mine = [point for point in directory.points.values() if point.site_id == site_id]
+            if not mine:
+                return {}
+            with self._catalog.reading() as session:
+                fed_by = feeding.fed_by(session, mine[0].organisation_id, site_id)
+            found = {}
+            for point in mine:
+                feeder = directory.by_id(fed_by.get(point.id) or 0)
+                found[point.series] = None if feeder is None else feeder.series
+            self._above[site_id] = found
+            return found
+
+    def expects(self, event: InsightEvent, subject: Subject) -> bool:
+        """Tell whether somebody has said that such an event is to be expected."""
+        with self._lock:
+            self._refresh()
+            said = self._teaching.get(subject.point.id, ())
+        zone = Zone.of(subject.point.zone)
+        return any(one.expects(event.kind, event.start_ms, event.end_ms, zone) for one in said)
+
+    def faults(self, subjects: Sequence[Subject], hours: Hours) -> Bools:
+        """Tell which hours a person has called faulty, shape (streams, hours)."""
+        with self._lock:
+            self._refresh()
+            spans = [self._faults.get(one.point.id, []) for one in subjects]
+        found = np.zeros(hours.values.shape, np.bool_)
+        for row, own in enumerate(spans):
+            for start_ms, end_ms in own:
+                found[row] |= (hours.start_ms + HOUR_MS > start_ms) & (hours.start_ms < end_ms)
+        return found
+
+    def _refresh(self) -> None:
+        with self._catalog.reading() as session:
+            state = alerts.state(session)
+            if state == self._state:
+                return
+            self._facts = facts.read(session)
+            self._teaching = verdicts.teaching(session)
+            faults: dict[int, list[tuple[int, int]]] = {}
+            owners = {point.organisation_id for point in self._watch.now().points.values()}
+            for organisation_id in owners:
+                for said in verdicts.of_events(session, organisation_id).values():
+                    if said.verdict is Verdict.FAULT:
+                        faults.setdefault(said.data_point_id, []).append(
+                            (said.start_ms, said.end_ms)
+                        )
+            self._faults, self._above, self._state = faults, {}, state
 
 
 class Following:
@@ -17,6 +120,7 @@ class Following:
 
     Args:
         folder: The data folder.
+        catalog: The registry, open.
         watch: The registered data points.
         streams: How far each stream has come.
         view: The measurements.
@@ -24,13 +128,36 @@ class Following:
     Attributes:
         follower: Who looks.
         view: What was found.
+        tidings: What deserves attention, for whoever tells people.
     """
 
     def __init__(
-        self, folder: DataFolder, watch: DirectoryWatch, streams: Streams, view: View
+        self,
+        folder: DataFolder,
+        catalog: Catalog,
+        watch: DirectoryWatch,
+        streams: Streams,
+        view: View,
     ) -> None:
-        self.follower = Follower(view=view, streams=streams, points=watch.now, path=folder.insights)
-        self.view = InsightView(folder.insights, lambda: self.follower.backlog)
+        known = Catalogued(catalog, watch)
+        self.follower = Follower(
+            view=view,
+            streams=streams,
+            points=watch.now,
+            path=folder.insights,
+            knowledge=known.knowledge(),
+        )
+
+        def subject(number: int) -> Subject | None:
+            point = watch.now().by_id(number)
+            return None if point is None else subject_of(point)
+
+        self.view = InsightView(
+            folder.insights,
+            lambda: self.follower.backlog,
+            Surroundings(view, known.facts, subject),
+        )
+        self.tidings = Tidings(self.view, watch, known)
         self._thread = threading.Thread(target=self.follower.run, name="insights", daemon=True)
 
     def start(self) -> None:
@@ -45,3 +172,62 @@ class Following:
         else:
             self.follower.close()
         self.view.close()
+
+
+class Tidings:
+    """Findings that deserve attention, in words: what ``notify`` reads (``needs.InsightFeed``).
+
+    Args:
+        view: What was found.
+        watch: The registered data points.
+        known: Prices.
+    """
+
+    def __init__(self, view: InsightView, watch: DirectoryWatch, known: Catalogued) -> None:
+        self._view = view
+        self._watch = watch
+        self._known = known
+
+    def changes(self, after: int, limit: int) -> list[tuple[int, Tiding]]:
+        """Return what changed after a number, in its order."""
+        while notices := self._view.notices(after, limit):
+            found = [
+                (number, tiding)
+                for number, event_id, over in notices
+                if (tiding := self._tiding(event_id, over=over)) is not None
+            ]
+            if found:
+                return found
+            after = notices[-1][0]  # of data points that are gone
+        return []
+
+    def _tiding(self, event_id: str, *, over: bool) -> Tiding | None:
+        event = self._view.event(event_id)
+        point = None if event is None else self._watch.now().by_series(event.series)
+        if event is None or point is None:
+            return None
+        told = explain(event, self._about(event, point))
+        return Tiding(
+            event.id, point.organisation_id, point.site_id, point.id,
+            is_waste=event.is_waste, over=over, since_ms=event.start_ms,
+            title=told.title, lines=(told.sentence,),
+        )  # fmt: skip
+
+    def _about(self, event: InsightEvent, point: DataPoint) -> About:
+        counted = amount_of(point)
+        unit = counted[1] if counted else ""
+        site = self._known.facts().get(point.site_id)
+        price = None
+        if site is not None and unit:
+            price = site.price_at(point.utility, event.start_ms, unit)
+        directory = self._watch.now()
+        others = [directory.by_series(one) for one in event.others]
+        return About(
+            point.name,
+            point.utility,
+            unit,
+            _RATE.get(unit, f"{unit}/h") if unit else point.unit_of_value.canonical,
+            Zone.of(point.zone),
+            price,
+            [one.name for one in others if one is not None],
+        )

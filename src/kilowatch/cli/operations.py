@@ -6,7 +6,7 @@ import asyncio
 import shutil
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,7 @@ from kilowatch.health.uptime import Run
 from kilowatch.log import LogReader
 from kilowatch.model.durations import Durations
 from kilowatch.model.errors import KilowatchError
+from kilowatch.pipeline.insight.follower import Backlog
 from kilowatch.pipeline.streams import Streams
 from kilowatch.pipeline.view import View
 
@@ -96,6 +97,7 @@ class Parts:
         live_pages: How many live streams are open.
         deadman: The dead man's ping, if there is one.
         silences_fault: Why silent streams are not found, or an empty string.
+        insights: Returns how far insights are behind; None where there are none.
     """
 
     folder: DataFolder
@@ -110,6 +112,7 @@ class Parts:
     live_pages: Callable[[], int] = lambda: 0
     deadman: DeadMan | None = None
     silences_fault: Callable[[], str] = str
+    insights: Callable[[], Backlog] | None = None
 
 
 class Operations:
@@ -173,6 +176,7 @@ class Operations:
             "lag": self._lag(),
             "turn_age_s": parts.streams.meters.turn_age_s(),
             "silences": {"fault": parts.silences_fault()},
+            "insights": asdict(parts.insights()) if parts.insights else None,
             "catalogue": self._catalogue(),
             "clock": self._clocks(),
             "certificate": self._certificate.told() if self._certificate else None,
@@ -222,6 +226,7 @@ class Operations:
             pipeline={
                 "pipeline_flushes_failed": meters.flushes_failed,
                 "pipeline_recomputing": len(parts.streams.recomputing),
+                **_insights(parts.insights),
             },
             rows={"reading": meters.readings, "interval": meters.intervals},
             recomputations={"done": meters.recomputed, "failed": meters.recomputations_failed},
@@ -260,9 +265,21 @@ class Operations:
                 "store": folder_bytes(folder.store),
                 "pipeline": _file_bytes(folder.pipeline),
                 "catalogue": _file_bytes(folder.catalog),
+                "insights": _file_bytes(folder.insights),
             }
             self._sizes = (now_s, sizes)
         return sizes
+
+
+def _insights(backlog: Callable[[], Backlog] | None) -> dict[str, int]:
+    if backlog is None:
+        return {}
+    now = backlog()
+    return {
+        "insights_due_streams": now.streams,
+        "insights_due_hours": now.hours,
+        "insights_hours": now.looked_at,
+    }
 
 
 def _file_bytes(path: Path) -> int:

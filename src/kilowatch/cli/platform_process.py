@@ -166,7 +166,7 @@ async def run(folder: DataFolder, settings: Settings, stop: asyncio.Event, ready
         rhythm_ms=listening.watch.rhythm_ms,
         dismissed=partial(_dismissed, registered),
     )
-    following = Following(folder, watch, streams, view)
+    following = Following(folder, registered, watch, streams, view)
     up = Uptime(folder.uptime("platform"), _now_ms())
     pipeline = Pipeline(folder, streams, reader, watch, asyncio.get_running_loop())
     events = CollectorEvents(folder.collector_socket)
@@ -174,6 +174,7 @@ async def run(folder: DataFolder, settings: Settings, stop: asyncio.Event, ready
         folder, registered, view, reader, streams, watch.now, pipeline.query_times,
         certificate=_tls_files(folder, settings)[0],
         silences_fault=lambda: listening.watch.fault,
+        insights=lambda: following.follower.backlog,
         deliveries=Deliveries(),
     )  # fmt: skip
     operations = Operations(parts)
@@ -230,7 +231,7 @@ def _app(
     """Put the dashboard together, and who tells people what it shows."""
     mailer = mailer_of(settings)
     shown = _dashboard_settings(parts.folder, settings, addresses)
-    sources = Sources(parts.directory, listening.silences, parts.view)
+    sources = Sources(parts.directory, listening.silences, parts.view, following.tidings)
     assert parts.deliveries is not None
     notifier = create_notifier(
         parts.folder, settings, parts.catalog, sources, mailer, shown.public_url, parts.deliveries

@@ -21,7 +21,7 @@ from kilowatch.dashboard.asking import actor_of
 from kilowatch.dashboard.notifications import frame, number_in
 from kilowatch.dashboard.numbers import whole_number
 from kilowatch.dashboard.rooms import rooms_of, visit_of
-from kilowatch.dashboard.rule_form import PERIODS, Fields, minutes_text, shown_exactly, wrong
+from kilowatch.dashboard.rule_form import ABOUT, PERIODS, Fields, minutes_text, shown_exactly, wrong
 from kilowatch.dashboard.shell import page
 from kilowatch.dashboard.words import t
 from kilowatch.model.errors import KilowatchError
@@ -111,6 +111,8 @@ def _what(kind: str, terms: Terms) -> str:
     if kind == "offline":
         wait = minutes_text(terms.wait_min)
         return t("rule.says_offline_wait", wait=wait) if wait else t("rule.says_offline")
+    if kind == "sentinel":
+        return t("rule.says_sentinel", about=t("rule_about." + terms.about))
     what, limit = QUANTITIES[terms.quantity].title, shown_exactly(terms)
     if kind == "cumulated":
         period = t("so_far." + terms.period)
@@ -267,6 +269,7 @@ def _form(
         "quantities": _grouped(list(QUANTITIES.values())),
         "sums": [QUANTITIES[key] for key in SUMMED],
         "periods": PERIODS,
+        "about": ABOUT,
         "weekdays": [str(day) for day in EVERY_DAY],
         "channels": rooms.desk.channels(visit.organisation_id),
     }

@@ -18,6 +18,7 @@ from kilowatch.notify.rules import Terms
 from kilowatch.notify.schedule import EVERY_DAY, clock_text
 
 PERIODS = ("day", "week", "month")
+ABOUT = ("all", "waste", "faults")
 READINGS_MAX = 100
 MINUTES_MAX = 31 * 24 * 60
 LISTS = ("days", "channels", "escalation")
@@ -37,6 +38,7 @@ class Fields:
     limit: str = ""
     consecutive: str = "1"
     period: str = "day"
+    about: str = "all"
     measure: str = "energy"
     price: str = ""
     currency: str = "€"
@@ -85,6 +87,7 @@ class Fields:
             limit="" if summed else limit,
             consecutive=str(terms.consecutive),
             period=terms.period,
+            about=terms.about,
             measure="energy" if terms.price_per_kwh is None else "money",
             price="" if terms.price_per_kwh is None else f"{terms.price_per_kwh:g}",
             currency=terms.currency or usual.currency,
@@ -133,6 +136,10 @@ class Fields:
     def _compared(self) -> dict[str, Any]:
         if self.kind == "threshold":
             return self._threshold()
+        if self.kind == "sentinel":
+            if self.about not in ABOUT:
+                raise wrong("about", t("rule.choose"))
+            return {"about": self.about}
         return self._sum() if self.kind == "cumulated" else {}
 
     def _threshold(self) -> dict[str, Any]:

@@ -129,6 +129,7 @@ def _platform(facts: Facts) -> Iterator[Check]:
         yield Check("store", "ok", "Measurements can be read.")
     yield _pipeline(said)
     yield from _silences(said.get("silences"))
+    yield from _insights(said.get("insights"))
     if "catalogue" in said:
         fault = said["catalogue"]
         found = f"The catalogue can't be read: {fault}."
@@ -159,6 +160,18 @@ def _silences(said: dict[str, Any] | None) -> Iterator[Check]:
         yield _failing("silences", f"Silent streams are not found: {said['fault']}.")
     else:
         yield _ok("silences", "Whoever falls silent is noticed.")
+
+
+def _insights(said: dict[str, Any] | None) -> Iterator[Check]:
+    if said is None:
+        return
+    if said["fault"]:
+        yield Check("insights", "warning", f"Insights do not go on: {said['fault']}.")
+    elif said["training_fault"]:
+        text = f"The forecasting model was not trained: {said['training_fault']}."
+        yield Check("insights", "warning", text)
+    else:
+        yield _ok("insights", f"{said['hours']} hours of {said['streams']} streams are due.")
 
 
 def _certificate(said: dict[str, Any] | None, now_ms: int) -> Iterator[Check]:

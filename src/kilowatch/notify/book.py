@@ -20,7 +20,7 @@ import msgspec
 from kilowatch.model.errors import KilowatchError
 
 APPLICATION_ID: Final = 0x4B574E42  # "KWNB"
-VERSION: Final = 1
+VERSION: Final = 2
 
 _TABLES: Final = f"""
 CREATE TABLE state(name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
@@ -61,8 +61,15 @@ CREATE TABLE attempt(
     outcome TEXT NOT NULL, reason TEXT NOT NULL DEFAULT '');
 CREATE INDEX attempt_delivery ON attempt(delivery_id);
 PRAGMA application_id = {APPLICATION_ID};
+"""
+_SECOND: Final = f"""
+ALTER TABLE alert ADD COLUMN subject TEXT NOT NULL DEFAULT '';
+ALTER TABLE alert ADD COLUMN text TEXT NOT NULL DEFAULT '';
+ALTER TABLE alert ADD COLUMN over INTEGER NOT NULL DEFAULT 0;
+CREATE INDEX alert_subject ON alert(subject) WHERE subject <> '';
 PRAGMA user_version = {VERSION};
 """
+"""Version 2 knows findings: which one an alert is about, in its own words."""
 
 
 class Alert(msgspec.Struct, frozen=True):
@@ -78,6 +85,9 @@ class Alert(msgspec.Struct, frozen=True):
         until_ms: End of the period that a sum is counted over, else None.
         fresh: Members that joined since the last message.
         summary: Its title as last told.
+        subject: The finding that it is about; "" for every other kind.
+        text: Its words, one line after the other; likewise.
+        over: Whether the finding was over before it was told: it is told once.
     """
 
     id: int
@@ -98,6 +108,9 @@ class Alert(msgspec.Struct, frozen=True):
     until_ms: int | None
     fresh: int
     summary: str
+    subject: str = ""
+    text: str = ""
+    over: int = 0
 
 
 class Member(msgspec.Struct, frozen=True):
@@ -194,7 +207,9 @@ class Book:
     def _bring_up(self, path: Path | None) -> None:
         found = self._connection.pragma("user_version")
         if found == 0:
-            self._connection.execute(f"BEGIN IMMEDIATE; {_TABLES} COMMIT")
+            self._connection.execute(f"BEGIN IMMEDIATE; {_TABLES} {_SECOND} COMMIT")
+        elif (found, self._connection.pragma("application_id")) == (1, APPLICATION_ID):
+            self._connection.execute(f"BEGIN IMMEDIATE; {_SECOND} COMMIT")
         elif (found, self._connection.pragma("application_id")) != (VERSION, APPLICATION_ID):
             raise _unreadable(path, f"it has version {found}, this program writes {VERSION}")
 
@@ -237,9 +252,9 @@ class Book:
         with self._lock:
             return list(self._connection.execute(query, values))
 
-    def cursor(self) -> int:
-        """Return the number of the last silence that was taken in."""
-        return self.number("SELECT value FROM state WHERE name = 'silences'")
+    def cursor(self, feed: str = "silences") -> int:
+        """Return the number of the last change of a feed that was taken in."""
+        return self.number("SELECT value FROM state WHERE name = ?", feed)
 
     def close(self) -> None:
         """Close the file."""
@@ -247,11 +262,11 @@ class Book:
             self._connection.close()
 
 
-def move_cursor(tx: apsw.Connection, number: int) -> None:
-    """Keep up to where silences were taken in; part of the transaction that raises alerts."""
+def move_cursor(tx: apsw.Connection, number: int, feed: str = "silences") -> None:
+    """Keep up to where a feed was taken in; part of the transaction that raises alerts."""
     tx.execute(
-        "INSERT INTO state VALUES ('silences', ?) ON CONFLICT DO UPDATE SET value = excluded.value",
-        (number,),
+        "INSERT INTO state VALUES (?, ?) ON CONFLICT DO UPDATE SET value = excluded.value",
+        (feed, number),
     )
 
 

@@ -260,11 +260,14 @@ class Desk:
         over = alert.ended_ms is not None
         told = mine if over else [one for one in mine if one.ended_ms is None] or mine
         title, lines = alert.summary or alert.rule_name, [""]
-        unknown = rule is None and alert.kind != "offline"  # its terms went with the rule
+        unknown = rule is None and alert.kind not in {
+            "offline",
+            "sentinel",
+        }  # its terms went with the rule
         if not unknown and len(mine) < MEMBERS_MAX:
             terms = rule.terms if rule is not None else Terms()
-            title, lines = self._engine.speaker.words(
-                alert.kind, terms, told, self._clock(), over=over
+            title, lines = self._engine.speaker.words_of(
+                alert, terms, told, self._clock(), over=over
             )
         return Shown(
             alert,

@@ -16,6 +16,7 @@ from kilowatch.catalog import alerts
 from kilowatch.catalog.database import Catalog
 from kilowatch.model.errors import KilowatchError
 from kilowatch.model.points import DataPoint
+from kilowatch.notify import sentinel
 from kilowatch.notify.book import Book, forget, move_cursor
 from kilowatch.notify.names import Names
 from kilowatch.notify.needs import Sources
@@ -58,6 +59,7 @@ class Engine:
         self._points = sources.points
         self._feed = sources.feed
         self._view = sources.view
+        self._insights = sources.insights
         self._url = url.rstrip("/")
         self._clock = clock
         self._names = Names(catalog)
@@ -91,6 +93,7 @@ class Engine:
         asked, self._reconcile = self._reconcile, False
         renewed = self.renew() or asked
         changed = self._take_silences(all_open=renewed)
+        changed |= self._take_findings(renewed=renewed)
         now_ms = self._clock()
         judged, self._judged = self._judged, False
         if changed or renewed or judged or now_ms >= self._next_ms:
@@ -139,6 +142,24 @@ class Engine:
                 raiser.reconcile(lasting, self._points())
                 raiser.finish()
             changed |= raiser.changed
+        return changed
+
+    def _take_findings(self, *, renewed: bool) -> bool:
+        changed = False
+        if renewed:
+            with self._book.writing() as tx:
+                changed = sentinel.reconcile(
+                    tx, self._book, self.rules, self._points(), self._clock()
+                )
+        if self._insights is None:
+            return changed
+        after = self._book.cursor(sentinel.FEED)
+        while found := self._insights.changes(after, FEED_MAX):
+            after = found[-1][0]
+            with self._book.writing() as tx:
+                tidings = [tiding for _, tiding in found]
+                changed |= sentinel.take(tx, self.rules, self._names, tidings, self._clock())
+                move_cursor(tx, after, sentinel.FEED)
         return changed
 
     def judge_values(self) -> bool:

@@ -34,6 +34,41 @@ class SilenceFeed(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Tiding:
+    """Something that the insights found and that is worth a person's attention, or its end.
+
+    Attributes:
+        event_id: The event; one event is told once, however often it is heard of.
+        organisation_id: Whose it is.
+        site_id: Where.
+        data_point_id: At which data point it was seen first.
+        is_waste: Whether it is energy that need not have been used.
+        over: Whether it is over.
+        since_ms: When it began [ms since 1970, UTC].
+        title: One line.
+        lines: What was expected, what happened, and what it costs.
+    """
+
+    event_id: str
+    organisation_id: int
+    site_id: int
+    data_point_id: int
+    is_waste: bool
+    over: bool
+    since_ms: int
+    title: str
+    lines: tuple[str, ...] = ()
+
+
+class InsightFeed(Protocol):
+    """What the insights found, as it is found and as it ends; called in a thread."""
+
+    def changes(self, after: int, limit: int) -> list[tuple[int, Tiding]]:
+        """Return what changed after a number, in its order; numbers rise and are durable."""
+        ...
+
+
 class LastValue(Protocol):
     """What a stream said last."""
 
@@ -76,11 +111,13 @@ class Sources:
         points: Returns the registered data points of now.
         feed: Silences.
         view: Measurements.
+        insights: Findings; None where nobody looks.
     """
 
     points: Callable[[], Points]
     feed: SilenceFeed
     view: Measurements
+    insights: InsightFeed | None = None
 
 
 class NoSilences:

@@ -24,6 +24,8 @@ GATHER_MS = 3_000
 """Time for a gateway's streams to be found silent together. It is part of the 10 s from the due
 time to the message: the timer finds within 1 s, we look each second, delivery takes the rest."""
 
+_LASTING = "closed_ms IS NULL AND ended_ms IS NULL AND kind <> 'sentinel'"
+"""Alerts that are kept here; a finding has one of its own (``sentinel.py``)."""
 OVER, BEFORE_TOLD, SWITCHED_OFF = "over", "before told", "switched off"
 PERIOD_OVER, OUTSIDE_HOURS = "period over", "outside its hours"
 CORRECTED, UNKNOWN = "corrected", "no longer known"
@@ -98,7 +100,7 @@ class Raiser:
         self._silent: dict[int, set[int]] = defaultdict(set)
         self._joined: dict[int, int] = defaultdict(int)
         self.changed = False
-        for alert in book.all(Alert, "WHERE closed_ms IS NULL AND ended_ms IS NULL"):
+        for alert in book.all(Alert, f"WHERE {_LASTING}"):
             self._know(_alive(alert), alert.kind)
         members = "JOIN alert ON alert.id = alert_id AND alert.closed_ms IS NULL WHERE "
         for member in book.all(Member, f"{members} member.ended_ms IS NULL"):

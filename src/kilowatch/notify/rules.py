@@ -17,6 +17,7 @@ from kilowatch.notify.quantities import QUANTITIES
 from kilowatch.notify.schedule import EVERY_DAY, Hours
 
 Period = Literal["day", "week", "month"]
+About = Literal["all", "waste", "faults"]
 
 
 class Terms(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -29,6 +30,7 @@ class Terms(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         unit: Canonical unit of the limit; a data point in another unit is not watched.
         consecutive: How many readings in a row must be past the limit, and back for the end.
         period: Since when a sum is counted, on the site's calendar.
+        about: Which findings of the insights are told: all, waste, or faults of meters and supply.
         price_per_kwh: Price that turns energy into money; the limit is money then.
         currency: What the money is called.
         days: Days on which the rule holds; 0 is Monday.
@@ -48,6 +50,7 @@ class Terms(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     unit: str = ""
     consecutive: int = 1
     period: Period = "day"
+    about: About = "all"
     price_per_kwh: float | None = None
     currency: str = ""
     days: tuple[int, ...] = EVERY_DAY
@@ -87,7 +90,7 @@ class Rule(msgspec.Struct, frozen=True):
         site_id: The site that it watches, or None.
         data_point_id: The data point that it watches, or None.
         name: What people call it.
-        kind: ``offline``, ``threshold`` or ``cumulated``.
+        kind: ``offline``, ``threshold``, ``cumulated`` or ``sentinel``.
         terms: When to tell.
         channels: Through which channels, at once.
         escalation: Through which, when nobody acknowledged.
@@ -168,7 +171,7 @@ class Rules:
                 self._of_site[rule.site_id].append(rule)
             else:
                 self._of_organisation[rule.organisation_id].append(rule)
-        self.watch_values = any(rule.kind != "offline" for rule in rules)
+        self.watch_values = any(rule.kind in {"threshold", "cumulated"} for rule in rules)
 
     def watching(
         self, organisation_id: int, site_id: int, data_point_id: int, kind: str
@@ -193,7 +196,7 @@ class Rules:
         """Tell whether a rule watches a data point, and the data point has what it compares."""
         if rule not in self.watching_point(point, rule.kind):
             return False
-        return rule.kind == "offline" or rule.fits(point)
+        return rule.kind in {"offline", "sentinel"} or rule.fits(point)
 
 
 def load(session: Session, state: int) -> Rules:

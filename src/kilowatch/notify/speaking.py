@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import apsw
 
+from kilowatch.notify import sentinel
 from kilowatch.notify.book import Alert, Book, Delivery, Member, insert
 from kilowatch.notify.raising import OUTSIDE_HOURS, PERIOD_OVER, SWITCHED_OFF, Raiser
 from kilowatch.notify.rules import Rule, Rules
@@ -99,6 +100,8 @@ class Speaking:
                 "UPDATE alert SET told_ms = ?, spoke_ms = ?, fresh = 0, summary = ? WHERE id = ?",
                 (self.now_ms, self.now_ms, said.title, alert.id),
             )
+            if alert.over:
+                sentinel.end(self.tx, alert.id, self.now_ms, closed=True)
             self._later(self.now_ms)
 
     def _go_on(self, alert: Alert, rule: Rule) -> None:
@@ -137,6 +140,8 @@ class Speaking:
             self._close(alert)
 
     def _switched_off(self, alert: Alert) -> None:
+        if alert.kind == "sentinel":
+            sentinel.end(self.tx, alert.id, self.now_ms, SWITCHED_OFF, closed=True)
         self.raiser.end_all(alert.id, SWITCHED_OFF)
         self._drop(alert, "The rule was switched off or removed.")
         self._close(alert)

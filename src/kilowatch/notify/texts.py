@@ -58,7 +58,7 @@ class Speaker:
             now_ms: What time it is [ms since 1970, UTC].
         """
         terms = rule.terms if rule else Terms()
-        title, lines = self.words(alert.kind, terms, members, now_ms, over=what == "recovery")
+        title, lines = self.words_of(alert, terms, members, now_ms, over=what == "recovery")
         if what == "reminder":
             title = f"Still: {title}"
         elif what == "update":
@@ -66,11 +66,22 @@ class Speaker:
         elif what == "escalation":
             title = f"Nobody answered: {title}"
             lines = [f"Nobody has acknowledged this for {terms.escalate_min} min.", *lines]
-        link = self.link(members)
+        link = self.link(members, alert.subject)
         lines += ["", f"Rule: {alert.rule_name}"]
         if link:
             lines.append(link)
         return Said(title, "\n".join(lines), self._facts(what, alert, members, title, link))
+
+    def words_of(
+        self, alert: Alert, terms: Terms, members: Sequence[Member], now_ms: int, *, over: bool
+    ) -> tuple[str, list[str]]:
+        """Return title and lines about an alert; a finding has brought its own."""
+        if not alert.subject:
+            return self.words(alert.kind, terms, members, now_ms, over=over)
+        title, *lines = alert.text.split("\n")
+        if over:
+            title = f"Over: {title}"
+        return title, [*lines, *(self._place(member) for member in members[:1])]
 
     def words(
         self, kind: str, terms: Terms, members: Sequence[Member], now_ms: int, *, over: bool = False
@@ -82,10 +93,12 @@ class Speaker:
             return self._one(kind, terms, members[0], now_ms, over=over)
         return self._many(kind, terms, members, now_ms, over=over)
 
-    def link(self, members: Sequence[Member]) -> str:
+    def link(self, members: Sequence[Member], subject: str = "") -> str:
         """Return where to look; empty when nobody said where the dashboard is."""
         if not self.url:
             return ""
+        if subject:
+            return f"{self.url}/event/{members[0].data_point_id}/{subject}"
         if len(members) == 1:
             return f"{self.url}/breakdown/{members[0].data_point_id}"
         return f"{self.url}/notifications"
@@ -220,6 +233,7 @@ class Speaker:
             "title": title,
             "url": link,
             "opened": iso(alert.opened_ms),
+            "finding": alert.subject or None,
             "count": len(members),
             "data_points": points,
         }

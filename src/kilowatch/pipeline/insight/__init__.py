@@ -9,7 +9,7 @@ Read first: ``follower.py`` (which hours are due), ``stepping.py`` (what is done
 ``file.py`` (what is kept), ``view.py`` (what readers get).
 """
 
-from kilowatch.pipeline.insight.follower import Follower, FollowSettings
+from kilowatch.pipeline.insight.follower import Follower, FollowSettings, Knowledge
 from kilowatch.pipeline.insight.view import InsightView
 
-__all__ = ["FollowSettings", "Follower", "InsightView"]
+__all__ = ["FollowSettings", "Follower", "InsightView", "Knowledge"]

@@ -8,35 +8,47 @@ same findings under the same names.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import apsw
 import msgspec
 import numpy as np
+import structlog
 
-from kilowatch.model.blocks import Floats, Ints
+from kilowatch.model.blocks import Floats
 from kilowatch.model.insight import EventKind, InsightEvent
+from kilowatch.pipeline.insight.records import Commit, Filed, Kept
+
+logger = structlog.get_logger("insights")
 
 MIGRATIONS: tuple[str, ...] = (
     """
+    CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
     CREATE TABLE stream (
-        series INTEGER PRIMARY KEY, generation INTEGER NOT NULL, zone TEXT NOT NULL,
-        birth_ms INTEGER NOT NULL, cursor_ms INTEGER NOT NULL, state BLOB NOT NULL);
+        series INTEGER PRIMARY KEY, basis TEXT NOT NULL, zone TEXT NOT NULL,
+        birth_ms INTEGER NOT NULL, cursor_ms INTEGER NOT NULL, quiet_ms INTEGER NOT NULL,
+        state BLOB NOT NULL);
+    CREATE TABLE reference (series INTEGER PRIMARY KEY, packed BLOB NOT NULL);
     CREATE TABLE event (
-        id TEXT PRIMARY KEY, series INTEGER NOT NULL, kind TEXT NOT NULL,
+        key TEXT PRIMARY KEY, id TEXT NOT NULL UNIQUE, series INTEGER NOT NULL, kind TEXT NOT NULL,
         start_ms INTEGER NOT NULL, end_ms INTEGER NOT NULL, open INTEGER NOT NULL,
         found_ms INTEGER NOT NULL, amount REAL, confidence REAL NOT NULL,
-        evidence BLOB NOT NULL, model TEXT NOT NULL, cause TEXT NOT NULL, others BLOB NOT NULL)
+        evidence BLOB NOT NULL, model TEXT NOT NULL,
+        cause TEXT NOT NULL DEFAULT '', others BLOB NOT NULL DEFAULT x'90',
+        told_ms INTEGER, told_wall_ms INTEGER, value REAL NOT NULL DEFAULT 0)
         WITHOUT ROWID;
     CREATE INDEX event_of ON event (series, end_ms);
-    CREATE INDEX event_found ON event (found_ms);
     CREATE TABLE former (
         id TEXT PRIMARY KEY, series INTEGER NOT NULL, kind TEXT NOT NULL,
-        start_ms INTEGER NOT NULL, end_ms INTEGER NOT NULL) WITHOUT ROWID;
+        start_ms INTEGER NOT NULL, end_ms INTEGER NOT NULL,
+        told_ms INTEGER, told_wall_ms INTEGER) WITHOUT ROWID;
     CREATE INDEX former_of ON former (series);
+    CREATE TABLE notice (
+        number INTEGER PRIMARY KEY AUTOINCREMENT, event_id TEXT NOT NULL, over INTEGER NOT NULL);
     CREATE TABLE expected (
         series INTEGER NOT NULL, start_ms INTEGER NOT NULL, made_ms INTEGER NOT NULL,
         source TEXT NOT NULL, model TEXT NOT NULL, band BLOB NOT NULL,
@@ -45,97 +57,40 @@ MIGRATIONS: tuple[str, ...] = (
         series INTEGER NOT NULL, start_ms INTEGER NOT NULL,
         amounts BLOB NOT NULL, kinds BLOB NOT NULL,
         PRIMARY KEY (series, start_ms)) WITHOUT ROWID;
-    CREATE TABLE shape (
-        series INTEGER PRIMARY KEY, standing BLOB NOT NULL, opening BLOB NOT NULL);
+    CREATE TABLE standing (series INTEGER PRIMARY KEY, packed BLOB NOT NULL);
+    CREATE TABLE opening (series INTEGER PRIMARY KEY, hours BLOB NOT NULL);
     CREATE TABLE model (
-        version TEXT PRIMARY KEY, utility TEXT NOT NULL, from_ms INTEGER NOT NULL,
-        trained_on BLOB NOT NULL, quality BLOB NOT NULL, bytes BLOB NOT NULL) WITHOUT ROWID;
+        version TEXT NOT NULL, from_ms INTEGER PRIMARY KEY,
+        trained_on BLOB NOT NULL, quality BLOB NOT NULL, bytes BLOB NOT NULL);
     """,
 )
 """Statements that lead from one version of the file to the next; the first make version 1."""
 
-_encode = msgspec.msgpack.Encoder().encode
-_decode = msgspec.msgpack.Decoder().decode
-
-_EVENT = "id, series, kind, start_ms, end_ms, open, found_ms, amount, confidence, evidence, model"
+_OF_STREAM = ("event", "expected", "waste", "standing", "opening", "reference", "stream")
+"""Tables that hold what was found of a stream."""
 
 
-@dataclass(frozen=True, slots=True)
-class Kept:
-    """How far a stream's insights are.
-
-    Attributes:
-        generation: Of the grid that they rest on.
-        zone: Of its site.
-        birth_ms: Start of the local day of its first reading [ms since 1970, UTC].
-        cursor_ms: Everything before this hour has been looked at [ms since 1970, UTC].
-    """
-
-    generation: int
-    zone: str
-    birth_ms: int
-    cursor_ms: int
+def _plain(value: object) -> object:
+    """Return a NumPy number as Python's own."""
+    if isinstance(value, np.generic):
+        return value.item()
+    raise TypeError(f"{type(value).__name__} can't be kept")
 
 
-@dataclass(frozen=True, slots=True)
-class Band:
-    """Expected hours of a stream, made at one moment.
+encode = msgspec.msgpack.Encoder(enc_hook=_plain).encode
+decode = msgspec.msgpack.Decoder().decode
 
-    Attributes:
-        series: The stream.
-        start_ms: First hour [ms since 1970, UTC].
-        made_ms: When it was known, in the time of the data [ms since 1970, UTC].
-        source: Which model said so.
-        model: Its version.
-        rate: ``QUANTILES`` by hours, shape (5, hours) [W or m³/h].
-    """
-
-    series: int
-    start_ms: int
-    made_ms: int
-    source: str
-    model: str
-    rate: Floats
-
-
-@dataclass(frozen=True, slots=True)
-class WasteRow:
-    """Waste of one stream in hours that follow each other.
-
-    Attributes:
-        series: The stream.
-        start_ms: First hour [ms since 1970, UTC].
-        amount: Waste in each hour, shape (hours,) [Wh or m³].
-        kind: Index into ``list(EventKind)``, −1 where there is none, shape (hours,).
-    """
-
-    series: int
-    start_ms: int
-    amount: Floats
-    kind: Ints
-
-
-@dataclass(slots=True)
-class Commit:
-    """What moves together.
-
-    Attributes:
-        kept: By series, how far its insights are from now on, and its state.
-        events: New ones, and those that have grown or ended.
-        bands: Expected hours.
-        waste: Wasted hours.
-        shapes: Standing figures and opening hours by series, packed.
-    """
-
-    kept: dict[int, tuple[Kept, bytes]] = field(default_factory=dict)
-    events: list[InsightEvent] = field(default_factory=list)
-    bands: list[Band] = field(default_factory=list)
-    waste: list[WasteRow] = field(default_factory=list)
-    shapes: dict[int, tuple[bytes, bytes]] = field(default_factory=dict)
+EVENT = (
+    "id, series, kind, start_ms, end_ms, open, found_ms, amount, confidence, evidence, model,"
+    " others"
+)
+"""Columns of an event, in the order of ``event_of``."""
 
 
 class InsightFile:
-    """The insights' own file; one thread writes, any thread may read by a connection of its own.
+    """The insights' own file; one thread writes, any thread may read by a reader of its own.
+
+    A file that is damaged is put aside: everything in it but the models is found again.
 
     Args:
         path: The file; created if it is not there.
@@ -143,94 +98,188 @@ class InsightFile:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._connection = opened(path)
-        _migrate(self._connection)
+        try:
+            self._connection = _opened(path)
+        except (apsw.NotADBError, apsw.CorruptError) as error:
+            aside = path.with_name(f"{path.name}.broken-{time.time_ns() // 1_000_000}")
+            path.rename(aside)
+            logger.exception("insights.broken", kept_as=str(aside), reason=str(error))
+            for rest in ("-wal", "-shm"):
+                path.with_name(path.name + rest).unlink(missing_ok=True)
+            self._connection = _opened(path)
         path.chmod(0o600)
-        self._lock = threading.Lock()
 
     @property
     def path(self) -> Path:
         """The file."""
         return self._path
 
+    def meta(self, name: str) -> str:
+        """Return what was noted under a name; empty if nothing was."""
+        found: str | None = self._connection.execute(
+            "SELECT value FROM meta WHERE name = ?", (name,)
+        ).get
+        return found or ""
+
+    def note(self, name: str, value: str) -> None:
+        """Note something under a name."""
+        with self._connection:
+            self._connection.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (name, value))
+
     def kept(self) -> dict[int, Kept]:
         """Return how far the insights of each stream are."""
         rows = self._connection.execute(
-            "SELECT series, generation, zone, birth_ms, cursor_ms FROM stream"
+            "SELECT series, basis, zone, birth_ms, cursor_ms, quiet_ms FROM stream"
         )
         return {series: Kept(*rest) for series, *rest in rows}
 
     def states(self, series: Iterable[int]) -> dict[int, bytes]:
         """Return the states of some streams, packed."""
-        with self._lock:
-            found = {}
-            for one in series:
-                rows = self._connection.execute("SELECT state FROM stream WHERE series = ?", (one,))
-                for (state,) in rows:
-                    found[one] = state
+        return self._blobs("SELECT series, state FROM stream", series)
+
+    def references(self, series: Iterable[int]) -> dict[int, bytes]:
+        """Return what some streams need, packed; of those of which it is known."""
+        return self._blobs("SELECT series, packed FROM reference", series)
+
+    def _blobs(self, select: str, series: Iterable[int]) -> dict[int, bytes]:
+        numbers = "[" + ",".join(map(str, series)) + "]"
+        some = " WHERE series IN (SELECT value FROM json_each(?))"
+        rows: list[Any] = self._connection.execute(select + some, (numbers,)).fetchall()
+        return dict(rows)
+
+    def events(self, series: Iterable[int], since_ms: int) -> list[Filed]:
+        """Return the events of some streams that end after an instant [ms since 1970, UTC]."""
+        numbers = "[" + ",".join(map(str, series)) + "]"
+        rows = self._connection.execute(
+            f"SELECT {EVENT}, key, cause, told_ms, told_wall_ms, value FROM event"
+            " WHERE series IN (SELECT value FROM json_each(?)) AND end_ms > ?",
+            (numbers, since_ms),
+        )
+        return [Filed(row[12], event_of(row), *row[13:]) for row in rows]
+
+    def named(self, filed: list[Filed]) -> list[Filed]:
+        """Give events the names that they had before their history was computed again.
+
+        An event is the same if it is of the same kind at the same stream and shares time.
+        """
+        with_former = {
+            series for (series,) in self._connection.execute("SELECT DISTINCT series FROM former")
+        }
+        if not with_former:
+            return filed
+        found = []
+        for one in filed:
+            event = one.event
+            if event.series in with_former:
+                rows: list[Any] = self._connection.execute(
+                    "SELECT id, told_ms, told_wall_ms FROM former WHERE series = ? AND kind = ?"
+                    " AND start_ms < ? AND end_ms > ?"
+                    " AND id NOT IN (SELECT id FROM event WHERE key <> ?)"
+                    " ORDER BY abs(start_ms - ?), id LIMIT 1",
+                    (event.series, event.kind.value, event.end_ms, event.start_ms, one.key,
+                     event.start_ms),
+                ).fetchall()  # fmt: skip
+                if rows:
+                    ((name, told_ms, told_wall_ms),) = rows
+                    one = replace(  # noqa: PLW2901 - the same event under its old name
+                        one,
+                        event=replace(event, id=name),
+                        told_ms=one.told_ms or told_ms,
+                        told_wall_ms=one.told_wall_ms or told_wall_ms,
+                    )
+            found.append(one)
         return found
 
     def commit(self, commit: Commit) -> None:
         """Write what moves together, durably."""
-        with self._lock, self._connection:
-            run = self._connection.executemany
-            run(
-                "INSERT OR REPLACE INTO stream (series, generation, zone, birth_ms, cursor_ms,"
-                " state) VALUES (?, ?, ?, ?, ?, ?)",
-                [
-                    (series, k.generation, k.zone, k.birth_ms, k.cursor_ms, state)
-                    for series, (k, state) in commit.kept.items()
-                ],
-            )
-            run(
-                "INSERT OR REPLACE INTO expected (series, start_ms, made_ms, source, model, band)"
-                " VALUES (?, ?, ?, ?, ?, ?)",
-                [
-                    (b.series, b.start_ms, b.made_ms, b.source, b.model, packed(b.rate))
-                    for b in commit.bands
-                ],
-            )
-            run(
-                "INSERT OR REPLACE INTO waste (series, start_ms, amounts, kinds)"
-                " VALUES (?, ?, ?, ?)",
-                [
-                    (w.series, w.start_ms, w.amount.tobytes(), w.kind.astype(np.int8).tobytes())
-                    for w in commit.waste
-                ],
-            )
-            run(
-                "INSERT OR REPLACE INTO event (id, series, kind, start_ms, end_ms, open, found_ms,"
-                " amount, confidence, evidence, model, cause, others)"
-                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, '', ?)",
-                [_row(event) for event in commit.events],
-            )
-            run(
-                "INSERT OR REPLACE INTO shape (series, standing, opening) VALUES (?, ?, ?)",
-                [(series, *both) for series, both in commit.shapes.items()],
-            )
+        with self._connection:
+            self._write(commit)
 
-    def forget(self, series: int) -> None:
-        """Begin a stream anew: its history is another one. Its events' names are kept."""
-        with self._lock, self._connection:
-            run = self._connection.execute
-            run(
-                "INSERT OR REPLACE INTO former (id, series, kind, start_ms, end_ms)"
-                " SELECT id, series, kind, start_ms, end_ms FROM event WHERE series = ?",
-                (series,),
+    def _write(self, commit: Commit) -> None:
+        run = self._connection.executemany
+        run(
+            "INSERT OR REPLACE INTO stream (series, basis, zone, birth_ms, cursor_ms, quiet_ms,"
+            " state) VALUES (?, ?, ?, ?, ?, ?, ?)",
+            [
+                (series, k.basis, k.zone, k.birth_ms, k.cursor_ms, k.quiet_ms, state)
+                for series, (k, state) in commit.kept.items()
+            ],
+        )
+        run(
+            "INSERT OR REPLACE INTO expected (series, start_ms, made_ms, source, model, band)"
+            " VALUES (?, ?, ?, ?, ?, ?)",
+            [
+                (b.series, b.start_ms, b.made_ms, b.source, b.model, packed(b.rate))
+                for b in commit.bands
+            ],
+        )
+        run(
+            "INSERT OR REPLACE INTO waste (series, start_ms, amounts, kinds) VALUES (?, ?, ?, ?)",
+            [
+                (w.series, w.start_ms, w.amount.tobytes(), w.kind.astype(np.int8).tobytes())
+                for w in commit.waste
+            ],
+        )
+        run(
+            "INSERT OR REPLACE INTO event (key, id, series, kind, start_ms, end_ms, open,"
+            " found_ms, amount, confidence, evidence, model, cause, others, told_ms, told_wall_ms,"
+            " value) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            [_row(one) for one in commit.events],
+        )
+        run("INSERT INTO notice (event_id, over) VALUES (?, ?)", commit.notices)
+        for statement, blobs in (
+            ("INSERT OR REPLACE INTO reference (series, packed) VALUES (?, ?)", commit.references),
+            ("INSERT OR REPLACE INTO opening (series, hours) VALUES (?, ?)", commit.openings),
+            ("INSERT OR REPLACE INTO standing (series, packed) VALUES (?, ?)", commit.standings),
+        ):
+            run(statement, list(blobs.items()))
+
+    def forget(self, series: Iterable[int]) -> None:
+        """Begin streams anew: their history is another one. Their events' names are kept."""
+        with self._connection:
+            for one in series:
+                self._connection.execute(
+                    "INSERT OR REPLACE INTO former (id, series, kind, start_ms, end_ms, told_ms,"
+                    " told_wall_ms) SELECT id, series, kind, start_ms, end_ms, told_ms,"
+                    " told_wall_ms FROM event WHERE series = ?",
+                    (one,),
+                )
+                for table in _OF_STREAM:
+                    self._connection.execute(f"DELETE FROM {table} WHERE series = ?", (one,))
+
+    def models(self) -> list[tuple[int, str]]:
+        """Return since when which model makes the forecasts, rising [ms since 1970, UTC]."""
+        rows = self._connection.execute("SELECT from_ms, version FROM model ORDER BY from_ms")
+        return [(from_ms, version) for from_ms, version in rows]
+
+    def model(self, version: str) -> bytes:
+        """Return a model's bytes."""
+        found: bytes = self._connection.execute(
+            "SELECT bytes FROM model WHERE version = ? LIMIT 1", (version,)
+        ).get
+        return found
+
+    def add_model(
+        self, version: str, from_ms: int, about: Mapping[str, Mapping[str, Any]], content: bytes
+    ) -> None:
+        """Use a model from an instant on, in the time of the data [ms since 1970, UTC].
+
+        Args:
+            version: Its name.
+            from_ms: First midnight that it makes forecasts of.
+            about: ``trained_on`` and ``quality``.
+            content: The model.
+        """
+        with self._connection:
+            self._connection.execute(
+                "INSERT OR REPLACE INTO model (version, from_ms, trained_on, quality, bytes)"
+                " VALUES (?, ?, ?, ?, ?)",
+                (version, from_ms, encode(about["trained_on"]), encode(about["quality"]), content),
             )
-            for statement in (
-                "DELETE FROM event WHERE series = ?",
-                "DELETE FROM expected WHERE series = ?",
-                "DELETE FROM waste WHERE series = ?",
-                "DELETE FROM shape WHERE series = ?",
-                "DELETE FROM stream WHERE series = ?",
-            ):
-                run(statement, (series,))
 
     def close(self) -> None:
         """Close the file; a second call does nothing."""
-        with self._lock:
-            self._connection.close()
+        self._connection.close()
 
 
 class InsightReader:
@@ -263,30 +312,22 @@ class InsightReader:
                 self._connection = None
 
 
-def opened(path: Path) -> apsw.Connection:
-    """Open a file for writing: nothing that was committed is lost with the power."""
-    connection = apsw.Connection(str(path))
-    connection.set_busy_timeout(10_000)
-    connection.execute("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL")
-    return connection
-
-
 def event_of(row: Sequence[Any]) -> InsightEvent:
-    """Return an event from its columns ``id`` … ``model``, ``others``."""
-    key, series, kind, start_ms, end_ms, is_open, found_ms, amount, confidence, evidence = row[:10]
+    """Return an event from the columns ``EVENT``."""
+    amount = row[7]
     return InsightEvent(
-        id=key,
-        series=series,
-        kind=EventKind(kind),
-        start_ms=start_ms,
-        end_ms=end_ms,
-        open=bool(is_open),
-        found_ms=found_ms,
+        id=row[0],
+        series=row[1],
+        kind=EventKind(row[2]),
+        start_ms=row[3],
+        end_ms=row[4],
+        open=bool(row[5]),
+        found_ms=row[6],
         amount=float("nan") if amount is None else amount,
-        confidence=confidence,
-        evidence=_decode(evidence),
+        confidence=row[8],
+        evidence=decode(row[9]),
         model=row[10],
-        others=tuple(_decode(row[11])),
+        others=tuple(decode(row[11])),
     )
 
 
@@ -300,18 +341,41 @@ def unpacked(band: bytes) -> Floats:
     return np.frombuffer(band, np.float32).reshape(5, -1).astype(np.float64)
 
 
-def _row(event: InsightEvent) -> tuple[Any, ...]:
-    amount = None if np.isnan(event.amount) else event.amount
+def _row(filed: Filed) -> tuple[Any, ...]:
+    event = filed.event
+    amount = None if np.isnan(event.amount) else float(event.amount)
     return (
-        event.id, event.series, event.kind.value, event.start_ms, event.end_ms, int(event.open),
-        event.found_ms, amount, event.confidence, _encode(event.evidence), event.model,
-        _encode(list(event.others)),
+        filed.key, event.id, event.series, event.kind.value, event.start_ms, event.end_ms,
+        int(event.open), event.found_ms, amount, float(event.confidence), encode(event.evidence),
+        event.model, filed.cause, encode(list(event.others)), filed.told_ms, filed.told_wall_ms,
+        float(filed.value),
     )  # fmt: skip
 
 
-def _migrate(connection: apsw.Connection) -> None:
-    version: int = connection.pragma("user_version")
-    for number, statements in enumerate(MIGRATIONS[version:], start=version + 1):
+def _opened(path: Path) -> apsw.Connection:
+    connection = apsw.Connection(str(path))
+    try:
+        connection.set_busy_timeout(10_000)
+        connection.execute("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL")
+        version: int = connection.pragma("user_version")
+        for number, statements in enumerate(MIGRATIONS[version:], start=version + 1):
+            with connection:
+                connection.execute(statements)
+                connection.pragma("user_version", number)
+        # Numbers of notices are never given twice, also when this file is a new one or
+        # an older copy: there are fewer of them than milliseconds.
         with connection:
-            connection.execute(statements)
-            connection.pragma("user_version", number)
+            now_ms = time.time_ns() // 1_000_000
+            known = connection.execute("SELECT seq FROM sqlite_sequence WHERE name = 'notice'").get
+            if known is None:
+                connection.execute(
+                    "INSERT INTO sqlite_sequence (name, seq) VALUES ('notice', ?)", (now_ms,)
+                )
+            elif known < now_ms:
+                connection.execute(
+                    "UPDATE sqlite_sequence SET seq = ? WHERE name = 'notice'", (now_ms,)
+                )
+    except BaseException:
+        connection.close()
+        raise
+    return connection

@@ -8,20 +8,32 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from bisect import bisect_right
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+import msgspec
 import structlog
 
-from kilowatch.insights.hours import HOUR_MS
+from kilowatch.insights.forecasting import Model, WrongModelError
+from kilowatch.insights.hours import HOUR_MS, Bools, Hours
+from kilowatch.insights.waste import standing
 from kilowatch.model.calendar import grain_end_ms, grain_start_ms
 from kilowatch.model.errors import KilowatchError
+from kilowatch.model.insight import InsightEvent
 from kilowatch.model.points import DataPoint
-from kilowatch.model.zones import Zone
-from kilowatch.pipeline.insight.file import InsightFile, Kept
-from kilowatch.pipeline.insight.stepping import Step, look
+from kilowatch.model.site_facts import SiteFacts
+from kilowatch.model.zones import DAY_MS, Zone
+from kilowatch.pipeline.insight import states
+from kilowatch.pipeline.insight.calendars import Calendar
+from kilowatch.pipeline.insight.file import InsightFile
+from kilowatch.pipeline.insight.records import Kept
+from kilowatch.pipeline.insight.settling import STALE_MS, Settler
+from kilowatch.pipeline.insight.stepping import Step, Stepper
 from kilowatch.pipeline.insight.subjects import Reach, Reaches, Subject, subject_of
+from kilowatch.pipeline.insight.surroundings import LATE_MS, FactsNow, Surroundings
+from kilowatch.pipeline.insight.training import Training
 from kilowatch.pipeline.streams import PointsNow, Streams
 from kilowatch.pipeline.view import View
 
@@ -29,6 +41,8 @@ logger = structlog.get_logger("insights")
 
 LIVE_H = 48
 """Streams that are no further behind go before those whose history is looked at."""
+STANDING_D = 396
+"""Thirteen months: every season can be the best month [days]."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,14 +55,35 @@ class FollowSettings:
             history [s].
         streams: Most streams that are looked at together.
         retry_s_max: Longest wait after a failure [s].
+        train_again_s: Least time between two trainings [s].
         clock: Seconds that never go back.
+        wall_ms: The clock on the wall [ms since 1970, UTC].
     """
 
-    tick_s: float = 5.0
+    tick_s: float = 2.0
     slice_s: float = 2.0
     streams: int = 256
     retry_s_max: float = 60.0
+    train_again_s: float = 3_600.0
     clock: Callable[[], float] = time.monotonic
+    wall_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Knowledge:
+    """What insights know besides measurements; each is asked for as it is now.
+
+    Attributes:
+        facts: Facts of sites by number; the same object while nothing changed.
+        above: Of a site's streams, the stream that feeds each one.
+        expects: Whether somebody has said that an event is to be expected.
+        faults: Which hours of some streams somebody has called faulty; None where nobody can.
+    """
+
+    facts: FactsNow = dict
+    above: Callable[[int], Mapping[int, int | None]] = lambda _site: {}
+    expects: Callable[[InsightEvent, Subject], bool] = lambda _event, _subject: False
+    faults: Callable[[Sequence[Subject], Hours], Bools] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,12 +94,16 @@ class Backlog:
         streams: Streams with hours that are due.
         hours: Those hours, summed over streams.
         looked_at: Hours looked at since the start, summed over streams.
+        training: Whether a model is being trained.
+        training_fault: Why the last one could not be, or an empty string.
         fault: Why insights do not go on, or an empty string.
     """
 
     streams: int = 0
     hours: int = 0
     looked_at: int = 0
+    training: bool = False
+    training_fault: str = ""
     fault: str = ""
 
 
@@ -73,6 +112,7 @@ class _Due:
     subject: Subject
     kept: Kept
     until_ms: int
+    outdoor: bool
 
     @property
     def is_live(self) -> bool:
@@ -87,6 +127,7 @@ class Follower:
         streams: How far each stream's hours stand.
         points: Returns the present data points, at once.
         path: The insights' own file.
+        knowledge: What else is known.
         settings: Times and sizes.
 
     Attributes:
@@ -100,19 +141,37 @@ class Follower:
         streams: Streams,
         points: PointsNow,
         path: Path,
+        knowledge: Knowledge | None = None,
         settings: FollowSettings | None = None,
     ) -> None:
-        self._view = view
+        knowledge = knowledge or Knowledge()
         self._streams = streams
         self._points_now = points
-        self._settings = settings or FollowSettings()
+        self._settings = settings = settings or FollowSettings()
         self._file = InsightFile(path)
         self._kept = self._file.kept()
         self._reaches = Reaches(streams)
         self._points: Mapping[int, DataPoint] = {}
         self._subjects: dict[int, Subject] = {}
+        self._by_number: dict[int, Subject] = {}
+        self._facts: Mapping[int, SiteFacts] = {}
+        self._until: dict[int, int] = {}
+        self._surroundings = Surroundings(view, knowledge.facts, self._by_number.get)
+        self._models: dict[str, Model] = {}
+        self._in_use = self._file.models()
+        self._stepper = Stepper(self._surroundings, self._model_at, knowledge.faults)
+        self._settler = Settler(
+            self._file, self._subjects, knowledge.above, knowledge.expects, settings.wall_ms
+        )
+        self._training = Training(
+            self._file, self._surroundings, settings.clock, settings.train_again_s
+        )
         self._stop = threading.Event()
         self.backlog = Backlog()
+        if self._file.meta("layout") != states.LAYOUT:
+            self._file.forget(self._kept)  # another version's detector can't go on with it
+            self._kept = {}
+            self._file.note("layout", states.LAYOUT)
 
     def stop(self) -> None:
         """Ask ``run`` to return; from any thread."""
@@ -120,6 +179,7 @@ class Follower:
 
     def close(self) -> None:
         """Let go of the file."""
+        self._training.stop()
         self._file.close()
 
     def run(self) -> None:
@@ -148,77 +208,180 @@ class Follower:
             return False
         ends_s = self._settings.clock() + self._settings.slice_s
         due = self._due()
-        looked = self.backlog.looked_at
         done = 0
         for step in self._steps(due):
             if self._stop.is_set() or (done and self._settings.clock() >= ends_s):
                 break
             self._look(step)
-            hours = len(step.subjects) * ((step.until_ms - step.from_ms) // HOUR_MS)
-            done += hours
-        hours = sum((d.until_ms - d.kept.cursor_ms) // HOUR_MS for d in due) - done
-        left = len({d.subject.series for d in self._due()}) if hours else 0
-        self.backlog = Backlog(left, max(hours, 0), looked + done)
-        return done > 0 and left > 0
+            done += len(step.subjects) * ((step.until_ms - step.from_ms) // HOUR_MS)
+        left = [(one.until_ms - self._kept[one.subject.series].cursor_ms) // HOUR_MS for one in due]
+        behind = sum(hours > 0 for hours in left)
+        if self._training.tick(self._kept, self._subjects):
+            self._in_use = self._file.models()
+        self.backlog = Backlog(
+            behind,
+            sum(left),
+            self.backlog.looked_at + done,
+            self._training.running,
+            self._training.fault,
+        )
+        return done > 0 and behind > 0
 
     def _look(self, step: Step) -> None:
-        states = self._file.states(
-            s.series
-            for s, k in zip(step.subjects, step.kept, strict=True)
-            if k.cursor_ms > k.birth_ms
-        )
-        commit = look(self._view, step, states)
+        known = [
+            subject.series
+            for subject, kept in zip(step.subjects, step.kept, strict=True)
+            if kept.cursor_ms > kept.birth_ms
+        ]
+        found = self._stepper.look(step, self._file.states(known), self._file.references(known))
+        commit = found.commit
+        if found.events:
+            news_ms = {
+                subject.series: max(kept.quiet_ms, self._until[subject.series] - STALE_MS)
+                for subject, kept in zip(step.subjects, step.kept, strict=True)
+            }
+            settled = self._settler.settle(found.events, self._facts, news_ms)
+            commit.events, commit.notices = settled.events, settled.notices
+        self._stand(step, commit.standings)
         self._file.commit(commit)
         self._kept.update({series: kept for series, (kept, _) in commit.kept.items()})
 
+    def _stand(self, step: Step, standings: dict[int, bytes]) -> None:
+        """Say once a week what is always on, of streams that are up to date."""
+        zone = step.zone
+        monday_ms = int(grain_start_ms([step.until_ms], "week", zone)[0])
+        rows = [
+            row
+            for row, one in enumerate(step.subjects)
+            if step.from_ms <= monday_ms
+            and one.is_use
+            and self._until[one.series] - step.until_ms < 7 * DAY_MS
+            and monday_ms - step.kept[row].birth_ms >= 28 * DAY_MS
+        ]
+        if not rows:
+            return
+        subjects = [step.subjects[row] for row in rows]
+        packed = self._file.references(one.series for one in subjects)
+        subjects = [one for one in subjects if one.series in packed]
+        if not subjects:
+            return
+        birth_ms = min(step.kept[row].birth_ms for row in rows)
+        first_ms = max(birth_ms, monday_ms - STANDING_D * DAY_MS)
+        hours = self._surroundings.hours(subjects, zone, first_ms, monday_ms, monday_ms)
+        reference = states.references([packed[one.series] for one in subjects])
+        for subject, one in zip(subjects, standing(hours, reference.opening), strict=True):
+            standings[subject.series] = msgspec.msgpack.encode(one)
+
     def _due(self) -> list[_Due]:
         """Return the streams with complete hours that were not looked at."""
+        self._follow_catalogue()
+        reaches = self._reaches.now(self._by_number[one].series for one in self._by_number)
+        recomputing = self._streams.recomputing
+        due, anew = [], []
+        for series, subject in self._subjects.items():
+            reach = reaches.get(series)
+            if reach is None or series in recomputing:
+                continue  # without data, or its history is about to be another one
+            basis, until_ms = str(reach.generation), reach.until_ms
+            thermometer = self._surroundings.thermometer(subject.point.site_id)
+            outdoor = reaches.get(thermometer.series) if thermometer is not None else None
+            if thermometer is not None and outdoor is not None:
+                if thermometer.series in recomputing:
+                    continue
+                basis = f"{basis}:{thermometer.series}:{outdoor.generation}"
+                until_ms = min(until_ms, max(outdoor.until_ms, until_ms - LATE_MS))
+            kept = self._kept.get(series)
+            if kept is not None and (kept.basis, kept.zone) != (basis, reach.zone):
+                anew.append(series)
+            if kept is None or (kept.basis, kept.zone) != (basis, reach.zone):
+                kept = self._begin(series, reach, basis)
+            self._until[series] = reach.until_ms
+            if until_ms > kept.cursor_ms:
+                due.append(_Due(subject, kept, until_ms, outdoor is not None))
+        self._file.forget(anew)
+        return due
+
+    def _follow_catalogue(self) -> None:
         points = self._points_now().points
         if points is not self._points:
             self._points = points
-            subjects = (subject_of(point) for point in points.values())
-            self._subjects = {one.series: one for one in subjects if one is not None}
-        due = []
-        for series, reach in self._reaches.now(self._subjects).items():
-            if series in self._streams.recomputing:
-                continue  # its history is about to be another one
-            kept = self._kept.get(series)
-            if kept is None or (kept.generation, kept.zone) != (reach.generation, reach.zone):
-                kept = self._begin(series, reach, again=kept is not None)
-            if reach.until_ms > kept.cursor_ms:
-                due.append(_Due(self._subjects[series], kept, reach.until_ms))
-        return due
+            self._subjects.clear()
+            self._by_number.clear()
+            for point in points.values():
+                subject = subject_of(point)
+                if subject is not None:
+                    self._subjects[point.series] = self._by_number[point.id] = subject
+        facts = self._surroundings.refresh()
+        if facts is self._facts:
+            return
+        self._facts = facts
+        for site_id, one in facts.items():
+            name, calendar = f"calendar:{site_id}", Calendar.of(one)
+            before = self._file.meta(name)
+            if before == calendar.packed():
+                continue
+            if before:
+                since_ms = calendar.differs_from_ms(Calendar.read(before), Zone.of(one.zone))
+                self._forget_since(site_id, since_ms)
+            self._file.note(name, calendar.packed())
 
-    def _begin(self, series: int, reach: Reach, *, again: bool) -> Kept:
-        if again:
-            self._file.forget(series)
+    def _forget_since(self, site_id: int, since_ms: int | None) -> None:
+        """Look again at the streams of a site whose calendar of the past is another one now."""
+        changed = [
+            series
+            for series, subject in self._subjects.items()
+            if since_ms is not None
+            and subject.point.site_id == site_id
+            and series in self._kept
+            and self._kept[series].cursor_ms > since_ms
+        ]
+        for series in changed:
+            kept = self._kept[series]
+            quiet_ms = max(kept.quiet_ms, kept.cursor_ms)
+            self._kept[series] = replace(kept, cursor_ms=kept.birth_ms, quiet_ms=quiet_ms)
+        self._file.forget(changed)
+
+    def _begin(self, series: int, reach: Reach, basis: str) -> Kept:
+        before = self._kept.get(series)
+        quiet_ms = 0 if before is None else max(before.quiet_ms, before.cursor_ms)
         birth_ms = int(grain_start_ms([reach.first_ms], "day", Zone.of(reach.zone))[0])
-        kept = self._kept[series] = Kept(reach.generation, reach.zone, birth_ms, birth_ms)
+        kept = self._kept[series] = Kept(basis, reach.zone, birth_ms, birth_ms, quiet_ms)
         return kept
 
     def _steps(self, due: list[_Due]) -> list[Step]:
         """Put together what can be looked at together: live hours first, then the oldest."""
-        groups: dict[tuple[bool, int, str], list[_Due]] = {}
+        groups: dict[tuple[bool, int, str, bool, bool], list[_Due]] = {}
         for one in due:
-            groups.setdefault((not one.is_live, one.kept.cursor_ms, one.kept.zone), []).append(one)
+            alike = (one.kept.zone, one.subject.is_amount, one.outdoor)
+            groups.setdefault((not one.is_live, one.kept.cursor_ms, *alike), []).append(one)
         steps = []
-        for (_, cursor_ms, zone), some in sorted(groups.items(), key=lambda item: item[0]):
+        for (_, cursor_ms, zone, _, _), some in sorted(groups.items(), key=lambda item: item[0]):
             # Histories of different beginnings meet at the beginning of a month.
             month_ms = int(grain_end_ms([cursor_ms], "month", Zone.of(zone))[0])
             some.sort(key=lambda one: (one.until_ms, one.subject.series))
             for first in range(0, len(some), self._settings.streams):
                 part = some[first : first + self._settings.streams]
                 until_ms = min(part[0].until_ms, month_ms)
-                steps.append(
-                    Step([one.subject for one in part], [one.kept for one in part],
-                         cursor_ms, until_ms)
-                )  # fmt: skip
+                subjects, kept = [one.subject for one in part], [one.kept for one in part]
+                steps.append(Step(subjects, kept, cursor_ms, until_ms))
         return steps
 
+    def _model_at(self, midnight_ms: int) -> Model | None:
+        """Return the model that makes the forecasts of a midnight."""
+        place = bisect_right(self._in_use, midnight_ms, key=lambda one: one[0]) - 1
+        if place < 0:
+            return None
+        version = self._in_use[place][1]
+        if version not in self._models:
+            try:
+                self._models[version] = Model.from_bytes(self._file.model(version))
+            except WrongModelError as error:
+                logger.warning("insights.model_unusable", version=version, reason=str(error))
+                return None
+        return self._models[version]
+
     def _note(self, error: Exception) -> None:
-        self.backlog = Backlog(
-            self.backlog.streams, self.backlog.hours, self.backlog.looked_at, str(error)
-        )
+        self.backlog = replace(self.backlog, fault=str(error) or type(error).__name__)
         if isinstance(error, KilowatchError):
             logger.warning("insights.waiting", code=error.code, detail=error.detail)
         else:

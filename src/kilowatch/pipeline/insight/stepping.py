@@ -1,38 +1,42 @@
-"""What is done with the hours of some streams once nothing in order can change them any more."""
+"""What is done with the hours of some streams once nothing in order can change them any more.
+
+Day by day: at each local midnight the band of the new day, then the day's hours through the
+detectors. At the beginning of some months what each stream needs is learnt. Every number rests on
+what came before the hour that it is about, in whatever pieces the hours come.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import pairwise
 
-import msgspec
 import numpy as np
 
-from kilowatch.insights.hours import HOUR_MS, WEEK_H
-from kilowatch.model.blocks import Floats
-from kilowatch.model.insight import QUANTILES
-from kilowatch.model.zones import Zone
-from kilowatch.pipeline.insight.file import Band, Commit, Kept
-from kilowatch.pipeline.insight.subjects import Subject, hourly
-from kilowatch.pipeline.view import View
+from kilowatch.insights import anomalies
+from kilowatch.insights.forecasting import Forecast, Model, follow, predict
+from kilowatch.insights.hours import HOUR_MS, WEEK_H, Bools, Hours
+from kilowatch.insights.waste import LOOKBACK_H, Reference, learn, waste
+from kilowatch.model.blocks import Floats, Ints
+from kilowatch.model.calendar import grain_start_ms
+from kilowatch.model.insight import InsightEvent
+from kilowatch.model.zones import DAY_MS, Zone
+from kilowatch.pipeline.insight import states
+from kilowatch.pipeline.insight.records import Band, Commit, Kept, WasteRow
+from kilowatch.pipeline.insight.states import Remembered
+from kilowatch.pipeline.insight.subjects import Subject
+from kilowatch.pipeline.insight.surroundings import Surroundings
+from kilowatch.pipeline.insight.wasting import event_key, go_on
 
-LOOK_BACK_H = 8 * WEEK_H
+LOOK_BACK_H = max(8 * WEEK_H + 48, LOOKBACK_H)
+"""What a forecast looks at, with the day that a midnight lies in; more than waste needs."""
 
+STAGES_D = (56, 91, 182, 273, 365)
+"""Ages at which what a stream needs is learnt, at the next beginning of a month [days]. From the
+last one on it stays: a reference that follows the present learns the waste."""
 
-class StreamState(msgspec.Struct):
-    """What is remembered of a stream between two steps.
-
-    Attributes:
-        day_ms: First hour of the band that holds now [ms since 1970, UTC].
-        band: ``QUANTILES`` by the hours of that day, as bytes.
-    """
-
-    day_ms: int = 0
-    band: bytes = b""
-
-
-_encode = msgspec.msgpack.Encoder().encode
-_decode = msgspec.msgpack.Decoder(StreamState).decode
+Models = Callable[[int], Model | None]
+"""Returns the model that makes the forecasts of a midnight [ms since 1970, UTC]."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,10 +44,10 @@ class Step:
     """Hours of some streams that are looked at together.
 
     Attributes:
-        subjects: Streams that live by one clock and are equally far.
+        subjects: Streams that live by one clock, are equally far, and are looked at alike.
         kept: How far each is.
         from_ms: First hour [ms since 1970, UTC].
-        until_ms: End of the last [ms since 1970, UTC].
+        until_ms: End of the last, in the same month [ms since 1970, UTC].
     """
 
     subjects: Sequence[Subject]
@@ -56,49 +60,258 @@ class Step:
         """The clock."""
         return Zone.of(self.kept[0].zone)
 
+    @property
+    def series(self) -> list[int]:
+        """Keys of the streams."""
+        return [one.series for one in self.subjects]
 
-def look(view: View, step: Step, states: dict[int, bytes]) -> Commit:
-    """Look at the hours of a step.
+
+@dataclass(slots=True)
+class Found:
+    """What a step found, before it is settled which findings belong together.
+
+    Attributes:
+        commit: What is written whatever else is decided.
+        events: New, grown or ended, under their own names.
+    """
+
+    commit: Commit = field(default_factory=Commit)
+    events: list[InsightEvent] = field(default_factory=list)
+
+
+class Stepper:
+    """Looks at hours.
 
     Args:
-        view: The measurements.
-        step: Which hours of which streams.
-        states: Of those that have been looked at before, packed.
-
-    Returns:
-        What was found, and the states from here on.
-
-    Raises:
-        KilowatchError: 503 from the store.
+        surroundings: Reads hours and what belongs to them.
+        models: Which model makes the forecasts of a midnight.
+        faults: Returns which hours of some streams a person has called faulty: nothing is learnt
+            from them.
     """
-    first_ms = step.from_ms - LOOK_BACK_H * HOUR_MS
-    values = hourly(view, step.subjects, first_ms, step.until_ms)
-    known = [
-        _decode(states[s.series]) if s.series in states else StreamState() for s in step.subjects
+
+    def __init__(
+        self,
+        surroundings: Surroundings,
+        models: Models,
+        faults: Callable[[Sequence[Subject], Hours], Bools] | None = None,
+    ) -> None:
+        self._surroundings = surroundings
+        self._models = models
+        self._faults = faults
+
+    def look(self, step: Step, packed: dict[int, bytes], references: dict[int, bytes]) -> Found:
+        """Look at the hours of a step.
+
+        Args:
+            step: Which hours of which streams.
+            packed: Their states, of those that have been looked at before.
+            references: What they need, of those of which it is known.
+
+        Returns:
+            What was found, and the states from here on.
+
+        Raises:
+            KilowatchError: 503 from the store.
+        """
+        remembered = [
+            (states.decode(packed[one]) if one in packed else None) or Remembered(states.LAYOUT)
+            for one in step.series
+        ]
+        found = Found()
+        self._learn(step, remembered, references, found)
+        first_ms = step.from_ms - LOOK_BACK_H * HOUR_MS
+        hours = self._surroundings.hours(
+            step.subjects, step.zone, first_ms, step.until_ms, step.until_ms + 49 * HOUR_MS
+        )
+        _Days(step, hours, remembered, self._models, found).run()
+        _waste(step, hours, remembered, references, found)
+        for subject, kept, one in zip(step.subjects, step.kept, remembered, strict=True):
+            moved = replace(kept, cursor_ms=step.until_ms)
+            found.commit.kept[subject.series] = (moved, states.encode(one))
+        return found
+
+    def _learn(
+        self,
+        step: Step,
+        remembered: list[Remembered],
+        references: dict[int, bytes],
+        found: Found,
+    ) -> None:
+        """Learn what streams need, of those that have come of age, at the beginning of a month."""
+        if int(grain_start_ms([step.from_ms], "month", step.zone)[0]) != step.from_ms:
+            return
+        ages = [(step.from_ms - kept.birth_ms) // DAY_MS for kept in step.kept]
+        stages = [sum(age >= stage for stage in STAGES_D) for age in ages]
+        due = [
+            row
+            for row, (one, stage) in enumerate(zip(remembered, stages, strict=True))
+            if stage > one.stages and step.subjects[row].is_use
+        ]
+        if not due:
+            return
+        back_d = max(min(ages[row], STAGES_D[-1]) for row in due)
+        subjects = [step.subjects[row] for row in due]
+        first_ms = step.from_ms - back_d * DAY_MS
+        past = self._surroundings.hours(subjects, step.zone, first_ms, step.from_ms, step.from_ms)
+        if self._faults is not None:
+            faulty = self._faults(subjects, past)
+            past = replace(past, values=np.where(faulty, np.nan, past.values))
+        reference = learn(past, self._set_opening(subjects, step.from_ms, past))
+        for place, row in enumerate(due):
+            remembered[row].stages = stages[row]
+            series = subjects[place].series
+            references[series] = states.packed_reference(reference, place)
+            found.commit.references[series] = references[series]
+            found.commit.openings[series] = reference.opening[place].tobytes()
+
+    def _set_opening(self, subjects: Sequence[Subject], at_ms: int, past: Hours) -> Bools | None:
+        """Return opening hours where a person has set any, learnt ones for the others."""
+        set_hours = [self._surroundings.opening(one.point.site_id, at_ms) for one in subjects]
+        if not any(one is not None for one in set_hours):
+            return None
+        learnt = learn(past).opening
+        for row, one in enumerate(set_hours):
+            if one is not None:
+                learnt[row] = one
+        return learnt
+
+
+@dataclass(slots=True)
+class _Days:
+    """One step, day by day."""
+
+    step: Step
+    hours: Hours
+    remembered: list[Remembered]
+    models: Models
+    found: Found
+
+    def run(self) -> None:
+        """Make the bands of the days that begin, and scan the hours."""
+        step = self.step
+        zone = step.zone
+        midnights = zone.day_starts_within(step.from_ms, step.until_ms).tolist()
+        cuts = [step.from_ms, *(one for one in midnights if one > step.from_ms), step.until_ms]
+        scan = states.scans(self.remembered) if step.subjects[0].is_amount else None
+        for from_ms, until_ms in pairwise(cuts):
+            day_ms = int(grain_start_ms([from_ms], "day", zone)[0])
+            if from_ms == day_ms:
+                self._begin(day_ms)
+            if scan is not None:
+                scan = self._scan(scan, day_ms, from_ms, until_ms)
+        if scan is not None:
+            for one, packed in zip(self.remembered, states.packed_scans(scan), strict=True):
+                one.scan = packed
+
+    def _index(self, at_ms: int) -> int:
+        return (at_ms - self.hours.first_ms) // HOUR_MS
+
+    def _begin(self, day_ms: int) -> None:
+        """Compare yesterday's band with what came, and make that of the day."""
+        zone = self.step.zone
+        before_ms = int(grain_start_ms([day_ms - 1], "day", zone)[0])
+        end_ms = int(zone.day_starts_within(day_ms + 1, day_ms + 50 * HOUR_MS)[0])
+        yesterday = (day_ms - before_ms) // HOUR_MS
+        band = states.bands(self.remembered, before_ms, yesterday)
+        track = states.tracks(self.remembered)
+        origin = self._index(day_ms)
+        came = self.hours.values[:, origin - yesterday : origin]
+        said = Forecast(
+            origin - yesterday, np.empty(0, np.int64), band, (), np.empty(len(self.remembered))
+        )
+        track = follow(track, said, came)
+        model = self.models(day_ms)
+        utilities = [one.point.utility for one in self.step.subjects]
+        made = predict(
+            model, self.hours, origin, (end_ms - day_ms) // HOUR_MS, track=track, utility=utilities
+        )
+        version = model.version if model is not None else ""
+        for row, (one, subject) in enumerate(zip(self.remembered, self.step.subjects, strict=True)):
+            rate = made.rate[:, row]
+            one.days, one.width = int(track.days[row]), track.width[row].tobytes()
+            one.day_ms, one.band = day_ms, rate.tobytes()
+            one.source, one.model = made.source[row], version
+            if np.isfinite(rate[2]).any():
+                self.found.commit.bands.append(
+                    Band(subject.series, day_ms, day_ms, made.source[row], version, rate)
+                )
+
+    def _scan(
+        self, scan: anomalies.State, day_ms: int, from_ms: int, until_ms: int
+    ) -> anomalies.State:
+        first, last = self._index(from_ms), self._index(until_ms)
+        day = self._index(day_ms)
+        length = len(self.remembered[0].band) // 40  # five numbers of eight bytes an hour
+        middle = np.full((self.hours.streams, last - first), np.nan)
+        if length:
+            band = states.bands(self.remembered, day_ms, length)
+            middle = band[2][:, first - day : last - day]
+        scan, alarms = anomalies.scan(scan, self.hours.hours(first, last), middle)
+        for alarm in alarms:
+            series = self.step.subjects[alarm.stream].series
+            self.found.events.append(
+                InsightEvent(
+                    id=event_key(series, alarm.kind, alarm.start_ms),
+                    series=series,
+                    kind=alarm.kind,
+                    start_ms=alarm.start_ms,
+                    end_ms=alarm.end_ms,
+                    open=alarm.open,
+                    found_ms=alarm.at_ms,
+                    amount=alarm.amount,
+                    confidence=alarm.confidence,
+                    evidence=dict(alarm.evidence) | {"score": alarm.score},
+                    model=self.remembered[alarm.stream].model,
+                )
+            )
+        return scan
+
+
+def _waste(
+    step: Step,
+    hours: Hours,
+    remembered: list[Remembered],
+    packed: dict[int, bytes],
+    found: Found,
+) -> None:
+    """Find wasted hours, of the streams of which it is known what they need."""
+    rows = [row for row, series in enumerate(step.series) if series in packed]
+    if not rows:
+        return
+    reference = states.references([packed[step.subjects[row].series] for row in rows])
+    first = (step.from_ms - hours.first_ms) // HOUR_MS
+    last = (step.until_ms - hours.first_ms) // HOUR_MS
+    near = hours.hours(first - LOOKBACK_H, last).only(np.array(rows))
+    rate, kind = waste(reference, near)
+    need = reference.expected(near)
+    new = slice(LOOKBACK_H, None)
+    when = (near.start_ms[new], near.day[new], near.hour_of_day[new])
+    for place, row in enumerate(rows):
+        series = step.subjects[row].series
+        own = (rate[place, new], need[place, new], kind[place, new])
+        runs, events = go_on(
+            series, remembered[row].waste, when, own, float(reference.scale[place])
+        )
+        remembered[row].waste = runs
+        found.events += [replace(one, model=_version(reference)) for one in events]
+        found.commit.waste += _rows(series, when, own)
+
+
+def _version(reference: Reference) -> str:
+    return reference.version.partition(":")[0]
+
+
+def _rows(
+    series: int, when: tuple[Ints, Ints, Ints], waste: tuple[Floats, Floats, Ints]
+) -> list[WasteRow]:
+    """Return the wasted hours by local day."""
+    start_ms, day, _ = when
+    rate, _, kind = waste
+    if not (kind >= 0).any():
+        return []
+    cuts = [0, *(np.flatnonzero(np.diff(day)) + 1).tolist(), len(day)]
+    return [
+        WasteRow(series, int(start_ms[a]), rate[a:b], kind[a:b])
+        for a, b in pairwise(cuts)
+        if (kind[a:b] >= 0).any()
     ]
-    commit = Commit()
-    edges = [*step.zone.day_starts_within(step.from_ms, step.until_ms).tolist()]
-    for midnight in edges:
-        end_ms = int(step.zone.day_starts_within(midnight + 1, midnight + 30 * HOUR_MS)[0])
-        origin = (midnight - first_ms) // HOUR_MS
-        band = similar_days(values[:, :origin], (end_ms - midnight) // HOUR_MS)
-        for row, subject in enumerate(step.subjects):
-            commit.bands.append(Band(subject.series, midnight, midnight, "prior", "", band[row]))
-            known[row] = StreamState(midnight, band[row].tobytes())
-    for subject, kept, state in zip(step.subjects, step.kept, known, strict=True):
-        moved = replace(kept, cursor_ms=step.until_ms)
-        commit.kept[subject.series] = (moved, _encode(state))
-    return commit
-
-
-def similar_days(past: Floats, horizon: int) -> Floats:
-    """Return quantiles of the same hour of the week, shape (streams, 5, horizon)."""
-    streams, count = past.shape
-    found = np.full((streams, len(QUANTILES), horizon), np.nan)
-    for hour in range(horizon):
-        index = np.arange(count + hour - WEEK_H, -1, -WEEK_H)
-        index = index[index < count]
-        if len(index):
-            with np.errstate(all="ignore"):
-                found[:, :, hour] = np.nanquantile(past[:, index], QUANTILES, axis=1).T
-    return found

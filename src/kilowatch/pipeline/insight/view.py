@@ -18,14 +18,13 @@ from kilowatch.model.insight import (
     WasteHours,
 )
 from kilowatch.model.points import DataPoint
-from kilowatch.pipeline.insight.file import InsightReader, event_of, unpacked
+from kilowatch.pipeline.insight.file import EVENT, InsightReader, event_of, unpacked
 from kilowatch.pipeline.insight.follower import Backlog
+from kilowatch.pipeline.insight.outlooks import Outlooks
+from kilowatch.pipeline.insight.surroundings import Surroundings
 
 DAY_H = 25  # the longest local day
-_EVENT = (
-    "SELECT id, series, kind, start_ms, end_ms, open, found_ms, amount, confidence, evidence,"
-    " model, others FROM event "
-)
+_EVENT = f"SELECT {EVENT} FROM event "
 _standing = msgspec.msgpack.Decoder(Standing).decode
 
 
@@ -35,7 +34,6 @@ class ModelState:
 
     Attributes:
         version: Its name.
-        utility: Of which streams.
         from_ms: It has made the forecasts since then, in the time of the data
             [ms since 1970, UTC].
         trained_on: Streams and weeks that it has learnt from.
@@ -43,7 +41,6 @@ class ModelState:
     """
 
     version: str
-    utility: str
     from_ms: int
     trained_on: dict[str, object]
     quality: dict[str, object]
@@ -54,7 +51,7 @@ class InsightState:
     """What the insights rest on at present, and how far they are.
 
     Attributes:
-        models: In use, by utility; none before there are 20 streams with 8 weeks each.
+        models: The one in use; none before there are 20 streams with 8 weeks each.
         backlog: How far insights are behind.
         streams: Streams that are looked at.
     """
@@ -70,11 +67,18 @@ class InsightView:
     Args:
         path: The insights' own file.
         backlog: Returns how far the follower is behind.
+        surroundings: Reads hours for outlooks, nobody else's; None where there are none.
     """
 
-    def __init__(self, path: Path, backlog: Callable[[], Backlog] = Backlog) -> None:
+    def __init__(
+        self,
+        path: Path,
+        backlog: Callable[[], Backlog] = Backlog,
+        surroundings: Surroundings | None = None,
+    ) -> None:
         self._reader = InsightReader(path)
         self._backlog = backlog
+        self._outlooks = None if surroundings is None else Outlooks(self._reader, surroundings)
 
     def events(
         self, points: Sequence[DataPoint], from_ms: int, to_ms: int
@@ -125,9 +129,12 @@ class InsightView:
         )  # fmt: skip
 
     def outlook(self, point: DataPoint) -> Outlook | None:
-        """Return what is coming; None before there is anything to tell it from."""
-        _ = point
-        return None
+        """Return what is coming; None before there is anything to tell it from.
+
+        Raises:
+            KilowatchError: 503 from the store.
+        """
+        return None if self._outlooks is None else self._outlooks.of(point)
 
     def waste(self, points: Sequence[DataPoint], from_ms: int, to_ms: int) -> WasteHours:
         """Return the wasted hours that start in [from_ms, to_ms), by series and start."""
@@ -157,29 +164,40 @@ class InsightView:
 
     def standing(self, point: DataPoint) -> Standing | None:
         """Return what is always on in a stream; None before it is known."""
-        rows = self._reader.rows("SELECT standing FROM shape WHERE series = ?", (point.series,))
-        return _standing(rows[0][0]) if rows and rows[0][0] else None
+        rows = self._reader.rows("SELECT packed FROM standing WHERE series = ?", (point.series,))
+        return _standing(rows[0][0]) if rows else None
 
     def opening(self, point: DataPoint) -> tuple[bool, ...] | None:
         """Return the opening hours as learnt, by hour of the local week; None before they are."""
-        rows = self._reader.rows("SELECT opening FROM shape WHERE series = ?", (point.series,))
-        if not rows or not rows[0][0]:
+        rows = self._reader.rows("SELECT hours FROM opening WHERE series = ?", (point.series,))
+        if not rows:
             return None
         return tuple(np.frombuffer(rows[0][0], np.bool_).tolist())
 
     def state(self) -> InsightState:
         """Return what the insights rest on and how far they are."""
         rows = self._reader.rows(
-            "SELECT version, utility, max(from_ms), trained_on, quality FROM model"
-            " GROUP BY utility ORDER BY utility"
+            "SELECT version, from_ms, trained_on, quality FROM model ORDER BY from_ms DESC LIMIT 1"
         )
         decode = msgspec.msgpack.decode
         models = tuple(
-            ModelState(version, utility, from_ms, decode(on), decode(quality))
-            for version, utility, from_ms, on, quality in rows
+            ModelState(version, from_ms, decode(on), decode(quality))
+            for version, from_ms, on, quality in rows
         )
         ((streams,),) = self._reader.rows("SELECT count(*) FROM stream") or [(0,)]
         return InsightState(models, self._backlog(), streams)
+
+    def notices(self, after: int, limit: int) -> list[tuple[int, str, bool]]:
+        """Return of which events somebody is to be told, after a number, in its order.
+
+        Returns:
+            Number, id of the event, and whether it is about its end. Numbers rise and are durable.
+        """
+        rows = self._reader.rows(
+            "SELECT number, event_id, over FROM notice WHERE number > ? ORDER BY number LIMIT ?",
+            (after, limit),
+        )
+        return [(number, event_id, bool(over)) for number, event_id, over in rows]
 
     def close(self) -> None:
         """Let go of the file."""

@@ -1,0 +1,288 @@
+"""An event in a sentence with its numbers: what was to be expected, what happened, what it costs.
+
+"Saturday 14 to Sunday 15 September: 214 kWh more than a weekend needs, about 47 EUR at
+0.22 EUR/kWh (contract); 31 kW on average instead of 9 kW; it looks as if ventilation or lighting
+was not switched off."
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Protocol
+
+from kilowatch.insights.hours import HOUR_MS
+from kilowatch.model.insight import EventKind, InsightEvent
+from kilowatch.model.site_facts import Price
+from kilowatch.model.zones import DAY_MS, Zone
+
+_K = EventKind
+_STEPS = ((1e9, "G"), (1e6, "M"), (1e3, "k"))
+_WRITTEN = {"m3": "m³", "m3/h": "m³/h"}
+
+
+class Words(Protocol):
+    """How numbers and times are written; a page brings its reader's own."""
+
+    def quantity(self, value: float, unit: str) -> str:
+        """Write a value in a canonical unit: Wh, W, m3, m3/h or another."""
+        ...
+
+    def money(self, value: float, currency: str) -> str:
+        """Write an amount of money."""
+        ...
+
+    def share(self, value: float) -> str:
+        """Write a share, 1 being all."""
+        ...
+
+    def day(self, at_ms: int, zone: Zone, *, month: bool) -> str:
+        """Write a day of the week and the month, with the month's name or without it."""
+        ...
+
+    def clock(self, at_ms: int, zone: Zone) -> str:
+        """Write a time of day."""
+        ...
+
+
+class PlainWords:
+    """English, to three significant digits."""
+
+    def quantity(self, value: float, unit: str) -> str:
+        """Write a value with the prefix that fits it.
+
+        Example:
+            >>> PlainWords().quantity(214_300.0, "Wh"), PlainWords().quantity(0.4321, "m3/h")
+            ('214 kWh', '0.432 m³/h')
+        """
+        if unit in {"W", "Wh", "var", "varh", "VA"}:
+            for step, prefix in _STEPS:
+                if abs(value) >= step * 0.9995:
+                    return f"{_digits(value / step)} {prefix}{unit}"
+        return f"{_digits(value)} {_WRITTEN.get(unit, unit)}".strip()
+
+    def money(self, value: float, currency: str) -> str:
+        """Write an amount of money; cents below ten only."""
+        return f"{value:.2f} {currency}" if abs(value) < 10 else f"{value:.0f} {currency}"
+
+    def share(self, value: float) -> str:
+        """Write a share in percent."""
+        return f"{100 * value:.0f} %"
+
+    def day(self, at_ms: int, zone: Zone, *, month: bool) -> str:
+        """Write a day, as in ``Saturday 14 September``."""
+        there = _wall(at_ms, zone)
+        return f"{there:%A} {there.day}{f' {there:%B}' if month else ''}"
+
+    def clock(self, at_ms: int, zone: Zone) -> str:
+        """Write a time of day, as in ``09:15``."""
+        return f"{_wall(at_ms, zone):%H:%M}"
+
+
+PLAIN = PlainWords()
+
+
+@dataclass(frozen=True, slots=True)
+class About:
+    """What an event is about.
+
+    Attributes:
+        name: What people call the data point.
+        utility: What it measures.
+        amount_unit: Canonical unit of its amounts; "" for a gauge.
+        rate_unit: Canonical unit of its hourly means.
+        zone: The site's clock.
+        price: The price in force when it began; None where there is none.
+        others: What people call the other data points on which it was seen.
+    """
+
+    name: str
+    utility: str
+    amount_unit: str
+    rate_unit: str
+    zone: Zone
+    price: Price | None = None
+    others: Sequence[str] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Explained:
+    """An event in words.
+
+    Attributes:
+        title: One short line.
+        sentence: The numbers and what they mean.
+        price: What the money in it rests on; "" where there is none.
+    """
+
+    title: str
+    sentence: str
+    price: str = ""
+
+
+_TITLES = {
+    _K.SPIKE: "a spike",
+    _K.DROPOUT: "no use although some was expected",
+    _K.STUCK: "the value does not move",
+    _K.LEVEL_SHIFT: "another level than before",
+    _K.NIGHT_LOAD: "the night load has risen",
+    _K.MISSED_SHUTDOWN: "not switched off on a day off",
+    _K.DRIFT: "drifting away from what is usual",
+    _K.CLOCK_SHIFT: "the daily rhythm has shifted",
+    _K.PHASE_LOSS: "a part of the load is gone, as if a phase were lost",
+    _K.NEGATIVE: "negative consumption",
+    _K.VOLTAGE: "voltage outside its limits",
+    _K.UNBALANCE: "phases carry unequal loads",
+    _K.POWER_FACTOR: "poor power factor",
+    _K.PHASE_SUM: "the total does not match its phases",
+    _K.AFTER_HOURS: "running after hours",
+    _K.WEEKEND: "running over the weekend",
+    _K.HOLIDAY: "running on a day off",
+    _K.EARLY_START: "starting too early",
+    _K.BASELOAD_CREEP: "the base load has crept up",
+    _K.OVER_CONDITIONING: "heating or cooling in mild weather",
+}
+
+_NORMAL = {
+    _K.AFTER_HOURS: "is needed outside opening hours",
+    _K.WEEKEND: "a weekend needs",
+    _K.HOLIDAY: "a day off needs",
+    _K.EARLY_START: "is needed before opening",
+    _K.BASELOAD_CREEP: "the building's own base load was",
+    _K.OVER_CONDITIONING: "such weather needs",
+    _K.MISSED_SHUTDOWN: "a normal day off",
+    _K.NIGHT_LOAD: "normal nights",
+}
+
+_STAYED_ON = {
+    "electricity": "ventilation or lighting was not switched off",
+    "heat": "the heating was not set back",
+    "gas": "the boiler was not set back",
+    "cooling": "the cooling was not switched off",
+    "water": "a tap or a valve stayed open",
+}
+
+_GUESSES = {
+    _K.SPIKE: "one such hour is mostly a meter or a transmission that made up for a gap",
+    _K.DROPOUT: "either the plant stood still, or the meter counts nothing",
+    _K.STUCK: "meters that repeat a value have mostly lost their sensor",
+    _K.LEVEL_SHIFT: "something was added, taken away or set differently",
+    _K.NIGHT_LOAD: "something runs at night that did not run before",
+    _K.DRIFT: "a slow change: wear, dirt, or a set point that moves",
+    _K.CLOCK_SHIFT: "a time switch, or the meter's own clock, goes by another time",
+    _K.PHASE_LOSS: "about a third of the load is missing: look at fuses and current transformers",
+    _K.NEGATIVE: "a register was reset, or wires are crossed",
+    _K.VOLTAGE: "ask the network operator, or look at the transformer's tap",
+    _K.UNBALANCE: "loads could be spread better over the phases",
+    _K.POWER_FACTOR: "compensation is missing or broken",
+    _K.PHASE_SUM: "a transformer's ratio or direction is registered wrong on one phase",
+    _K.EARLY_START: "plant starts before people come",
+    _K.BASELOAD_CREEP: "something that is always on was added or does not rest any more",
+    _K.OVER_CONDITIONING: "heating and cooling may work against each other",
+}
+
+
+def explain(event: InsightEvent, about: About, words: Words = PLAIN) -> Explained:
+    """Put an event into words.
+
+    Money is only said with its price, and an amount only where the kind has one.
+
+    Args:
+        event: What happened.
+        about: Where.
+        words: How numbers and times are written.
+    """
+    parts = [_amount(event, about, words), _levels(event, about, words), _guess(event, about)]
+    if about.others:
+        parts.append(f"seen at {_listed(about.others)} too")
+    said = "; ".join(part for part in parts if part)
+    money = _money(event, about)
+    return Explained(
+        f"{about.name}: {_title(event, about, words)}",
+        f"{_when(event, about.zone, words)}: {said}.",
+        "" if money is None else str(about.price),
+    )
+
+
+def _title(event: InsightEvent, about: About, words: Words) -> str:
+    title = _TITLES[event.kind]
+    if event.is_waste and about.amount_unit and math.isfinite(event.amount):
+        return f"{title}, {words.quantity(event.amount, about.amount_unit)} more than needed"
+    return title
+
+
+def _money(event: InsightEvent, about: About) -> float | None:
+    if about.price is None or not math.isfinite(event.amount):
+        return None
+    return about.price.cost(event.amount, about.amount_unit)
+
+
+def _amount(event: InsightEvent, about: About, words: Words) -> str:
+    if not about.amount_unit or not math.isfinite(event.amount):
+        return ""
+    size = words.quantity(abs(event.amount), about.amount_unit)
+    direction = "more" if event.amount >= 0 else "less"
+    normal = _NORMAL.get(event.kind, "expected") if event.amount >= 0 else "expected"
+    text = f"{size} {direction} than {normal}"
+    money = _money(event, about)
+    if money is not None and about.price is not None:
+        text += f", about {words.money(abs(money), about.price.currency)} at {about.price}"
+    return text
+
+
+def _levels(event: InsightEvent, about: About, words: Words) -> str:
+    told = event.evidence
+    if event.kind is EventKind.CLOCK_SHIFT and "shift_h" in told:
+        hours = int(told["shift_h"])
+        return f"the day runs {abs(hours)} h {'late' if hours > 0 else 'early'}"
+    actual, expected = told.get("actual"), told.get("expected")
+    if actual is None or expected is None:
+        return str(told.get("text", ""))
+    unit = str(told.get("unit", about.rate_unit))
+    if not (math.isfinite(actual) and math.isfinite(expected)):
+        return ""
+    return f"{words.quantity(actual, unit)} on average instead of {words.quantity(expected, unit)}"
+
+
+def _guess(event: InsightEvent, about: About) -> str:
+    if event.kind in {_K.WEEKEND, _K.HOLIDAY, _K.MISSED_SHUTDOWN, _K.AFTER_HOURS}:
+        if event.amount < 0:
+            return ""
+        stayed = _STAYED_ON.get(about.utility, "something was not switched off")
+        return f"it looks as if {stayed}"
+    return _GUESSES.get(event.kind, "")
+
+
+def _when(event: InsightEvent, zone: Zone, words: Words) -> str:
+    last_ms = max(event.end_ms - 1, event.start_ms)
+    days = int(zone.day_index([last_ms])[0] - zone.day_index([event.start_ms])[0])
+    if event.open and event.end_ms - event.start_ms > 2 * DAY_MS:
+        return f"Since {words.day(event.start_ms, zone, month=True)}"
+    if not days:
+        span = words.day(event.start_ms, zone, month=True)
+        if event.end_ms - event.start_ms < 23 * HOUR_MS:
+            span += f", {words.clock(event.start_ms, zone)} to {words.clock(event.end_ms, zone)}"
+        return span
+    same = _wall(event.start_ms, zone).month == _wall(last_ms, zone).month
+    first = words.day(event.start_ms, zone, month=not same)
+    return f"{first} to {words.day(last_ms, zone, month=True)}"
+
+
+def _listed(names: Sequence[str]) -> str:
+    if len(names) > 3:
+        return f"{', '.join(names[:2])} and {len(names) - 2} more"
+    return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
+
+
+def _digits(value: float) -> str:
+    if value == 0 or not math.isfinite(value):
+        return f"{value:g}"
+    decimals = max(0, 2 - math.floor(math.log10(abs(value))))
+    text = f"{value:.{decimals}f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def _wall(at_ms: int, zone: Zone) -> datetime:
+    return datetime.fromtimestamp(int(zone.local_ms([at_ms])[0]) / 1000, UTC)

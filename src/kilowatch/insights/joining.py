@@ -1,0 +1,131 @@
+"""One cause, one event: which findings belong together.
+
+A heating that was left on over a weekend is seen at its own meter, at the building's supply, as
+waste and as a missed shutdown. People want to hear of it once, where it was seen first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from kilowatch.insights.hours import HOUR_MS
+from kilowatch.model.insight import EventKind, InsightEvent
+
+OVERLAP_MIN = 0.5
+"""Share of the shorter of two events that must lie in the other."""
+TOGETHER_MS = 2 * HOUR_MS
+"""What begins so close together at several meters of a site has one cause, as a power cut."""
+
+_K = EventKind
+_ALWAYS_ON = {
+    _K.MISSED_SHUTDOWN, _K.NIGHT_LOAD, _K.WEEKEND, _K.HOLIDAY, _K.AFTER_HOURS, _K.EARLY_START,
+    _K.BASELOAD_CREEP, _K.LEVEL_SHIFT, _K.DRIFT, _K.OVER_CONDITIONING,
+}  # fmt: skip
+_NEIGHBOURS: tuple[frozenset[EventKind], ...] = (
+    frozenset(_ALWAYS_ON),
+    frozenset({_K.DROPOUT, _K.STUCK, _K.LEVEL_SHIFT, _K.NEGATIVE}),
+    frozenset({_K.SPIKE, _K.LEVEL_SHIFT, _K.OVER_CONDITIONING}),
+    frozenset({_K.CLOCK_SHIFT, _K.EARLY_START, _K.AFTER_HOURS}),
+    frozenset({_K.PHASE_LOSS, _K.UNBALANCE, _K.VOLTAGE, _K.PHASE_SUM, _K.LEVEL_SHIFT, _K.DROPOUT}),
+    frozenset({_K.POWER_FACTOR}),
+)
+"""Kinds that the same cause can show itself as."""
+_OF_THE_SUPPLY = frozenset({_K.DROPOUT, _K.STUCK, _K.VOLTAGE, _K.PHASE_LOSS, _K.CLOCK_SHIFT})
+"""Kinds that come from what meters of a site share, whether or not one feeds the other."""
+
+
+@dataclass(frozen=True, slots=True)
+class Kinship:
+    """What meters have to do with each other.
+
+    Attributes:
+        site: Site of each stream.
+        above: The stream that feeds each one, or None.
+    """
+
+    site: Mapping[int, int]
+    above: Mapping[int, int | None]
+
+    def lineage(self, series: int) -> list[int]:
+        """Return a stream and what feeds it, upwards."""
+        found: list[int] = []
+        at: int | None = series
+        while at is not None and at not in found:
+            found.append(at)
+            at = self.above.get(at)
+        return found
+
+
+def join(events: Iterable[InsightEvent], kinship: Kinship) -> dict[str, str]:
+    """Return, for each event, the event that stands for its cause: itself, or one found before.
+
+    It rests on nothing but the events given: in whatever pieces they came, the answer is the same.
+    An event that was found first stands for those that follow; of several found in one hour, the
+    one furthest down the tree, where the cause is.
+
+    Args:
+        events: Of one site, in any order.
+        kinship: Of its streams.
+
+    Returns:
+        Id of the standing event by id.
+    """
+    events = list(events)
+    lines = {one.series: kinship.lineage(one.series) for one in events}
+    order = sorted(
+        events,
+        key=lambda one: (one.found_ms, -len(lines[one.series]), one.series, one.kind, one.start_ms),
+    )
+    causes: dict[str, str] = {}
+    standing: list[InsightEvent] = []
+    for event in order:
+        fits = [one for one in standing if _have_one_cause(one, event, lines)]
+        if fits:
+            # The closest kin, then the one that shares most time.
+            best = max(fits, key=lambda one: (one.series == event.series, _shared(one, event)))
+            causes[event.id] = best.id
+        else:
+            causes[event.id] = event.id
+            standing.append(event)
+    return causes
+
+
+def others_of(
+    events: Iterable[InsightEvent], causes: Mapping[str, str]
+) -> dict[str, tuple[int, ...]]:
+    """Return the other streams on which each standing event's cause was seen, rising."""
+    by_id = {one.id: one for one in events}
+    found: dict[str, set[int]] = {}
+    for key, cause in causes.items():
+        if by_id[key].series != by_id[cause].series:
+            found.setdefault(cause, set()).add(by_id[key].series)
+    return {cause: tuple(sorted(series)) for cause, series in found.items()}
+
+
+def _have_one_cause(
+    first: InsightEvent, second: InsightEvent, lines: Mapping[int, list[int]]
+) -> bool:
+    if not any(first.kind in some and second.kind in some for some in _NEIGHBOURS):
+        return False
+    if first.kind in _OF_THE_SUPPLY and second.kind in _OF_THE_SUPPLY:
+        kin = abs(first.start_ms - second.start_ms) <= TOGETHER_MS
+    else:
+        kin = False
+    kin = kin or second.series in lines[first.series] or first.series in lines[second.series]
+    if not kin or not _same_direction(first, second):
+        return False
+    shorter = min(first.end_ms - first.start_ms, second.end_ms - second.start_ms)
+    return _shared(first, second) >= OVERLAP_MIN * max(shorter, 1)
+
+
+def _shared(first: InsightEvent, second: InsightEvent) -> int:
+    return min(first.end_ms, second.end_ms) - max(first.start_ms, second.start_ms)
+
+
+def _same_direction(first: InsightEvent, second: InsightEvent) -> bool:
+    if np.isnan(first.amount) or np.isnan(second.amount):
+        return True
+    return (first.amount < 0) == (second.amount < 0)

@@ -1,0 +1,144 @@
+"""What is coming at a data point, made when somebody asks: the present model costs milliseconds."""
+
+from __future__ import annotations
+
+import threading
+from typing import get_args
+
+import numpy as np
+import structlog
+
+from kilowatch.insights.forecasting import Model, WrongModelError, predict
+from kilowatch.insights.hours import HOUR_MS, WEEK_H, Hours
+from kilowatch.insights.outlook import rest
+from kilowatch.model.blocks import Floats
+from kilowatch.model.calendar import Grain, grain_end_ms, grain_start_ms
+from kilowatch.model.insight import Ahead, Expected, Outlook
+from kilowatch.model.points import DataPoint
+from kilowatch.model.zones import Zone
+from kilowatch.pipeline.insight import states
+from kilowatch.pipeline.insight.file import InsightReader, unpacked
+from kilowatch.pipeline.insight.subjects import subject_of
+from kilowatch.pipeline.insight.surroundings import Surroundings
+
+logger = structlog.get_logger("insights")
+
+HORIZON_H = 48
+PAST_H = 14 * WEEK_H
+"""A month that lies ahead, four weeks to guess it from, and four weeks of trials of that."""
+JUDGED_D, JUDGED_D_MIN = 28, 7
+PERIODS: tuple[Grain, ...] = ("day", "week", "month")
+
+assert set(PERIODS) <= {word for part in get_args(Grain) for word in get_args(part)}
+
+
+class Outlooks:
+    """Makes outlooks; thread-safe.
+
+    Args:
+        reader: What was found so far.
+        surroundings: Reads hours; nobody else's.
+    """
+
+    def __init__(self, reader: InsightReader, surroundings: Surroundings) -> None:
+        self._reader = reader
+        self._surroundings = surroundings
+        self._lock = threading.Lock()
+        self._model: tuple[str, Model | None] = ("", None)
+
+    def of(self, point: DataPoint) -> Outlook | None:
+        """Return what is coming; None before anything was looked at.
+
+        Raises:
+            KilowatchError: 503 from the store.
+        """
+        subject = subject_of(point)
+        rows = self._reader.rows(
+            "SELECT zone, birth_ms, cursor_ms, state FROM stream WHERE series = ?", (point.series,)
+        )
+        if subject is None or not rows:
+            return None
+        zone_name, birth_ms, now_ms, packed = rows[0]
+        remembered = states.decode(packed)
+        if remembered is None or now_ms <= birth_ms:
+            return None
+        zone = Zone.of(zone_name)
+        with self._lock:
+            self._surroundings.refresh()
+            model = self._model_at(now_ms)
+            first_ms = now_ms - PAST_H * HOUR_MS
+            ahead_ms = now_ms + HORIZON_H * HOUR_MS
+            hours = self._surroundings.hours([subject], zone, first_ms, now_ms, ahead_ms)
+        track = states.tracks([remembered])
+        said = predict(model, hours, PAST_H, HORIZON_H, track=track, utility=point.utility)
+        rate = said.rate[:, 0]
+        if not np.isfinite(rate[2]).any():
+            return None
+        made_ms = np.full(HORIZON_H, now_ms, np.int64)
+        expected = Expected(said.start_ms, made_ms, rate, tuple(said.source) * HORIZON_H)
+        error, coverage = self._judged(point.series, hours, now_ms)
+        past = hours.values[0, :PAST_H]
+        ends = tuple(_ahead(period, past, rate, now_ms, zone) for period in PERIODS)
+        version = "" if model is None else model.version
+        return Outlook(now_ms, version, expected, ends, error, coverage)
+
+    def _model_at(self, at_ms: int) -> Model | None:
+        rows = self._reader.rows(
+            "SELECT version FROM model WHERE from_ms <= ? ORDER BY from_ms DESC LIMIT 1", (at_ms,)
+        )
+        if not rows:
+            return None
+        ((version,),) = rows
+        if self._model[0] != version:
+            ((content,),) = self._reader.rows(
+                "SELECT bytes FROM model WHERE version = ? LIMIT 1", (version,)
+            )
+            try:
+                self._model = (version, Model.from_bytes(content))
+            except WrongModelError as error:
+                logger.warning("insights.model_unusable", version=version, reason=str(error))
+                self._model = (version, None)
+        return self._model[1]
+
+    def _judged(self, series: int, hours: Hours, now_ms: int) -> tuple[float, float]:
+        """Return error against a week before, and coverage, of the last day-ahead forecasts."""
+        since_ms = now_ms - JUDGED_D * 24 * HOUR_MS
+        rows = self._reader.rows(
+            "SELECT start_ms, band FROM expected WHERE series = ? AND start_ms >= ?",
+            (series, since_ms),
+        )
+        if len(rows) < JUDGED_D_MIN:
+            return float("nan"), float("nan")
+        values = hours.values[0]
+        off, weekly, inside = [], [], []
+        for start_ms, band in rows:
+            rate = unpacked(band)
+            first = (start_ms - hours.first_ms) // HOUR_MS
+            came = values[first : first + rate.shape[1]]
+            before = values[first - WEEK_H : first - WEEK_H + len(came)]
+            known = np.isfinite(came) & np.isfinite(rate[2, : len(came)])
+            rate = rate[:, : len(came)][:, known]
+            off.append(np.abs(came[known] - rate[2]))
+            weekly.append(np.abs(came - before)[known])
+            inside.append((came[known] >= rate[0]) & (came[known] <= rate[4]))
+        naive = np.concatenate(weekly)
+        size = float(np.nanmean(naive)) if np.isfinite(naive).any() else float("nan")
+        errors, covered = np.concatenate(off), np.concatenate(inside)
+        if not len(errors):
+            return float("nan"), float("nan")
+        error = float(errors.mean()) / size if size > 0 else float("nan")
+        return error, float(covered.mean())
+
+
+def _ahead(period: Grain, past: Floats, rate: Floats, now_ms: int, zone: Zone) -> Ahead:
+    start_ms = int(grain_start_ms([now_ms], period, zone)[0])
+    end_ms = int(grain_end_ms([now_ms], period, zone)[0])
+    done = min((now_ms - start_ms) // HOUR_MS, len(past))
+    known = past[len(past) - done :]
+    so_far = float(np.nansum(known)) if done else 0.0
+    count = max((end_ms - now_ms) // HOUR_MS, 1)
+    near = min(count, rate.shape[1])
+    highest = float(np.nanmax(known)) if np.isfinite(known).any() else -np.inf
+    with np.errstate(invalid="ignore"):
+        peak = np.array([max(highest, float(np.nanmax(rate[row, :near]))) for row in (0, 2, 4)])
+    return Ahead(str(period), end_ms, so_far, so_far + rest(past, rate, count), peak)

@@ -1,0 +1,119 @@
+"""What streams live in: closed days and outdoor temperature of their sites, laid beside hours."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import date, timedelta
+
+import numpy as np
+
+from kilowatch.insights.hours import HOUR_MS, Bools, Hours
+from kilowatch.model.blocks import Floats
+from kilowatch.model.site_facts import SiteFacts
+from kilowatch.model.zones import DAY_MS, Zone
+from kilowatch.pipeline.insight.subjects import Subject, hourly
+from kilowatch.pipeline.view import View
+
+FactsNow = Callable[[], Mapping[int, SiteFacts]]
+"""Returns the facts of sites by number, as they are now; the same object while nothing changed."""
+
+LATE_MS = 6 * HOUR_MS
+"""How long a stream's hours wait for the temperature of the same hours, in the time of the data."""
+
+_EPOCH = date(1970, 1, 1)
+
+
+class Surroundings:
+    """Looks up what belongs to the hours of some streams.
+
+    Args:
+        view: The measurements.
+        facts: Facts of sites.
+        subject: Returns a stream's subject by the data point's number, or None.
+    """
+
+    def __init__(
+        self, view: View, facts: FactsNow, subject: Callable[[int], Subject | None]
+    ) -> None:
+        self._view = view
+        self._facts_now = facts
+        self._subject = subject
+        self._facts: Mapping[int, SiteFacts] = {}
+        self._closed: dict[tuple[int, int], bool] = {}
+
+    def refresh(self) -> Mapping[int, SiteFacts]:
+        """Take in the facts of now, and return them."""
+        facts = self._facts_now()
+        if facts is not self._facts:
+            self._facts, self._closed = facts, {}
+        return facts
+
+    def thermometer(self, site_id: int) -> Subject | None:
+        """Return the outdoor temperature of a site; None where none is linked."""
+        facts = self._facts.get(site_id)
+        if facts is None or facts.temperature_point is None:
+            return None
+        found = self._subject(facts.temperature_point)
+        return None if found is None or found.is_amount else found
+
+    def opening(self, site_id: int, at_ms: int) -> Bools | None:
+        """Return the opening hours that a person has set, shape (168,); None where nobody has."""
+        facts = self._facts.get(site_id)
+        week = None if facts is None else facts.opening_at(at_ms)
+        return None if week is None else np.array(week, np.bool_)
+
+    def hours(
+        self, subjects: Sequence[Subject], zone: Zone, from_ms: int, known_ms: int, until_ms: int
+    ) -> Hours:
+        """Return hours of streams with what surrounds them.
+
+        Args:
+            subjects: The streams.
+            zone: The clock that they live by.
+            from_ms: Start of the first hour [ms since 1970, UTC].
+            known_ms: Values and temperatures from here on are left out [ms since 1970, UTC].
+            until_ms: End of the last hour [ms since 1970, UTC].
+
+        Raises:
+            KilowatchError: 503 from the store.
+        """
+        count = (until_ms - from_ms) // HOUR_MS
+        known = (known_ms - from_ms) // HOUR_MS
+        values = np.full((len(subjects), count), np.nan)
+        values[:, :known] = hourly(self._view, subjects, from_ms, known_ms)
+        closed = self.closed([one.point.site_id for one in subjects], zone, from_ms, count)
+        outdoor = self._outdoor(subjects, from_ms, known_ms)
+        if outdoor is not None:
+            ahead = np.full((len(subjects), count - known), np.nan)
+            outdoor = np.concatenate([outdoor, ahead], axis=1)
+        return Hours(from_ms, values, zone, closed, outdoor)
+
+    def closed(self, sites: Sequence[int], zone: Zone, from_ms: int, count: int) -> Bools:
+        """Tell which hours lie on a holiday or closed day of each site, shape (sites, hours)."""
+        starts = from_ms + np.arange(count, dtype=np.int64) * HOUR_MS
+        days, place = np.unique(zone.local_ms(starts) // DAY_MS, return_inverse=True)
+        own = {
+            site: np.array([self._is_closed(site, int(day)) for day in days], np.bool_)[place]
+            for site in set(sites)
+        }
+        if not sites:
+            return np.empty((0, count), np.bool_)
+        return np.stack([own[site] for site in sites])
+
+    def _is_closed(self, site: int, day: int) -> bool:
+        found = self._closed.get((site, day))
+        if found is None:
+            facts = self._facts.get(site)
+            found = facts is not None and facts.closed(_EPOCH + timedelta(days=day))
+            self._closed[site, day] = found
+        return found
+
+    def _outdoor(self, subjects: Sequence[Subject], from_ms: int, until_ms: int) -> Floats | None:
+        own = [self.thermometer(one.point.site_id) for one in subjects]
+        used = list({one.series: one for one in own if one is not None}.values())
+        if not used:
+            return None
+        read = hourly(self._view, used, from_ms, until_ms)
+        row = {one.series: index for index, one in enumerate(used)}
+        unknown = np.full(read.shape[1], np.nan)
+        return np.stack([unknown if one is None else read[row[one.series]] for one in own])

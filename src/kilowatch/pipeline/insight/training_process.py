@@ -1,0 +1,64 @@
+"""The process that trains: files in, a file out. Run as a module, with the folder."""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+from pathlib import Path
+
+import msgspec
+import numpy as np
+
+from kilowatch.insights.hours import Hours
+from kilowatch.model.zones import Zone
+
+NICE = 10
+
+
+def main(folder: Path) -> int:
+    """Train on what is in a folder, and leave the model there; returns the exit code."""
+    os.nice(NICE)
+    threading.Thread(target=_end_with_the_parent, daemon=True).start()
+    try:
+        # Here and not above: where its library can't be loaded, that is told as the reason.
+        from kilowatch.insights.forecasting import TooLittleError, train  # noqa: PLC0415
+    except (ImportError, OSError) as error:
+        return _fail(folder, f"LightGBM can't be loaded ({error}): forecasts rest on similar days")
+    try:
+        model = train([_read(path) for path in sorted(folder.glob("group-*.npz"))])
+    except TooLittleError as error:
+        return _fail(folder, str(error))
+    about = {
+        "version": model.version,
+        "trained_on": model.trained_on,
+        "quality": model.quality,
+    }
+    (folder / "about.json").write_bytes(msgspec.json.encode(about))
+    (folder / "model.bin").write_bytes(model.to_bytes())
+    return 0
+
+
+def _read(path: Path) -> Hours:
+    with np.load(path, allow_pickle=False) as read:
+        return Hours(
+            int(read["first_ms"]),
+            read["values"],
+            Zone.of(str(read["zone"])),
+            read["holidays"],
+            read["temperature_c"] if "temperature_c" in read.files else None,
+        )
+
+
+def _fail(folder: Path, reason: str) -> int:
+    (folder / "fault.txt").write_text(reason)
+    return 1
+
+
+def _end_with_the_parent() -> None:
+    sys.stdin.buffer.read()
+    os._exit(3)
+
+
+if __name__ == "__main__":
+    sys.exit(main(Path(sys.argv[1])))

@@ -1,0 +1,98 @@
+"""Events of waste, hour by hour: what ``insights.waste.events`` finds in the whole history."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+
+import numpy as np
+
+from kilowatch.insights.hours import HOUR_MS
+from kilowatch.insights.waste.events import GAP_H, KINDS, MIN_H, MIN_SHARE
+from kilowatch.model.blocks import Floats, Ints
+from kilowatch.model.insight import InsightEvent
+from kilowatch.pipeline.insight.states import WasteRun
+
+
+def event_key(series: int, kind: str, start_ms: int) -> str:
+    """Return an event's own name: the same history gives the same one."""
+    text = f"{series}:{kind}:{start_ms}"
+    return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
+
+
+def go_on(
+    series: int,
+    runs: list[WasteRun],
+    hours: tuple[Ints, Ints, Ints],
+    waste: tuple[Floats, Floats, Ints],
+    scale: float,
+) -> tuple[list[WasteRun], list[InsightEvent]]:
+    """Take in the next hours of a stream.
+
+    Args:
+        series: The stream.
+        runs: What may go on.
+        hours: Start [ms since 1970, UTC], local day and hour of the day of each, shape (hours,).
+        waste: Waste, need, and kind as an index into ``list(EventKind)`` or −1,
+            shape (hours,) [W or m³/h].
+        scale: Mean load of the stream in its reference period [W or m³/h].
+
+    Returns:
+        What may go on after them, and the events that are new, have grown or are over.
+    """
+    start_ms, day, _ = hours
+    rate, need, kind = waste
+    by_kind = {run.kind: run for run in runs}
+    changed: dict[tuple[int, int], tuple[WasteRun, bool]] = {}
+    for at in np.flatnonzero(kind >= 0).tolist():
+        number = int(kind[at])
+        run = by_kind.get(number)
+        now_ms = int(start_ms[at])
+        if run is None or now_ms - run.last_ms > GAP_H[KINDS[number]] * HOUR_MS:
+            if run is not None and run.found_ms:
+                changed[number, run.start_ms] = (run, False)
+            run = by_kind[number] = WasteRun(number, now_ms, now_ms, 0, 0, 0, -1, 0.0, 0.0)
+        run.last_ms = now_ms
+        run.hours += 1
+        run.days += int(day[at]) != run.day
+        run.day = int(day[at])
+        run.amount += float(rate[at])
+        run.expected += float(need[at])
+        enough = run.hours >= MIN_H.get(KINDS[number], 3) and run.amount > MIN_SHARE * scale
+        if enough and not run.found_ms:
+            run.found_ms = now_ms + HOUR_MS
+        if run.found_ms:
+            changed[number, run.start_ms] = (run, True)
+    last_ms = int(start_ms[-1])
+    for number, run in list(by_kind.items()):
+        if last_ms - run.last_ms > GAP_H[KINDS[number]] * HOUR_MS:
+            if run.found_ms:
+                changed[number, run.start_ms] = (run, False)
+            del by_kind[number]
+    events = [_event(series, run, scale, is_open=is_open) for run, is_open in changed.values()]
+    return list(by_kind.values()), events
+
+
+def _event(series: int, run: WasteRun, scale: float, *, is_open: bool) -> InsightEvent:
+    kind = KINDS[run.kind]
+    size = run.amount / run.hours / max(scale, 1e-12)
+    sure = (1 - 0.5 ** (run.days / 2)) * min(1.0, 0.5 + size / 0.4)
+    evidence: dict[str, Any] = {
+        "expected": run.expected / run.hours,
+        "actual": (run.expected + run.amount) / run.hours,
+        "hours": run.hours,
+        "days": run.days,
+        "scale": scale,
+    }
+    return InsightEvent(
+        id=event_key(series, kind, run.start_ms),
+        series=series,
+        kind=kind,
+        start_ms=run.start_ms,
+        end_ms=run.last_ms + HOUR_MS,
+        open=is_open,
+        found_ms=run.found_ms,
+        amount=run.amount,
+        confidence=round(sure, 3),
+        evidence=evidence,
+    )

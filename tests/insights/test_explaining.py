@@ -1,0 +1,66 @@
+"""Events in sentences that a facility manager reads once."""
+
+import pytest
+
+from kilowatch.insights.explaining import About, explain
+from kilowatch.insights.hours import HOUR_MS
+from kilowatch.model.insight import EventKind, InsightEvent
+from kilowatch.model.site_facts import Price
+from kilowatch.model.zones import Zone
+
+DUBLIN = Zone.of("Europe/Dublin")
+SATURDAY_MS = 1_726_268_400_000  # Sat 14 Sep 2024, 00:00 in Dublin
+CONTRACT = Price(1, "electricity", 0.22, "kWh", "EUR", 0, None, "contract")
+
+
+def event(kind: EventKind, hours: int = 48, **changes: object) -> InsightEvent:
+    """Return an event that begins on a Saturday."""
+    values: dict[str, object] = {
+        "id": "e", "series": 1, "kind": kind, "start_ms": SATURDAY_MS,
+        "end_ms": SATURDAY_MS + hours * HOUR_MS, "open": False, "found_ms": SATURDAY_MS,
+        "amount": 214_000.0, "confidence": 0.9,
+        "evidence": {"actual": 31_000.0, "expected": 9_000.0, "hours": 48},
+    }  # fmt: skip
+    return InsightEvent(**(values | changes))  # type: ignore[arg-type]
+
+
+def about(**changes: object) -> About:
+    """Return a supply with a price."""
+    values: dict[str, object] = {
+        "name": "Main supply", "utility": "electricity", "amount_unit": "Wh", "rate_unit": "W",
+        "zone": DUBLIN, "price": CONTRACT,
+    }  # fmt: skip
+    return About(**(values | changes))  # type: ignore[arg-type]
+
+
+def test_a_weekend_reads_as_people_would_say_it() -> None:
+    """When, how much, what it cost at which price, which level, and what it looks like."""
+    told = explain(event(EventKind.WEEKEND), about(others=("Ventilation", "Floor 2")))
+    assert told.title == "Main supply: running over the weekend, 214 kWh more than needed"
+    assert told.sentence == (
+        "Saturday 14 to Sunday 15 September: 214 kWh more than a weekend needs, about 47 EUR at "
+        "0.22 EUR/kWh (contract); 31 kW on average instead of 9 kW; it looks as if ventilation or "
+        "lighting was not switched off; seen at Ventilation and Floor 2 too."
+    )
+    assert told.price == "0.22 EUR/kWh (contract)"
+
+
+def test_no_money_is_said_without_a_price() -> None:
+    """Where nobody has said what energy costs, nothing is made up."""
+    told = explain(event(EventKind.NIGHT_LOAD), about(price=None))
+    assert "EUR" not in told.sentence
+    assert "214 kWh more than normal nights" in told.sentence
+
+
+@pytest.mark.parametrize("kind", list(EventKind))
+def test_every_kind_has_words_with_and_without_numbers(kind: EventKind) -> None:
+    """No event of any kind leaves a reader with an empty sentence or with the word nan."""
+    for one in (
+        event(kind, hours=3),
+        event(kind, amount=-214_000.0, open=True),
+        event(kind, amount=float("nan"), evidence={}),
+    ):
+        told = explain(one, about())
+        assert "nan" not in told.sentence.split()
+        assert len(told.sentence) > 25
+        assert told.title.startswith("Main supply: ")

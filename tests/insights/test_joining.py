@@ -1,0 +1,86 @@
+"""One cause is one event, wherever and as whatever it was seen."""
+
+from dataclasses import replace
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kilowatch.insights.hours import HOUR_MS
+from kilowatch.insights.joining import Kinship, join, others_of
+from kilowatch.model.insight import EventKind, InsightEvent
+
+TREE = Kinship({1: 7, 2: 7, 3: 7, 4: 7}, {1: None, 2: 1, 3: 2, 4: 1})
+"""Supply 1 feeds 2 and 4; 2 feeds 3."""
+
+
+def event(series: int, kind: EventKind, start_h: int, hours: int, found_h: int = 0) -> InsightEvent:
+    """Return an event of some hours."""
+    start_ms = start_h * HOUR_MS
+    return InsightEvent(
+        id=f"{series}-{kind}-{start_h}",
+        series=series,
+        kind=kind,
+        start_ms=start_ms,
+        end_ms=start_ms + hours * HOUR_MS,
+        open=False,
+        found_ms=start_ms + (found_h or 3) * HOUR_MS,
+        amount=1000.0,
+        confidence=0.9,
+    )
+
+
+def test_a_weekend_that_is_seen_at_submeter_and_supply_is_one_event() -> None:
+    """The heating that stayed on is told once, at its own meter, with the supply beside it."""
+    own = event(3, EventKind.WEEKEND, 10, 40)
+    events = [
+        event(1, EventKind.MISSED_SHUTDOWN, 12, 36, found_h=9),
+        own,
+        event(3, EventKind.NIGHT_LOAD, 14, 30, found_h=9),
+        event(2, EventKind.LEVEL_SHIFT, 10, 38, found_h=20),
+    ]
+    causes = join(events, TREE)
+    assert set(causes.values()) == {own.id}
+    assert others_of(events, causes) == {own.id: (1, 2)}
+
+
+def test_what_happens_at_sisters_or_at_another_time_stays_apart() -> None:
+    """Two tenants that each forgot the lights are two causes, and so are two weekends."""
+    events = [
+        event(3, EventKind.WEEKEND, 10, 40),
+        event(4, EventKind.WEEKEND, 10, 40),
+        event(3, EventKind.WEEKEND, 178, 40),
+        replace(event(1, EventKind.LEVEL_SHIFT, 12, 36), amount=-1000.0),
+    ]
+    assert join(events, TREE) == {one.id: one.id for one in events}
+
+
+def test_a_power_cut_is_one_event_at_all_meters_of_a_site() -> None:
+    """When the supply fails, a message for each meter would hide what happened."""
+    events = [event(series, EventKind.DROPOUT, 10 + series % 2, 5) for series in (1, 2, 3, 4)]
+    assert len(set(join(events, TREE).values())) == 1
+
+
+@given(
+    st.lists(
+        st.builds(
+            event,
+            st.integers(1, 4),
+            st.sampled_from(list(EventKind)),
+            st.integers(0, 60),
+            st.integers(1, 50),
+            st.integers(1, 30),
+        ),
+        max_size=12,
+        unique_by=lambda one: one.id,
+    ),
+    st.randoms(),
+)
+def test_the_order_in_which_events_are_given_does_not_matter(
+    events: list[InsightEvent], chance: object
+) -> None:
+    """Replayed or live, in one piece or in many: the same findings belong together."""
+    shuffled = list(events)
+    chance.shuffle(shuffled)  # type: ignore[attr-defined]
+    causes = join(events, TREE)
+    assert join(shuffled, TREE) == causes
+    assert all(causes[cause] == cause for cause in causes.values())

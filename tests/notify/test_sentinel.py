@@ -1,0 +1,144 @@
+"""Findings of the insights are told once each, with their own words."""
+
+import sqlite3
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import pytest
+
+from kilowatch.model.points import DataPoint
+from kilowatch.notify.book import Book
+from kilowatch.notify.needs import Sources, Tiding
+from kilowatch.notify.service import Notifier, NotifySettings
+from tests.notify.worlds import HOUR_MS, KEY, World
+
+
+@dataclass
+class FakeInsights:
+    """Findings as the insights tell them: numbered, in order, and kept."""
+
+    told: list[tuple[int, Tiding]] = field(default_factory=list)
+
+    def tell(self, tiding: Tiding) -> Tiding:
+        """Something was found, or is over."""
+        self.told.append((len(self.told) + 1, tiding))
+        return tiding
+
+    def changes(self, after: int, limit: int) -> list[tuple[int, Tiding]]:
+        """Return what changed."""
+        return self.told[after : after + limit]
+
+
+class Watched(World):
+    """A world with findings."""
+
+    def open(self) -> None:
+        """Start the service with something that finds."""
+        if not hasattr(self, "insights"):
+            self.insights = FakeInsights()
+        sources = Sources(lambda: self.directory, self.feed, self.view, self.insights)
+        kept = NotifySettings(self.folder / "notify.sqlite", KEY, (), "https://energy.example")
+        self.notifier = Notifier(self.catalog, sources, self.mailer, kept, lambda: self.now)
+        self.book = self.notifier._book
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[Watched]:
+    """An office with two meters that insights look at."""
+    world = Watched(tmp_path)
+    yield world
+    world.close()
+
+
+def weekend(point: DataPoint, event_id: str = "e1", **changes: object) -> Tiding:
+    """Return a finding about a weekend."""
+    plain = Tiding(
+        event_id,
+        point.organisation_id,
+        point.site_id,
+        point.id,
+        is_waste=True,
+        over=False,
+        since_ms=1,
+        title=f"{point.name}: 214 kWh more than a normal weekend",
+        lines=("About 47 EUR at 0.22 EUR/kWh (contract).",),
+    )
+    return replace(plain, **changes)  # type: ignore[arg-type]
+
+
+def test_a_finding_is_told_once_with_its_own_words_and_a_link_and_its_end_is_told_too(
+    world: Watched,
+) -> None:
+    """People read what happened and what it cost, go to its page, and hear when it is over."""
+    world.rule("sentinel", channels=[world.channel()])
+    world.run()
+    found = world.insights.tell(weekend(world.points[0]))
+    world.insights.tell(replace(found, title="Main supply: 230 kWh more than a normal weekend"))
+    world.run(seconds=120)
+    (opened,) = world.said()
+    assert opened.title == "Main supply: 230 kWh more than a normal weekend"
+    assert "0.22 EUR/kWh" in opened.body
+    assert f"https://energy.example/event/{world.points[0].id}/e1" in opened.body
+    world.insights.tell(replace(found, over=True))
+    world.insights.tell(replace(found, over=True))
+    world.run(seconds=120)
+    assert [one.what for one in world.said()] == ["opened", "recovery"]
+    assert world.said("recovery")[0].title.startswith("Over: Main supply")
+
+
+def test_two_findings_at_one_meter_are_two_alerts_and_a_restart_repeats_neither(
+    world: Watched,
+) -> None:
+    """What has two causes is told twice, and no crash makes it three times."""
+    world.rule("sentinel", channels=[world.channel()])
+    world.run()
+    world.insights.tell(weekend(world.points[0], "e1"))
+    world.insights.tell(weekend(world.points[0], "e2", title="Night load is higher"))
+    world.run()
+    world.reopen()
+    world.run(seconds=5)
+    assert sorted(one.title for one in world.said()) == [
+        "Main supply: 214 kWh more than a normal weekend",
+        "Night load is higher",
+    ]
+
+
+def test_what_was_over_before_it_could_be_told_is_told_once(world: Watched) -> None:
+    """A weekend that is found on Monday morning is news although it is over."""
+    world.rule("sentinel", channels=[world.channel()])
+    world.run()
+    found = world.insights.tell(weekend(world.points[0]))
+    world.insights.tell(replace(found, over=True))
+    world.run(seconds=60)
+    assert [one.what for one in world.said()] == ["opened"]
+    assert world.alerts()[0].closed_ms is not None
+
+
+def test_a_rule_takes_only_what_it_is_about_and_keeps_its_quiet_hours(world: Watched) -> None:
+    """Who wants waste hears nothing of meters, and nobody is woken for either."""
+    channels = [world.channel()]  # it is 14:22 in Dublin
+    world.rule("sentinel", channels=channels, about="waste", quiet_from_min=840, quiet_to_min=900)
+    world.run()
+    world.insights.tell(weekend(world.points[0], "e1"))
+    world.insights.tell(weekend(world.points[1], "e2", is_waste=False))
+    world.run(seconds=600, step_s=60)
+    assert world.said() == []
+    world.run(seconds=HOUR_MS / 1000, step_s=60)
+    assert [one.what for one in world.said()] == ["opened"]
+    assert len(world.alerts()) == 1
+
+
+def test_a_book_of_the_version_before_findings_is_brought_up_to_date(tmp_path: Path) -> None:
+    """An update keeps the alerts that are open and learns to hold findings."""
+    path = tmp_path / "notify.sqlite"
+    Book(path).close()
+    with sqlite3.connect(path) as plain:
+        plain.execute("DROP INDEX alert_subject")
+        for column in ("subject", "text", "over"):
+            plain.execute(f"ALTER TABLE alert DROP COLUMN {column}")
+        plain.execute("PRAGMA user_version = 1")
+    plain.close()
+    book = Book(path)
+    assert book.rows("SELECT subject, text, over FROM alert") == []
+    book.close()

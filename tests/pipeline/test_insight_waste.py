@@ -1,0 +1,67 @@
+"""Waste hour by hour is the waste of the whole history."""
+
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from kilowatch.insights.hours import Hours
+from kilowatch.insights.waste import Reference, events
+from kilowatch.insights.waste.events import KINDS
+from kilowatch.model.insight import WASTE_KINDS, InsightEvent
+from kilowatch.model.zones import Zone
+from kilowatch.pipeline.insight.states import WasteRun
+from kilowatch.pipeline.insight.wasting import go_on
+from tests.pipeline.insight_world import MONDAY_MS
+
+DAYS = 45
+NEED, SCALE = 9_000.0, 20_000.0
+WASTED = sorted(KINDS.index(kind) for kind in WASTE_KINDS)
+RUN = st.tuples(
+    st.integers(0, DAYS * 24 - 1), st.integers(1, 30), st.sampled_from(WASTED),
+    st.floats(100.0, 30_000.0),
+)  # fmt: skip
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(RUN, max_size=25), st.lists(st.integers(1, 300), min_size=1, max_size=30))
+def test_events_that_grow_hour_by_hour_are_those_of_the_whole_history(
+    runs: list[tuple[int, int, int, float]], cuts: list[int]
+) -> None:
+    """However the hours are cut, the same events begin, grow and end with the same numbers."""
+    kind = np.full(DAYS * 24, -1, np.int64)
+    rate = np.zeros(DAYS * 24)
+    for first, length, number, size in runs:
+        kind[first : first + length] = number
+        rate[first : first + length] = size
+    hours = Hours(
+        MONDAY_MS,
+        np.full((1, DAYS * 24), NEED) + rate,
+        Zone.of("Europe/Dublin"),
+        np.zeros((1, DAYS * 24), np.bool_),
+    )
+    reference = Reference(
+        0, 1, np.full((1, 3, 24, 11), NEED), np.zeros(1, np.bool_), np.array([SCALE]),
+        np.zeros((1, 168), np.bool_),
+    )  # fmt: skip
+    whole = events(reference, hours, rate[None], kind[None])
+    going: list[WasteRun] = []
+    found: dict[str, InsightEvent] = {}
+    first = 0
+    for size in [*cuts, DAYS * 24]:
+        part = slice(first, min(first + size, DAYS * 24))
+        first = part.stop
+        if part.start < part.stop:
+            when = (hours.start_ms[part], hours.day[part], hours.hour_of_day[part])
+            own = (rate[part], np.full(part.stop - part.start, NEED), kind[part])
+            going, changed = go_on(1, going, when, own, SCALE)
+            found |= {one.id: one for one in changed}
+    told = sorted(found.values(), key=lambda one: (one.start_ms, one.kind))
+    assert len(told) == len(whole)
+    for mine, theirs in zip(told, whole, strict=True):
+        assert (mine.kind, mine.start_ms, mine.end_ms) == (
+            theirs.kind, theirs.start_ms, theirs.end_ms,
+        )  # fmt: skip
+        assert (mine.found_ms, mine.open) == (theirs.found_ms, theirs.open)
+        assert mine.confidence == theirs.confidence
+        assert np.isclose(mine.amount, theirs.amount, rtol=1e-12)
+        assert np.isclose(mine.evidence["expected"] * theirs.hours, theirs.expected)
