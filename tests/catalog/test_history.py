@@ -197,7 +197,7 @@ def test_a_taken_name_is_no_fault_of_the_server(folks: World) -> None:
     do(folks, take_name)
     with pytest.raises(KilowatchError) as refused:
         undo(folks, entry)
-    assert refused.value.code == "cannot_undo"
+    assert refused.value.code == "site_exists"
     assert acme == get(folks, Site, folks.sites["Shop"].id).organisation_id
 
 

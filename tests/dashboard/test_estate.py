@@ -328,7 +328,7 @@ def test_a_file_is_looked_at_line_by_line_before_anything_is_done(desk: Desk) ->
     done = desk.post(good, digest=digest[1])
     assert "Data points added: 2" in done
     assert desk.client.get(good, headers=PAGE).status_code == 404
-    imported = [e for e in desk.history("data_point") if e.action == "imported"]
+    imported = [e for e in desk.history("data_point") if e.action == "applied a table"]
     assert imported[-1].after == {"file": "points.csv", "create": 2, "change": 0, "same": 0}
     assert desk.client.get(wrong, headers=PAGE).status_code == 404, "one file a person"
 

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from kilowatch.catalog import people
-from kilowatch.catalog.tables import Grant, Membership, User
+from kilowatch.catalog import people, point_settings
+from kilowatch.catalog.tables import DataPoint, Grant, Membership, User
 from kilowatch.catalog.tables_people import Group, Invitation, Plan
 from kilowatch.catalog.tables_settings import PointSetting
 from kilowatch.dashboard import groups_pages, history_pages, plans_pages, users
@@ -308,10 +308,37 @@ def test_what_was_done_to_a_data_point_names_it(house: House) -> None:
     """Dismissed what? An entry without words of its own still says what it is about."""
     with house.world.catalog.change(house.world.catalog_actor()) as change:
         point = house.world.point("main")
-        change.record("dismissed", "data_point", point.id, 1, packets=3)
-    assert "dismissed Main supply (packets 3)" in house.log_in().get(
-        f"{HOME}/history", headers=PAGE
-    ).text  # fmt: skip
+        said: list[tuple[str, int | None, dict[str, Any]]] = [
+            ("dismissed", point.id, {"packets": 3}),
+            ("dismissed", point.id, {"kept": [4, 5]}),
+            ("backfilled", point.id, {"packets": 2, "reason": "the gateway was away"}),
+            ("decided for the offered values", point.id, {"packets": 1, "reason": ""}),
+            ("imported", point.id, {"file": "h.csv", "packets": 5, "reason": "from paper"}),
+            ("applied a table", None, {"file": "all.csv", "create": 2, "change": 1, "same": 7}),
+        ]
+        for action, number, figures in said:
+            change.record(action, "data_point", number, 1, **figures)
+        point_settings.change_from(
+            change,
+            change.session.get_one(DataPoint, point.id),
+            {"ct_ratio": 40.0},
+            1_700_000_000_000,
+        )
+    page = house.log_in().get(f"{HOME}/history", headers=PAGE).text
+    for sentence in (
+        "dismissed 3 kept packets of Main supply",
+        "dismissed 2 kept packets of Main supply",
+        "put 2 kept packets into the history of Main supply: the gateway was away",
+        "decided for the offered values of Main supply, 1 times",
+        "brought 5 packets of the file h.csv into the history of Main supply: from paper",
+        "applied the table all.csv: 2 data points added, 1 changed, 7 as they were",
+        "set for Main supply from 2023-11-14 22:13:20 UTC on: Current transformers (CT ratio) 40",
+    ):
+        assert sentence in page, sentence
+    for why in ("in_history", "deleted", "line_by_line"):
+        assert f'data-why="{why}"' in page
+    assert "history.why" not in page
+    assert "Correct it under Data quality" in page
 
 
 def test_a_setting_that_holds_is_not_called_gone(house: House) -> None:
@@ -321,15 +348,13 @@ def test_a_setting_that_holds_is_not_called_gone(house: House) -> None:
         row = PointSetting(data_point_id=point.id, organisation_id=1, fields={}, created_at_ms=1)
         change.session.add(row)
     page = house.log_in().get(f"{HOME}/history", headers=PAGE).text
-    assert "added the point setting Main supply" in page
+    assert "set for Main supply for all time: nothing" in page
     assert "which is gone" not in page
 
 
 def test_an_interval_is_undone_in_its_own_words(house: House) -> None:
     """An interval is told in minutes, as people say it, not in seconds."""
     with house.world.catalog.change(house.world.catalog_actor()) as change:
-        from kilowatch.catalog.tables import DataPoint  # noqa: PLC0415 - only here
-
         point = change.session.get(DataPoint, house.world.point("main").id)
         assert point is not None
         point.interval_s = 900

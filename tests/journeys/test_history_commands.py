@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from typing import Any
 
 import pytest
@@ -87,3 +89,20 @@ def test_a_person_puts_in_dismisses_and_decides(server: Server) -> None:
         ("dismissed", ""), ("backfilled", "the gateway was away"), ("backfilled", ""),
         ("decided for the offered values", "read on site"),
     ]  # fmt: skip
+    _two_owners_of_one_stream(server, stream)
+
+
+def _two_owners_of_one_stream(server: Server, stream: str) -> None:
+    """Look that the organisation's name is asked for, and taken."""
+    startup_package(server.data, "Bcme")
+    flags = ["--organization", "Bcme", "--name", "Same", "--stream-id", stream, "--unit", "m3"]
+    kilowatch("data-point", "add", *flags, "--utility", "gas", data=server.data)
+    for command in (("history", "show", stream), ("explain", stream, "2026-03-02T10:05")):
+        done = subprocess.run(
+            [sys.executable, "-m", "kilowatch", *command, "--data", str(server.data)],
+            capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        assert done.returncode == 1
+        assert "Name one with --organization: 'Acme', 'Bcme'." in " ".join(done.stderr.split())
+        told = kilowatch(*command, "--organization", "acme", data=server.data)
+        assert stream in told or "packet" in told

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import delete, func, select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from kilowatch.catalog.changes import Change
@@ -150,7 +150,10 @@ def enable_rule(change: Change, rule: AlertRule, *, enabled: bool) -> None:
 
 def remove_rule(change: Change, rule: AlertRule) -> None:
     """Remove a rule; what it told stays in the history."""
-    change.session.execute(delete(AlertRuleChannel).where(AlertRuleChannel.rule_id == rule.id))
+    mine = select(AlertRuleChannel).where(AlertRuleChannel.rule_id == rule.id)
+    for use in change.session.scalars(mine):  # row by row, so that undo knows them
+        change.session.delete(use)
+    change.session.flush()
     change.session.delete(rule)
     change.session.flush()
 

@@ -21,6 +21,21 @@ from kilowatch.catalog.tables import (
     Table,
 )
 
+RECORDED: frozenset[tuple[str, str]] = frozenset(
+    {("applied a table", "data_point"), ("imported", "data_point"), ("backfilled", "data_point"),
+     ("dismissed", "data_point"), ("decided for the stored values", "data_point"),
+     ("decided for the offered values", "data_point"), ("logged in", "user"),
+     ("mistyped the password", "user"), ("ended a session", "user"),
+     ("ended the other sessions", "user"), ("asked for another address", "user"),
+     ("asked for a new password", "user"), ("sent a link for a new password", "user"),
+     ("set a new password by mail", "user"), ("made an API token", "user"),
+     ("revoked an API token", "user"), ("set up a second factor", "user"),
+     ("removed the second factor", "user"), ("made recovery codes", "user"),
+     ("used a recovery code", "user")}
+)  # fmt: skip
+"""Every action, with its subject, that ``Change.record`` takes: each has words and a decision about
+undo (``undoing.py``)."""
+
 
 @dataclass(frozen=True, slots=True)
 class Actor:
@@ -87,6 +102,7 @@ class Change:
         **after: Any,
     ) -> None:
         """Add an audit entry for what is no change of a row, such as a log-in."""
+        assert (action, subject) in RECORDED, (action, subject)
         self._audit(action, subject, subject_id, organisation_id, {}, after)
         self._write_entries()
 
@@ -99,9 +115,9 @@ class Change:
 
     def _after_flush(self, session: Session, _context: object) -> None:
         for row in session.new:
-            self._note("created", row, {}, _visible(row))
+            self._note("created", row, {}, visible(row))
         for row in session.deleted:
-            self._note("removed", row, _visible(row), {})
+            self._note("removed", row, visible(row), {})
         for row in session.dirty:
             before, after = _difference(row)
             if after:
@@ -150,7 +166,8 @@ class Change:
             self.session.connection().execute(insert(AuditEntry), entries)
 
 
-def _visible(row: Table) -> dict[str, Any]:
+def visible(row: Table) -> dict[str, Any]:
+    """Return what the history tells of a row that is added or removed; secrets never."""
     columns = inspect(type(row)).columns
     return {
         name: getattr(row, name)

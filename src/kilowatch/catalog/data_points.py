@@ -157,20 +157,20 @@ def change_settings(
         )
     name = check_name(name, "data point")
     refuse_same_rename(change, point, name)
-    point.name = name
-    columns = settings.columns()
-    point.utility = columns["utility"]
-    changed = {
-        name: value
-        for name, value in columns.items()
-        if name in COLUMNS and value != getattr(point, name)
-    }
     present = settings_at(change.session, point)
-    changed |= {name: value for name, value in (factors or {}).items() if value != present[name]}
-    if changed and from_ms is None:
-        change_always(change, point, changed, comment=comment)
-    elif changed and from_ms is not None:
-        change_from(change, point, changed, from_ms, comment=comment)
+    columns = settings.columns()
+    changed = {
+        field: value
+        for field, value in columns.items()
+        if field in COLUMNS and value != getattr(point, field)
+    }
+    changed |= {field: value for field, value in (factors or {}).items() if value != present[field]}
+    with change.session.no_autoflush:  # one change, and one entry of the history
+        point.name, point.utility = name, columns["utility"]
+        if changed and from_ms is None:
+            change_always(change, point, changed, comment=comment)
+        elif changed and from_ms is not None:
+            change_from(change, point, changed, from_ms, comment=comment)
     change.session.flush()
     return point
 

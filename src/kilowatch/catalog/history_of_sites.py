@@ -1,16 +1,16 @@
-"""Taking back, in the history, what was said of sites and events."""
+"""What keeps the history from taking back what was said of sites: another row in its place."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from sqlalchemy import ColumnElement, select
 from sqlalchemy.orm import Session
 
-from kilowatch.catalog import verdicts
 from kilowatch.catalog.changes import Change
 from kilowatch.catalog.rights import Person
-from kilowatch.catalog.tables import AuditEntry, DataPoint, Site, Table
+from kilowatch.catalog.tables import Table
 from kilowatch.catalog.tables_sites import SiteDays, SiteOpening, UtilityCarbon, UtilityPrice
 from kilowatch.model.errors import KilowatchError
 
@@ -22,42 +22,26 @@ _SAME: dict[type[Table], tuple[str, ...]] = {
 """Columns of which no two rows may have the same."""
 
 
-def can_be_made_again(session: Session, kind: type[Any], entry: AuditEntry) -> bool:
-    """Tell whether what a removed row spoke of is still there, and nothing has its place."""
-    site, point = entry.before.get("site_id"), entry.before.get("temperature_point_id")
-    if site is not None and session.get(Site, site) is None:
-        return False
-    if point is not None and session.get(DataPoint, point) is None:
-        return False
-    return session.scalar(_in_its_place(kind, entry.organisation_id, entry.before)) is None
+def in_the_way(
+    kind: type[Any],
+) -> Callable[[Session, dict[str, Any], int], str]:
+    """Return what tells whether something has a removed row's place by now, in a word."""
+
+    def told(session: Session, columns: dict[str, Any], organisation_id: int) -> str:
+        there = session.scalar(_in_its_place(kind, organisation_id, columns).limit(1))
+        return "" if there is None else "changed_since"
+
+    return told
 
 
-def undo(change: Change, kind: type[Any] | None, entry: AuditEntry) -> None:
-    """Remove what an entry made, or make what it removed; a verdict is taken back."""
-    if kind is None:
-        assert entry.subject_id is not None
-        verdicts.take_back(change, entry.subject_id)
-    elif entry.action == "created":
-        change.session.delete(change.session.get(kind, entry.subject_id))
-    else:
-        change.session.add(
-            kind(
-                organisation_id=entry.organisation_id,
-                created_at_ms=change.now_ms,
-                **entry.before,
-            )
-        )
-    change.session.flush()
-
-
-def check_price(session: Session, _who: Person, row: Any) -> None:
-    """Refuse a second price that begins on the same day.
+def check_price(change: Change, _who: Person, row: Any) -> None:
+    """Refuse a second price or factor that begins on the same day.
 
     Raises:
         KilowatchError: ``cannot_undo`` (409).
     """
     columns = {name: getattr(row, name) for name in _SAME[type(row)]}
-    found = session.scalars(_in_its_place(type(row), row.organisation_id, columns)).all()
+    found = change.session.scalars(_in_its_place(type(row), row.organisation_id, columns)).all()
     if len(found) > 1:
         raise KilowatchError(
             "cannot_undo",
@@ -65,9 +49,6 @@ def check_price(session: Session, _who: Person, row: Any) -> None:
             status=409,
             remedy="Make the change that you want by hand.",
         )
-
-
-check_carbon = check_price
 
 
 def _in_its_place(kind: type[Any], organisation_id: int | None, columns: dict[str, Any]) -> Any:

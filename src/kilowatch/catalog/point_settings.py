@@ -135,6 +135,20 @@ def undo(change: Change, point: DataPoint, setting_id: int) -> list[PointSetting
     return _write(change, point, rows, story, "", None)
 
 
+def put_back(
+    change: Change, point: DataPoint, from_ms: int, settings: Mapping[str, Any]
+) -> list[PointSetting]:
+    """Let exactly these settings change at an instant, as they once did; none, and nothing does.
+
+    Raises:
+        KilowatchError: As ``change_from``.
+    """
+    rows = history(change.session, point)
+    story = _Story.of(point, rows)
+    story.put_back(from_ms, settings)
+    return _write(change, point, rows, story, "", None)
+
+
 def forget_feeders(change: Change, point: DataPoint, gone: Collection[int]) -> None:
     """Let nothing feed a data point where one of these did: they are on another site now.
 
@@ -223,6 +237,13 @@ class _Story:
                 some.pop(name, None)
         for name, value in settings.items():
             self.always[name] = value
+        self._settle()
+
+    def put_back(self, from_ms: int, settings: Mapping[str, Any]) -> None:
+        for name in settings.keys() & set(COLUMNS):
+            if not any(name in some for some in self.dated.values()):
+                self.always[name] = self.columns[name]
+        self.dated[from_ms] = dict(settings)
         self._settle()
 
     def forget_feeders(self, gone: Collection[int]) -> None:

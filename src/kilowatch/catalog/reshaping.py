@@ -264,19 +264,20 @@ def move_data_point(
             "another data point: register it there.",
             data={"field": "from"},
         )
-    stored.site_id, stored.meter_id = meter.site_id, meter.id
-    stored.appliance_id = appliance.id if appliance else None
     parent_id = parent.id if parent else None
-    if elsewhere:
-        stored.parent_id = parent_id
-        change.session.flush()
-        feeders.settle_after_move(change, {stored.id: meter.site_id}, stored.organisation_id)
-    try:
-        feeders.set_feeder(change, stored, parent_id, from_ms, comment=comment)
-    except KilowatchError as error:
-        if error.data.get("field") == "parent_id":
-            error.data["field"] = "parent"
-        raise
+    with change.session.no_autoflush:  # one change, and one entry of the history
+        stored.site_id, stored.meter_id = meter.site_id, meter.id
+        stored.appliance_id = appliance.id if appliance else None
+        if elsewhere:
+            stored.parent_id = parent_id
+            change.session.flush()
+            feeders.settle_after_move(change, {stored.id: meter.site_id}, stored.organisation_id)
+        try:
+            feeders.set_feeder(change, stored, parent_id, from_ms, comment=comment)
+        except KilowatchError as error:
+            if error.data.get("field") == "parent_id":
+                error.data["field"] = "parent"
+            raise
     change.session.flush()
     return stored
 

@@ -12,8 +12,8 @@ from rich.console import Console
 from rich.markup import escape
 
 from kilowatch.cli.ask import ask
-from kilowatch.cli.folder import DEFAULT, DataFolder
-from kilowatch.cli.registration import Data
+from kilowatch.cli.folder import DEFAULT
+from kilowatch.cli.registration import Data, Server, StreamOwner, owner_of_stream
 from kilowatch.log.records import BACKFILLED
 from kilowatch.model.errors import KilowatchError
 
@@ -24,18 +24,15 @@ FIGURES = ("amount", "unallocated", "mean", "low", "high")
 def explain(
     stream: Annotated[str, typer.Argument(help="Stream id of the data point.")],
     time: Annotated[str, typer.Argument(help="2026-11-23T09:15, in the site's local time.")],
-    organization: Annotated[
-        str | None, typer.Option(help="Number of the organisation, if several have the stream.")
-    ] = None,
+    organization: StreamOwner = None,
     data: Data = DEFAULT,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Show the interval at a time, its readings, settings, packet bytes and log sequence."""
-    socket = DataFolder(data.absolute()).control_socket
-    question: dict[str, Any] = {"stream": stream, "time": time}
-    if organization is not None:
-        question["organisation"] = organization
-    story = ask(socket, "/explain", parameters=question, what="platform")
+    server = Server.of(data)
+    owner = owner_of_stream(server, stream, organization)
+    question = {"stream": stream, "time": time, **owner}
+    story = ask(server.folder.control_socket, "/explain", parameters=question, what="platform")
     if as_json:
         typer.echo(json.dumps(story, indent=1))
         return

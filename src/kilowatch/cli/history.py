@@ -16,7 +16,14 @@ from kilowatch.catalog.settings_check import one_of
 from kilowatch.cli.ask import ask
 from kilowatch.cli.explain import instant_ms
 from kilowatch.cli.folder import DEFAULT
-from kilowatch.cli.registration import AsJson, Data, Server, paper
+from kilowatch.cli.registration import (
+    AsJson,
+    Data,
+    Server,
+    StreamOwner,
+    owner_of_stream,
+    paper,
+)
 from kilowatch.client.history import HistoryDesk
 from kilowatch.model.errors import KilowatchError
 from kilowatch.model.packet import Form
@@ -24,10 +31,6 @@ from kilowatch.model.packet import Form
 history = typer.Typer(help="Backfilled packets, and decisions about them.", no_args_is_help=True)
 
 Stream = Annotated[str, typer.Argument(help="Stream id of the data point.")]
-Number = Annotated[
-    int | None,
-    typer.Option("--organization", help="Number of the organisation, if several have the stream."),
-]
 Ids = Annotated[
     list[int] | None, typer.Option("--id", help="Number of a kept packet; several times for more.")
 ]
@@ -37,7 +40,7 @@ FORMS = {form.name.lower(): form for form in Form}
 
 @history.command()
 def show(
-    stream: Stream, organization: Number = None, data: Data = DEFAULT, as_json: AsJson = False
+    stream: Stream, organization: StreamOwner = None, data: Data = DEFAULT, as_json: AsJson = False
 ) -> None:
     """Show who put what in and why, which packets are kept, and which contradict each other."""
     story = _story(Server.of(data), stream, organization)
@@ -70,7 +73,7 @@ def backfill(
     stream: Stream,
     ids: Ids = None,
     reason: Reason = "",
-    organization: Number = None,
+    organization: StreamOwner = None,
     data: Data = DEFAULT,
 ) -> None:
     """Put discarded packets into history: those named with --id, or all of the stream."""
@@ -83,7 +86,7 @@ def backfill(
 
 @history.command()
 def dismiss(
-    stream: Stream, ids: Ids = None, organization: Number = None, data: Data = DEFAULT
+    stream: Stream, ids: Ids = None, organization: StreamOwner = None, data: Data = DEFAULT
 ) -> None:
     """Delete discarded packets that nobody wants: those named with --id, or all."""
     server = Server.of(data)
@@ -104,7 +107,7 @@ def decide(
     at: Annotated[str, typer.Option(help="2026-11-23T09:15, in the site's local time.")],
     take: Annotated[str, typer.Option(metavar="stored|offered", help="Which values count.")],
     reason: Reason = "",
-    organization: Number = None,
+    organization: StreamOwner = None,
     data: Data = DEFAULT,
 ) -> None:
     """Decide between two packets of one time; every replay of the log decides the same."""
@@ -132,10 +135,8 @@ def decide(
     paper().print(f"From now on the {take} values of {at} count.", markup=False)
 
 
-def _story(server: Server, stream: str, organization: int | None) -> dict[str, Any]:
-    question: dict[str, Any] = {"stream": stream}
-    if organization is not None:
-        question["organisation"] = organization
+def _story(server: Server, stream: str, organization: str | None) -> dict[str, Any]:
+    question = {"stream": stream, **owner_of_stream(server, stream, organization)}
     return ask(server.folder.control_socket, "/history", parameters=question, what="platform")
 
 

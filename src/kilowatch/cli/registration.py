@@ -16,12 +16,13 @@ from typing import Annotated
 import typer
 from rich.console import Console
 from rich.table import Table
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from kilowatch import catalog
 from kilowatch.catalog import Actor, Catalog, Change, registry, secrets
 from kilowatch.catalog.settings_check import one_of
-from kilowatch.catalog.tables import ENVIRONMENTS, Environment, Organisation
+from kilowatch.catalog.tables import ENVIRONMENTS, DataPoint, Environment, Organisation
 from kilowatch.cli import settings as settings_module
 from kilowatch.cli.folder import DataFolder
 from kilowatch.cli.settings import Settings
@@ -38,6 +39,14 @@ OrganisationName = Annotated[
     str | None,
     typer.Option(
         "--organization", metavar="NAME", help="Whose; may be left out while there is only one."
+    ),
+]
+
+
+StreamOwner = Annotated[
+    str | None,
+    typer.Option(
+        "--organization", metavar="NAME", help="Whose; needed if several have a stream of that id."
     ),
 ]
 
@@ -166,6 +175,29 @@ def organisation_named(session: Session, name: str | None) -> Organisation:
         if there
         else "Begin with 'kilowatch startup-package --organization NAME --email ADDRESS'.",
     )
+
+
+def owner_of_stream(server: Server, stream: str, name: str | None) -> dict[str, int]:
+    """Return what tells the platform whose stream is meant; nothing while only one can be.
+
+    Raises:
+        KilowatchError: ``unknown_organisation``; ``ambiguous_stream`` when several organisations
+            have a stream of that id and none is named.
+    """
+    with server.reading() as session:
+        if name is not None:
+            return {"organisation": registry.find_organisation(session, name).id}
+        owners = select(Organisation.name).join(
+            DataPoint, DataPoint.organisation_id == Organisation.id
+        )
+        names = list(session.scalars(owners.where(DataPoint.stream_id == stream)))
+    if len(names) > 1:
+        raise KilowatchError(
+            "ambiguous_stream",
+            f"Several organisations have a stream {stream!r}.",
+            remedy=f"Name one with --organization: {', '.join(map(repr, sorted(names)))}.",
+        )
+    return {}
 
 
 def chosen_environment(asked: str | None, server: Server) -> Environment:

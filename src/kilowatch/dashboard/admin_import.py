@@ -152,7 +152,7 @@ def _apply(request: Request, digest: str) -> Response:
             draft, sheet = _draft(open_change.session, request)
             plan = bulk_apply.apply(open_change, organisation_id, sheet, digest)
             open_change.record(
-                "imported", "data_point", None, organisation_id,
+                "applied a table", "data_point", None, organisation_id,
                 file=draft.name, **{k: v for k, v in plan.counts.items() if k != "refuse"},
             )  # fmt: skip
             open_change.session.delete(draft)

@@ -9,7 +9,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from kilowatch.catalog import history, people
+from kilowatch.catalog import history, people, undoing
 from kilowatch.catalog.history import PAGE, Filter
 from kilowatch.dashboard.access import Access, Door
 from kilowatch.dashboard.asking import actor_of, problems_of
@@ -56,7 +56,7 @@ def _listing(request: Request, problems: dict[str, str] | None = None) -> Respon
                 "entry": entry,
                 "sentence": teller.sentence(entry),
                 "undone": taken_back.get(entry.id),
-                "can_undo": entry.id not in taken_back and history.can_undo(session, entry),
+                "why_not": undoing.why_not(session, entry),
             }
             for entry in shown
         ]

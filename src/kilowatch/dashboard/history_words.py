@@ -10,11 +10,15 @@ from sqlalchemy.orm import Session
 
 from kilowatch.catalog import spans
 from kilowatch.catalog.tables import AuditEntry, Table
+from kilowatch.dashboard.dated_form import setting_text
+from kilowatch.dashboard.periods import clock_text
 from kilowatch.dashboard.words import catalogue, t
 
 NAMES = ("name", "email", "username", "city")
 VALUE_MAX = 120
 OWNERS = {"data_point_id": "data_point", "rule_id": "alert_rule", "site_id": "site"}
+COUNTS = ("packets", "create", "change", "same")
+STAYING = ("data_point_id", "site_id", "from_ms", "email", "user_id", "role")
 
 
 class Teller:
@@ -34,8 +38,10 @@ class Teller:
     def sentence(self, entry: AuditEntry) -> str:
         """Return what somebody did, without who and when."""
         special = f"history.{entry.action}.{entry.subject}"
+        if "undone_at_ms" in entry.after and entry.after["undone_at_ms"] is None:
+            special = "history.restored.correction"
         if special in catalogue():
-            return t(special).format(**self._values(entry))
+            return t(special).format(**self._values(entry), **self._said(entry))
         if entry.action == "changed":
             return self._changed(entry)
         subject = subject_word(entry.subject)
@@ -54,6 +60,9 @@ class Teller:
             if column not in entry.before:
                 sentences.append(t("history.replaced").format(field=label, name=name))
                 continue
+            if isinstance(after, dict | list):
+                sentences.append(t("history.changed_whole").format(field=label, name=name))
+                continue
             before = self._value(entry, column, entry.before[column])
             sentences.append(
                 t("history.changed").format(
@@ -62,9 +71,47 @@ class Teller:
             )
         return "; ".join(sentences)
 
+    def _said(self, entry: AuditEntry) -> dict[str, str]:
+        """Return what a sentence about packets, files, dated settings or rules may speak of."""
+        columns = self._columns(entry)
+        reason, from_ms = str(columns.get("reason", "")), columns.get("from_ms")
+        since = clock_text(from_ms, "UTC") + " UTC" if from_ms is not None else ""
+        counts = {name: str(columns.get(name, "")) for name in COUNTS}
+        if not counts["packets"]:
+            kept = columns.get("kept") or ()
+            counts["packets"] = str(len(kept)) if kept else t("history.every_one")
+        return counts | {
+            "file": str(columns.get("file", "")),
+            "because": t("history.because").format(reason=reason) if reason else "",
+            "since": t("history.since").format(at=since) if since else t("history.since_ever"),
+            "zone": str(columns.get("zone", "")),
+            "code": str(columns.get("code", "")),
+            "rule": self._of("alert_rule", columns.get("rule_id")),
+            "channel": self._of("alert_channel", columns.get("channel_id")),
+            "settings": self._settings(columns.get("fields") or {}),
+        }
+
+    def _settings(self, fields: dict[str, Any]) -> str:
+        """Return settings with their names, as the page of the data point tells them."""
+        said = []
+        for name, value in fields.items():
+            feeder = name == "parent_id" and value is not None
+            told = self._of("data_point", value) if feeder else setting_text(name, value)
+            said.append(f"{t(f'setting.{name}')} {told}")
+        return ", ".join(said) or t("history.nothing")
+
+    def _columns(self, entry: AuditEntry) -> dict[str, Any]:
+        """Return an entry's columns; those that a change left alone as the row has them now."""
+        columns = {**entry.before, **entry.after}
+        kind = self._kinds.get(entry.subject)
+        if entry.action != "changed" or kind is None:
+            return columns
+        row = self._session.get(kind, entry.subject_id)
+        return {**{name: getattr(row, name, None) for name in STAYING}, **columns}
+
     def _values(self, entry: AuditEntry) -> dict[str, str]:
         """Return everything that a special sentence may speak of."""
-        columns = {**entry.before, **entry.after}
+        columns = self._columns(entry)
         place = (
             self._of("site", columns.get("site_id"))
             or self._of("data_point", columns.get("data_point_id"))
