@@ -13,6 +13,7 @@ from starlette.testclient import TestClient
 from kilowatch.catalog import meter_events, point_settings
 from kilowatch.catalog.tables import DataPoint, Site
 from tests.dashboard.conftest import form_token
+from tests.dashboard.quality_world import hidden
 from tests.dashboard.worlds import World
 
 PAGE = {"accept": "text/html"}
@@ -124,22 +125,39 @@ def test_what_cannot_be_is_said_beside_its_field(
     assert periods(world, "hvac") == before
 
 
-def test_an_exchange_is_recorded_with_its_figures(world: World, admin: TestClient) -> None:
-    """Both meters' figures, the new one's factor, and all of it taken back with one click."""
+def test_what_happened_to_the_meter_is_recorded_in_one_place(
+    world: World, admin: TestClient
+) -> None:
+    """The data point's page leads to the form of Data quality, filled in; undo is on both."""
     point = world.point("main")
     path = f"/admin/data-points/{point.id}"
+    page = admin.get(path, headers=PAGE).text
+    assert admin.get(f"{path}/meter", headers=PAGE).status_code == 404, "no second form"
+    link = re.search(r'href="(/quality/\d+/meter\?kind=exchange&amp;from=([^"]+))"', page)
+    assert link, page
+    form_page = admin.get(link[1].replace("&amp;", "&"), headers=PAGE).text
+    assert f'name="from" class="input" aria-describedby="from-hint" value="{link[2]}"' in form_page
+    for name in ("multiplier", "ct_ratio", "vt_ratio", "register_max", "last_pC_1", "first_pC_1"):
+        assert f'name="{name}"' in form_page
+    assert 'name="pulse_weight"' not in form_page
     sent = {
-        "csrf": form_token(admin, f"{path}/meter"), "at": "2026-11-05T09:00",
+        "csrf": form_token(admin, path), "kind": "exchange", "from": "2026-11-05T09:00",
         "last_pC_1": "48211.5", "first_pC_1": "0", "multiplier": "2", "comment": "No. 17 for 9",
     }  # fmt: skip
-    answer = admin.post(f"{path}/meter/exchange", data=sent)
+    address = f"/quality/{point.id}/meter"
+    for field, text in (("last_pC_1", "x"), ("multiplier", "two"), ("from", "")):
+        wrong = admin.post(address, data={**sent, field: text}, headers=PAGE)
+        assert wrong.status_code == 422
+        assert f'id="{field}-problem"' in wrong.text
+    seen = admin.post(address, data={**sent, "step": "preview"}, headers=PAGE)
+    assert seen.status_code == 200, seen.text
+    answer = admin.post(address, data={**hidden(seen.text), "step": "apply"})
     assert answer.status_code == 303, answer.text
-    page = admin.get(answer.headers["location"], headers=PAGE).text
+    page = admin.get(path, headers=PAGE).text
     assert page.count("Meter exchanged</strong>") == 1, "one exchange, although of two rows"
     assert "No. 17 for 9" in page
     with world.catalog.reading() as session:
-        row = session.get(DataPoint, point.id)
-        assert row is not None
+        row = session.get_one(DataPoint, point.id)
         found = meter_events.events(session, row)
         assert [(one.kind, one.channel, one.last, one.first) for one in found] == [
             ("exchange", "pC_1", 48211.5, 0.0), ("exchange", "", None, None),
@@ -152,30 +170,14 @@ def test_an_exchange_is_recorded_with_its_figures(world: World, admin: TestClien
         assert not meter_events.events(session, session.get_one(DataPoint, point.id))
 
 
-@pytest.mark.parametrize(
-    ("path", "changes", "field"),
-    [
-        ("exchange", {"at": ""}, "at"),
-        ("exchange", {"at": "2026-11-05T09:00", "last_pC_1": "x"}, "last_pC_1"),
-        ("reset", {"reset_at": "2031-11-05T09:00"}, "reset_at"),
-        ("reset", {"reset_at": "2026-11-05T09:00", "to": "zero"}, "to"),
-    ],
-)
-def test_a_wrong_record_of_the_meter_is_refused_in_words(
-    world: World, admin: TestClient, path: str, changes: dict[str, str], field: str
-) -> None:
-    """Nothing is recorded, and the sentence stands beside what is wrong."""
-    address = f"/admin/data-points/{world.point('main').id}/meter"
-    sent = {"csrf": form_token(admin, address), "comment": "", **changes}
-    answer = admin.post(f"{address}/{path}", data=sent, headers=PAGE)
-    assert answer.status_code == 422
-    assert f'id="{field}-problem"' in answer.text
-
-
 def test_what_does_not_count_up_has_no_exchange(world: World, admin: TestClient) -> None:
-    """A thermometer has no register; the page says so and what to do."""
-    page = admin.get(f"/admin/data-points/{world.point('outdoor').id}/meter", headers=PAGE).text
-    assert "Nothing counts up here" in page
+    """A thermometer has no register: only bad readings are recorded there."""
+    point = world.point("outdoor")
+    page = admin.get(f"/admin/data-points/{point.id}", headers=PAGE).text
+    assert f"/quality/{point.id}/meter?kind=bad" in page
+    form_page = admin.get(f"/quality/{point.id}/meter?kind=exchange", headers=PAGE).text
+    assert "kind=exchange" not in form_page
+    assert 'name="kind" value="bad"' in form_page
 
 
 def test_progress_is_shown_until_the_history_is_computed(world: World, admin: TestClient) -> None:

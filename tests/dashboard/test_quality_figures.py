@@ -155,6 +155,33 @@ def test_a_bad_reading_is_left_out_as_previewed(made: Measured) -> None:
     assert made.figures("hvac") == before
 
 
+def test_an_exchange_with_another_factor_is_previewed_as_it_will_be(made: Measured) -> None:
+    """A new meter at noon whose figures are multiplied with 40: the day after is what was shown."""
+    client = administrator(made.house)
+    number = made.point("hvac").id
+    noon_ms = MIDNIGHT_MS + DAY_MS // 2
+    at_noon = made.pipeline.view.readings(made.point("hvac"), noon_ms, noon_ms + 1)
+    dial = repr(float(at_noon.values[CHANNEL_BY_NAME["pC_1"]][0]))
+    before = made.total("hvac", PC)
+    untouched = made.figures("hvac")
+    preview, applied = correct(
+        client, f"/quality/{number}/meter", kind="exchange", comment="40 for 1", multiplier="40",
+        last_pC_1=dial, first_pC_1=dial, **{"from": "2026-11-08T12:00:00"},
+    )  # fmt: skip
+    assert applied.status_code == 303, applied.text
+    made.catch_up()
+    after = made.total("hvac", PC)
+    assert days(preview.text)[DAY, "pC"] == (before, after)
+    afternoon = 23 * 437.5 + 25 * 250.0  # quarters of an hour that end at 12:15 to 24:00
+    assert after == pytest.approx(before + 39 * afternoon)
+    history = client.get(f"/admin/data-points/{number}", headers=PAGE).text
+    for word in re.findall(r'name="what" value="((?:event|setting)-\d+)"', history):
+        path = f"/admin/data-points/{number}"
+        assert post(client, path, f"{path}/undo", what=word).status_code == 303
+    made.catch_up()
+    assert made.figures("hvac") == untouched
+
+
 def test_rules_are_tried_before_they_are_set(made: Measured) -> None:
     """A limit of 5 kW makes the working hours questionable; confirming makes them valid again."""
     client = administrator(made.house)

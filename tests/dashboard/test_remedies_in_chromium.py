@@ -20,7 +20,7 @@ from tests.dashboard.worlds import World
 pytestmark = pytest.mark.browser
 
 PAGES = (
-    "/attributes/{point}", "/admin/data-points/{point}", "/admin/data-points/{point}/meter",
+    "/attributes/{point}", "/admin/data-points/{point}", "/quality/{point}/meter?kind=exchange",
     "/admin/sites/{site}", "/organization/{acme}/import",
 )  # fmt: skip
 

@@ -20,7 +20,6 @@ from starlette.responses import RedirectResponse, Response
 
 from kilowatch.catalog import corrections, meter_events
 from kilowatch.catalog.changes import Change
-from kilowatch.catalog.histories import event_of
 from kilowatch.catalog.tables import DataPoint as PointRow
 from kilowatch.catalog.tables_corrections import Correction as CorrectionRow
 from kilowatch.catalog.tables_settings import RecordedEvent
@@ -35,8 +34,10 @@ from kilowatch.dashboard.quality_forms import (
     COMMENT_MAX,
     COMMENT_NEEDED,
     KINDS,
+    WITH_METER,
     Filled,
     Group,
+    as_tried,
     channels_of_kind,
     filled,
     prefilled,
@@ -44,7 +45,7 @@ from kilowatch.dashboard.quality_forms import (
     registers_of,
     sent,
     value_unit,
-    with_events,
+    with_meter,
 )
 from kilowatch.dashboard.quality_history import JUDGING, readable
 from kilowatch.dashboard.quality_periods import counted, local_text
@@ -53,7 +54,6 @@ from kilowatch.dashboard.rooms import Rooms, point_of, rooms_of, visit_of
 from kilowatch.dashboard.shell import page
 from kilowatch.dashboard.words import t
 from kilowatch.model.blocks import COLUMNS, IntervalBlock
-from kilowatch.model.dated import MeterEvent
 from kilowatch.model.errors import KilowatchError
 from kilowatch.model.parameters import CHANNEL_BY_NAME, channel_name
 from kilowatch.model.points import DataPoint
@@ -140,9 +140,10 @@ def _form(
     request: Request, group: Group, fields: dict[str, str], problems: dict[str, str]
 ) -> Response:
     rooms, point = rooms_of(request), point_of(request)
-    kind = fields.get("kind") or KINDS[group][0]
-    if kind not in KINDS[group]:
-        kind = KINDS[group][0]
+    fitting = [one for one in KINDS[group] if _fits(one, point)]
+    kind = fields.get("kind", "")
+    if kind not in fitting:
+        kind = fitting[0]
     channels = channels_to_choose(rooms, point)
     registers = registers_of(point, rooms.view.channels(point))
     word = "record" if group == "meter" else "correct"
@@ -150,13 +151,14 @@ def _form(
         "point": point,
         "group": group,
         "kind": kind,
-        "kinds": [(one, t(f"{word}.{one}")) for one in KINDS[group] if _fits(one, point)],
+        "kinds": [(one, t(f"{word}.{one}")) for one in fitting],
         "title": t(f"{word}.{kind}"),
         "hint": t(f"about.{kind}"),
         "fields": defaultdict(str, fields | {"kind": kind}),
         "problems": defaultdict(str, _beside(problems, kind)),
         "channels": channels_of_kind(kind, channels),
         "registers": registers,
+        "with_meter": with_meter(point) if kind == "exchange" else [],
         "units": {name: _shown_unit(point, name) for name, _ in channels},
         "sisters": _sisters(request, point) if kind in {"fill", "spread"} else [],
         "comment_needed": kind in COMMENT_NEEDED,
@@ -174,6 +176,8 @@ def _beside(problems: dict[str, str], kind: str) -> dict[str, str]:
     shown = {"from", "to", "comment", "channel"}
     shown |= {"edit": {"value"}, "reset": {"first"}, "roll_over": {"width"}}.get(kind, set())
     shown |= {"method", "sister"} if kind in {"fill", "spread"} else set()
+    if kind == "exchange":
+        shown |= {*WITH_METER, *(name for name in problems if name.startswith(("last_", "first_")))}
     also = {"at": "from", "until": "to"}
     named = {also.get(field, field): text for field, text in problems.items()}
     return {field if field in shown else "": text for field, text in named.items()}
@@ -238,21 +242,19 @@ def _events_preview(
     The change is made as it will be, and rolled back: what refuses it refuses the preview.
     """
     rooms = rooms_of(request)
-    events: list[MeterEvent] = []
+    tried: list[DataPoint] = []
 
     def try_out() -> None:
         with rooms.registry.catalog.change(actor_of(request)) as change:
             act(change)
-            row = change.session.get(PointRow, point.id)
-            assert row is not None
-            events.extend(event_of(one) for one in meter_events.events(change.session, row))
+            tried.append(as_tried(change.session, point))
             raise _TriedError
 
     with contextlib.suppress(_TriedError):
         try_out()
     beside = point.gap_ms  # the readings on both sides count differently too
     span = (about[0] - beside, min(about[1] + beside, max(rooms.clock(), about[1])))
-    return rooms.view.preview_events(point, with_events(point, events), span)
+    return rooms.view.preview_events(point, tried[0], span)
 
 
 def _undo(request: Request, group: Group, form: dict[str, Any]) -> Response:

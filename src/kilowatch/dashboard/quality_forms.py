@@ -8,15 +8,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, Literal
 from zoneinfo import ZoneInfo
 
-from kilowatch.catalog import corrections, meter_events
+from sqlalchemy.orm import Session
+
+from kilowatch.catalog import corrections, meter_events, point_settings
 from kilowatch.catalog.changes import Change
 from kilowatch.catalog.corrections_check import Draft
+from kilowatch.catalog.histories import COLUMNS, event_of, periods_of
 from kilowatch.catalog.tables import DataPoint as PointRow
 from kilowatch.dashboard.numbers import whole_number
 from kilowatch.dashboard.quality_figures import unit_of
@@ -41,10 +44,16 @@ FIELDS = (
     "kind", "from", "from_ms", "to", "to_ms", "channel", "value", "method", "sister", "comment",
     "width", "first", "last",
 )  # fmt: skip
+WITH_METER = ("multiplier", "ct_ratio", "vt_ratio", "pulse_weight", "register_max")
+"""What else a new meter changes from its first reading on."""
+
 COMMENT_NEEDED = frozenset({"fill", "spread", "edit", "comment", *EVENT_KINDS})
 """Whoever changes a figure says why."""
 
 COMMENT_MAX = {"judge": 1_000, "correct": 1_000, "meter": 300}
+USUAL = ("pC_1", "pC_2", "pC_3")
+"""Registers of an electrical meter that has sent nothing yet."""
+
 INSTANTS = (("from", "from_ms"), ("to", "to_ms"))
 
 
@@ -62,6 +71,7 @@ class Filled:
         registers: Last and first figure by register, of an exchange.
         figure: Width of a roll-over, or what a register was reset to.
         comment: Why.
+        settings: What else an exchange changes, of ``WITH_METER``.
     """
 
     group: Group
@@ -73,6 +83,7 @@ class Filled:
     registers: dict[str, meter_events.Figures]
     figure: float
     comment: str
+    settings: dict[str, float] = field(default_factory=dict)
 
 
 def filled(
@@ -108,7 +119,10 @@ def filled(
         return Filled(group, kind, from_ms, to_ms, draft, "", {}, 0.0, comment)
     ends = to_ms if kind == "bad" and to_ms is not None else from_ms
     figures, figure = {}, 0.0
+    settings: dict[str, float] = {}
     if kind == "exchange":
+        told = {name: _figure(fields, name) for name in with_meter(point)}
+        settings = {name: value for name, value in told.items() if value is not None}
         figures = {
             name: (_figure(fields, f"last_{name}"), _figure(fields, f"first_{name}"))
             for name in registers
@@ -121,7 +135,7 @@ def filled(
             raise _invalid(name, t("form.no_figure"))
         figure = found
     channel = "" if kind == "exchange" else fields.get("channel", "")
-    return Filled(group, kind, from_ms, ends, None, channel, figures, figure, comment)
+    return Filled(group, kind, from_ms, ends, None, channel, figures, figure, comment, settings)
 
 
 def _draft(
@@ -179,7 +193,9 @@ def record(change: Change, point_id: int, form: Filled) -> None:
     assert row is not None
     at_ms, channel, comment = form.from_ms, form.channel, form.comment
     if form.kind == "exchange":
-        meter_events.exchange(change, row, at_ms, form.registers, comment=comment)
+        meter_events.exchange(
+            change, row, at_ms, form.registers, settings=form.settings, comment=comment
+        )
     elif form.kind == "reset":
         meter_events.reset(change, row, at_ms, to=form.figure, channel=channel, comment=comment)
     elif form.kind == "roll_over":
@@ -211,7 +227,11 @@ def prefilled(point: DataPoint, query: Mapping[str, str]) -> dict[str, str]:
 
 def sent(form: Mapping[str, Any], registers: list[str]) -> dict[str, str]:
     """Return a form's fields as they were sent."""
-    names = [*FIELDS, *(f"{side}_{name}" for name in registers for side in ("last", "first"))]
+    names = [
+        *FIELDS,
+        *WITH_METER,
+        *(f"{side}_{name}" for name in registers for side in ("last", "first")),
+    ]
     return {name: str(form.get(name, "")).strip()[:1_100] for name in names}
 
 
@@ -252,12 +272,18 @@ def _figure(fields: Mapping[str, str], name: str) -> float | None:
     return figure
 
 
+def with_meter(point: DataPoint) -> list[str]:
+    """Return what else a new meter of this kind of data point may change."""
+    other = {"pulse_weight"} if point.kind == "electrical" else {"ct_ratio", "vt_ratio"}
+    return [name for name in WITH_METER if name not in other]
+
+
 def registers_of(point: DataPoint, channels: list[int]) -> list[str]:
     """Return the registers that an exchange asks figures of: those that have had data."""
     if point.kind == "single":
         return ["value"]
     known = {CHANNEL_BY_NAME[name]: name for name in meter_events.REGISTERS}
-    return [name for code, name in known.items() if code in channels]
+    return [name for code, name in known.items() if code in channels] or list(USUAL)
 
 
 def channels_of_kind(kind: str, channels: list[tuple[str, str]]) -> list[tuple[str, str]]:
@@ -273,9 +299,15 @@ def channels_of_kind(kind: str, channels: list[tuple[str, str]]) -> list[tuple[s
     ]
 
 
-def with_events(point: DataPoint, events: Any) -> DataPoint:
-    """Return a data point with other records about its meter, for a preview."""
-    return replace(point, history=replace(point.history, events=tuple(events)))
+def as_tried(session: Session, point: DataPoint) -> DataPoint:
+    """Return a data point as a change that is only tried makes it, for a preview."""
+    row = session.get(PointRow, point.id)
+    assert row is not None
+    columns = {name: getattr(row, name) for name in COLUMNS}
+    dated = [(one.from_ms, one.fields) for one in point_settings.history(session, row)]
+    events = tuple(event_of(one) for one in meter_events.events(session, row))
+    periods = periods_of(columns, dated) if dated else ()
+    return replace(point, history=replace(point.history, events=events, periods=periods))
 
 
 def _invalid(field: str, detail: str) -> KilowatchError:
