@@ -53,7 +53,7 @@ class Desk:
         """Return what a file would do."""
         content = text.encode() if isinstance(text, str) else text
         with self.opened.reading() as session:
-            return bulk_plan.plan(session, self.acme_id, bulk.read(content))
+            return bulk_plan.plan(session, self.acme_id, bulk.read(content), self.opened.clock())
 
     def apply(self, text: str | bytes) -> Plan:
         """Look at a file, then apply it."""
@@ -66,6 +66,16 @@ class Desk:
         """Return every data point of Acme."""
         with self.opened.reading() as session:
             return bulk.export(session, self.acme_id, separator)
+
+    def story(self, stream: str, name: str) -> list[tuple[int | None, object]]:
+        """Return a setting of a data point of Acme by period."""
+        with self.opened.reading() as session:
+            mine = select(DataPoint).where(
+                DataPoint.stream_id == stream, DataPoint.organisation_id == self.acme_id
+            )
+            row = session.scalars(mine).one()
+            periods = point_settings.settings_by_period(session, row)
+            return [(at, some[name]) for at, some in periods]
 
     def cells(self) -> dict[str, dict[str, str]]:
         """Return the export by stream id."""
@@ -204,11 +214,8 @@ def test_a_point_that_moves_away_leaves_what_it_fed(desk: Desk) -> None:
 def test_a_table_that_says_another_feeder_says_it_for_all_time(desk: Desk) -> None:
     """What was dated of it is dropped, so that the present and the past agree; a move, too."""
 
-    def story() -> list[tuple[int | None, int | None]]:
-        with desk.opened.reading() as session:
-            light = session.scalars(select(DataPoint).where(DataPoint.stream_id == "light")).one()
-            periods = point_settings.settings_by_period(session, light)
-            return [(at, some["parent_id"]) for at, some in periods]
+    def story() -> list[tuple[int | None, object]]:
+        return desk.story("light", "parent_id")
 
     desk.apply("stream_id,name,site\nother,Other,Office\n")
     ((_, top),) = story()
@@ -230,6 +237,67 @@ def test_a_table_that_says_another_feeder_says_it_for_all_time(desk: Desk) -> No
         point_settings.change_from(change, light, {"parent_id": top}, at_ms)
     desk.apply("stream_id,name,site\ntop,Supply,Plant\n")
     assert story() == [(None, other), (at_ms, None)]
+
+
+def test_factors_come_with_a_table_from_a_date_on_or_for_all_time(desk: Desk) -> None:
+    """The dry run says which factor becomes what and since when; the export has both."""
+    table = (
+        "stream_id,name,site,utility,unit,behaviour,ct_ratio,vt_ratio,pulse_weight,"
+        "calorific_kwh_per_m3,volume_correction,nominal_voltage_v,register_max,factors_from\n"
+        "top,Supply,,,,,40,,,,,230,1000000,2026-03-01T09:15\n"
+        "gas,Boiler,,,,,,,,11.2,0.98,,,\n"
+        "new,New gas,Plant,gas,m3,register,,,0.01,11,,,,2026-02-01\n"
+    )
+    plan = desk.plan(table)
+    assert plan.counts == {"create": 1, "change": 2, "same": 0, "refuse": 0}
+    assert plan.lines[0].differences == {
+        "ct_ratio": ("1", "40 from 2026-03-01T09:15 on"),
+        "nominal_voltage_v": ("", "230 from 2026-03-01T09:15 on"),
+        "register_max": ("", "1000000 from 2026-03-01T09:15 on"),
+    }
+    assert plan.lines[1].differences["calorific_kwh_per_m3"] == ("", "11.2 for all time")
+    assert plan.lines[2].differences["pulse_weight"] == ("1", "0.01 from 2026-02-01T00:00 on")
+    desk.apply(table)
+    at_ms = 1_772_356_500_000  # 09:15 in Dublin
+    assert desk.story("top", "ct_ratio") == [(None, 1.0), (at_ms, 40.0)]
+    assert desk.story("top", "register_max") == [(None, None), (at_ms, 1e6)]
+    assert desk.story("gas", "calorific_kwh_per_m3") == [(None, 11.2)]
+    assert desk.story("new", "pulse_weight")[-1] == (1_769_900_400_000, 0.01), "Berlin's midnight"
+    now = desk.cells()
+    assert (now["top"]["ct_ratio"], now["top"]["factors_from"]) == ("40", "2026-03-01T09:15")
+    assert (now["gas"]["multiplier"], now["gas"]["factors_from"]) == ("", "")
+    for separator in (",", ";"):
+        again = desk.plan(desk.export(separator))
+        assert again.counts["same"] == 4, [one.differences for one in again.lines]
+    desk.apply("stream_id,name,interval,ct_ratio,factors_from\ntop,Supply,15m,80,\n")
+    assert desk.story("top", "ct_ratio") == [(None, 80.0), (at_ms, 80.0)], "for all time"
+    assert desk.story("top", "interval_s") == [(None, 900), (at_ms, 900)]
+    desk.apply("stream_id,name,calorific_kwh_per_m3\ngas,Boiler,\n")
+    assert desk.story("gas", "calorific_kwh_per_m3") == [(None, None)]
+    assert desk.story("gas", "volume_correction") == [(None, 0.98)], "a column that is left out"
+
+
+@pytest.mark.parametrize(
+    ("cells", "column", "says"),
+    [
+        ("forty,,,", "multiplier", "not a number"),
+        ("0,,,", "multiplier", "above zero"),
+        (",0.1,,", "pulse_weight", "Only a single value"),
+        (",,11,", "calorific_kwh_per_m3", "turns a volume into energy"),
+        ("2,,,tomorrow", "factors_from", "is not a date"),
+        ("2,,,2999-01-01", "factors_from", "until now"),
+        ("2,,,1960-01-01", "factors_from", "since 1971"),
+    ],
+)
+def test_a_factor_that_cannot_be_is_refused_at_its_line(
+    desk: Desk, cells: str, column: str, says: str
+) -> None:
+    """With the column, and nothing of the table is applied."""
+    head = "stream_id,name,multiplier,pulse_weight,calorific_kwh_per_m3,factors_from"
+    plan = desk.plan(f"{head}\ntop,Supply,{cells}\n")
+    (problem,) = plan.lines[0].problems
+    assert problem.column == column
+    assert says in problem.text
 
 
 def test_another_organisations_stream_id_can_be_ours_too(desk: Desk) -> None:

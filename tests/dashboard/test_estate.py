@@ -573,7 +573,7 @@ def test_ten_thousand_data_points_are_listed_in_pages(tmp_path: Path) -> None:
     rows = [(f"s-{n}", f"Point {n}", f"Branch {n % 20}") for n in range(10_000)]
     sheet = bulk.read(sheets.write(("stream_id", "name", "site"), rows))
     with world.catalog.reading() as session:
-        digest = bulk_plan.plan(session, acme.id, sheet).digest
+        digest = bulk_plan.plan(session, acme.id, sheet, world.catalog.clock()).digest
     with world.catalog.change(catalogs.Actor("test")) as change:
         bulk_apply.apply(change, acme.id, sheet, digest)
     client = TestClient(world.app, follow_redirects=False)

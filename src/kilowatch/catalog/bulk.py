@@ -3,29 +3,43 @@
 ``bulk_plan.plan`` looks and changes nothing; ``bulk_apply.apply`` plans again inside its
 transaction, so that what was shown is what is done, all of it or nothing. A line is told apart by
 its stream id: one that is registered is changed, one that is not is added. A column that the file
-leaves out, or a cell that is empty, leaves a registered data point as it is; only appliance,
-parent, tolerance and register_max are emptied by an empty cell. Nothing is ever removed by a table.
+leaves out, or a cell that is empty, leaves a registered data point as it is; only what is in
+``EMPTIED`` is emptied by an empty cell. Nothing is ever removed by a table. Factors and the
+register's width hold from ``factors_from`` on, or for all time.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, Literal
+from zoneinfo import ZoneInfo
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from kilowatch.catalog import sheets, spans
+from kilowatch.catalog.factors_check import FACTORS
+from kilowatch.catalog.histories import COLUMNS as SETTINGS
+from kilowatch.catalog.histories import Dated, whole_settings
 from kilowatch.catalog.sheets import Sheet
 from kilowatch.catalog.tables import Appliance, DataPoint, Meter, Site
+from kilowatch.catalog.tables_settings import PointSetting
 
 COLUMNS = (
     "stream_id", "name", "site", "meter", "appliance", "parent", "kind", "utility", "unit",
-    "interval", "behaviour", "tolerance", "stamp", "clock", "register_max",
+    "interval", "behaviour", "tolerance", "stamp", "clock", "register_max", *FACTORS,
+    "factors_from",
 )  # fmt: skip
 NEEDED = ("name",)
-EMPTIED = frozenset({"appliance", "parent", "tolerance", "register_max"})
+EMPTIED = frozenset(
+    {"appliance", "parent", "tolerance", "register_max", "calorific_kwh_per_m3",
+     "nominal_voltage_v", "factors_from"}
+)  # fmt: skip
+DATED = frozenset({*FACTORS, "register_max"})
+"""What ``factors_from`` is about."""
+
 USUAL_INTERVAL = "5m"
 
 Action = Literal["create", "change", "same", "refuse"]
@@ -55,6 +69,8 @@ class Planned:
         differences: By column, what is there now and what would be.
         problems: Why it is refused.
         adds: Names of the meter and the appliance that it needs and that are not there yet.
+        factors: Those that change, and the register's width if it has a date.
+        factors_from_ms: From when on [ms since 1970, UTC]; None for all time.
     """
 
     line: int
@@ -71,6 +87,8 @@ class Planned:
     appliance: str = ""
     parent: str = ""
     columns: dict[str, Any] = field(default_factory=dict)
+    factors: dict[str, float | None] = field(default_factory=dict)
+    factors_from_ms: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +113,7 @@ class Estate:
     meters: dict[int, Meter]
     appliances: dict[int, Appliance]
     points: dict[int, DataPoint]
+    dated: dict[int, list[Dated]] = field(default_factory=dict)
 
     @classmethod
     def of(cls, session: Session, organisation_id: int) -> Estate:
@@ -104,13 +123,46 @@ class Estate:
             mine = select(table).where(table.organisation_id == organisation_id)
             return session.scalars(mine.order_by(table.id))
 
-        return cls(*({row.id: row for row in rows(t)} for t in (Site, Meter, Appliance, DataPoint)))
+        dated: dict[int, list[Dated]] = {}
+        for row in rows(PointSetting):
+            dated.setdefault(row.data_point_id, []).append((row.from_ms, row.fields))
+        sites, meters, appliances, points = (
+            {row.id: row for row in rows(t)} for t in (Site, Meter, Appliance, DataPoint)
+        )
+        return cls(sites, meters, appliances, points, dated)
+
+    def settings_at(self, point: DataPoint | None, at_ms: int | None) -> Mapping[str, Any]:
+        """Return what ``DATED`` names as it was at an instant, or as it is (None)."""
+        if point is None or point.id not in self.dated:
+            return {**FACTORS, "register_max": point.register_max if point else None}
+        found: Mapping[str, Any] = {}
+        columns = {name: getattr(point, name) for name in SETTINGS}
+        for from_ms, settings in whole_settings(columns, self.dated[point.id]):
+            if from_ms is None or at_ms is None or from_ms <= at_ms:
+                found = settings
+        return found
+
+    def factors_from(self, point: DataPoint) -> str:
+        """Return since when the factors are what they are, in local time; empty for always."""
+        dated = [
+            from_ms
+            for from_ms, fields in self.dated.get(point.id, [])
+            if from_ms is not None and fields.keys() & DATED
+        ]
+        if not dated:
+            return ""
+        return local_time(max(dated), self.sites[point.site_id].zone)
 
     def cells(self, point: DataPoint, separator: str = ",") -> dict[str, str]:
         """Return a data point as a line of the table."""
         parent = self.points.get(point.parent_id or 0)
-        limit = "" if point.register_max is None else f"{point.register_max:.15g}"
-        return {
+        now = self.settings_at(point, None)
+        figures = {
+            name: figure_text(now[name], separator)
+            for name in DATED
+            if now[name] != FACTORS.get(name)
+        }
+        return {**dict.fromkeys(DATED, ""), **figures, "factors_from": self.factors_from(point),
             "stream_id": point.stream_id,
             "name": point.name,
             "site": self.sites[point.site_id].name,
@@ -125,8 +177,19 @@ class Estate:
             "tolerance": "" if point.tolerance_s is None else f"{point.tolerance_s:g}s",
             "stamp": point.stamp,
             "clock": point.clock,
-            "register_max": limit.replace(".", ",") if separator == ";" else limit,
-        }
+        }  # fmt: skip
+
+
+def local_time(at_ms: int, zone: str) -> str:
+    """Return an instant as a table has it: on the site's clock."""
+    local = datetime.fromtimestamp(at_ms / 1000, ZoneInfo(zone)).replace(tzinfo=None)
+    return local.isoformat(timespec="minutes" if not local.second else "auto")
+
+
+def figure_text(value: float | None, separator: str = ",") -> str:
+    """Return a figure as a table has it: with a decimal comma between semicolons."""
+    text = "" if value is None else f"{value:.15g}"
+    return text.replace(".", ",") if separator == ";" else text
 
 
 def export(session: Session, organisation_id: int, separator: str = ",") -> bytes:
@@ -142,12 +205,13 @@ def template(separator: str = ",") -> bytes:
         {
             "stream_id": "office-main", "name": "Main supply", "site": "Office", "meter": "Main",
             "kind": "electrical", "utility": "electricity", "interval": "5m",
-            "behaviour": "register", "register_max": "1000000",
+            "behaviour": "register", "register_max": "1000000", "ct_ratio": "40",
         },
         {
             "stream_id": "office-boiler", "name": "Boiler", "site": "Office", "meter": "Boiler",
             "kind": "single", "utility": "gas", "unit": "m3", "interval": "15m",
             "behaviour": "amount", "tolerance": "5m",
+            "calorific_kwh_per_m3": "11.2".replace(".", "," if separator == ";" else "."),
         },
     ]  # fmt: skip
     return sheets.write(COLUMNS, ([row.get(c, "") for c in COLUMNS] for row in rows), separator)

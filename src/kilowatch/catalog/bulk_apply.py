@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from sqlalchemy import select
 
+from kilowatch.catalog import bulk_factors
 from kilowatch.catalog.bulk import MeterKey, Plan, Planned
 from kilowatch.catalog.bulk_plan import plan
 from kilowatch.catalog.changes import Change
 from kilowatch.catalog.data_points import new_stream_id
 from kilowatch.catalog.feeders import dated_feeders, set_feeder, settle_after_move
+from kilowatch.catalog.histories import COLUMNS as SETTINGS
+from kilowatch.catalog.point_settings import change_always
 from kilowatch.catalog.registry import name_key
 from kilowatch.catalog.sheets import Sheet
 from kilowatch.catalog.tables import Appliance, DataPoint, Meter, SeriesHistory
+from kilowatch.catalog.tables_settings import PointSetting
 from kilowatch.model.errors import KilowatchError
 
 
@@ -28,7 +34,7 @@ def apply(change: Change, organisation_id: int, sheet: Sheet, digest: str) -> Pl
         KilowatchError: ``lines_refused``; ``plan_changed`` when somebody has changed the registry
             since, so that the table would do something else now.
     """
-    planned = plan(change.session, organisation_id, sheet)
+    planned = plan(change.session, organisation_id, sheet, change.now_ms)
     if planned.refused:
         raise KilowatchError(
             "lines_refused",
@@ -44,10 +50,18 @@ def apply(change: Change, organisation_id: int, sheet: Sheet, digest: str) -> Pl
             remedy="Look again at what the file would do now, and apply it then.",
         )
     todo = [one for one in planned.lines if one.action in ("create", "change")]
+    storied = set(
+        change.session.scalars(
+            select(PointSetting.data_point_id)
+            .where(PointSetting.organisation_id == organisation_id)
+            .distinct()
+        )
+    )
     meters = _add_meters(change, organisation_id, todo)
     appliances = _add_appliances(change, organisation_id, todo, meters)
-    _write_points(change, organisation_id, todo, meters, appliances)
+    _write_points(change, organisation_id, todo, meters, appliances, storied)
     _set_parents(change, organisation_id, todo)
+    bulk_factors.write(change, todo, storied)
     return planned
 
 
@@ -98,9 +112,11 @@ def _write_points(
     todo: list[Planned],
     meters: dict[MeterKey, int],
     appliances: dict[tuple[int, str], int],
+    storied: set[int],
 ) -> None:
     new = [one for one in todo if one.point is None]
     series = change.next_series(len(new)) if new else 0
+    later: list[tuple[DataPoint, dict[str, Any]]] = []
     for one in todo:
         meter_id = meters[one.meter]
         place = {
@@ -125,10 +141,19 @@ def _write_points(
             change.session.add(one.point)
         else:
             one.point.name = one.name
-            for column, setting in (place | one.columns).items():
+            settings = one.columns
+            if one.point.id in storied:  # its present value is also that of its last period
+                for_all_time = {k: v for k, v in settings.items() if k in SETTINGS}
+                settings = {k: v for k, v in settings.items() if k not in SETTINGS}
+                later.append((one.point, for_all_time))
+            for column, setting in (place | settings).items():
                 if getattr(one.point, column) != setting:
                     setattr(one.point, column, setting)
     change.session.flush()
+    for point, wanted in later:
+        changed = {k: v for k, v in wanted.items() if getattr(point, k) != v}
+        if changed:
+            change_always(change, point, changed)
     change.session.add_all(
         SeriesHistory(
             series=one.point.series,

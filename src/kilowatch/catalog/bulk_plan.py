@@ -19,6 +19,7 @@ from kilowatch.catalog.bulk import (
     Planned,
     Problem,
 )
+from kilowatch.catalog.bulk_factors import Factors
 from kilowatch.catalog.data_points import check_stream_id
 from kilowatch.catalog.registry import check_name, name_key
 from kilowatch.catalog.settings_check import Settings, checked, one_of
@@ -28,9 +29,16 @@ from kilowatch.model.errors import KilowatchError
 from kilowatch.model.points import KINDS, UTILITIES
 
 
-def plan(session: Session, organisation_id: int, sheet: Sheet) -> Plan:
-    """Tell what each line would do; 10,000 lines take about a second."""
-    planner = _Planner(Estate.of(session, organisation_id), sheet)
+def plan(session: Session, organisation_id: int, sheet: Sheet, now_ms: int) -> Plan:
+    """Tell what each line would do; 10,000 lines take about a second.
+
+    Args:
+        session: Where to look.
+        organisation_id: Whose data points.
+        sheet: The table.
+        now_ms: Factors hold from no later date [ms since 1970, UTC].
+    """
+    planner = _Planner(Estate.of(session, organisation_id), sheet, now_ms)
     lines = [planner.line(line) for line in sheet.lines]
     planner.connect(lines)
     for one in lines:
@@ -47,9 +55,10 @@ def plan(session: Session, organisation_id: int, sheet: Sheet) -> Plan:
 class _Planner:
     """Understands the lines of one table against what is there."""
 
-    def __init__(self, estate: Estate, sheet: Sheet) -> None:
+    def __init__(self, estate: Estate, sheet: Sheet, now_ms: int) -> None:
         self._estate = estate
         self._sheet = sheet
+        self._factors = Factors(estate, sheet, now_ms)
         self._by_stream = {point.stream_id: point for point in estate.points.values()}
         self._sites = {name_key(site.name): site for site in estate.sites.values()}
         self._meters: dict[tuple[int, str], list[int]] = {}
@@ -79,6 +88,9 @@ class _Planner:
         with _Noting(one, "kind"):
             one.columns = dict(self._settings(wanted, point).columns())
         one.parent = wanted["parent"]
+        if not one.problems:
+            with _Noting(one, "factors_from"):
+                self._factors.plan(one, line)
         if point is not None and not one.problems:
             self._compare(one, point, now, wanted)
         return one
@@ -282,7 +294,8 @@ def _digest(lines: list[Planned]) -> str:
         found.update(
             repr(
                 (one.line, one.action, one.stream_id, one.name, one.site_id, one.meter,
-                 one.appliance, one.parent, one.columns, one.differences)
+                 one.appliance, one.parent, one.columns, one.differences, one.factors,
+                 one.factors_from_ms)
             ).encode()
         )  # fmt: skip
     return found.hexdigest()

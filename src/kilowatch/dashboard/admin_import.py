@@ -118,7 +118,7 @@ def _look(request: Request, problems: dict[str, str]) -> Response:
     organisation = asked_organisation(request)
     with rooms_of(request).registry.catalog.reading() as session:
         draft, sheet = _draft(session, request)
-        plan = bulk_plan.plan(session, organisation.id, sheet)
+        plan = bulk_plan.plan(session, organisation.id, sheet, rooms_of(request).clock())
     wanted = request.query_params.get("show", "")
     shown = wanted if wanted in bulk.ACTIONS else _first(plan)
     lines = [line for line in plan.lines if line.action == shown]
