@@ -27,6 +27,7 @@ from kilowatch.cli import (
     sites,
     startup_package,
     status,
+    weather,
 )
 from kilowatch.model.errors import KilowatchError
 
@@ -56,7 +57,7 @@ def _root(
 
 for room in (
     serve, demo, startup_package, sites, prices, data_points, credentials, go_live, push, status,
-    explain, history, maintenance, mail_test, accounts, bench,
+    explain, weather, history, maintenance, mail_test, accounts, bench,
 ):  # fmt: skip
     room.register(app)
 
