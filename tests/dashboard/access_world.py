@@ -288,7 +288,11 @@ QUERIES: dict[str, str] = {
     "/data/requests": "point={point_id}",
     "/data/today": "points={point_id}",
     "/data/circuits": "points={point_id}",
+    "/data/forecast": "point={point_id}",
     "/sentinel": "place=s{site_id}",
+    "/forecast": "place=s{site_id}",
+    "/forecast/site": "place=s{site_id}",
+    "/waste": "place=s{site_id}",
 }
 """What an address must be asked with, where its path is not enough."""
 
@@ -494,3 +498,4 @@ class Matrix:
         held._directory = None  # a restored catalogue has an earlier revision again
         held._trees.clear()
         held._facts = None
+        held._fed_by.clear()

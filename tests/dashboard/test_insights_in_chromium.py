@@ -13,7 +13,10 @@ from tests.dashboard.worlds import World
 
 pytestmark = pytest.mark.browser
 
-PATHS = ("/sentinel", "/event/{hvac}/{weekend}", "/event/{main}/{voltage}", "/glossary")
+PATHS = (
+    "/sentinel", "/event/{hvac}/{weekend}", "/event/{main}/{voltage}", "/glossary", "/waste",
+    "/waste?place=s{site}", "/forecast", "/forecast?point={new}",
+)  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -77,6 +80,7 @@ def test_the_circuits_of_a_site_are_drawn(
     """Each data point with hours has its chart; a click on an event opens it."""
     page = watched.open(f"/sentinel?place=s{live_world.sites['Office Dublin']}")
     page.wait_for_selector("#multiples[data-ready]")
+    page.locator("#multiples .plot").first.scroll_into_view_if_needed()
     expect(page.locator("#multiples canvas").first).to_be_visible()
     page.locator(f'.timeline a[href$="{found["weekend"].id}"]').click()
     expect(page.get_by_role("heading", level=1)).to_have_text("Use at the weekend")

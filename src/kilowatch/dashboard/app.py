@@ -57,6 +57,7 @@ from kilowatch.dashboard import (
     data,
     dated_pages,
     event_page,
+    forecast_page,
     forgotten,
     glossary_page,
     groups_pages,
@@ -75,6 +76,7 @@ from kilowatch.dashboard import (
     sentinel,
     streams,
     users,
+    waste_page,
 )
 from kilowatch.dashboard.access import Access, Door, belonging_to
 from kilowatch.dashboard.live import Hub
@@ -134,6 +136,8 @@ DOORS: tuple[Door, ...] = (
     *sentinel.DOORS,
     *glossary_page.DOORS,
     *event_page.DOORS,
+    *forecast_page.DOORS,
+    *waste_page.DOORS,
     Door("/data/series", data.series, Access.READ_POINT, tool="breakdown"),
     Door("/data/series.csv", data.series_csv, Access.EXPORT_POINT, tool="export"),
     Door("/data/days", data.days, Access.READ_POINT, tool="breakdown"),

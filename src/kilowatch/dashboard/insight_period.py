@@ -43,6 +43,11 @@ class Stretch:
         return self.newest is not None and self.newest < self.today - timedelta(1)
 
     @property
+    def newest_name(self) -> str:
+        """The day of the newest data in words; empty where there is none."""
+        return "" if self.newest is None else day_text(self.newest)
+
+    @property
     def name(self) -> str:
         """First and last day in words."""
         return f"{day_text(self.first)} \N{EN DASH} {day_text(self.last)}"

@@ -4,22 +4,25 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from starlette.requests import Request
 
 from kilowatch.catalog import verdicts
-from kilowatch.dashboard.hourly import unit_of_amount
+from kilowatch.dashboard.hourly import unit_of_amount, unit_of_rate
 from kilowatch.dashboard.periods import local_day
 from kilowatch.dashboard.quality_periods import local_text
-from kilowatch.dashboard.rooms import Rooms, rooms_of
+from kilowatch.dashboard.registry import may_point
+from kilowatch.dashboard.rooms import Rooms, rooms_of, visit_of
 from kilowatch.dashboard.words import t
 from kilowatch.dashboard.worth import Worth, worth
+from kilowatch.insights.explaining import About, explain
 from kilowatch.model.insight import EventKind, InsightEvent
 from kilowatch.model.points import DataPoint
 from kilowatch.model.site_facts import SiteFacts
 from kilowatch.model.verdicts import Said
+from kilowatch.model.zones import Zone
 
 STATES = ("open", "acknowledged", "snoozed", "expected", "fault", "resolved")
 """What an event is to people: open until somebody has said something, or a snooze is over."""
@@ -39,6 +42,7 @@ class Shown:
         worth: Money and CO2 of its amount.
         said: The verdict that counts, or None.
         state: One of ``STATES``.
+        others: What people call the other data points on which it was seen.
     """
 
     event: InsightEvent
@@ -47,6 +51,7 @@ class Shown:
     worth: Worth
     said: Said | None
     state: str
+    others: tuple[str, ...] = ()
 
     @property
     def tone(self) -> str:
@@ -66,7 +71,16 @@ class Shown:
     @property
     def sentence(self) -> str:
         """The event in a sentence with its numbers."""
-        return self.about
+        about = About(
+            self.point.name,
+            self.point.utility,
+            self.unit,
+            unit_of_rate(self.point),
+            Zone.of(self.point.zone),
+            self.worth.price,
+            self.others,
+        )
+        return explain(self.event, about).sentence
 
     @property
     def href(self) -> str:
@@ -151,8 +165,13 @@ def shown_events(
     said = _said(rooms, pairs)
     facts = rooms.registry.facts() if pairs else {}
     now_ms = rooms.clock()
+    names = _names(request, [event for event, _ in pairs])
     rows = [
-        _shown(event, point, sites, facts, said.get(event.id), now_ms) for event, point in pairs
+        replace(
+            _shown(event, point, sites, facts, said.get(event.id), now_ms),
+            others=tuple(names[one] for one in event.others if one in names),
+        )
+        for event, point in pairs
     ]
     return sorted(rows, key=lambda one: one.rank)
 
@@ -167,7 +186,23 @@ def shown_event(
     rooms = rooms_of(request)
     said = _said(rooms, [(event, point)])
     facts = rooms.registry.facts()
-    return _shown(event, point, sites, facts, said.get(event.id), rooms.clock())
+    names = _names(request, [event])
+    return replace(
+        _shown(event, point, sites, facts, said.get(event.id), rooms.clock()),
+        others=tuple(names[one] for one in event.others if one in names),
+    )
+
+
+def _names(request: Request, events: Sequence[InsightEvent]) -> dict[int, str]:
+    """Return names of the data points that events were seen at too, those the person may read."""
+    rooms, person = rooms_of(request), visit_of(request).person
+    points = rooms.registry.directory().points
+    wanted = {series for event in events for series in event.others}
+    return {
+        series: point.name
+        for series in wanted
+        if (point := points.get(series)) is not None and may_point(person, "read", point)
+    }
 
 
 def _shown(

@@ -62,3 +62,25 @@ def places_of(request: Request, points: list[DataPoint]) -> list[tuple[str, str]
             before = f"{owner.name} \N{EM DASH} "
         found += [(f"s{site.id}", f"{before}{site.name}") for site in owner.sites]
     return found
+
+
+def sites_of(
+    request: Request, points: list[DataPoint], wanted: str
+) -> tuple[str, list[tuple[str, str]]]:
+    """Return the chosen site and those to choose from, as value and text.
+
+    Without a choice it is the first site with data: nobody lands on an empty one while another
+    has something to show.
+
+    Args:
+        request: Behind a door.
+        points: What the person may read.
+        wanted: ``s2``, or anything else for none.
+    """
+    sites = [one for one in places_of(request, points) if one[0].startswith("s")]
+    if wanted in dict(sites):
+        return wanted, sites
+    seen = rooms_of(request).view.last_seen([point.series for point in points])
+    with_data = {f"s{p.site_id}" for p in points if p.series in seen}
+    first = sites[0][0] if sites else ""
+    return next((one for one, _ in sites if one in with_data), first), sites

@@ -9,12 +9,13 @@ from __future__ import annotations
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from sqlalchemy import select
 
 from kilowatch.catalog import directory as directories
 from kilowatch.catalog import facts as site_facts
+from kilowatch.catalog import feeding
 from kilowatch.catalog import tree as trees
 from kilowatch.catalog.database import Catalog
 from kilowatch.catalog.directory import Directory
@@ -41,6 +42,7 @@ class Registry:
         self._lock = threading.Lock()
         self._directory: Directory | None = None
         self._looked_s = 0.0
+        self._fed_by: dict[int, tuple[int, dict[int, int | None]]] = {}
         self._facts: tuple[int, Mapping[int, SiteFacts]] | None = None
         self._trees: OrderedDict[tuple[int, int], list[trees.OrganisationNode]] = OrderedDict()
 
@@ -81,6 +83,21 @@ class Registry:
             found = site_facts.read(session)
         with self._lock:
             self._facts = (revision, found)
+        return found
+
+    def fed_by(self, points: Iterable[DataPoint]) -> dict[int, int | None]:
+        """Return which data point feeds each one now, by number, in the points' organisations."""
+        revision = self.catalog.revision()
+        found: dict[int, int | None] = {}
+        for owner in {point.organisation_id for point in points}:
+            with self._lock:
+                known = self._fed_by.get(owner)
+            if known is None or known[0] != revision:
+                with self.catalog.reading() as session:
+                    known = (revision, feeding.fed_by(session, owner))
+                with self._lock:
+                    self._fed_by[owner] = known
+            found |= known[1]
         return found
 
     def point(self, who: Person, data_point_id: int) -> DataPoint | None:

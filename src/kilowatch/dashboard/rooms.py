@@ -21,6 +21,7 @@ from kilowatch.dashboard.needs import (
     View,
     no_past,
 )
+from kilowatch.dashboard.outlooks import Outlooks
 from kilowatch.dashboard.registry import Registry
 from kilowatch.dashboard.settings import DashboardSettings
 from kilowatch.model.points import DataPoint
@@ -48,6 +49,7 @@ class Rooms:
         past: Puts packets into history.
         jobs: Files of history that are looked at or put in.
         insights: What was found out about use; None where nobody looks.
+        outlooks: Forecasts that pages have just asked for.
     """
 
     registry: Registry
@@ -65,6 +67,7 @@ class Rooms:
     past: Past = field(default_factory=no_past)
     jobs: Jobs = field(default_factory=Jobs)
     insights: Insights | None = None
+    outlooks: Outlooks = field(default_factory=Outlooks)
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,8 +26,8 @@ from kilowatch.dashboard.insight_rows import ORDERS, STATES, Shown, kinds_of, sh
 from kilowatch.dashboard.needs import Insights
 from kilowatch.dashboard.numbers import whole_number
 from kilowatch.dashboard.periods import offsets
-from kilowatch.dashboard.places import in_place, places_of, readable, site_names
-from kilowatch.dashboard.rooms import Rooms, rooms_of
+from kilowatch.dashboard.places import in_place, readable, site_names, sites_of
+from kilowatch.dashboard.rooms import rooms_of
 from kilowatch.dashboard.shell import page
 from kilowatch.dashboard.words import t
 from kilowatch.dashboard.worth import basis_of
@@ -68,8 +68,7 @@ def _sentinel(request: Request) -> Response:
     asked = asked_of(request, ASKED)
     everything = readable(request, "sentinel")
     crumbs = [{"name": t("nav.sentinel")}]
-    places = [one for one in places_of(request, everything) if one[0].startswith("s")]
-    place = asked["place"] if asked["place"] in dict(places) else _first(rooms, places, everything)
+    place, places = sites_of(request, everything, asked["place"])
     points = in_place(everything, place) if place else []
     asked["place"] = place
     if rooms.insights is None or not points:
@@ -88,7 +87,8 @@ def _sentinel(request: Request) -> Response:
     )
     seen = rooms.view.last_seen([point.series for point in points])
     hourly_points = [p for p in points if has_hours(p) and p.series in seen]
-    context = {
+    multiples = _multiples(request, hourly_points, events, asked)
+    context: dict[str, Any] = {
         "page": "sentinel",
         "asked": asked,
         "places": places,
@@ -103,20 +103,13 @@ def _sentinel(request: Request) -> Response:
         "events": listed,
         "basis": basis_of(one.worth for one in listed.rows),
         "hidden": len(everyone) - len(events),
-        "multiples": _multiples(request, hourly_points, events, asked),
+        "multiples": multiples,
         "span": span_of(days, points[0].zone),
         "coarse": [p for p in points if p.interval_s > 3600],
         "silent": [p for p in points if p.series not in seen],
-        "learning": _learning(rooms.insights, hourly_points, from_ms, to_ms),
+        "learning": _learning(rooms.insights, [p for p, _ in multiples.rows], from_ms, to_ms),
     }
     return page(request, "sentinel.html", crumbs, context, current=f"site-{points[0].site_id}")
-
-
-def _first(rooms: Rooms, places: list[tuple[str, str]], points: list[DataPoint]) -> str:
-    """Return the site that is opened with: the first one with data, or the first."""
-    seen = rooms.view.last_seen([point.series for point in points])
-    with_data = {f"s{p.site_id}" for p in points if p.series in seen}
-    return next((one for one, _ in places if one in with_data), places[0][0] if places else "")
 
 
 def _filtered(events: Sequence[Shown], asked: dict[str, str]) -> list[Shown]:
@@ -186,8 +179,8 @@ def _multiples(
 def _learning(
     insights: Insights, points: Sequence[DataPoint], from_ms: int, to_ms: int
 ) -> list[DataPoint]:
-    """Return data points of which nothing is expected yet: their first day is not over."""
-    return [p for p in points[:MULTIPLES] if insights.outlook(p) is None and to_ms > from_ms]
+    """Return data points of which nothing was expected in these days: they are new."""
+    return [p for p in points if not len(insights.expected(p, from_ms, to_ms).start_ms)]
 
 
 def _circuits(request: Request) -> dict[str, Any]:

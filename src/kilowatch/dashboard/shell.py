@@ -89,6 +89,8 @@ def page(
 PAGES: tuple[tuple[str, str, str], ...] = (
     ("home", "/", "home"),
     ("sentinel", "/sentinel", "eye"),
+    ("waste", "/waste", "waste"),
+    ("forecast", "/forecast", "forecast"),
 )
 """Pages of the whole estate: key, address and icon. All but the first are tools of a plan."""
 

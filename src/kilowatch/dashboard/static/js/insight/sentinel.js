@@ -2,12 +2,11 @@
 import { scaleFor } from "../numbers.js";
 import { SiteTime } from "../sitetime.js";
 import { Card, table } from "./card.js";
+import { submitting } from "./finder.js";
 
 const host = document.getElementById("multiples");
 const failed = document.getElementById("circuits-failed");
-for (const input of document.querySelectorAll(".finder select")) {
-  input.addEventListener("change", () => input.form.requestSubmit());
-}
+submitting();
 
 const HOUR = 3_600_000;
 

@@ -1,0 +1,254 @@
+"""Forecast: the next 48 hours of a data point, the ends of day, week and month, and how good."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import Response
+
+from kilowatch.dashboard.access import Access, Door, not_found
+from kilowatch.dashboard.admin_frame import asked_of, paged
+from kilowatch.dashboard.hourly import (
+    HOUR_MS,
+    actual_columns,
+    band_columns,
+    by_point,
+    has_hours,
+    hourly,
+    unit_of_amount,
+    unit_of_rate,
+)
+from kilowatch.dashboard.insight_rows import when_text
+from kilowatch.dashboard.numbers import whole_number
+from kilowatch.dashboard.periods import local_day, midnight_ms, offsets
+from kilowatch.dashboard.places import in_place, readable, site_names, sites_of
+from kilowatch.dashboard.quality_periods import day_text
+from kilowatch.dashboard.rooms import Rooms, point_of, rooms_of
+from kilowatch.dashboard.shell import page
+from kilowatch.dashboard.words import t
+from kilowatch.dashboard.worth import Worth, basis_of, worth
+from kilowatch.model.insight import Ahead, Expected, Outlook
+from kilowatch.model.points import DataPoint
+from kilowatch.model.site_facts import SiteFacts
+
+ASKED = ("place", "point")
+LISTED = 12  # data points on one page of a site's table: each costs a read of the store
+BEFORE_H = 5 * 24
+"""Hours before the forecast that are drawn with what had been expected of them."""
+OLD_MS = 36 * HOUR_MS
+"""A forecast that begins longer ago than that is of data that has stopped."""
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """The end of a day, week or month in figures; 5, 50 and 95 % each.
+
+    Attributes:
+        ahead: The sums.
+        unit: Of the sums [Wh, m³].
+        rate_unit: Of the peaks [W, m³/h].
+        worth: Of the three sums.
+        when: When it is over, in words.
+    """
+
+    ahead: Ahead
+    unit: str
+    rate_unit: str
+    worth: tuple[Worth, Worth, Worth]
+    when: str
+
+    @property
+    def title(self) -> str:
+        """By when."""
+        return t(f"forecast_end.{self.ahead.period}")
+
+    @property
+    def amounts(self) -> list[float]:
+        """Sums at 5, 50 and 95 %."""
+        return [float(one) for one in self.ahead.amount]
+
+    @property
+    def peaks(self) -> list[float]:
+        """Highest hourly means at 5, 50 and 95 %."""
+        return [float(one) for one in self.ahead.peak]
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A data point in the table of a site."""
+
+    point: DataPoint
+    ends: dict[str, End]
+    source: str
+    error: float | None
+
+
+async def forecast(request: Request) -> Response:
+    """Show what is coming at a data point, and the ends of all of its site."""
+    return await run_in_threadpool(_forecast, request)
+
+
+async def forecast_site(request: Request) -> Response:
+    """Answer the table of a site's data points; the page fetches it after its frame."""
+    return await run_in_threadpool(_site, request)
+
+
+async def forecast_data(request: Request) -> Response:
+    """Answer the last days and the next 48 hours of ``point``."""
+    body = await run_in_threadpool(_data, request)
+    return Response(msgspec.json.encode(body), media_type="application/json")
+
+
+def _forecast(request: Request) -> Response:
+    rooms = rooms_of(request)
+    asked = asked_of(request, ASKED)
+    everything = [p for p in readable(request, "forecast") if has_hours(p)]
+    crumbs = [{"name": t("nav.forecast")}]
+    point = next((p for p in everything if p.id == whole_number(asked["point"])), None)
+    if asked["point"] and point is None:
+        raise not_found()
+    if point is not None:
+        asked["place"] = f"s{point.site_id}"
+    place, places = sites_of(request, everything, asked["place"])
+    points = sorted(in_place(everything, place) if place else [], key=lambda p: p.name.casefold())
+    if rooms.insights is None or not points:
+        why = "off" if rooms.insights is None else "none"
+        return page(request, "insight_nothing.html", crumbs, {"page": "forecast", "why": why})
+    facts = rooms.registry.facts().get(points[0].site_id)
+    chosen = point or _leading(rooms, points)
+    outlook = rooms.outlooks.of(rooms.insights, chosen)
+    ends = ends_of(outlook, chosen, facts) if outlook else []
+    now_ms = rooms.clock()
+    context = {
+        "page": "forecast",
+        "asked": asked | {"place": place},
+        "places": places,
+        "chosen": chosen,
+        "site": site_names(request).get(chosen.site_id, ("", ""))[0],
+        "points": points,
+        "outlook": outlook,
+        "ends": ends,
+        "basis": basis_of(one for end in ends for one in end.worth),
+        "made_at": when_text(outlook.made_ms, chosen.zone) if outlook else "",
+        "old": outlook is not None and now_ms - outlook.made_ms > OLD_MS,
+        "sources": sources_of(outlook.hours) if outlook else [],
+        "error": finite(outlook.error) if outlook else None,
+        "coverage": finite(outlook.coverage) if outlook else None,
+    }
+    return page(request, "forecast.html", crumbs, context, current=f"point-{chosen.id}")
+
+
+def _leading(rooms: Rooms, points: Sequence[DataPoint]) -> DataPoint:
+    """Return the data point that a site opens with: electricity that no other data point feeds."""
+    seen = rooms.view.last_seen([point.series for point in points])
+    fed_by, here = rooms.registry.fed_by(points), {point.id for point in points}
+    return min(
+        points,
+        key=lambda p: (
+            p.series not in seen,
+            not unit_of_amount(p),
+            p.utility != "electricity",
+            fed_by.get(p.id) in here,
+            p.name.casefold(),
+        ),
+    )
+
+
+def _site(request: Request) -> Response:
+    rooms = rooms_of(request)
+    asked = asked_of(request, ("place", "point"))
+    mine = [p for p in readable(request, "forecast") if has_hours(p) and unit_of_amount(p)]
+    points = in_place(mine, asked["place"]) if asked["place"].startswith("s") else []
+    points.sort(key=lambda p: p.name.casefold())
+    table = paged(request, points, asked, LISTED)
+    lines = lines_of(rooms, table.rows) if rooms.insights is not None else []
+    context = {
+        "table": table,
+        "lines": lines,
+        "point_id": whole_number(asked["point"]),
+        "basis": basis_of(end.worth[1] for line in lines for end in line.ends.values()),
+    }
+    return rooms.templates.TemplateResponse(request, "forecast_site.html", context)
+
+
+def lines_of(rooms: Rooms, points: Sequence[DataPoint]) -> list[Line]:
+    """Return the table of a site: what each data point comes to; without a forecast, only it."""
+    assert rooms.insights is not None
+    facts = rooms.registry.facts()
+    found = []
+    for point in points:
+        outlook = rooms.outlooks.of(rooms.insights, point)
+        ends = ends_of(outlook, point, facts.get(point.site_id)) if outlook else []
+        found.append(
+            Line(
+                point,
+                {end.ahead.period: end for end in ends},
+                "".join(sources_of(outlook.hours)[:1]) if outlook else "",
+                finite(outlook.error) if outlook else None,
+            )
+        )
+    return found
+
+
+def ends_of(outlook: Outlook, point: DataPoint, facts: SiteFacts | None) -> list[End]:
+    """Return the ends of day, week and month, with what they cost."""
+    if not unit_of_amount(point):
+        return []
+    return [
+        End(
+            ahead,
+            unit_of_amount(point),
+            unit_of_rate(point),
+            tuple(worth(facts, point, float(one), outlook.made_ms) for one in ahead.amount),  # type: ignore[arg-type]
+            day_text(local_day(ahead.end_ms - 1, point.zone)),
+        )
+        for ahead in outlook.ends
+    ]
+
+
+def sources_of(hours: Expected) -> list[str]:
+    """Return which models said so, in words."""
+    return [t(f"forecast_source.{one}") for one in dict.fromkeys(hours.source)]
+
+
+def finite(value: float) -> float | None:
+    """Return a figure, or None where it is not known."""
+    return value if math.isfinite(value) else None
+
+
+def _data(request: Request) -> dict[str, Any]:
+    rooms, point = rooms_of(request), point_of(request)
+    outlook = rooms.outlooks.of(rooms.insights, point) if rooms.insights else None
+    if rooms.insights is None or outlook is None:
+        return {"chart": None}
+    made_ms = outlook.made_ms
+    from_ms = midnight_ms(local_day(made_ms - BEFORE_H * HOUR_MS, point.zone), point.zone)
+    to_ms = int(outlook.hours.start_ms[-1]) + HOUR_MS if len(outlook.hours.start_ms) else made_ms
+    found = by_point(hourly(rooms.view, [point], from_ms, made_ms), point)
+    chart = {
+        "utility": point.utility,
+        "unit": unit_of_rate(point),
+        "zone": point.zone,
+        "offsets": offsets(from_ms, to_ms, point.zone),
+        "from_ms": from_ms,
+        "to_ms": to_ms,
+        "now_ms": made_ms,
+        "actual": actual_columns(found),
+        "band": band_columns(rooms.insights.expected(point, from_ms, made_ms)),
+        "forecast": band_columns(outlook.hours),
+        "marks": [],
+    }
+    return {"chart": chart}
+
+
+DOORS: tuple[Door, ...] = (
+    Door("/forecast", forecast, Access.SIGNED_IN, tool="forecast"),
+    Door("/forecast/site", forecast_site, Access.SIGNED_IN, tool="forecast"),
+    Door("/data/forecast", forecast_data, Access.READ_POINT, tool="forecast"),
+)

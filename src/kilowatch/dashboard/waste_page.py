@@ -1,0 +1,333 @@
+"""Waste: where and when energy is wasted, what is always on, and when buildings are open."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import Response
+
+from kilowatch.catalog.rights import has_tool, may
+from kilowatch.dashboard.access import Access, Door
+from kilowatch.dashboard.admin_frame import asked_of
+from kilowatch.dashboard.hourly import has_hours, unit_of_amount, unit_of_rate
+from kilowatch.dashboard.insight_period import LENGTHS, Stretch, stretch
+from kilowatch.dashboard.insight_rows import shown_events
+from kilowatch.dashboard.needs import Insights
+from kilowatch.dashboard.periods import local_day
+from kilowatch.dashboard.places import in_place, places_of, readable, site_names
+from kilowatch.dashboard.quality_periods import day_text
+from kilowatch.dashboard.rooms import Rooms, rooms_of, visit_of
+from kilowatch.dashboard.shell import page
+from kilowatch.dashboard.waste_sums import Wasted, counted_once, wasted
+from kilowatch.dashboard.words import t
+from kilowatch.dashboard.worth import Sums, Worth, basis_of, worth
+from kilowatch.insights.waste.standing import peers
+from kilowatch.model.blocks import Floats
+from kilowatch.model.insight import Standing, WasteHours
+from kilowatch.model.opening import text_of_week
+from kilowatch.model.points import DataPoint
+
+ASKED = ("place", "days", "until")
+LISTED = 20
+COMPARED = 400  # standings that are read for one page: peers of a portfolio
+PEERS_MIN = 5
+"""Among fewer a place says nothing."""
+YEAR_H = 8760
+LEVELS = (0.0, 0.15, 0.4, 0.7)
+"""Shares of the worst hour of the week above which an hour is one darker."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """A row of a ranking: its name, its sums, and its length in percent of the longest."""
+
+    name: str
+    href: str
+    sums: Sums
+    percent: float
+
+
+@dataclass(frozen=True, slots=True)
+class Always:
+    """What is always on at a data point, beside what it could be.
+
+    Attributes:
+        point: Which data point.
+        site: What its site is called.
+        standing: Its figures.
+        best_month: When it was lowest, in words.
+        excess: Now above the best month, by how much [W or m³/h]; 0 where it is not above.
+        year: What that comes to in a year [Wh or m³].
+        worth: Of a year.
+        peers: Share of the others of its utility that have a lower base for their peak; None
+            where there are none to compare.
+    """
+
+    point: DataPoint
+    site: str
+    standing: Standing
+    best_month: str
+    excess: float
+    year: float
+    worth: Worth
+    peers: float | None
+
+    @property
+    def rate_unit(self) -> str:
+        """Unit of the loads."""
+        return unit_of_rate(self.point)
+
+    @property
+    def unit(self) -> str:
+        """Unit of the year."""
+        return unit_of_amount(self.point)
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """An hour of the week.
+
+    Attributes:
+        level: 0 for nothing, 1 to 4 by its share of the worst hour.
+        amount: Energy a week [Wh].
+        open: Whether the building is open then; None where nothing is known.
+    """
+
+    level: int
+    amount: float
+    open: bool | None
+
+
+async def waste(request: Request) -> Response:
+    """Show what was wasted at a site, in an organisation or everywhere."""
+    return await run_in_threadpool(_waste, request)
+
+
+def _waste(request: Request) -> Response:
+    rooms = rooms_of(request)
+    asked = asked_of(request, ASKED)
+    crumbs = [{"name": t("nav.waste")}]
+    everything = [p for p in readable(request, "waste") if has_hours(p) and unit_of_amount(p)]
+    places = places_of(request, everything)
+    if asked["place"] not in dict(places):
+        asked["place"] = ""
+    points = in_place(everything, asked["place"])
+    if rooms.insights is None or not points:
+        why = "off" if rooms.insights is None else "none"
+        return page(request, "insight_nothing.html", crumbs, {"page": "waste", "why": why})
+    days = stretch(asked, rooms.view, points, rooms.clock())
+    facts = rooms.registry.facts()
+    names = site_names(request)
+    hours = _hours(rooms.insights, points, days)
+    everywhere = wasted(hours, points, facts)
+    found = wasted(counted_once(hours, points, rooms.registry.fed_by(points)), points, facts)
+    spans = [days.ms(zone) for zone in {p.zone for p in points}]
+    events = shown_events(
+        request, points, min(s[0] for s in spans), max(s[1] for s in spans), names
+    )
+    site = asked["place"].startswith("s")
+    week, opening, opening_from = _opening(rooms, points) if site else (None, "", "")
+    standing = _standing(rooms, everything, points, names)
+    context: dict[str, Any] = {
+        "page": "waste",
+        "asked": asked,
+        "places": places,
+        "place_name": dict(places).get(asked["place"], ""),
+        "days": days,
+        "lengths": LENGTHS,
+        "total": found.total,
+        "hours": found.hours,
+        "ends": (day_text(days.first), day_text(days.last)),
+        "kinds": _kinds(asked, found),
+        "sites": _sites(names, found, days)[:LISTED],
+        "points": _points(points, everywhere)[:LISTED],
+        "one_site": site,
+        "week": cells_of(found.week / max(1.0, days.days / 7), week),
+        "weekdays": [t(f"day.{number}")[:3] for number in range(7)],
+        "opening": opening,
+        "opening_from": opening_from,
+        "events": [one for one in events if one.event.is_waste][:LISTED],
+        "sentinel": _sentinel(asked, "waste"),
+        "standing": standing,
+        "basis": basis_of(one.worth for one in standing),
+        "days_bars": _days(found, days),
+        "manages": site and _manages(request, points[0]),
+    }
+    return page(request, "waste.html", crumbs, context, current=_current(asked["place"]))
+
+
+def _hours(insights: Insights, points: Sequence[DataPoint], days: Stretch) -> WasteHours:
+    """Return the wasted hours of some local days, whatever the zones of the sites."""
+    parts = [
+        insights.waste([p for p in points if p.zone == zone], *days.ms(zone))
+        for zone in dict.fromkeys(p.zone for p in points)
+    ]
+    return WasteHours(
+        np.concatenate([one.series for one in parts]),
+        np.concatenate([one.start_ms for one in parts]),
+        np.concatenate([one.amount for one in parts]),
+        np.concatenate([one.kind for one in parts]),
+    )
+
+
+def _bars(rows: Sequence[tuple[str, str, Sums]]) -> list[Bar]:
+    """Return a ranking whose bars are money where all have some, else energy."""
+
+    def size(sums: Sums) -> float:
+        with_money = all(one.money for _, _, one in rows)
+        return sum((sums.money if with_money else sums.amounts).values())
+
+    longest = max((size(sums) for _, _, sums in rows), default=0.0) or 1.0
+    return [
+        Bar(name, href, sums, round(100 * size(sums) / longest, 2)) for name, href, sums in rows
+    ]
+
+
+def _kinds(asked: dict[str, str], found: Wasted) -> list[Bar]:
+    return _bars(
+        [
+            (t(f"event_kind.{kind}"), _sentinel(asked, kind), sums)
+            for kind, sums in found.by_kind().items()
+        ]
+    )
+
+
+def _sites(names: dict[int, tuple[str, str]], found: Wasted, days: Stretch) -> list[Bar]:
+    return _bars(
+        [
+            (names.get(number, ("", ""))[0], f"/waste?place=s{number}&days={days.days}", sums)
+            for number, sums in found.by_site().items()
+        ]
+    )
+
+
+def _points(points: Sequence[DataPoint], found: Wasted) -> list[Bar]:
+    by_id = {p.id: p for p in points}
+    return _bars(
+        [
+            (by_id[number].name, f"/breakdown/{number}?period=month", sums)
+            for number, sums in found.by_point().items()
+        ]
+    )
+
+
+def _sentinel(asked: dict[str, str], kind: str) -> str:
+    """Return where the events of a kind are listed."""
+    place = asked["place"] if asked["place"].startswith("s") else ""
+    return f"/sentinel?place={place}&kind={kind}" if place else f"/sentinel?kind={kind}"
+
+
+def _current(place: str) -> str:
+    kinds = {"s": "site", "o": "organization"}
+    return f"{kinds[place[0]]}-{place[1:]}" if place else ""
+
+
+def cells_of(week: Floats, opening: Sequence[bool] | None) -> list[list[Cell]]:
+    """Return the hours of a week as seven rows of 24.
+
+    Args:
+        week: Energy by hour of the week, shape (168,) [Wh].
+        opening: Whether the building is open, by hour of the week, or None.
+    """
+    worst = float(week.max())
+    cells = [
+        Cell(
+            sum(amount > share * worst for share in LEVELS) if worst else 0,
+            amount,
+            None if opening is None else bool(opening[hour]),
+        )
+        for hour, amount in enumerate(week.tolist())
+    ]
+    return [cells[day * 24 : day * 24 + 24] for day in range(7)]
+
+
+def _opening(rooms: Rooms, points: Sequence[DataPoint]) -> tuple[Sequence[bool] | None, str, str]:
+    """Return a site's opening hours, as text too, and where they are from.
+
+    Set by a person, or learnt: an hour is open when most of the site's data points are in use.
+    """
+    facts = rooms.registry.facts().get(points[0].site_id)
+    if facts is not None and facts.opening is not None:
+        return facts.opening, text_of_week(facts.opening), "set"
+    assert rooms.insights is not None
+    learnt = [week for p in points[:LISTED] if (week := rooms.insights.opening(p)) is not None]
+    telling = [week for week in learnt if any(week) and not all(week)]
+    if not telling:
+        return None, "", "always" if learnt and all(all(week) for week in learnt) else ""
+    week = tuple((np.mean(np.array(telling, float), axis=0) >= 0.5).tolist())
+    return week, text_of_week(week), "learnt"
+
+
+def _standing(
+    rooms: Rooms,
+    everything: Sequence[DataPoint],
+    points: Sequence[DataPoint],
+    names: dict[int, tuple[str, str]],
+) -> list[Always]:
+    """Return what is always on, the costliest first; peers are those of the same utility."""
+    assert rooms.insights is not None
+    mine = {p.id for p in points}
+    ordered = [*points, *(p for p in everything if p.id not in mine)][:COMPARED]
+    known = [(p, one) for p in ordered if (one := rooms.insights.standing(p)) is not None]
+    facts, now_ms = rooms.registry.facts(), rooms.clock()
+    found = []
+    for utility in dict.fromkeys(p.utility for p, _ in known):
+        some = [(p, one) for p, one in known if p.utility == utility]
+        ranks = peers([one for _, one in some])
+        for (point, one), rank in zip(some, ranks.tolist(), strict=True):
+            alone = len(some) < PEERS_MIN
+            if point.id not in mine or not math.isfinite(one.near_base):
+                continue
+            excess = one.near_base - one.best_month
+            excess = max(0.0, excess) if math.isfinite(excess) else 0.0
+            best = local_day(one.best_month_ms, point.zone)
+            found.append(
+                Always(
+                    point,
+                    names.get(point.site_id, ("", ""))[0],
+                    one,
+                    f"{t(f'month.{best.month}')} {best.year}" if one.best_month_ms else "",
+                    excess,
+                    excess * YEAR_H,
+                    worth(facts.get(point.site_id), point, excess * YEAR_H, now_ms),
+                    None if alone or not math.isfinite(rank) else rank,
+                )
+            )
+    found.sort(key=lambda one: (-(one.worth.money or 0.0), -one.year, one.point.name))
+    return found[:LISTED]
+
+
+def _days(found: Wasted, days: Stretch) -> dict[str, Any]:
+    """Return the days of a stretch as bars of a picture, with their energy."""
+    each = [days.first.toordinal() + number for number in range(days.days)]
+    amounts = [found.days.get(type(days.first).fromordinal(number), 0.0) for number in each]
+    most = max(amounts, default=0.0) or 1.0
+    return {
+        "bars": [
+            {
+                "left": round(100 * index / len(each), 3),
+                "width": round(80 / len(each), 3),
+                "height": round(100 * amount / most, 2),
+                "amount": amount,
+                "day": type(days.first).fromordinal(number).isoformat(),
+            }
+            for index, (number, amount) in enumerate(zip(each, amounts, strict=True))
+        ],
+        "most": most if any(amounts) else None,
+    }
+
+
+def _manages(request: Request, point: DataPoint) -> bool:
+    who = visit_of(request).person
+    return may(
+        who, "manage", organisation_id=point.organisation_id, site_id=point.site_id
+    ) and has_tool(who, "admin", point.organisation_id)
+
+
+DOORS: tuple[Door, ...] = (Door("/waste", waste, Access.SIGNED_IN, tool="waste"),)
