@@ -15,6 +15,7 @@ from kilowatch.catalog.places import check_zone
 from kilowatch.catalog.registry import name_key
 from kilowatch.catalog.settings_check import Settings
 from kilowatch.catalog.tables import DataPoint, Organisation, Site
+from kilowatch.cli import weather_fetch
 from kilowatch.cli.folder import DEFAULT
 from kilowatch.cli.registration import (
     Data,
@@ -197,3 +198,6 @@ def _put_in(server: Server, point: DataPoint, past: list[Reading], name: str) ->
 def register(app: typer.Typer) -> None:
     """Add ``kilowatch weather`` to the command line."""
     app.add_typer(weather, name="weather")
+
+
+weather.command()(weather_fetch.fetch)
