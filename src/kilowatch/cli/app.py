@@ -16,6 +16,7 @@ from kilowatch.cli import (
     credentials,
     data_points,
     demo,
+    evaluate,
     explain,
     go_live,
     history,
@@ -57,7 +58,7 @@ def _root(
 
 for room in (
     serve, demo, startup_package, sites, prices, data_points, credentials, go_live, push, status,
-    explain, weather, history, maintenance, mail_test, accounts, bench,
+    explain, weather, history, maintenance, mail_test, accounts, bench, evaluate,
 ):  # fmt: skip
     room.register(app)
 
