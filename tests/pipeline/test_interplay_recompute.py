@@ -116,6 +116,20 @@ def test_a_live_packet_behind_the_history_that_is_computed_is_not_lost(tmp_path:
     assert world.streams.gaps.of(1)[:, 0].tolist() == [START_MS + 11 * HOUR_MS]
 
 
+def test_a_live_packet_in_the_interval_of_later_history_is_counted(tmp_path: Path) -> None:
+    """Where it changes what is open only, it is a packet of its stream all the same."""
+    world = World(tmp_path, [hourly(1, interval_s=30 * 86_400, tolerance_s=0.0)]).start()
+    push(world, 1, range(2))
+    push(world, 1, range(7, 9), flags=BACKFILLED)
+    world.catch_up().consumer.flush()
+    push(world, 1, range(4, 6))
+    world.catch_up().consumer.flush()
+    one = world.points.points[1]
+    assert world.view.status(one).packets == 6
+    assert world.view.last_values([one])[1].value == 2.0, "of the hour 8, the last one there is"
+    assert shown(world) == shown(fresh(world))
+
+
 def test_a_sister_that_gets_figures_meanwhile_is_followed(tmp_path: Path) -> None:
     """Hours that were rolled up with an estimate from the old figures are rolled up again."""
     world = World(tmp_path, [hourly(1), hourly(2)]).start()

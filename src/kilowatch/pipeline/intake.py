@@ -212,7 +212,7 @@ class Intake:
             state = self._state(series)
             for row in arrival.rows:
                 state.observe(row.at_ms, row.seq)
-            if arrival.rows:
+            if arrival.rows and arrival.rows[-1].at_ms == state.at_ms:
                 last = arrival.rows[-1]
                 state.values = dict(zip(last.channels, last.values, strict=True))
             state.seq = arrival.seq

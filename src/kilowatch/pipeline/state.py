@@ -168,7 +168,10 @@ class StreamState(msgspec.Struct, omit_defaults=True):
     def observe(self, at_ms: int, seq: int) -> None:
         """Count a packet, in the order of the log."""
         self.seq = seq
-        if self.packets and at_ms <= self.at_ms:
+        if self.packets and at_ms < self.at_ms:  # history was put in that reaches beyond it
+            self.mark_stale("a packet came that lies before what was put into history")
+            return
+        if self.packets and at_ms == self.at_ms:
             return  # a partial packet merged into the one before it
         if self.packets:
             self.distances_ms = [*self.distances_ms[1 - DISTANCES_MAX :], at_ms - self.at_ms]
