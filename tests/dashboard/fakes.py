@@ -214,7 +214,7 @@ class FakeView:
             rows = self.gaps.get(point.series, NO_ROWS)
             some = gaps_of(point, rows, from_ms, to_ms)
             if point.series in self.silent and some:
-                some[-1] = replace(some[-1], to_ms=None)
+                some[-1] = replace(some[-1], to_ms=None, silent_ms=some[-1].from_ms)
             found[point.series] = some
         return {series: some for series, some in found.items() if some}
 

@@ -215,7 +215,7 @@ def test_a_silence_that_lasts_is_an_open_gap(tmp_path: Path) -> None:
         now=lambda: (START_MS + 26 * HOUR_MS) / 1000,
         silences=lambda: [silence],
     )
-    assert view.gaps(one, 0, FOREVER) == [Gap(1, last_ms, None, 1, 23 * HOUR_MS)]
+    assert view.gaps(one, 0, FOREVER) == [Gap(1, last_ms, None, 1, 23 * HOUR_MS, last_ms)]
     assert view.gaps(one, 0, last_ms) == []
     days = view.gap_days([one], START_MS, START_MS + 7 * DAY_MS)
     assert [(day.day, day.points, day.missing_ms / HOUR_MS) for day in days] == [
@@ -226,7 +226,7 @@ def test_a_silence_that_lasts_is_an_open_gap(tmp_path: Path) -> None:
 
 def test_a_gap_lives_from_found_to_accepted() -> None:
     """Open, notified, then found until a person or a rule decides; another gap is not it."""
-    still, over = Gap(1, 100, None, 1, 50), Gap(1, 100, 200, 1, 50)
+    still, over = Gap(1, 100, None, 1, 50, 100), Gap(1, 100, 200, 1, 50)
 
     def corrected(*kinds: str, to_ms: int = 200, channel: int | None = None) -> Editing:
         return Editing(

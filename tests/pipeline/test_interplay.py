@@ -13,6 +13,7 @@ from kilowatch.log.records import BACKFILLED
 from kilowatch.model.blocks import Quality
 from kilowatch.model.dated import History, MeterEvent
 from kilowatch.model.editing import Correction, Editing, Rules
+from kilowatch.model.gaps import gap_state
 from kilowatch.model.parameters import GAS_ENERGY, VALUE
 from kilowatch.model.silences import Silence
 from kilowatch.pipeline.validation import judged
@@ -377,6 +378,8 @@ def test_the_gap_of_a_silence_begins_where_the_history_ends(tmp_path: Path) -> N
     view = View(world.streams, world.log, silences=lambda: [silence], now=lambda: now_ms / 1000)
     (gap,) = view.gaps(one, 0, FOREVER)
     assert (gap.from_ms, gap.missing_ms) == (START_MS + 2 * HOUR_MS, 8 * HOUR_MS)
+    notified = {(1, silence.last_ms)}
+    assert gap_state(gap, notified=notified) == "notified"
     for hour in (3, 4, 5):
         at_ms = START_MS + hour * HOUR_MS
         world.log.push(1, at_ms, {"value": float(hour)})
@@ -385,5 +388,10 @@ def test_the_gap_of_a_silence_begins_where_the_history_ends(tmp_path: Path) -> N
     world.catch_up()
     (gap,) = view.gaps(one, 0, FOREVER)
     assert (gap.from_ms, gap.missing_ms) == (START_MS + 5 * HOUR_MS, 5 * HOUR_MS)
+    assert gap_state(gap, notified=notified) == "notified", "somebody was told, and still is"
+    world.points.change(1, history=with_periods(one, period_of(one, multiplier=2.0)).history)
+    world.catch_up()
+    (gap,) = view.gaps(world.points.points[1], 0, FOREVER)
+    assert gap_state(gap, notified=notified) == "notified", "other settings change that as little"
     (day,) = view.gap_days([one], 0, FOREVER)
     assert day.missing_ms == 5 * HOUR_MS

@@ -24,6 +24,9 @@ class Gap:
         holes: How many such times in a row are counted as this one, single packets between.
         missing_ms: Time without data: of a register all of it, of the others without the
             intervals that the packets at its ends are about [ms].
+        silent_ms: Of an open one, the effective instant of the packet that its silence began
+            with, as it was found [ms since 1970, UTC]: history that is put in, and a clock that
+            is found out, move the gap and not the silence.
     """
 
     series: int
@@ -31,6 +34,7 @@ class Gap:
     to_ms: int | None
     holes: int
     missing_ms: int
+    silent_ms: int | None = None
 
 
 def gap_state(
@@ -55,7 +59,7 @@ def gap_state(
         ``filled`` (by a person, or by a rule that estimates) or ``accepted``.
     """
     if gap.to_ms is None:
-        return "notified" if (gap.series, gap.from_ms) in notified else "open"
+        return "notified" if (gap.series, gap.silent_ms) in notified else "open"
     for correction in reversed(editing.corrections):
         if not _covers(correction, gap):
             continue

@@ -40,9 +40,9 @@ class GapView:
         gaps = self._streams.gaps
         found = {p.series: gaps_of(p, gaps.of(p.series), from_ms, to_ms) for p in points}
         now_ms = round(self._now() * 1000)
-        for series, row in self._open_gaps(points, now_ms).items():
+        for series, (row, silent_ms) in self._open_gaps(points, now_ms).items():
             if row[0] < to_ms and now_ms > from_ms:
-                found[series].append(Gap(series, row[0], None, row[2], row[3]))
+                found[series].append(Gap(series, row[0], None, row[2], row[3], silent_ms))
         return {series: some for series, some in found.items() if some}
 
     def gap_days(self, points: Sequence[DataPoint], from_ms: int, to_ms: int) -> list[GapDay]:
@@ -62,17 +62,19 @@ class GapView:
         gaps = self._streams.gaps
         still = self._open_gaps(points, round(self._now() * 1000))
         rows = [
-            np.concatenate([gaps.of(point.series), [still[point.series]]])
+            np.concatenate([gaps.of(point.series), [still[point.series][0]]])
             if point.series in still
             else gaps.of(point.series)
             for point in points
         ]
         return missing_of(points, rows)
 
-    def _open_gaps(self, points: Sequence[DataPoint], now_ms: int) -> dict[int, list[int]]:
-        """Return the gap of each silence that lasts, as if it ended now."""
+    def _open_gaps(
+        self, points: Sequence[DataPoint], now_ms: int
+    ) -> dict[int, tuple[list[int], int]]:
+        """Return the gap of each silence that lasts, as if it ended now, and where that began."""
         asked = {point.series: point for point in points}
-        found = {}
+        found: dict[int, tuple[list[int], int]] = {}
         for silence in self._silences():
             point, state = asked.get(silence.series), self._streams.states.get(silence.series)
             if point is None:
@@ -82,5 +84,5 @@ class GapView:
             last_ms = max(silence.last_ms, known_ms or 0)
             if last_ms < now_ms:
                 missing_ms = max(now_ms - last_ms - covered_ms(point), 0)
-                found[silence.series] = [last_ms, now_ms, 1, missing_ms]
+                found[silence.series] = ([last_ms, now_ms, 1, missing_ms], silence.last_ms)
         return found
