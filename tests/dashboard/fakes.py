@@ -26,6 +26,7 @@ from kilowatch.model.parameters import (
     Role,
 )
 from kilowatch.model.points import DataPoint
+from kilowatch.model.silences import Contact
 from kilowatch.pipeline.conflicts import Conflict
 from kilowatch.pipeline.gaps import Missing, days_of, gaps_of, missing_of, totals_of
 from kilowatch.pipeline.grids import PointGrid
@@ -106,6 +107,7 @@ class FakeView:
         self.subscriptions: list[Subscription] = []
         self.gaps: dict[int, Ints] = {}
         self.silent: set[int] = set()
+        self.contacts: dict[int, Contact] = {}
         self.previews: dict[int, Preview] = {}
         self.previewed: list[tuple[Any, ...]] = []
         self.sums: dict[int, tuple[Finding, ...]] = {}
@@ -196,6 +198,15 @@ class FakeView:
     def last_seen(self, series: Iterable[int]) -> dict[int, int]:
         """Return instants of last values."""
         return {one: self.lasts[one].at_ms for one in series if one in self.lasts}
+
+    def contact(self, point: DataPoint) -> Contact | None:
+        """Return when a data point spoke last, if that was set."""
+        return self.contacts.get(point.series)
+
+    def silent_now(self) -> frozenset[int] | None:
+        """Return the streams that were set to be silent, if anybody listens."""
+        silent = (series for series, contact in self.contacts.items() if contact.silent)
+        return frozenset(silent) if self.contacts else None
 
     def status(self, point: DataPoint) -> Status:
         """Return what was set, or that all is well."""

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from playwright.sync_api import Page, expect
 
+from kilowatch.model.silences import Contact
 from tests.dashboard.conftest import Watched
 from tests.dashboard.fakes import Status, electrical_rows, rows_of
 from tests.dashboard.worlds import World
@@ -282,6 +283,30 @@ def test_late_data_says_since_when_and_what_to_do(live_world: World, watched: Wa
     expect(page.locator("#message")).to_contain_text("No data for 2 h. The last packet came at")
     expect(page.locator("#message a")).to_have_attribute("href", re.compile("/attributes/"))
     expect(page.locator(".bar .fresh")).to_contain_text("no data for 2 h")
+
+
+def test_packets_for_another_time_are_told_from_missing_ones(
+    live_world: World, watched: Watched
+) -> None:
+    """What came two minutes ago for two hours ago is no gap in communication, in any place."""
+    point, now_ms = live_world.point("server"), live_world.now[0]
+    live_world.view.contacts[point.series] = Contact(
+        True, now_ms - 120_000, now_ms + 600_000, 720_000, False
+    )
+    page = watched.open(path(live_world, "server"))
+    said = re.compile(r"Last packet came 2 min ago, for .*\d\d:\d\d")
+    expect(page.locator("#message")).to_contain_text(said)
+    expect(page.locator(".bar p.fresh")).to_contain_text(
+        re.compile("last packet came 2 min ago, for")
+    )
+    leaf = page.locator("#tree .leaf", has_text="Server room")
+    expect(leaf.locator("[data-state-text]")).to_have_text("fresh")
+    live_world.view.contacts[point.series] = Contact(
+        True, now_ms - 1_200_000, now_ms - 480_000, 720_000, True
+    )
+    page = watched.open(path(live_world, "server"))
+    expect(page.locator("#message")).to_contain_text("No data for 20 min. The last packet came at")
+    expect(leaf.locator("[data-state-text]")).to_have_text("late")
 
 
 def test_a_period_without_data_leads_to_the_data(live_world: World, watched: Watched) -> None:

@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from kilowatch.catalog.tree import Leaf, MeterNode, OrganisationNode, SiteNode
+from kilowatch.dashboard.contact import Judge
 from kilowatch.dashboard.settings import DashboardSettings
-from kilowatch.dashboard.treeview import Branching, Seen, branches
+from kilowatch.dashboard.treeview import Branching, branches
 from kilowatch.model.points import DataPoint
 from tests.dashboard.fakes import Last
 
@@ -45,6 +46,16 @@ class Estate:
         """Return when a stream said something last."""
         return NOW_MS - (3_600_000 if series % 3 == 0 else 0)
 
+    def last_seen(self, series: Sequence[int]) -> dict[int, int]:
+        """Return when streams said something last."""
+        return {one: self.seen_ms(one) for one in series}
+
+    def contact(self, _point: DataPoint) -> None:
+        """Return nothing: nobody listens for silences."""
+
+    def silent_now(self) -> None:
+        """Likewise."""
+
     def last_of(self, points: Sequence[DataPoint]) -> dict[int, Any]:
         """Return last values, and note for whom."""
         self.drawn += [point.series for point in points]
@@ -52,9 +63,9 @@ class Estate:
 
     def tree(self, **wanted: str) -> list[dict[str, Any]]:
         """Return the tree as it is drawn."""
-        seen = Seen(self.last_of, lambda series: {one: self.seen_ms(one) for one in series})
+        judge = Judge(self, SETTINGS, NOW_MS)  # type: ignore[arg-type]
         branching = Branching(**wanted)
-        return branches(self.organisations(), self, seen, NOW_MS, SETTINGS, branching)  # type: ignore[arg-type]
+        return branches(self.organisations(), self, self.last_of, judge, branching)  # type: ignore[arg-type]
 
 
 def test_far_sites_are_counted_and_only_the_near_one_is_drawn() -> None:

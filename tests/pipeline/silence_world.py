@@ -51,6 +51,7 @@ class Nights:
         self.points = Points({one.series: one for one in points})
         self.now_ms = START_MS
         self.accepting: int | None = START_MS
+        self.changes: list[set[int]] = []
         self.silences: Silences
         self.watch: SilenceWatch
         self.start()
@@ -66,6 +67,7 @@ class Nights:
             decision_of=lambda _series: "undecided",
             now_ms=lambda: self.now_ms,
             settings=WatchSettings(**settings),
+            on_change=lambda series: self.changes.append(set(series)),
         )
 
     def kill(self) -> None:

@@ -40,6 +40,42 @@ def test_a_silence_is_found_when_the_next_packet_is_due(tmp_path: Path) -> None:
     assert nights.silences.open() == [silence]
 
 
+def test_pages_are_told_of_contact_as_silences_see_it(tmp_path: Path) -> None:
+    """By arrivals, with their own allowance; a change is announced when it is found."""
+    late_ms = 15 * H
+    nights = Nights(tmp_path, point(1), point(2))
+    one, two = nights.points.points[1], nights.points.points[2]
+    assert nights.watch.contact(one) is None, "nothing was heard yet"
+    assert nights.watch.silent() is None
+    regular(nights, 4, late_ms=late_ms)
+    contact = nights.watch.contact(one)
+    assert contact is not None
+    assert (contact.live, contact.silent) == (True, False)
+    assert contact.heard_ms == nights.now_ms - FIVE
+    assert contact.due_ms == contact.heard_ms + contact.allowed_ms == contact.heard_ms + 450 * S
+    assert nights.changes == [{1}], "that it is live"
+    other = nights.watch.contact(two)
+    assert other is not None
+    assert not other.live
+    nights.accepting = None
+    nights.wait(FIVE)
+    contact = nights.watch.contact(one)
+    assert contact is not None
+    assert not contact.silent
+    assert contact.due_ms > nights.now_ms, "while no packets are taken nobody is late for it"
+    nights.accepting = START_MS
+    nights.wait(S)
+    contact = nights.watch.contact(one)
+    assert contact is not None
+    assert contact.silent
+    assert contact.due_ms < nights.now_ms
+    assert nights.watch.silent() == frozenset({1})
+    nights.push(1, late_ms)
+    nights.wait(S)
+    assert nights.watch.silent() == frozenset()
+    assert nights.changes == [{1}] * 3
+
+
 def test_a_silence_ends_with_the_arrival_of_a_packet(tmp_path: Path) -> None:
     """The feed tells the end under a number of its own, and then there is no more to tell."""
     nights = Nights(tmp_path, point(1))

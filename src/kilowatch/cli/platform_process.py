@@ -164,6 +164,8 @@ async def run(folder: DataFolder, settings: Settings, stop: asyncio.Event, ready
         reader,
         silences=listening.silences.open,
         rhythm_ms=listening.watch.rhythm_ms,
+        contact=listening.watch.contact,
+        silent=listening.watch.silent,
         dismissed=partial(_dismissed, registered),
     )
     following = Following(folder, registered, watch, streams, view)

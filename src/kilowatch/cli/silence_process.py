@@ -48,6 +48,7 @@ class Listening:
             accepting_since=self._collector.accepting_since,
             decision_of=decision_of,
             now_ms=now_ms,
+            on_change=streams.hub.publish,
         )
         self._thread = threading.Thread(target=self.watch.run, name="silences", daemon=True)
 

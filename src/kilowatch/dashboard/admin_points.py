@@ -28,18 +28,17 @@ from kilowatch.dashboard.admin_frame import (
 )
 from kilowatch.dashboard.admin_placing import feeder
 from kilowatch.dashboard.asking import actor_of
+from kilowatch.dashboard.contact import STATES, Judge
 from kilowatch.dashboard.dated_form import COMMENT_MAX, from_when
 from kilowatch.dashboard.needs import LastValue
 from kilowatch.dashboard.numbers import whole_number
 from kilowatch.dashboard.registry import may_point
 from kilowatch.dashboard.rooms import point_of, rooms_of, visit_of
-from kilowatch.dashboard.shell import late_after_ms, state_of
 from kilowatch.dashboard.words import t
 from kilowatch.model.errors import KilowatchError
 from kilowatch.model.points import UTILITIES, DataPoint
 
 SECTION = "data_points"
-STATES = ("fresh", "late", "never")
 CHOICES_MAX = 50
 PROPOSED_MAX = 500
 
@@ -136,14 +135,14 @@ def _entries(request: Request, asked: dict[str, str]) -> list[Entry]:
     if words:
         chosen = [p for p in chosen if _has(p, *names.get(p.site_id, ("", "")), words)]
     last = rooms.view.last_values(chosen)
-    now_ms = rooms.clock()
+    judge = Judge(rooms.view, rooms.settings, rooms.clock())
     entries = [Entry(p, *names.get(p.site_id, ("", ""))) for p in chosen]
     order = asked["sort"]
     for entry in entries:
         found = last.get(entry.point.series)
         if found is not None:
             entry.last, entry.at_ms = found, found.at_ms
-            entry.state = state_of(found.at_ms, late_after_ms(entry.point, rooms.settings), now_ms)
+            entry.state = judge.one(entry.point, found).state
     if asked["state"]:
         entries = [entry for entry in entries if entry.state == asked["state"]]
     key = ORDERS.get(order.removeprefix("-"), ORDERS["site"])

@@ -25,7 +25,7 @@ Answer, an object::
                 and the first mean, summed over phases
     demand      peak (highest mean over the demand period), peak_ms, period_s, load_factor,
                 baseload, unit; null where nothing counts
-    status      late_after_ms, join_ms, recomputing
+    status      late, came_ms, lags, join_ms, recomputing
 
 Instants are milliseconds since 1970 in UTC. Numbers are in canonical units (Wh, W, m3, m3/h,
 °C, …) with full precision; null means unknown, never zero. Buckets without data have no row;
@@ -42,6 +42,7 @@ from typing import Any
 import numpy as np
 
 from kilowatch.catalog.spans import interval_text
+from kilowatch.dashboard.contact import Judge
 from kilowatch.dashboard.figures import elapsed_ms, figures
 from kilowatch.dashboard.needs import Extent, View
 from kilowatch.dashboard.offered import (
@@ -53,7 +54,6 @@ from kilowatch.dashboard.offered import (
 )
 from kilowatch.dashboard.periods import Grain, Window, iso_local, local_day, offsets, window
 from kilowatch.dashboard.settings import DashboardSettings
-from kilowatch.dashboard.shell import late_after_ms
 from kilowatch.dashboard.words import t
 from kilowatch.model.blocks import Floats, IntervalBlock
 from kilowatch.model.calendar import Zone
@@ -103,6 +103,7 @@ def series_answer(
     until_ms = frame.from_ms + elapsed
     names = [parameter.name for parameter in offered if parameter in [p for p, _ in drawn]]
     status = view.status(point) if extent else None
+    fresh = Judge(view, settings, now_ms).of([point])[point.series]
     return {
         "point": _point(point),
         "state": _state(frame, names, apart=apart),
@@ -119,7 +120,9 @@ def series_answer(
         if extent
         else None,
         "status": {
-            "late_after_ms": late_after_ms(point, settings),
+            "late": fresh.state == "late",
+            "came_ms": fresh.came_ms,
+            "lags": fresh.lags,
             "join_ms": _join_ms(point, status.join_interval_s if status else 0),
             "recomputing": status.recomputing if status else None,
         },

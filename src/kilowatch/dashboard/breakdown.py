@@ -13,12 +13,13 @@ from kilowatch.catalog.rights import has_tool
 from kilowatch.catalog.tree import OrganisationNode, SiteNode
 from kilowatch.dashboard.access import not_found
 from kilowatch.dashboard.attributes import latest_text
+from kilowatch.dashboard.contact import Judge
 from kilowatch.dashboard.curl import curl_line
 from kilowatch.dashboard.numbers import whole_number
 from kilowatch.dashboard.periods import PERIODS
 from kilowatch.dashboard.registry import may_point
 from kilowatch.dashboard.rooms import Rooms, point_of, rooms_of, visit_of
-from kilowatch.dashboard.shell import crumbs_of, late_after_ms, page, state_of, tool_test, tree_of
+from kilowatch.dashboard.shell import crumbs_of, page, tool_test, tree_of
 from kilowatch.dashboard.today import today_of
 from kilowatch.dashboard.treeview import Branching, leaves_of
 from kilowatch.dashboard.words import t
@@ -102,19 +103,19 @@ def _overview(request: Request, kind: str) -> Response:
     points = _points(rooms, place)
     now_ms = rooms.clock()
     last = rooms.view.last_values(points[:CARDS_MAX])
+    judge = Judge(rooms.view, rooms.settings, now_ms)
     cards: dict[int, list[dict[str, Any]]] = {}
     for point in points[:CARDS_MAX]:
         found = last.get(point.series)
-        late_after = late_after_ms(point, rooms.settings)
+        fresh = judge.one(point, found)
         cards.setdefault(point.site_id, []).append(
             {
                 "point": point,
                 "value": found.value if found else None,
                 "unit": found.unit if found else "",
                 "text": f"{found.value:.3g} {found.unit}" if found else "",
-                "at_ms": found.at_ms if found else None,
-                "late_after_ms": late_after,
-                "state": state_of(found.at_ms if found else None, late_after, now_ms),
+                "fresh": fresh,
+                "state": fresh.state,
             }
         )
     crumbs = [{"name": organisation.name, "href": f"/organization/{organisation.id}"}]

@@ -7,7 +7,7 @@ on them, so that a test, or another engine, can stand in for each.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping, Sequence
 from datetime import date
 from pathlib import Path
 from typing import Any, Literal, Protocol
@@ -24,6 +24,7 @@ from kilowatch.model.gaps import Gap, GapDay, PointGaps
 from kilowatch.model.insight import Expected, InsightEvent, Outlook, Standing, WasteHours
 from kilowatch.model.packet import Form
 from kilowatch.model.points import DataPoint
+from kilowatch.model.silences import Contact
 from kilowatch.pipeline.conflicts import Conflict
 from kilowatch.pipeline.grids import PointGrid
 from kilowatch.pipeline.tree_rollups import DatedFeeding
@@ -136,6 +137,10 @@ class View(Protocol):
     def extent(self, point: DataPoint) -> Extent | None: ...  # noqa: D102
     def last_values(self, points: Sequence[DataPoint]) -> Mapping[int, LastValue]: ...  # noqa: D102
     def last_seen(self, series: Iterable[int]) -> Mapping[int, int]: ...  # noqa: D102
+    @property
+    def contact(self) -> Callable[[DataPoint], Contact | None]: ...  # noqa: D102
+    @property
+    def silent_now(self) -> Callable[[], frozenset[int] | None]: ...  # noqa: D102
     def status(self, point: DataPoint) -> PointStatus: ...  # noqa: D102
     def is_current(self, point: DataPoint) -> bool: ...  # noqa: D102
     def findings(  # noqa: D102

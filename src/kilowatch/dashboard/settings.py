@@ -24,8 +24,8 @@ class DashboardSettings:
         heartbeat_s: Silence after which a live stream says that it lives [s].
         coalesce_s: Changes within this time travel as one live message [s].
         demand_period_s: Length over which peak demand is a mean, on the local clock [s].
-        late_after_s: At least this long without a packet before a data point is late [s],
-            so that one-second streams do not flicker.
+        late_after_s: At least this long without a packet before a data point is late [s], as long
+            as nobody has listened for silences yet.
         rows_max: Most rows that one chart request answers for a channel.
         metrics_token: What a monitoring system elsewhere brings as bearer token; empty for none.
         public_url: Address of the dashboard as people see it, without a slash at the end: links in

@@ -10,25 +10,12 @@ from starlette.responses import Response
 
 from kilowatch.catalog.rights import Person, has_tool, may_anywhere
 from kilowatch.catalog.tree import OrganisationNode, SiteNode
-from kilowatch.dashboard.needs import LastValue
+from kilowatch.dashboard.contact import Judge
 from kilowatch.dashboard.readers import reader_of
 from kilowatch.dashboard.rooms import Rooms, Visit, rooms_of, visit_of
-from kilowatch.dashboard.settings import DashboardSettings
-from kilowatch.dashboard.treeview import Branching, Seen, branches
+from kilowatch.dashboard.treeview import Branching, branches
 from kilowatch.dashboard.words import locale, words_json
 from kilowatch.model.points import DataPoint
-
-
-def late_after_ms(point: DataPoint, settings: DashboardSettings) -> int:
-    """Return how long without a packet makes a data point late [ms]."""
-    return max(point.gap_ms, round(settings.late_after_s * 1000))
-
-
-def state_of(at_ms: int | None, late_after: int, now_ms: int) -> str:
-    """Return ``fresh``, ``late`` or ``never``."""
-    if at_ms is None:
-        return "never"
-    return "late" if now_ms - at_ms > late_after else "fresh"
 
 
 def page(
@@ -115,26 +102,16 @@ def tool_test(visit: Visit) -> Callable[[str], bool]:
 
 def tree_of(rooms: Rooms, who: Person, now_ms: int, branching: Branching) -> list[dict[str, Any]]:
     """Return the tree as the template draws it."""
-    points = rooms.registry.directory()
-
-    def last_of(found: list[DataPoint]) -> dict[int, LastValue]:
-        return dict(rooms.view.last_values(found))
-
-    seen = Seen(last_of, rooms.view.last_seen)
-    return branches(rooms.registry.tree(who), points, seen, now_ms, rooms.settings, branching)
+    judge = Judge(rooms.view, rooms.settings, now_ms)
+    directory, last_of = rooms.registry.directory(), rooms.view.last_values
+    return branches(rooms.registry.tree(who), directory, last_of, judge, branching)
 
 
 def freshness(rooms: Rooms, point: DataPoint, now_ms: int) -> dict[str, Any]:
     """Return how fresh a data point is, for the bar on top."""
-    last = rooms.view.last_values([point]).get(point.series)
-    late_after = late_after_ms(point, rooms.settings)
-    at_ms = last.at_ms if last else None
-    return {
-        "series": point.series,
-        "at_ms": at_ms,
-        "late_after_ms": late_after,
-        "state": state_of(at_ms, late_after, now_ms),
-    }
+    judge = Judge(rooms.view, rooms.settings, now_ms)
+    found = judge.of([point])[point.series]
+    return {"series": point.series, "fresh": found, "stamp": judge.stamp(point, found)}
 
 
 def crumbs_of(rooms: Rooms, who: Person, point: DataPoint) -> list[dict[str, str]]:

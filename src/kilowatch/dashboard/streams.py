@@ -12,12 +12,15 @@ from starlette.responses import Response, StreamingResponse
 from kilowatch.catalog import sessions
 from kilowatch.catalog.rights import Person, may
 from kilowatch.dashboard.access import not_found
+from kilowatch.dashboard.contact import Judge
 from kilowatch.dashboard.live import Listener
+from kilowatch.dashboard.needs import LastValue
 from kilowatch.dashboard.numbers import whole_number
 from kilowatch.dashboard.readers import reader_of
 from kilowatch.dashboard.registry import Registry
 from kilowatch.dashboard.rooms import Rooms, rooms_of, visit_of
 from kilowatch.model.errors import KilowatchError
+from kilowatch.model.points import DataPoint
 
 
 async def live(request: Request) -> Response:
@@ -52,9 +55,12 @@ async def live(request: Request) -> Response:
     def values_of(series: list[int]) -> dict[str, Any]:
         directory = rooms.registry.directory()
         points = [point for one in series if (point := directory.points.get(one)) is not None]
+        judge = Judge(rooms.view, rooms.settings, rooms.clock())
+        last = rooms.view.last_values(points)
         return {
-            str(one): {"at_ms": last.at_ms, "value": last.value, "unit": last.unit}
-            for one, last in rooms.view.last_values(points).items()
+            str(point.series): _told(point, last[point.series], judge)
+            for point in points
+            if point.series in last
         }
 
     def alerts_of() -> int:
@@ -65,6 +71,20 @@ async def live(request: Request) -> Response:
         media_type="text/event-stream",
         headers={"x-accel-buffering": "no"},
     )
+
+
+def _told(point: DataPoint, last: LastValue, judge: Judge) -> dict[str, Any]:
+    """Return what a page is told of a data point that said something."""
+    fresh = judge.one(point, last)
+    return {
+        "at_ms": last.at_ms,
+        "value": last.value,
+        "unit": last.unit,
+        "came_ms": fresh.came_ms,
+        "late_after_ms": fresh.late_after_ms,
+        "live": fresh.heard,
+        "stamp": judge.stamp(point, fresh),
+    }
 
 
 def request_filter(registry: Registry, who: Person) -> Callable[[dict[str, Any]], bool]:

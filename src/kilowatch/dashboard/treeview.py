@@ -9,30 +9,16 @@ from typing import Any
 
 from kilowatch.catalog.directory import Directory
 from kilowatch.catalog.tree import Leaf, MeterNode, OrganisationNode, SiteNode
+from kilowatch.dashboard.contact import Freshness, Judge
 from kilowatch.dashboard.needs import LastValue
 from kilowatch.dashboard.numbers import whole_number
-from kilowatch.dashboard.settings import DashboardSettings
 from kilowatch.model.points import DataPoint
 
 DRAWN_AT_ONCE = 150  # data points; a larger tree fetches the branches that are opened
 FOUND_MAX = 100
 
 Node = dict[str, Any]
-LastOf = Callable[[list[DataPoint]], dict[int, LastValue]]
-SeenOf = Callable[[list[int]], Mapping[int, int]]
-
-
-@dataclass(frozen=True, slots=True)
-class Seen:
-    """How to look up what streams have said.
-
-    Attributes:
-        last_of: Last values by series, for what is drawn.
-        seen_of: Instants of the last packets by series, for what is only counted [ms].
-    """
-
-    last_of: LastOf
-    seen_of: SeenOf
+LastOf = Callable[[list[DataPoint]], Mapping[int, LastValue]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,9 +39,8 @@ class Branching:
 def branches(
     organisations: list[OrganisationNode],
     directory: Directory,
-    seen: Seen,
-    now_ms: int,
-    settings: DashboardSettings,
+    last_of: LastOf,
+    judge: Judge,
     wanted: Branching,
 ) -> list[Node]:
     """Return the nodes to draw.
@@ -63,9 +48,8 @@ def branches(
     Args:
         organisations: What the person may see.
         directory: Settings of the data points.
-        seen: Looks up last packets.
-        now_ms: What time it is [ms since 1970, UTC].
-        settings: When a data point is late.
+        last_of: Looks up last values by series, for what is drawn.
+        judge: Says which are late.
         wanted: Which part of the tree.
     """
     if wanted.search:
@@ -74,7 +58,7 @@ def branches(
         organisations = _only(organisations, wanted.branch)
     count = sum(len(site.leaves()) for one in organisations for site in one.sites)
     everything = bool(wanted.search) or count <= DRAWN_AT_ONCE
-    drawer = _Drawer(directory, seen, now_ms, settings, wanted, everything)
+    drawer = _Drawer(directory, last_of, judge, wanted, everything)
     nodes = [drawer.organisation(node, alone=len(organisations) == 1) for node in organisations]
     return _below(nodes, wanted.branch) if wanted.branch else nodes
 
@@ -95,12 +79,11 @@ def leaves_of(node: OrganisationNode | SiteNode | MeterNode) -> Iterable[Leaf]:
 @dataclass
 class _Drawer:
     directory: Directory
-    seen: Seen
-    now_ms: int
-    settings: DashboardSettings
+    last_of: LastOf
+    judge: Judge
     wanted: Branching
     everything: bool
-    last: dict[int, LastValue] = field(default_factory=dict)
+    last: Mapping[int, LastValue] = field(default_factory=dict)
 
     def organisation(self, node: OrganisationNode, *, alone: bool) -> Node:
         children = [self.site(site) for site in node.sites]
@@ -115,14 +98,14 @@ class _Drawer:
         key = f"site-{node.id}"
         wanted = key in (self.wanted.branch, self.wanted.current)
         shown = self.everything or holds or wanted
-        self.last = self.seen.last_of(points) if shown else {}
+        self.last = self.last_of(points) if shown else {}
         children = self.meters(node) if shown else []
         found = self._branch(
             "site", node.id, node.name, children, opened=shown and (self.everything or holds)
         )
         found.update(
             lazy=not shown,
-            late=self._late(points),
+            late=self.judge.late(points),
             holds_current=holds or key == self.wanted.current,
         )
         return found
@@ -159,10 +142,7 @@ class _Drawer:
     def leaf(self, leaf: Leaf) -> Node:
         point = self.directory.by_id(leaf.id)
         last = self.last.get(point.series) if point else None
-        late_after = self._late_after(point) if point else 0
-        state = "never"
-        if last is not None:
-            state = "late" if self.now_ms - last.at_ms > late_after else "fresh"
+        fresh = self.judge.one(point, last) if point else Freshness()
         return {
             "kind": "point",
             "id": leaf.id,
@@ -171,30 +151,17 @@ class _Drawer:
             "name": leaf.name,
             "utility": leaf.utility,
             "current": f"point-{leaf.id}" == self.wanted.current,
-            "at_ms": last.at_ms if last else None,
+            "fresh": fresh,
             "value": last.value if last else None,
             "unit": last.unit if last else "",
             "text": f"{last.value:.3g} {last.unit}" if last else "",
-            "late_after_ms": late_after,
-            "state": state,
+            "state": fresh.state,
             "holds_current": f"point-{leaf.id}" == self.wanted.current,
         }
 
     def _points(self, node: SiteNode) -> list[DataPoint]:
         by_id = self.directory.by_id
         return [point for leaf in node.leaves() if (point := by_id(leaf.id)) is not None]
-
-    def _late(self, points: list[DataPoint]) -> int:
-        """Count the late ones; for a site that is not drawn, nothing else is looked at."""
-        seen = self.seen.seen_of([point.series for point in points])
-        return sum(
-            self.now_ms - seen[point.series] > self._late_after(point)
-            for point in points
-            if point.series in seen
-        )
-
-    def _late_after(self, point: DataPoint) -> int:
-        return max(point.gap_ms, round(self.settings.late_after_s * 1000))
 
     @property
     def _searching(self) -> bool:

@@ -31,3 +31,22 @@ class Silence:
     due_ms: int
     found_ms: int
     ended_ms: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Contact:
+    """When a data point spoke last, and until when it may be quiet.
+
+    Attributes:
+        live: Whether it has ever sent the present rather than history; else nothing is expected.
+        heard_ms: Arrival of its last packet [ms since 1970, UTC].
+        due_ms: When the next one should arrive at the latest [ms since 1970, UTC].
+        allowed_ms: How long it may be quiet [ms].
+        silent: Whether its silence lasts.
+    """
+
+    live: bool
+    heard_ms: int
+    due_ms: int
+    allowed_ms: int
+    silent: bool

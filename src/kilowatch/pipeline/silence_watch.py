@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import heapq
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -20,9 +20,9 @@ import structlog
 from kilowatch.log import Arrival
 from kilowatch.model.clock import Decision, effective_ms
 from kilowatch.model.points import DataPoint
-from kilowatch.model.silences import Silence
+from kilowatch.model.silences import Contact, Silence
 from kilowatch.model.zones import Zone
-from kilowatch.pipeline.hearing import Heard
+from kilowatch.pipeline.hearing import Heard, allowed_ms
 from kilowatch.pipeline.silences import Silences
 from kilowatch.pipeline.streams import Points, PointsNow
 
@@ -75,6 +75,7 @@ class SilenceWatch:
         decision_of: Returns what is known of a stream's clock, by series.
         now_ms: The wall clock [ms since 1970, UTC].
         settings: Times and sizes.
+        on_change: Told the streams that are live now, silent, or silent no more.
 
     Attributes:
         fault: Why silences are not found at present, or an empty string.
@@ -90,6 +91,7 @@ class SilenceWatch:
         decision_of: Callable[[int], Decision],
         now_ms: Callable[[], int],
         settings: WatchSettings | None = None,
+        on_change: Callable[[Collection[int]], None] = lambda _series: None,
     ) -> None:
         self._log = log
         self._silences = silences
@@ -98,6 +100,7 @@ class SilenceWatch:
         self._decision_of = decision_of
         self._now_ms = now_ms
         self._settings = settings or WatchSettings()
+        self._on_change = on_change
         self._stop = threading.Event()
         self._heard: dict[int, Heard] = {}
         self._changed: set[int] = set()
@@ -108,6 +111,7 @@ class SilenceWatch:
         self._points: Mapping[int, DataPoint] = {}
         self._ticked_ms = now_ms()
         self._begun = False
+        self._accepting_ms: int | None = None
         self.fault = ""
 
     def stop(self) -> None:
@@ -132,7 +136,7 @@ class SilenceWatch:
         Raises:
             KilowatchError: The log could not be read; look again later.
         """
-        since_ms = self._accepting_since()
+        since_ms = self._accepting_ms = self._accepting_since()
         now_ms = self._now_ms()  # whatever was received before has been committed, or will be heard
         if not self._begun:
             self._begin()
@@ -149,6 +153,32 @@ class SilenceWatch:
         """Return a stream's regular pause where it is longer than registered, else 0 [ms]."""
         heard = self._heard.get(point.series)
         return heard.rhythm_ms(point) if heard is not None else 0
+
+    def contact(self, point: DataPoint) -> Contact | None:
+        """Return when a data point spoke last and when it is due; from any thread.
+
+        Returns:
+            None before the log was heard for the first time.
+        """
+        if not self._begun:
+            return None
+        heard = self._heard.get(point.series)
+        if heard is None or not heard.live:
+            return Contact(live=False, heard_ms=0, due_ms=0, allowed_ms=0, silent=False)
+        # While no packets are taken, nobody is silent for that.
+        since_ms = self._now_ms() if self._accepting_ms is None else self._accepting_ms
+        silent = self._silences.of(point.series) is not None
+        return Contact(
+            live=True,
+            heard_ms=heard.received_ms,
+            due_ms=heard.due_ms(point, 0 if silent else since_ms),
+            allowed_ms=allowed_ms(point, heard.rhythm_ms(point)),
+            silent=silent,
+        )
+
+    def silent(self) -> frozenset[int] | None:
+        """Return the streams whose silence lasts; None before the log was heard."""
+        return self._silences.series() if self._begun else None
 
     def save(self) -> None:
         """Note what was heard, so that a restart need not read it again."""
@@ -199,6 +229,7 @@ class SilenceWatch:
     def _hear(self, arrivals: list[Arrival], points: Points) -> None:
         offsets = Offsets()
         ended: dict[int, int] = {}
+        live: list[int] = []
         for arrival in arrivals:
             series = arrival.series
             point = points.points.get(series)
@@ -206,8 +237,10 @@ class SilenceWatch:
             if heard is None:
                 heard = self._heard[series] = Heard()
             offset_ms = 0 if point is None or heard.live else offsets.of(point.zone, arrival)
+            was_live = heard.live
             if heard.hear(arrival, point, offset_ms):
                 self._changed.add(series)
+            live += [series] * (heard.live and not was_live)
             silence = self._silences.of(series)
             if silence is None:
                 if series not in self._queued:
@@ -215,10 +248,15 @@ class SilenceWatch:
             elif heard.seq >= arrival.seq > silence[1]:  # also where it could not be written before
                 ended.setdefault(series, arrival.received_ms)
         if ended:
-            self._silences.ended(ended)
-            logger.info("silence.ended", streams=len(ended))
-            for series in ended:
-                self._queue(series, points.points.get(series))
+            self._end(ended, points)
+        if ended or live:
+            self._on_change({*ended, *live})
+
+    def _end(self, ended: Mapping[int, int], points: Points) -> None:
+        self._silences.ended(ended)
+        logger.info("silence.ended", streams=len(ended))
+        for series in ended:
+            self._queue(series, points.points.get(series))
 
     def _queue(self, series: int, point: DataPoint | None) -> None:
         heard = self._heard[series]
@@ -272,6 +310,7 @@ class SilenceWatch:
             self._queue_all()
             raise
         logger.info("silence.found", streams=len(found))
+        self._on_change({series for series, _ in found})
 
     def _silence(self, series: int, last_ms: int, due_ms: int, now_ms: int) -> Silence:
         point = self._points[series]

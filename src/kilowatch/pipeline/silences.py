@@ -98,6 +98,11 @@ class Silences:
         with self._lock:
             return [silence for _, (silence, _) in sorted(self._open.items())]
 
+    def series(self) -> frozenset[int]:
+        """Return the streams that are silent."""
+        with self._lock:
+            return frozenset(self._open)
+
     def changes(self, after: int, limit: int) -> list[tuple[int, Silence]]:
         """Return what changed after a number, oldest first: found, or ended.
 

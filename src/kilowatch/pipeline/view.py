@@ -23,7 +23,7 @@ from kilowatch.model.editing import Editing, encoded
 from kilowatch.model.findings import Finding
 from kilowatch.model.parameters import channel_name
 from kilowatch.model.points import DataPoint
-from kilowatch.model.silences import Silence
+from kilowatch.model.silences import Contact, Silence
 from kilowatch.pipeline.answers import Extent, Grain, Lag, LastValue, PointStatus, Recomputing
 from kilowatch.pipeline.computed import Other, other_rows
 from kilowatch.pipeline.conflicts import Conflict
@@ -68,6 +68,8 @@ class View(GapView):
         silences: Returns the silences that last: their gaps have no end yet.
         rhythm_ms: Returns the regular pause between a data point's arrivals, where that is
             longer than registered, else 0.
+        contact: Returns when a data point spoke last, as far as anybody listens.
+        silent: Returns the streams that are silent, as far as anybody listens.
         dismissed: Returns the findings that people have dismissed, as data point, code, mark.
     """
 
@@ -79,9 +81,13 @@ class View(GapView):
         now: Callable[[], float] = time.time,
         silences: Callable[[], list[Silence]] = list,
         rhythm_ms: Callable[[DataPoint], int] = lambda _point: 0,
+        contact: Callable[[DataPoint], Contact | None] = lambda _point: None,
+        silent: Callable[[], frozenset[int] | None] = lambda: None,
         dismissed: Callable[[], Collection[tuple[int, str, str]]] = tuple,
     ) -> None:
         super().__init__(streams, now, silences)
+        self.contact = contact
+        self.silent_now = silent
         self._log = log
         self._rhythm_ms = rhythm_ms
         self._dismissed = dismissed

@@ -59,7 +59,7 @@ function gapSeries(panel, index, answer, look, scale) {
   const { from_ms: from, to_ms: to, now_ms: now } = answer.window;
   const extent = answer.extent;
   if (!extent) return [];
-  const late = now - extent.last_ms > answer.status.late_after_ms;
+  const late = answer.status.late;
   const begin = Math.max(from, extent.first_ms);
   const end = Math.min(to, late ? now : extent.last_ms - answer.point.interval_s * 1000);
   const merged = panel.channels.flatMap((channel) => channel.rows).sort((a, b) => a.start - b.start);

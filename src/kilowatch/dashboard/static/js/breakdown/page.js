@@ -120,9 +120,13 @@ function notices(window, extent) {
       link: { href: `?period=${window.period === "custom" ? "day" : window.period}&date=${before ? extent.first_day : extent.last_day}`,
         text: t(before ? "none.go_first" : "none.go_last") },
     });
-  } else if (window.to_ms > current && current - extent.last_ms > answer.status.late_after_ms) {
-    say("late", t("late.title", { age: age(current - extent.last_ms) }),
-      t("late.next", { when: time.stamp(extent.last_ms) }),
+  } else if (window.to_ms > current && answer.status.late) {
+    const { came_ms: came, lags } = answer.status;
+    say("late", t("late.title", { age: age(current - came) }),
+      t(lags ? "late.next_for" : "late.next", { when: time.stamp(came), stamp: time.stamp(extent.last_ms) }),
+      { link: { href: `/attributes/${point}`, text: t("late.link") } });
+  } else if (window.to_ms > current && answer.status.lags) {
+    say("", t("late.lags_title", { age: age(current - answer.status.came_ms), stamp: time.stamp(extent.last_ms) }), t("late.lags_next"),
       { link: { href: `/attributes/${point}`, text: t("late.link") } });
   } else if (answer.status.recomputing !== null) {
     say("", t("recomputing.title"), t("recomputing.next"));
