@@ -15,6 +15,8 @@ const clock = new Intl.DateTimeFormat(locale, { hour: "2-digit", minute: "2-digi
 let everything = false;
 let serial = 0;
 let fetched = new Map(); // requests that the fetched list has, whose live event may still come
+let loads = 0;
+let came = null; // requests that arrive while the list is fetched: it may be of before them
 
 function concerns(request) {
   if (everything) return true;
@@ -65,7 +67,9 @@ function isThere(request) {
 }
 
 function add(request) {
-  if (!concerns(request) || isThere(request)) return;
+  if (!concerns(request)) return;
+  came?.push(request);
+  if (isThere(request)) return;
   const item = draw(request);
   item.classList.add("arrived");
   // What is being read stays where it is: below the top, the list keeps its place.
@@ -77,13 +81,19 @@ function add(request) {
 }
 
 async function load() {
+  const mine = ++loads; // an answer to an earlier question is none to this one
+  came = [];
   const reply = await fetch(`/data/requests?point=${card.dataset.point}${everything ? "&all=1" : ""}`);
-  if (!reply.ok) return;
-  const { requests } = await reply.json();
+  const requests = reply.ok ? (await reply.json()).requests : null;
+  if (mine !== loads) return;
+  const since = came;
+  came = null;
+  if (!requests) return;
   fetched = new Map();
   for (const same of requests.map((one) => JSON.stringify(one))) fetched.set(same, (fetched.get(same) ?? 0) + 1);
   list.replaceChildren(...requests.map(draw));
   none.hidden = requests.length > 0;
+  for (const request of since) add(request);
 }
 
 for (const input of card.querySelectorAll("input[name=which]")) {
