@@ -10,6 +10,7 @@ from typing import Annotated, Any
 from zoneinfo import ZoneInfo
 
 import typer
+from sqlalchemy.orm import Session
 
 from kilowatch.catalog import Change, data_points, meter_events, point_settings, spans
 from kilowatch.catalog.factors_check import MJ_PER_KWH
@@ -248,9 +249,7 @@ def history(
 ) -> None:
     """Show what is dated, and what was recorded about the meter, with the words to undo it."""
     with Server.of(data).reading() as session:
-        owner = organisation_named(session, organization)
-        point = data_points.find_data_point(session, owner, stream)
-        zone = _zone(session.get(Site, point.site_id))
+        point, zone = _found(session, organization, stream)
         rows = point_settings.history(session, point)
         periods = point_settings.settings_by_period(session, point)
         events = meter_events.events(session, point)
@@ -287,19 +286,28 @@ def undo(
     data: Data = DEFAULT,
 ) -> None:
     """Take back a dated change, or what was recorded about the meter."""
-    kind, _, number = what.partition("-")
-    if kind not in {"setting", "event"} or not number.isdecimal():
-        raise KilowatchError(
-            "unknown_change",
-            f"{what!r} is nothing that could be taken back.",
-            remedy="'kilowatch data-point history' shows the words: setting-3, event-7.",
-        )
+    shown = "'kilowatch data-point history' shows the words: setting-3, event-7."
+    kind, number = dated_change(what, {"setting", "event"}, shown)
     with _changing(data, organization, stream) as (change, point, _):
         if kind == "setting":
-            point_settings.undo(change, point, int(number))
+            point_settings.undo(change, point, number)
         else:
-            meter_events.undo(change, point, int(number))
+            meter_events.undo(change, point, number)
     paper().print("It is taken back; figures that depend on it are computed again.")
+
+
+def dated_change(what: str, kinds: set[str], remedy: str) -> tuple[str, int]:
+    """Return kind and number of the word that takes a dated change back: ``setting-3``.
+
+    Raises:
+        KilowatchError: ``unknown_change``.
+    """
+    kind, _, number = what.partition("-")
+    if kind in kinds and number.isdecimal():
+        return kind, int(number)
+    raise KilowatchError(
+        "unknown_change", f"{what!r} is nothing that could be taken back.", remedy=remedy
+    )
 
 
 @contextmanager
@@ -307,9 +315,14 @@ def _changing(
     data: Any, organization: str | None, stream: str
 ) -> Iterator[tuple[Change, DataPoint, str]]:
     with Server.of(data).change() as change:
-        owner = organisation_named(change.session, organization)
-        point = data_points.find_data_point(change.session, owner, stream)
-        yield change, point, _zone(change.session.get(Site, point.site_id))
+        yield change, *_found(change.session, organization, stream)
+
+
+def _found(session: Session, organization: str | None, stream: str) -> tuple[DataPoint, str]:
+    """Return a data point, and the time zone of its site."""
+    owner = organisation_named(session, organization)
+    point = data_points.find_data_point(session, owner, stream)
+    return point, session.get_one(Site, point.site_id).zone
 
 
 def _fed(change: Change, point: DataPoint, feeder: str | None) -> dict[str, int | None]:
@@ -318,11 +331,6 @@ def _fed(change: Change, point: DataPoint, feeder: str | None) -> dict[str, int 
         return {} if feeder is None else {"parent_id": None}
     owner = change.session.get_one(Organisation, point.organisation_id)
     return {"parent_id": data_points.find_data_point(change.session, owner, feeder).id}
-
-
-def _zone(site: Site | None) -> str:
-    assert site is not None
-    return site.zone
 
 
 def _register(text: str) -> tuple[str, meter_events.Figures]:

@@ -20,7 +20,7 @@ from kilowatch.catalog.places import check_zone
 from kilowatch.catalog.reshaping import SiteFacts
 from kilowatch.catalog.tables import DataPoint, Organisation, Site
 from kilowatch.cli import site_facts
-from kilowatch.cli.dated_settings import local_text
+from kilowatch.cli.dated_settings import dated_change, local_text
 from kilowatch.cli.explain import instant_ms
 from kilowatch.cli.folder import DEFAULT
 from kilowatch.cli.registration import (
@@ -130,7 +130,7 @@ def set_facts(
         )
     with Server.of(data).change() as change:
         owner = organisation_named(change.session, organization)
-        stored = _site_named(change.session, owner, name)
+        stored = registry.find_site(change.session, owner, name)
         _change(change, stored, changed, time_zone, from_date)
         found = _for_programs(change.session, owner, stored)
     if as_json:
@@ -149,17 +149,12 @@ def undo(
     data: Data = DEFAULT,
 ) -> None:
     """Take a dated change of the time zone back."""
-    kind, _, number = what.partition("-")
-    if kind != "zone" or not number.isdecimal():
-        raise KilowatchError(
-            "unknown_change",
-            f"{what!r} is nothing that could be taken back.",
-            remedy="'kilowatch site list' shows the words: zone-3.",
-        )
+    shown = "'kilowatch site list' shows the words: zone-3."
+    _, number = dated_change(what, {"zone"}, shown)
     with Server.of(data).change() as change:
         owner = organisation_named(change.session, organization)
-        stored = _site_named(change.session, owner, name)
-        site_zones.undo_zone(change, stored, int(number))
+        stored = registry.find_site(change.session, owner, name)
+        site_zones.undo_zone(change, stored, number)
     paper().print("It is taken back; the site's days are computed again.")
 
 
@@ -184,22 +179,6 @@ def _tell(found: dict[str, Any]) -> None:
             out.print(f"  {fact.replace('_', ' ')}: {found[fact]}", markup=False)
     if found["zones"]:
         out.print(f"  time zones: {_zones_text(found['zones'])}", markup=False)
-
-
-def _site_named(session: Session, owner: Organisation, name: str) -> Site:
-    there = registry.sites(session, owner.id)
-    key = registry.name_key(name)
-    found = next((one for one in there if registry.name_key(one.name) == key), None)
-    if found is not None:
-        return found
-    names = ", ".join(repr(one.name) for one in there[:10])
-    raise KilowatchError(
-        "unknown_site",
-        f"{owner.name} has no site named {name!r}.",
-        status=404,
-        remedy=f"It has: {names}." if names else "It has none yet.",
-        data={"field": "site"},
-    )
 
 
 def _for_programs(session: Session, owner: Organisation, one: Site) -> dict[str, Any]:

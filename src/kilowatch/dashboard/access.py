@@ -6,11 +6,12 @@ which data points others have. What they see but may not do is 403.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from enum import Enum
 from urllib.parse import urlencode
 
+from sqlalchemy.orm import Session
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
@@ -198,17 +199,39 @@ def not_found() -> KilowatchError:
     return KilowatchError("not_found", "There is nothing here for you to see.", status=404)
 
 
-def asked_organisation(request: Request) -> Organisation:
+def asked_organisation(request: Request, session: Session | None = None) -> Organisation:
     """Return the organisation that a request names. Blocks on the catalogue.
+
+    Args:
+        request: Behind a door that looked.
+        session: An open one, whose row it shall be; None for one that only reads it.
 
     Raises:
         KilowatchError: ``not_found``: it has gone since the door looked.
     """
-    with rooms_of(request).registry.catalog.reading() as session:
-        found = session.get(Organisation, visit_of(request).organisation_id)
+    number = visit_of(request).organisation_id
+    if session is not None:
+        found = session.get(Organisation, number)
+    else:
+        with rooms_of(request).registry.catalog.reading() as own:
+            found = own.get(Organisation, number)
     if found is None:
         raise not_found()
     return found
+
+
+def posts_about_point(tool: str, handlers: Mapping[str, Handler]) -> tuple[Door, ...]:
+    """Return the doors of what people who manage a data point do on a page about it.
+
+    Args:
+        tool: Of the plan; also the page's address: ``/TOOL/{point_id}/…``.
+        handlers: By the rest of the address.
+    """
+    return tuple(
+        Door(f"/{tool}/{{point_id:number}}/{path}", handler, Access.MANAGE_POINT, ("POST",),
+             tool=tool)
+        for path, handler in handlers.items()
+    )  # fmt: skip
 
 
 def not_allowed() -> KilowatchError:

@@ -17,7 +17,7 @@ from starlette.datastructures import FormData
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from kilowatch.dashboard.access import Access, Door
+from kilowatch.dashboard.access import Door, posts_about_point
 from kilowatch.dashboard.asking import actor_of
 from kilowatch.dashboard.numbers import whole_number
 from kilowatch.dashboard.periods import clock_text, iso_local
@@ -205,15 +205,6 @@ def selectable(one: KeptPacket) -> bool:
     return one.status == "discarded"
 
 
-DOORS: tuple[Door, ...] = tuple(
-    Door(
-        f"/attributes/{{point_id:number}}/{path}",
-        handler,
-        Access.MANAGE_POINT,
-        ("POST",),
-        tool="attributes",
-    )
-    for path, handler in (
-        ("kept/backfill", backfill), ("kept/dismiss", dismiss), ("conflict", decide),
-    )
-)  # fmt: skip
+DOORS: tuple[Door, ...] = posts_about_point(
+    "attributes", {"kept/backfill": backfill, "kept/dismiss": dismiss, "conflict": decide}
+)

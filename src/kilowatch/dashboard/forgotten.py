@@ -7,11 +7,13 @@ Fetching such an address changes nothing, so that a mail scanner that follows li
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import structlog
 from starlette.background import BackgroundTask
 from starlette.concurrency import run_in_threadpool
+from starlette.datastructures import FormData
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
@@ -70,10 +72,9 @@ async def new_password_page(request: Request) -> Response:
 async def new_password(request: Request) -> Response:
     """Set another password, if the link is good."""
     rooms = rooms_of(request)
-    form = await request.form()
-    token = text(form, "token")
-    if refusal := open_forms.refusal_of(request, form):
-        return _new_password(request, token, problem=refusal, status=403)
+    form, token, refused = await _sent(request, _new_password)
+    if refused is not None:
+        return refused
     catalog, key = rooms.registry.catalog, rooms.settings.server_key
     try:
         user = await run_in_threadpool(
@@ -106,10 +107,9 @@ async def address_page(request: Request) -> Response:
 async def address(request: Request) -> Response:
     """Change an account's address, if the link is good."""
     rooms = rooms_of(request)
-    form = await request.form()
-    token = text(form, "token")
-    if refusal := open_forms.refusal_of(request, form):
-        return _address(request, token, problem=refusal, status=403)
+    _, token, refused = await _sent(request, _address)
+    if refused is not None:
+        return refused
     key = rooms.settings.server_key
     try:
         before, after = await run_in_threadpool(
@@ -130,20 +130,19 @@ async def invitation_page(request: Request) -> Response:
 
 async def invitation(request: Request) -> Response:
     """Show what an invitation is to, and how to take it."""
-    form = await request.form()
-    token = text(form, "token")
-    if refusal := open_forms.refusal_of(request, form):
-        return _invitation(request, token, problem=refusal, status=403)
+    _, token, refused = await _sent(request, _invitation)
+    if refused is not None:
+        return refused
     return await run_in_threadpool(_look_at, request, token)
 
 
 async def join(request: Request) -> Response:
     """Take an invitation: with a new password, or with that of the account that is there."""
     rooms = rooms_of(request)
-    form = await request.form()
-    token, name = text(form, "token"), text(form, "name")
-    if refusal := open_forms.refusal_of(request, form):
-        return _invitation(request, token, problem=refusal, status=403)
+    form, token, refused = await _sent(request, _invitation)
+    if refused is not None:
+        return refused
+    name = text(form, "name")
     password = str(form.get("password", ""))
     try:
         await run_in_threadpool(_join, rooms, token, name, password, address_of(request))
@@ -155,6 +154,16 @@ async def join(request: Request) -> Response:
         )
         return open_forms.with_retry(answer, error)
     return RedirectResponse("/login?joined", status_code=303)
+
+
+async def _sent(
+    request: Request, show: Callable[..., Response]
+) -> tuple[FormData, str, Response | None]:
+    """Return a form with the token of its link, and the answer to one that no page of ours sent."""
+    form = await request.form()
+    token = text(form, "token")
+    refusal = open_forms.refusal_of(request, form)
+    return form, token, show(request, token, problem=refusal, status=403) if refusal else None
 
 
 def _join(rooms: Rooms, token: str, name: str, password: str, where: str) -> None:

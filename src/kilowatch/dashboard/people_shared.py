@@ -90,13 +90,6 @@ def people_page(
     return page(request, f"people_{name}.html", crumbs, {**frame, **context}, status=status)
 
 
-def organisation_of(session: Session, request: Request) -> Organisation:
-    """Return the row of the organisation that the path names."""
-    organisation = session.get(Organisation, organisation_id_of(request))
-    assert organisation is not None
-    return organisation
-
-
 def member_of(session: Session, request: Request) -> tuple[User, Membership]:
     """Return the person that the path names, who belongs to the organisation that it names.
 

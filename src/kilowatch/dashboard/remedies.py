@@ -20,18 +20,16 @@ from kilowatch.catalog import judgements, point_settings
 from kilowatch.catalog.changes import Change
 from kilowatch.catalog.histories import COLUMNS
 from kilowatch.catalog.rights import may
-from kilowatch.catalog.spans import interval_text
 from kilowatch.catalog.tables import DataPoint as Row
-from kilowatch.dashboard.access import Access, Door
+from kilowatch.dashboard.access import Door, posts_about_point
 from kilowatch.dashboard.asking import actor_of
+from kilowatch.dashboard.dated_form import setting_text
 from kilowatch.dashboard.rooms import point_of, rooms_of, visit_of
 from kilowatch.dashboard.words import catalogue, t
 from kilowatch.model.errors import KilowatchError
 from kilowatch.model.findings import Finding
 from kilowatch.model.points import DataPoint
 
-_SPANS = frozenset({"interval_s", "tolerance_s"})
-_WORDS = frozenset({"behaviour", "clock", "stamp"})
 _NEEDS_FIGURES = frozenset(
     {
         "register.fell", "editing.failed", "meter.sum_exceeded", "interval.demand_implausible",
@@ -72,7 +70,7 @@ def offer_of(finding: Finding) -> Offer:
     if setting not in point_settings.FIELDS or f"remedy.{setting}" not in catalogue():
         return Offer(finding.code, finding.text, mark=mark, look=_look(finding))
     name = t(f"remedy.{setting}")
-    label = t("remedy.change", setting=name, value=_shown(setting, value))
+    label = t("remedy.change", setting=name, value=setting_text(setting, value))
     return Offer(finding.code, finding.text, setting, str(value), label, mark)
 
 
@@ -215,27 +213,10 @@ def changed_text(setting: str, point: DataPoint) -> str:
     """Return what a page says after a remedy, or an empty string for a word it did not send."""
     if setting not in COLUMNS or f"remedy.{setting}" not in catalogue():
         return ""
-    value = _shown(setting, getattr(point, setting))
+    value = setting_text(setting, getattr(point, setting))
     return t("remedy.done", setting=t(f"remedy.{setting}"), value=value)
 
 
-def _shown(setting: str, value: Any) -> str:
-    if setting in _SPANS:
-        return interval_text(round(float(value)))
-    if setting in _WORDS:
-        return t(f"{setting}.{value}").split(":")[0]
-    return f"{value:g}" if isinstance(value, float) else str(value)
-
-
-DOORS: tuple[Door, ...] = tuple(
-    Door(
-        f"/attributes/{{point_id:number}}/{path}",
-        handler,
-        Access.MANAGE_POINT,
-        ("POST",),
-        tool="attributes",
-    )
-    for path, handler in (
-        ("remedy", apply), ("finding/dismiss", dismiss), ("finding/restore", restore),
-    )
-)  # fmt: skip
+DOORS: tuple[Door, ...] = posts_about_point(
+    "attributes", {"remedy": apply, "finding/dismiss": dismiss, "finding/restore": restore}
+)

@@ -19,14 +19,13 @@ from kilowatch.catalog.settings_check import one_of
 from kilowatch.catalog.tables import ROLES, DataPoint, Grant, User
 from kilowatch.catalog.tables_people import Group, GroupMember, Invitation
 from kilowatch.dashboard import mails
-from kilowatch.dashboard.access import Access, Door
+from kilowatch.dashboard.access import Access, Door, asked_organisation
 from kilowatch.dashboard.asking import actor_of, problems_of, text
 from kilowatch.dashboard.numbers import whole_number
 from kilowatch.dashboard.people_shared import (
     first_of,
     member_of,
     organisation_id_of,
-    organisation_of,
     people_page,
     places_of_form,
     plan_of,
@@ -157,7 +156,7 @@ def _invite(request: Request, form: FormData) -> Response:
     try:
         with catalog.change(actor_of(request)) as change:
             session = change.session
-            organisation = organisation_of(session, request)
+            organisation = asked_organisation(request, session)
             wishes = Wishes(
                 email=fields["email"],
                 role=one_of("role", fields["role"], ROLES),
@@ -178,7 +177,7 @@ def _resend(request: Request) -> Response:
     number, key = organisation_id_of(request), rooms.settings.server_key
     with rooms.registry.catalog.change(actor_of(request)) as change:
         row = invitations.find(change.session, number, request.path_params["invitation_id"])
-        name = organisation_of(change.session, request).name
+        name = asked_organisation(request, change.session).name
         token = invitations.renew(change, key, row)
     return _listing(request, invited=_deliver(request, row, name, token))
 
@@ -249,7 +248,7 @@ def _act(request: Request, form: FormData, what: str) -> Response:
             user, _ = member_of(session, request)
             if what == "role":
                 giving.set_role(
-                    change, giver, user, organisation_of(session, request),
+                    change, giver, user, asked_organisation(request, session),
                     one_of("role", text(form, "role"), ROLES),
                     whole=text(form, "where") == "whole", plan=plan_of(session, request, form),
                 )  # fmt: skip
@@ -263,7 +262,7 @@ def _act(request: Request, form: FormData, what: str) -> Response:
                 if given is not None and given.user_id == user.id:
                     _take(given, number, change)
             elif what == "remove":
-                giving.remove(change, user, organisation_of(session, request))
+                giving.remove(change, user, asked_organisation(request, session))
             else:
                 _account(change, giver, user, text(form, "do"))
     except KilowatchError as error:
@@ -307,7 +306,7 @@ def _account(change: Change, giver: Person, user: User, do: str) -> None:
 def _require_factor(request: Request, form: FormData) -> Response:
     rooms, number = rooms_of(request), organisation_id_of(request)
     with rooms.registry.catalog.change(actor_of(request)) as change:
-        organisation = organisation_of(change.session, request)
+        organisation = asked_organisation(request, change.session)
         organisation.second_factor_required = text(form, "required") == "yes"
     return RedirectResponse(f"/organization/{number}/users?said=saved", status_code=303)
 
