@@ -151,6 +151,25 @@ def test_a_currency_is_chosen_before_the_first_price(folks: World) -> None:
     assert refused(folks, prices.set_currency, acme, "XYZ").code == "unknown_currency"
 
 
+def test_an_organisation_that_moves_keeps_the_currency_of_its_prices(folks: World) -> None:
+    """Prices in euros are not pounds because the country was corrected; nor by an undo."""
+    acme = folks.organisations["Acme"]
+    chosen = do(folks, work(prices.set_currency, acme, "USD"))
+    back = undo(folks, chosen)
+    assert of(folks).currency == "EUR"
+    undo(folks, back)
+    assert of(folks).currency == "USD"
+    do(folks, work(prices.set_currency, acme, "EUR"))
+    do(folks, work(prices.set_price, acme, electricity(0.2)))
+    with pytest.raises(KilowatchError, match=r"prices in EUR|taken back"):
+        undo(folks, chosen)
+    elsewhere = folks.organisations["Elsewhere"]
+    with folks.catalog.change(folks.actor("sue")) as change:
+        prices.set_price(change, elsewhere, electricity(0.2))
+        reshaping.change_organisation(change, elsewhere, name="Elsewhere", country="GB")
+    assert of(folks, "Works").currency == "EUR"
+
+
 def test_every_country_has_a_currency_and_small_ones_have_higher_limits(folks: World) -> None:
     """A kilowatt-hour costs 1,500 rupiah in Jakarta, which is no slip."""
     from kilowatch.catalog.places import countries  # noqa: PLC0415 - only this test needs it

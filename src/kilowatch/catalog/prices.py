@@ -181,16 +181,38 @@ def set_currency(change: Change, organisation: Organisation, currency: str) -> O
     stored = fresh(change.session, organisation)
     there = prices(change.session, stored.id)
     if code != currency_of(stored) and there:
-        raise KilowatchError(
-            "prices_in_currency",
-            f"{stored.name} has {len(there)} prices in {currency_of(stored)}.",
-            status=409,
-            remedy="Remove them first: their figures would mean something else.",
-            data={"field": "currency"},
-        )
+        raise _in_currency(stored.name, currency_of(stored), len(there))
     stored.currency = code
     change.session.flush()
     return stored
+
+
+def keep_currency(change: Change, stored: Organisation) -> None:
+    """Write down the currency that prices are in, before something else would decide it."""
+    if not stored.currency and prices(change.session, stored.id):
+        stored.currency = currency_of(stored)
+
+
+def currency_back(change: Change, stored: Organisation, currency: str) -> None:
+    """Set an organisation's currency back to what it was; "" for its country's.
+
+    Raises:
+        KilowatchError: ``prices_in_currency``, when there are prices in another one by now.
+    """
+    now = currency_of(stored)
+    stored.currency = currency
+    if currency_of(stored) != now and prices(change.session, stored.id):
+        raise _in_currency(stored.name, now)
+
+
+def _in_currency(name: str, code: str, count: int = 0) -> KilowatchError:
+    return KilowatchError(
+        "prices_in_currency",
+        f"{name} has {f'{count} ' if count else ''}prices in {code}.",
+        status=409,
+        remedy="Remove them first: their figures would mean something else.",
+        data={"field": "currency"},
+    )
 
 
 def _order(row: UtilityPrice | UtilityCarbon) -> tuple[int, str, str, str]:

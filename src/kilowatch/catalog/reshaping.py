@@ -21,6 +21,7 @@ from kilowatch.catalog import feeders
 from kilowatch.catalog.changes import Change
 from kilowatch.catalog.people import check_email
 from kilowatch.catalog.places import check_country, check_zone, country_of_zone
+from kilowatch.catalog.prices import keep_currency
 from kilowatch.catalog.registry import check_name, fresh, name_key
 from kilowatch.catalog.site_zones import forget_zones
 from kilowatch.catalog.tables import (
@@ -76,7 +77,7 @@ class SiteFacts:
 def change_organisation(
     change: Change, organisation: Organisation, *, name: str, country: str
 ) -> Organisation:
-    """Give an organisation another name or country; user names of credentials stay.
+    """Give an organisation another name or country; user names and the prices' currency stay.
 
     Raises:
         KilowatchError: ``organisation_exists``, ``invalid_name`` or ``unknown_country``.
@@ -88,6 +89,7 @@ def change_organisation(
     )
     if same not in (None, stored.id):
         raise _taken("organisation_exists", f"An organisation named {name!r} exists already.")
+    keep_currency(change, stored)
     stored.name, stored.name_key = name, name_key(name)
     stored.country = check_country(country)
     change.session.flush()

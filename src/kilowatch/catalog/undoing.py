@@ -21,6 +21,7 @@ from kilowatch.catalog import (
     invitations,
     meter_events,
     plans,
+    prices,
     reshaping,
     verdicts,
 )
@@ -76,9 +77,10 @@ def _organisation_back(
 ) -> None:
     if "second_factor_required" in before:
         row.second_factor_required = before["second_factor_required"]
-    row.currency = before.get("currency", row.currency)
     name, country = before.get("name", row.name), before.get("country", row.country)
     reshaping.change_organisation(change, row, name=name, country=country)
+    if "currency" in before:
+        prices.currency_back(change, row, before["currency"] or "")
 
 
 def _given(change: Change, who: Person, row: Membership) -> None:

@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 
 from kilowatch.catalog import spans
 from kilowatch.catalog.tables import AuditEntry, Table
+from kilowatch.dashboard import history_of_sites
 from kilowatch.dashboard.dated_form import setting_text
 from kilowatch.dashboard.periods import clock_text
 from kilowatch.dashboard.words import catalogue, t
@@ -18,7 +19,9 @@ NAMES = ("name", "email", "username", "city")
 VALUE_MAX = 120
 OWNERS = {"data_point_id": "data_point", "rule_id": "alert_rule", "site_id": "site"}
 COUNTS = ("packets", "create", "change", "same")
-STAYING = ("data_point_id", "site_id", "from_ms", "email", "user_id", "role")
+STAYING = (
+    "data_point_id", "site_id", "from_ms", "email", "user_id", "role", *history_of_sites.STAYING
+)  # fmt: skip
 
 
 class Teller:
@@ -41,7 +44,9 @@ class Teller:
         if "undone_at_ms" in entry.after and entry.after["undone_at_ms"] is None:
             special = "history.restored.correction"
         if special in catalogue():
-            return t(special).format(**self._values(entry), **self._said(entry))
+            values = self._values(entry)
+            of_sites = history_of_sites.said(self._columns(entry), values["place"])
+            return t(special).format(**values, **self._said(entry), **of_sites)
         if entry.action == "changed":
             return self._changed(entry)
         subject = subject_word(entry.subject)

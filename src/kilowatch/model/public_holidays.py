@@ -56,6 +56,7 @@ def region_code(country: str, region: str) -> str:
     return known.get(wanted, "")
 
 
+@lru_cache(maxsize=300)
 def _aliases(country: str) -> Mapping[str, str]:
     found: Mapping[str, str] = getattr(
         holidays.country_holidays(country), "subdivisions_aliases", {}
