@@ -89,7 +89,7 @@ def _group(whole: Hours, group: list[str], altered: dict[str, Series]) -> dict[s
     for row, key in enumerate(group):
         values[row, REFERENCE_H:] = on_grid(altered[key], first_ms, later)
     wasteful = Hours(whole.first_ms, values, whole.zone, whole.holidays, whole.temperature_c)
-    plain, more = waste(reference, whole)[0], waste(reference, wasteful)[0]
+    plain, more = (waste(reference, one, first=REFERENCE_H)[0] for one in (whole, wasteful))
     part = slice(REFERENCE_H, None)
     return {
         key: Judged(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -88,17 +89,64 @@ def low_quantile(stack: Floats, q: float) -> Floats:
     return np.asarray(np.take_along_axis(ordered, index[None], 0)[0])
 
 
-def trailing(laid: Floats, count: int, lag: int = 0) -> Floats:
-    """Stack each day with the ``count - 1`` days before it, shape (count, streams, days, 24).
+@dataclass(frozen=True)
+class Past:
+    """Days that some days are compared with: the same kind of day, and not too long ago.
 
-    Args:
-        laid: Shape (streams, days, 24), days of one class.
-        count: How many days.
-        lag: Days to skip: 0 begins with the day itself.
+    Attributes:
+        rows: The days that may be looked at, in order, shape (n,).
+        days: The days that ask, in order, shape (asking,).
+        at: Position in ``rows`` of the latest day that each may look at; −1 if there is none,
+            shape (asking,).
+        reach: How many days back any of them looks at most.
     """
-    days = laid.shape[1]
-    stack = np.full((count, *laid.shape), np.nan)
-    for place, back in enumerate(range(lag, lag + count)):
-        if back < days:
-            stack[place, :, back:] = laid[:, : days - back]
-    return stack
+
+    rows: Ints
+    days: Ints
+    at: Ints
+    reach: int
+
+    @staticmethod
+    def of(rows: Ints, days: Ints, reach: int, *, today: bool) -> Past:
+        """Let days look back at some rows, today's own among them or not."""
+        side: Literal["left", "right"] = "right" if today else "left"
+        return Past(rows, days, np.searchsorted(rows, days, side=side) - 1, reach)
+
+    def mean(self, values: Floats, first: int, last: int) -> Floats:
+        """Return the mean over the ``first``-th latest to before the ``last``-th latest row.
+
+        Args:
+            values: Shape (streams, all days) or (streams, all days, 24).
+            first: 0 is the latest.
+            last: End.
+
+        Returns:
+            Shape (streams, asking) or (streams, asking, 24); NaN where there is no value.
+            The sum is taken in the order of ``first`` to ``last``: the same to the last bit in
+            whatever batch.
+        """
+        shape = (len(values), len(self.days), *values.shape[2:])
+        total, count = np.zeros(shape), np.zeros(shape)
+        if not len(self.rows):
+            return np.full(shape, np.nan)
+        for back in range(first, last):
+            place = self.at - back
+            row = self.rows[np.maximum(place, 0)]
+            fits = (place >= 0) & (self.days - row <= self.reach)
+            if not fits.any():
+                break
+            part = values[:, row[fits]]
+            known = ~np.isnan(part)
+            total[:, fits] += np.where(known, part, 0.0)
+            count[:, fits] += known
+        return np.where(count > 0, total / np.maximum(count, 1), np.nan)
+
+    def lows(self, values: Floats, block: int, blocks: int, ranks: tuple[float, ...],
+             first: int) -> list[Floats]:  # fmt: skip
+        """Return low quantiles of the means of consecutive blocks of rows, before ``first``."""
+        means = [
+            self.mean(values, first + block * number, first + block * (number + 1))
+            for number in range(blocks)
+        ]
+        stack = np.stack(means)
+        return [low_quantile(stack, rank) for rank in ranks]

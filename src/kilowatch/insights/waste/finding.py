@@ -2,68 +2,60 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 import numpy.typing as npt
 
 from kilowatch.insights.hours import Bools, Hours
-from kilowatch.insights.waste.days import Days, low_quantile, trailing
+from kilowatch.insights.waste.days import Days, Past
+from kilowatch.insights.waste.gate import chance_and_size
 from kilowatch.insights.waste.reference import Reference
+from kilowatch.insights.waste.signs import REACH_DAYS, Signs, signs
 from kilowatch.model.blocks import Floats, Ints
 from kilowatch.model.insight import EventKind
 
-LOOKBACK_DAYS = 21
-"""Days before an hour that can have a say in whether it counts."""
+SMOOTH_DAYS = 7
+"""Days over which the chance is averaged with that of the same hour."""
+SMOOTH_H = 3
 CREEP_DAYS = 7
 """Days over which a rise of the base shows by day and by night."""
-LOOKBACK_H = (LOOKBACK_DAYS + CREEP_DAYS + 3) * 24
+LOOKBACK_H = (REACH_DAYS + SMOOTH_DAYS + CREEP_DAYS + 3) * 24
 """Hours that have to lead the way: with them, an hour's answer is the same in any batch."""
 KINDS = tuple(EventKind)
+BAND = 0.14
+"""Dead band: chance below which a difference from the need is ordinary life. It is far below a
+half because the chance is that of a rare thing; see docs/decisions/0021."""
+CLOSED_DAY = 0.7
+"""Part of the dead band that is enough on a holiday: it is over before it could be confirmed."""
+LEVEL = (-0.1, 0.2)
+"""How far a building's own quiet hours of late move its need [share of the mean load]: no further
+than this, unless day and night stood higher for twelve weeks."""
 MILD_C = (8.0, 19.0)
-"""Mean outdoor temperature of a day on which a building should need neither much heating nor
-cooling [°C]: between the usual base temperatures of 15.5 °C less gains, and 18.3 °C plus some."""
+"""Outdoor temperature at which a building should need neither much heating nor cooling [°C]:
+between the usual base temperatures of 15.5 °C less gains, and 18 °C plus some."""
 EARLY_H = 3
 """Hours before opening in which a higher load is an early start and not the night's."""
 
 
-@dataclass(frozen=True, slots=True)
-class Rule:
-    """When a difference counts: in how many days of one kind, and how much of the mean load.
-
-    Attributes:
-        days: Working days that are looked at together; most of them must show it.
-        closed: Likewise for days on which the building is closed.
-        band: Dead band as a share of the stream's mean load in the reference period.
-        run_h: Hours in a row that must show it.
-    """
-
-    days: int
-    closed: int
-    band: float
-    run_h: int = 1
-
-
-RULES = (Rule(1, 1, 0.30, 3), Rule(3, 2, 0.12), Rule(7, 4, 0.06))
-"""The longer it lasts, the less it takes: a single high hour is not waste."""
-
-
 def waste(
-    reference: Reference, hours: Hours, rules: tuple[Rule, ...] = RULES
+    reference: Reference, hours: Hours, band: float = BAND, first: int = 0
 ) -> tuple[Floats, Ints]:
     """Say for each hour how much more a stream took than it needed, and of which kind that is.
 
-    An hour counts when it is above the dead band in most of the last days of its kind (working or
-    closed) at that hour, today among them. What it says rests on the hour and what came before.
+    Waste is what was used above the need, where the signs say that this is not ordinary life. The
+    need is the frozen reference, moved by how far the same hour has been from it lately at its
+    quiet (30th percentile of eleven weeks), so that a building that took on tenants is not
+    wasteful for ever; see ``LEVEL``. What is said of an hour rests on it and on what came before.
 
     Args:
         reference: What the streams need.
-        hours: Hours to judge, the first ``LOOKBACK_H`` of which lead the way.
-        rules: Dead bands.
+        hours: Hours to judge; ``LOOKBACK_H`` before the first that is asked for, or as many as
+            there are since the stream began.
+        band: Dead band.
+        first: Index of the first hour that is asked for.
 
     Returns:
-        Waste, shape (streams, hours) [W or m³/h], 0 where there is none, and the kind: index into
-        ``list(EventKind)`` or −1.
+        Waste, shape (streams, hours) [W or m³/h], 0 where there is none and before ``first``,
+        and the kind: index into ``list(EventKind)`` or −1.
 
     Raises:
         ValueError: ``reference`` has other streams than ``hours``.
@@ -71,49 +63,54 @@ def waste(
     if reference.streams != hours.streams:
         raise ValueError(f"{reference.streams} streams in the reference, {hours.streams} in hours")
     days = Days.of(hours)
-    over = hours.values - reference.expected(hours)
-    share = days.lay(over / np.maximum(reference.scale, 1e-12)[:, None])
-    flagged = _flagged(days, share, rules)
-    kinds = _kinds(reference, hours, days)
-    creep = _everywhere(flagged, days)
+    start = int(days.row[first]) - SMOOTH_DAYS - CREEP_DAYS
+    seen = signs(reference, hours, days, max(start, 0))
+    chance, size = chance_and_size(seen.table)
+    chance[np.isnan(seen.over)] = 0.0
+    above = _above(seen, size)
+    limit = np.where(days.closed[:, seen.days, None], band * CLOSED_DAY, band)
+    flagged = (_smooth(days, seen.days, chance) > limit) & (above > 0)
+    kinds = _kinds(reference, hours, days)[:, seen.days]
     _whole_nights(kinds, flagged)
-    laid = np.where(creep, KINDS.index(EventKind.BASELOAD_CREEP), kinds)
-    kind = np.where(flagged, laid, -1)
-    kind = np.asarray(days.pick(kind), np.int64)
-    rate = np.where((kind >= 0) & (over > 0), over, 0.0)
-    return rate, np.where(rate > 0, kind, -1)
+    creep = _everywhere(flagged)
+    kinds = np.where(creep, KINDS.index(EventKind.BASELOAD_CREEP), kinds)
+    share = np.zeros((hours.streams, days.count, 24))
+    share[:, seen.days] = np.where(flagged, above, 0.0)
+    kind = np.full(share.shape, -1)
+    kind[:, seen.days] = np.where(flagged, kinds, -1)
+    rate = np.asarray(days.pick(share), np.float64) * reference.scale[:, None]
+    rate = np.minimum(rate, np.maximum(np.nan_to_num(hours.values), 0.0))
+    rate[:, :first] = 0.0
+    return rate, np.where(rate > 0, np.asarray(days.pick(kind), np.int64), -1)
 
 
-def _flagged(days: Days, share: Floats, rules: tuple[Rule, ...]) -> Bools:
-    """Return which hours of which days count, shape (streams, days, 24)."""
-    flagged = np.zeros(share.shape, np.bool_)
-    for streams, classes in days.groups():
+def _above(seen: Signs, size: Floats) -> Floats:
+    """Return what was used above the need, shape (streams, days, 24) [share of scale].
+
+    Where the gate takes the waste to be larger than what stands above the need, the hour was on
+    its low side: the truth lies between the two.
+    """
+    most = np.maximum(LEVEL[1], seen.level)[:, :, None]
+    level = np.clip(np.nan_to_num(seen.usual), LEVEL[0], most)
+    above = np.maximum(np.nan_to_num(seen.over - level), 0.0)
+    return np.maximum(above, np.maximum(size + above, 0.0) / 2)
+
+
+def _smooth(days: Days, asked: Ints, chance: Floats) -> Floats:
+    """Average the chance with that of the hours before and of the same hour of days before."""
+    line = chance.reshape(len(chance), -1)
+    total = np.zeros(line.shape)
+    for back in range(SMOOTH_H):
+        total[:, back:] += line[:, : line.shape[1] - back]
+    lately = (total / SMOOTH_H).reshape(chance.shape)
+    alike = np.empty(chance.shape)
+    for some, classes in days.groups():
         for shut in (False, True):
-            rows = np.flatnonzero((classes > 0) == shut)
-            if not len(rows):
-                continue
-            part = share[np.ix_(streams, rows)]
-            found = np.zeros(part.shape, np.bool_)
-            for rule in rules:
-                found |= _above(part, rows, rule, rule.closed if shut else rule.days)
-            flagged[np.ix_(streams, rows)] = found
-    return flagged
-
-
-def _above(part: Floats, rows: Ints, rule: Rule, count: int) -> Bools:
-    stack = trailing(part, count)
-    for back in range(1, count):
-        far = np.full(len(rows), fill_value=True)
-        far[back:] = rows[back:] - rows[:-back] > LOOKBACK_DAYS
-        stack[back][:, far] = np.nan
-    usual = low_quantile(stack, 0.5 if count != 2 else 0.0)
-    usual[np.isnan(part)] = np.nan
-    above = usual > rule.band
-    result = above.copy()
-    for back in range(1, rule.run_h):
-        result[:, :, back:] &= above[:, :, :-back]
-        result[:, :, :back] = False
-    return result
+            rows = np.flatnonzero((classes[asked] > 0) == shut)
+            if len(rows):
+                past = Past.of(rows, rows, SMOOTH_DAYS - 1, today=True)
+                alike[np.ix_(some, rows)] = past.mean(chance[some], 0, 3)
+    return (chance + lately + alike) / 3
 
 
 def _kinds(reference: Reference, hours: Hours, days: Days) -> Ints:
@@ -157,9 +154,9 @@ def _whole_nights(kinds: Ints, flagged: Bools) -> None:
         kinds[:, :, hour][before & (kinds[:, :, hour] == early)] = night
 
 
-def _everywhere(flagged: Bools, days: Days) -> npt.NDArray[np.bool_]:
+def _everywhere(flagged: Bools) -> npt.NDArray[np.bool_]:
     """Return on which days so much of day and night was above that it is the base that rose."""
     share = np.zeros(flagged.shape[:2])  # of the days before: today is not over
     for back in range(1, CREEP_DAYS + 1):
-        share[:, back:] += flagged[:, : days.count - back].mean(axis=2)
+        share[:, back:] += flagged[:, : flagged.shape[1] - back].mean(axis=2)
     return np.broadcast_to((share / CREEP_DAYS > 0.6)[:, :, None], flagged.shape)

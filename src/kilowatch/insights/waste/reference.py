@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import io
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Self
 
 import numpy as np
 
-from kilowatch.insights.hours import Bools, Hours
-from kilowatch.insights.waste.days import Days
+from kilowatch.insights.hours import HOUR_MS, Bools, Hours
+from kilowatch.insights.waste.days import Days, low_quantile
+from kilowatch.insights.waste.habits import habits
 from kilowatch.insights.waste.opening import opening_hours
 from kilowatch.model.blocks import Floats, Ints
 
@@ -24,9 +25,11 @@ SEASON_WIDTH = 25.0
 """Days this far from a season still speak for it [days, standard deviation]."""
 FAINT = 1e-4
 """Weight of days that are far from everything: they count where there is nothing nearer."""
+PEAK_RANK = 0.995
+TINY = 1e-12
 MIN_DAYS = 28
 """A reference of less than this many days is none: the need stays unknown."""
-VERSION = "waste-1"
+VERSION = "waste-2"
 
 
 @dataclass(frozen=True)
@@ -40,7 +43,14 @@ class Reference:
             temperature (or season), and at the end whatever the temperature; NaN where the
             period has too few days.
         by_temperature: Whether the nodes are ``TEMPERATURES``, else ``SEASONS``, shape (streams,).
-        scale: Mean load of the period, shape (streams,) [W or m³/h].
+        scale: Mean load of the period without its highest peaks, shape (streams,) [W or m³/h].
+        noise: How far hours were from the need, 90th percentile, on working and on closed days,
+            shape (streams, 2, 24) [share of scale].
+        spread: Standard deviation of a week's mean distance from the need, of whole days, nights
+            and middays, shape (streams, 3) [share of scale].
+        season: Mean distance from the need in each week of the year, likewise, shape
+            (streams, 53, 3) [share of scale]: terms and holiday seasons that temperature does not
+            explain.
         opening: When the building is in use, shape (streams, 168).
     """
 
@@ -49,6 +59,9 @@ class Reference:
     need: Floats
     by_temperature: Bools
     scale: Floats
+    noise: Floats
+    spread: Floats
+    season: Floats
     opening: Bools
 
     @property
@@ -63,10 +76,8 @@ class Reference:
 
     def take(self, streams: Ints | Bools | slice) -> Self:
         """Return the reference of some of the streams."""
-        return type(self)(
-            self.from_ms, self.to_ms, self.need[streams], self.by_temperature[streams],
-            self.scale[streams], self.opening[streams],
-        )  # fmt: skip
+        arrays = {f.name: getattr(self, f.name) for f in fields(self)[2:]}
+        return replace(self, **{name: array[streams] for name, array in arrays.items()})
 
     def to_bytes(self) -> bytes:
         """Return it as bytes that ``from_bytes`` reads; nothing but numbers."""
@@ -88,6 +99,11 @@ class Reference:
             raise ValueError("these bytes hold no waste reference; have it learnt again") from error
         parts["from_ms"], parts["to_ms"] = int(parts["from_ms"]), int(parts["to_ms"])
         return cls(**parts)
+
+    def share(self, hours: Hours, days: Days) -> Floats:
+        """Return by day and hour how far the load is from the need [share of scale]."""
+        over = hours.values - self.expected(hours)
+        return days.lay(over / np.maximum(self.scale, TINY)[:, None])
 
     def expected(self, hours: Hours) -> Floats:
         """Return what the streams need in some hours, shape (streams, hours) [W or m³/h].
@@ -132,7 +148,7 @@ def learn(hours: Hours, opening: Bools | None = None) -> Reference:
         raise ValueError(f"opening has shape {opening.shape}, not ({hours.streams}, 168)")
     days = Days.of(hours)
     laid = days.lay(hours.values)
-    with_temperature = _warmth(hours)
+    with_temperature = warmth(hours)
     known = np.mean(~np.isnan(with_temperature), axis=1) > 0.5
     need = np.full((hours.streams, CLASSES, 24, len(TEMPERATURES) + 1), np.nan)
     assert len(TEMPERATURES) == len(SEASONS)
@@ -149,10 +165,16 @@ def learn(hours: Hours, opening: Bools | None = None) -> Reference:
                 need[chosen, kind] = _medians(sample, place, nodes, period)
     seen = np.sum(~np.isnan(hours.values), axis=1)
     need[seen < MIN_DAYS * 24] = np.nan
-    scale = np.nansum(hours.values, axis=1) / np.maximum(seen, 1)
+    high = low_quantile(hours.values.T, PEAK_RANK)
+    scale = np.nansum(np.minimum(hours.values, high[:, None]), axis=1) / np.maximum(seen, 1)
     learnt = opening_hours(hours) if opening is None else opening
-    ends = hours.first_ms, hours.first_ms + hours.count * 3_600_000
-    return Reference(*ends, need, known, scale, learnt.copy())
+    ends = hours.first_ms, hours.first_ms + hours.count * HOUR_MS
+    rough = Reference(
+        *ends, need, known, np.abs(scale), np.empty((hours.streams, 2, 24)),
+        np.empty((hours.streams, 3)), np.empty((hours.streams, 53, 3)), learnt.copy(),
+    )  # fmt: skip
+    noise, spread, season = habits(days, rough.share(hours, days))
+    return replace(rough, noise=noise, spread=spread, season=season)
 
 
 def _medians(sample: Floats, place: Floats, nodes: Floats, period: float | None) -> Floats:
@@ -184,12 +206,12 @@ def _axes(hours: Hours) -> tuple[tuple[bool, Floats, Floats, float | None], ...]
     of_year = (day - day.astype("datetime64[Y]").astype("datetime64[D]")).astype(np.float64)
     season: Floats = np.broadcast_to(of_year, hours.values.shape)
     return (
-        (True, TEMPERATURES, _warmth(hours), None),
+        (True, TEMPERATURES, warmth(hours), None),
         (False, SEASONS, season, 365.25),
     )
 
 
-def _warmth(hours: Hours) -> Floats:
+def warmth(hours: Hours) -> Floats:
     """Return the mean temperature of each hour and the 23 before it, shape (streams, hours)."""
     if hours.temperature_c is None:
         return np.full(hours.values.shape, np.nan)

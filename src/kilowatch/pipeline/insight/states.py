@@ -148,23 +148,24 @@ def bands(remembered: Sequence[Remembered], day_ms: int, hours: int) -> Floats:
 
 def packed_reference(reference: Reference, row: int) -> bytes:
     """Return what one stream needs, as bytes."""
-    parts = (
-        reference.need[row].tobytes(), bool(reference.by_temperature[row]),
-        float(reference.scale[row]), reference.opening[row].tobytes(),
-        reference.from_ms, reference.to_ms, reference.need.shape[1:],
-    )  # fmt: skip
-    return msgspec.msgpack.encode(parts)
+    one = reference.take(np.array([row]))
+    arrays = [getattr(one, name) for name in _REFERENCE]
+    parts = [(each.tobytes(), each.dtype.str, each.shape) for each in arrays]
+    return msgspec.msgpack.encode((one.from_ms, one.to_ms, parts))
 
 
 def references(packed: Sequence[bytes]) -> Reference:
     """Return what some streams need, as one."""
     read = [msgspec.msgpack.decode(one) for one in packed]
-    shape = tuple(read[0][6])
-    return Reference(
-        min(one[4] for one in read),
-        max(one[5] for one in read),
-        np.stack([np.frombuffer(one[0]).reshape(shape) for one in read]),
-        np.array([one[1] for one in read], np.bool_),
-        np.array([one[2] for one in read], np.float64),
-        np.stack([np.frombuffer(one[3], np.bool_) for one in read]),
-    )
+    arrays = {
+        name: np.concatenate(
+            [np.frombuffer(part[number][0], part[number][1]).reshape(part[number][2])
+             for _, _, part in read]
+        )
+        for number, name in enumerate(_REFERENCE)
+    }  # fmt: skip
+    return Reference(min(one[0] for one in read), max(one[1] for one in read), **arrays)
+
+
+_REFERENCE = tuple(field.name for field in fields(Reference))[2:]
+"""The arrays of a reference, by stream."""

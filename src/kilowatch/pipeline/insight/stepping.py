@@ -282,7 +282,7 @@ def _waste(
     first = (step.from_ms - hours.first_ms) // HOUR_MS
     last = (step.until_ms - hours.first_ms) // HOUR_MS
     near = hours.hours(first - LOOKBACK_H, last).only(np.array(rows))
-    rate, kind = waste(reference, near)
+    rate, kind = waste(reference, near, first=LOOKBACK_H)
     need = reference.expected(near)
     new = slice(LOOKBACK_H, None)
     when = (near.start_ms[new], near.day[new], near.hour_of_day[new])

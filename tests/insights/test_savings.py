@@ -1,0 +1,144 @@
+"""What was saved is what would have been used in the same weather, less what was used."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+from datetime import date, datetime
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kilowatch.insights import towt
+from kilowatch.insights.degree_days import degree_days
+from kilowatch.insights.hours import HOUR_MS, Hours
+from kilowatch.insights.load_shape import load_shape, percentile
+from kilowatch.insights.savings import fraction_uncertain, savings
+from kilowatch.model.zones import Zone
+from tests.insights.waste_world import YEAR_H, office, with_values
+
+CHANGE = YEAR_H
+
+
+def test_a_known_saving_is_found_whatever_the_weather() -> None:
+    """Nine kW less for twelve nights a week later: the sum is known to the kWh."""
+    hours = office(64)
+    values = hours.values.copy()
+    night = (hours.hour_of_day < 5) & (np.arange(hours.count) >= CHANGE)
+    values[:, night] -= 9_000
+    first, second = savings(with_values(hours, values), CHANGE)
+    assert first is not None
+    assert second is not None
+    real = 9_000.0 * night.sum()
+    assert first.saved == pytest.approx(real, abs=first.uncertainty + 0.01 * first.would_have)
+    assert first.sure
+    assert first.with_temperature
+    assert first.r2 > 0.95
+
+
+def test_nothing_done_is_nothing_saved() -> None:
+    """Without a change the difference lies inside its own uncertainty, nearly."""
+    untouched = savings(office(64), CHANGE)[0]
+    assert untouched is not None
+    assert abs(untouched.saved) < 0.01 * untouched.would_have
+
+
+def test_too_little_before_or_after_says_nothing() -> None:
+    """Four weeks before and one after are the least."""
+    hours = office(64)
+    assert savings(hours, 27 * 24) == [None, None]
+    assert savings(hours, hours.count - 100) == [None, None]
+    cold = savings(office(64, warm=False), CHANGE)[0]
+    assert cold is not None
+    assert not cold.with_temperature
+
+
+def test_the_model_agrees_with_nmecr_on_its_own_building(shared_data: Path) -> None:
+    """R² within 0.002, CV(RMSE) within 0.1 points, the saving within 2 % of another program's."""
+    path = shared_data / "mv" / "nmecr_daily_building.csv"
+    with path.open(encoding="utf-8") as lines:
+        rows = list(csv.DictReader(lines))
+    days = [date.fromisoformat(row["date"]) for row in rows]
+    load = np.array([float(row["eload_kwh"] or "nan") for row in rows])
+    outdoor = (np.array([float(row["temp_f"] or "nan") for row in rows]) - 32) / 1.8
+    weekday = np.array([day.weekday() for day in days])
+    before = np.array([date(2012, 3, 1) <= day <= date(2013, 2, 28) for day in days])
+    after = np.array([date(2014, 3, 1) <= day <= date(2015, 2, 28) for day in days])
+    model = towt.fit(weekday[before], outdoor[before], load[before], 7)
+    assert model.r2 == pytest.approx(0.896473, abs=0.002)
+    assert model.cv_rmse == pytest.approx(0.0677, abs=0.001)
+    saved = np.nansum(model.predict(weekday[after], outdoor[after]) - load[after])
+    assert saved == pytest.approx(408_141.594, rel=0.02)
+    share = fraction_uncertain(model.cv_rmse, model.lag_1, model.count, int(after.sum()))
+    assert share * 5_509_903 / 408_141.594 == pytest.approx(0.262, abs=0.05)
+
+
+def test_the_saving_agrees_with_opendsm_on_its_hourly_sample(shared_data: Path) -> None:
+    """Adjusted baseline within 3 % of opendsm 1.2.7; both know that a tenth was saved."""
+    folder = shared_data / "mv"
+
+    def read(name: str) -> dict[int, float]:
+        with gzip.open(folder / name, "rt", encoding="utf-8") as lines:
+            rows = list(csv.reader(lines))[1:]
+        return {
+            round(datetime.fromisoformat(at).timestamp() * 1000): float(value)
+            for at, value in rows
+            if value
+        }
+
+    meter = read("il-electricity-cdd-hdd-hourly.csv.gz")
+    warm = {at: (value - 32) / 1.8 for at, value in read("il-tempF.csv.gz").items()}
+    first = min(meter)
+    count = (max(meter) - first) // HOUR_MS + 1
+    grid = [first + number * HOUR_MS for number in range(count)]
+    zone = Zone.of("America/Chicago")
+    load = np.array([[meter.get(at, np.nan) for at in grid]])
+    outdoor = np.array([[warm.get(at, np.nan) for at in grid]])
+
+    def index(day: str) -> int:
+        return (round(datetime.fromisoformat(day).timestamp() * 1000) - first) // HOUR_MS
+
+    gap, end = index("2016-12-26T00:00-06:00"), index("2017-01-04T00:00-06:00")
+    load[:, gap:end] = np.nan
+    hours = Hours(first, load, zone, load > np.inf, outdoor).hours(0, end + YEAR_H + 24)
+    saving = savings(hours, end)[0]
+    assert saving is not None
+    assert saving.would_have == pytest.approx(10_225.5, rel=0.03)
+    assert saving.used == pytest.approx(9_124.0, rel=0.01)
+    assert saving.saved / saving.would_have == pytest.approx(0.1077, abs=0.03)
+
+
+def test_a_day_can_need_both_heating_and_cooling() -> None:
+    """Twelve hours at 5.5 °C and twelve at 28 °C: five degree days each; the mean has none."""
+    values = np.zeros((1, 48))
+    outdoor = np.array([[*[5.5] * 12, *[28.0] * 12, *[np.nan] * 10, *[10.5] * 14]])
+    hours = Hours(1_704_067_200_000, values, Zone.of("UTC"), values > 0, outdoor)
+    found = degree_days(hours, 15.5, 18.0)
+    assert found.heating[0].tolist()[0] == pytest.approx(5.0)
+    assert found.cooling[0].tolist()[0] == pytest.approx(5.0)
+    assert np.isnan(found.heating[0, 1])  # ten hours are missing
+    blind = Hours(hours.first_ms, values, hours.zone, values > 0)
+    assert np.isnan(degree_days(blind, 15.5, 18.0).cooling).all()
+
+
+@given(st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=50), st.floats(0, 100))
+def test_percentiles_are_those_of_numpy(values: list[float], rank: float) -> None:
+    """The same number as everybody's percentile, with unknown hours left out."""
+    padded = np.array([[np.nan, *values, np.nan]])
+    assert percentile(padded, rank)[0] == pytest.approx(np.percentile(values, rank), abs=1e-6)
+
+
+def test_a_load_shape_says_what_the_office_was_built_of() -> None:
+    """Ten kW always, forty at most and twelve hours of it on five days of seven."""
+    hours = office(8, streams=1, warm=False).hours(0, 28 * 24)
+    shape = load_shape(hours, np.ones((1, 168), np.bool_))
+    assert shape.near_base[0] == pytest.approx(9_400, abs=300)
+    assert 40_000 < shape.near_peak[0] < 45_000
+    assert shape.high_h[0] == pytest.approx(12 * 5 / 7, abs=0.2)
+    assert shape.open_h[0] == 168
+    assert 0.4 < shape.load_factor[0] < 0.6
+    nothing = load_shape(with_values(hours, np.full(hours.values.shape, np.nan)))
+    assert np.isnan([nothing.near_base[0], nothing.load_factor[0], nothing.high_h[0]]).all()
