@@ -348,7 +348,7 @@ def test_a_setting_that_holds_is_not_called_gone(house: House) -> None:
         row = PointSetting(data_point_id=point.id, organisation_id=1, fields={}, created_at_ms=1)
         change.session.add(row)
     page = house.log_in().get(f"{HOME}/history", headers=PAGE).text
-    assert "set for Main supply for all time: nothing" in page
+    assert "set for Main supply, until the first date: nothing" in page
     assert "which is gone" not in page
 
 

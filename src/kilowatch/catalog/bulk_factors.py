@@ -51,7 +51,7 @@ class Factors:
         every = {name: told.get(name, before[name]) for name in FACTORS}
         check_factors(columns["kind"], columns["unit"], columns["behaviour"], every)
         one.factors, one.factors_from_ms = told, from_ms if told else None
-        since = "for all time" if from_ms is None else f"from {local_time(from_ms, zone)} on"
+        since = "for all time" if from_ms is None else f"from {_told(from_ms, zone)} on"
         for name, value in told.items():
             after = figure_text(value) or "not set"
             one.differences[name] = (figure_text(before[name]), f"{after} {since}")
@@ -118,6 +118,10 @@ def write(change: Change, todo: list[Planned], dated: set[int]) -> None:
             )
         )
     change.session.flush()
+
+
+def _told(at_ms: int, zone: str) -> str:
+    return local_time(at_ms, zone).replace("T", " ").removesuffix(" 00:00")
 
 
 def _refuse(column: str, detail: str, remedy: str) -> KilowatchError:

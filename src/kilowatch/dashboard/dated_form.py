@@ -21,6 +21,7 @@ from kilowatch.model.errors import KilowatchError
 
 _SPANS = frozenset({"interval_s", "tolerance_s"})
 _WORDS = frozenset({"behaviour", "clock", "stamp"})
+_NONE = {"tolerance_s": "setting.usual", "parent_id": "setting.no_feeder"}
 SHOWN = (*COLUMNS, *FACTORS)
 COMMENT_MAX = 300
 
@@ -168,7 +169,7 @@ def _text(session: Session, name: str, value: Any) -> str:
 def setting_text(name: str, value: Any) -> str:
     """Return a setting's value as people say it."""
     if value is None:
-        return t("setting.usual" if name == "tolerance_s" else "setting.not_set")
+        return t(_NONE.get(name, "setting.not_set"))
     if name in _SPANS:
         return interval_text(round(float(value)))
     if name in _WORDS:

@@ -9,6 +9,7 @@ from sqlalchemy import inspect
 from sqlalchemy.orm import Session
 
 from kilowatch.catalog import spans
+from kilowatch.catalog.factors_check import FACTORS
 from kilowatch.catalog.tables import AuditEntry, Table
 from kilowatch.dashboard import history_of_sites
 from kilowatch.dashboard.dated_form import setting_text
@@ -80,7 +81,12 @@ class Teller:
         """Return what a sentence about packets, files, dated settings or rules may speak of."""
         columns = self._columns(entry)
         reason, from_ms = str(columns.get("reason", "")), columns.get("from_ms")
-        since = clock_text(from_ms, "UTC") + " UTC" if from_ms is not None else ""
+        fields = columns.get("fields") or {}
+        since = t(
+            "history.since_ever" if fields.keys() & FACTORS.keys() else "history.since_before"
+        )
+        if from_ms is not None:
+            since = t("history.since").format(at=clock_text(from_ms, "UTC") + " UTC")
         counts = {name: str(columns.get(name, "")) for name in COUNTS}
         if not counts["packets"]:
             kept = columns.get("kept") or ()
@@ -88,12 +94,13 @@ class Teller:
         return counts | {
             "file": str(columns.get("file", "")),
             "because": t("history.because").format(reason=reason) if reason else "",
-            "since": t("history.since").format(at=since) if since else t("history.since_ever"),
+            "since": since,
+            "event": t(f"event.{columns['kind']}") if entry.subject == "meter_event" else "",
             "zone": str(columns.get("zone", "")),
             "code": str(columns.get("code", "")),
             "rule": self._of("alert_rule", columns.get("rule_id")),
             "channel": self._of("alert_channel", columns.get("channel_id")),
-            "settings": self._settings(columns.get("fields") or {}),
+            "settings": self._settings(fields),
         }
 
     def _settings(self, fields: dict[str, Any]) -> str:
