@@ -146,7 +146,7 @@ def test_a_rule_comes_back_in_its_form_as_it_was_written(world: World, admin: Te
     second = add_channel(admin, world, name="Second", to="second@acme.example")
     row = add_rule(
         admin, world, name="Night load", kind="threshold", watched="point", point="acme-main",
-        quantity="aP", direction="above", limit="12.3456 kW", consecutive="3",
+        quantity="aP", direction="above", limit="12.3456 kW", consecutive="3", cooldown="45m",
         days=["0", "4"], from_time="22:00", to_time="06:00", quiet_from="23:00",
         quiet_to="05:30", remind="4h", escalate="30m", channels=[str(first)],
         escalation=[str(second)],
@@ -155,9 +155,17 @@ def test_a_rule_comes_back_in_its_form_as_it_was_written(world: World, admin: Te
     assert terms is not None
     assert (round(terms.limit, 9), terms.unit, terms.consecutive) == (12_345.6, "W", 3)
     assert (terms.days, terms.from_min, terms.to_min) == ((0, 4), 1320, 360)
-    assert (terms.remind_min, terms.escalate_min) == (240, 30)
+    assert (terms.remind_min, terms.escalate_min, terms.cooldown_min) == (240, 30, 45)
     page = admin.get(f"{home(world, 'rules')}/{row.id}", headers=PAGE).text
-    for text in ("12.3456 kW", "22:00", "05:30", 'value="4 h"', "acme-main", 'value="30 min"'):
+    for text in (
+        "12.3456 kW",
+        "22:00",
+        "05:30",
+        'value="4 h"',
+        "acme-main",
+        'value="30 min"',
+        'value="45 min"',
+    ):
         assert text in page, text
     assert page.count("checked") == 2 + 2 + 1
     listed = admin.get(home(world, "rules"), headers=PAGE).text

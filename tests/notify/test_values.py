@@ -75,6 +75,37 @@ def test_it_is_over_after_as_many_good_readings(world: World) -> None:
     assert world.said()[1].title == "Main supply: active power no longer above 50 kW"
 
 
+def test_after_its_end_an_alert_cools_down(world: World) -> None:
+    """A load that comes every quarter of an hour is told once an hour, each point by itself."""
+    world.rule("threshold", channels=[world.channel()], cooldown_min=60, **OVER_50_KW)
+    readings(world, 60, 40, 60, 40, 60, 40)
+    assert [one.what for one in world.said()] == ["opened", "recovery"]
+    readings(world, 60, number=1)
+    assert [one.what for one in world.said()][2:] == ["opened"], "another data point is news"
+    readings(world, *[60] * 6)
+    assert len(world.alerts()) == 2, "still within the hour"
+    readings(world, *[60] * 4)
+    assert len(world.alerts()) == 3, "an hour after the end, what is past the limit is told"
+    assert world.alerts()[-1].ended_ms is None
+
+
+def test_what_nobody_was_told_of_needs_no_cooling_down(world: World) -> None:
+    """An alert that was over before it was told leaves the next one alone."""
+    world.rule("threshold", channels=[world.channel()], cooldown_min=60, **OVER_50_KW)
+    point, interval_ms = world.points[0], INTERVAL_S * 1000
+    world.now = (world.now // interval_ms + 1) * interval_ms - 1_000
+    world.read(point, 60_000)
+    world.run()
+    world.now += 1_500
+    world.read(point, 40_000)
+    world.run()
+    assert [one.ended_why for one in world.alerts()] == ["before told"]
+    world.now += interval_ms
+    world.read(point, 60_000)
+    world.run(seconds=5)
+    assert [one.what for one in world.said()] == ["opened"]
+
+
 def test_a_rule_holds_in_its_hours_only(world: World) -> None:
     """Power at night is a finding, the same power by day is work."""
     world.rule(

@@ -37,6 +37,7 @@ class Fields:
     direction: str = "above"
     limit: str = ""
     consecutive: str = "1"
+    cooldown: str = ""
     period: str = "day"
     about: str = "all"
     measure: str = "energy"
@@ -86,6 +87,7 @@ class Fields:
             direction="above" if terms.above else "below",
             limit="" if summed else limit,
             consecutive=str(terms.consecutive),
+            cooldown=minutes_text(terms.cooldown_min),
             period=terms.period,
             about=terms.about,
             measure="energy" if terms.price_per_kwh is None else "money",
@@ -158,6 +160,7 @@ class Fields:
             "limit": limit,
             "unit": unit,
             "consecutive": count,
+            "cooldown_min": _minutes(self.cooldown, "cooldown"),
         }
 
     def _sum(self) -> dict[str, Any]:

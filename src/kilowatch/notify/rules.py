@@ -29,6 +29,7 @@ class Terms(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         limit: What it is compared with [``unit``].
         unit: Canonical unit of the limit; a data point in another unit is not watched.
         consecutive: How many readings in a row must be past the limit, and back for the end.
+        cooldown_min: Time after a told alert's end in which its data point raises no other [min].
         period: Since when a sum is counted, on the site's calendar.
         about: Which findings of the insights are told: all, waste, or faults of meters and supply.
         price_per_kwh: Price that turns energy into money; the limit is money then.
@@ -49,6 +50,7 @@ class Terms(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     limit: float = 0.0
     unit: str = ""
     consecutive: int = 1
+    cooldown_min: int = 0
     period: Period = "day"
     about: About = "all"
     price_per_kwh: float | None = None
