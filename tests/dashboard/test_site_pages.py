@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import date
+from typing import cast
 
 import pytest
 
 from kilowatch.catalog import Actor, data_points, facts, registry
 from kilowatch.catalog.settings_check import Settings
 from kilowatch.catalog.tables import Site
+from kilowatch.dashboard.needs import Insights
 from kilowatch.model.opening import week_of_text
+from kilowatch.model.points import DataPoint
 from kilowatch.model.site_facts import SiteFacts
 from tests.dashboard.access_world import Matrix
 from tests.dashboard.test_estate import Desk, matrix  # noqa: F401 - a fixture
@@ -122,6 +126,26 @@ def test_opening_hours_are_painted_from_a_date_on(desk: Desk) -> None:
     assert of(desk).openings[0].hours == week
     taken_back(desk, f"{here}/remove", page, 1)
     assert of(desk).opening == week
+
+
+def test_what_was_learnt_is_shown_and_is_where_painting_begins(desk: Desk) -> None:
+    """The load of the first meter of electricity that has any; nothing is set by looking."""
+    learnt, main = week_of_text("Mon-Sat 06-22"), desk.world.point("main").id
+
+    class Learnt:
+        def opening(self, point: DataPoint) -> tuple[bool, ...] | None:
+            return learnt if point.id == main else None
+
+    state = desk.world.app.state
+    rooms = state.rooms
+    state.rooms = replace(rooms, insights=cast("Insights", Learnt()))
+    try:
+        page = desk.get(f"/admin/sites/{desk.office}/calendar")
+    finally:
+        state.rooms = rooms
+    assert "From the load of Main supply: Mon-Sat 06-22" in page
+    assert len(re.findall(r'name="open" value="\d+" checked', page)) == 6 * 16
+    assert of(desk).opening is None
 
 
 def test_a_sites_weather_is_one_of_its_organisations_temperatures(desk: Desk) -> None:

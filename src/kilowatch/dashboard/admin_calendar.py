@@ -19,10 +19,10 @@ from kilowatch.dashboard.admin_frame import problems_of, section_page, texts_of
 from kilowatch.dashboard.admin_sites import site_of
 from kilowatch.dashboard.asking import actor_of
 from kilowatch.dashboard.numbers import whole_number
-from kilowatch.dashboard.rooms import rooms_of
+from kilowatch.dashboard.rooms import Rooms, rooms_of
 from kilowatch.dashboard.words import t
 from kilowatch.model.errors import KilowatchError
-from kilowatch.model.opening import DAYS, WEEK_H, text_of_week, week_of_text
+from kilowatch.model.opening import DAYS, WEEK_H, Week, text_of_week, week_of_text
 from kilowatch.model.public_holidays import is_known, public_holidays, regions
 from kilowatch.model.site_facts import SiteFacts
 
@@ -127,7 +127,8 @@ def _page(
         days = site_calendar.days(session, site.id)
         openings = site_calendar.openings(session, site.id)
     this = datetime.fromtimestamp(rooms.clock() / 1000, UTC).year
-    week = painted or known.opening or week_of_text(USUAL)
+    learnt = _learnt(rooms, site)
+    week = painted or known.opening or (learnt[1] if learnt else week_of_text(USUAL))
     context: dict[str, Any] = {
         "site": site,
         "saved": request.query_params.get("saved", "") if problems is None else "",
@@ -142,8 +143,7 @@ def _page(
         "days": days,
         "openings": openings,
         "grid": _grid(week),
-        "painted": text_of_week(week),
-        "learnt": known.opening is None,
+        "learnt": {"name": learnt[0], "hours": text_of_week(learnt[1])} if learnt else None,
         "weekdays": [t(f"weekday.{name.lower()}") for name in DAYS],
     }  # fmt: skip
     if problems:
@@ -156,6 +156,19 @@ def _page(
         request, "sites", "admin_calendar.html", crumbs, context,
         current=f"site-{site.id}", status=422 if problems else 200,
     )  # fmt: skip
+
+
+def _learnt(rooms: Rooms, site: Site) -> tuple[str, Week] | None:
+    """Return what the load of the site's first meter of electricity says, and its name."""
+    if rooms.insights is None:
+        return None
+    points = rooms.registry.directory().points.values()
+    ours = (one for one in points if one.site_id == site.id and one.utility == "electricity")
+    for point in sorted(ours, key=lambda one: one.id):
+        week = rooms.insights.opening(point)
+        if week is not None:
+            return point.name, week
+    return None
 
 
 def _place(known: SiteFacts) -> str:
