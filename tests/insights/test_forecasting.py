@@ -192,3 +192,21 @@ def test_times_that_cannot_be_are_refused(origin: int, horizon: int) -> None:
     """A forecast of nothing, or of a time out of reach, is a mistake of the caller."""
     with pytest.raises(ValueError, match=r"horizon|origin"):
         predict(None, HOURS, origin, horizon)
+
+
+def test_a_fault_is_not_learnt_and_a_level_that_stays_is(model: Model) -> None:
+    """A meter that stood still or fell to zero moves no forecast; another use does."""
+    origin = int(np.flatnonzero(HOURS.day - HOURS.day[0] == 100)[0])
+    usual = predict(model, HOURS, origin, 24).rate[2]
+
+    def far(values: np.ndarray[tuple[int, int], np.dtype[np.float64]]) -> float:
+        said = predict(model, replace(HOURS, values=values), origin, 24).rate[2]
+        return float(np.median(np.abs(said - usual).mean(axis=1) / usual.mean(axis=1)))
+
+    still, zero, more = (HOURS.values.copy() for _ in range(3))
+    still[:, origin - 40 : origin - 4] = still[:, origin - 41 : origin - 40]
+    zero[:, origin - 20 : origin - 4] = 0.0
+    more[:, origin - 24 * 21 :] *= 1.5
+    assert far(still) < 0.06
+    assert far(zero) < 0.06
+    assert 0.35 < far(more) < 0.6

@@ -36,7 +36,7 @@ TEST_DAYS = 365
 QUARTERS = 4
 """Models of the year: one at its beginning, then one each quarter, with what is known by then."""
 
-FOLDS = 5
+FOLDS = 3
 """Parts of the buildings that are held out in turn, to see how streams fare that taught nothing."""
 
 WARM_DAYS = 56

@@ -26,17 +26,23 @@ _RECENT_DAYS = 28
 _SLOW_DAYS, _FAST_DAYS = 14.0, 4.0
 """Half-lives of what similar days had [days]."""
 
+_SPREADS_MAX = 15.0
+"""What is further from the level is a fault or a stream that was still: it teaches no more."""
+
 NAMES = (
     "last", "before", "third", "last_level", "before_level", "last_surprise", "day_surprise",
     "newest", "surprise_1", "surprise_3", "surprise_6", "week_level", "week_before_level",
     "month_level", "weekly_error", "daily_error", "weekly_error_at", "weekend_gap",
     "holidays_before", "temperature_slope", "temperature_usual", "group_slow", "group_fast",
     "kind_slow", "group_weight", "week_1", "week_2", "week_3", "week_median", "week_spread",
-    "base", "yesterday_surprise", "yesterday_surprise_mean", "profile_mean", "hour", "kind",
-    "weekday", "holiday_-1", "holiday_0", "holiday_1", "holiday_lag_7", "holiday_lag_14",
-    "yesterday_kind", "day_of_year", "lead", "outdoor", "outdoor_day", "outdoor_against_usual",
+    "base", "yesterday_surprise", "yesterday_surprise_near", "yesterday_surprise_0",
+    "yesterday_surprise_1", "yesterday_surprise_2", "yesterday_surprise_3",
+    "day_before_surprise", "yesterday_surprise_mean", "profile_mean", "hour", "kind", "weekday",
+    "holiday_-1", "holiday_0", "holiday_1", "holiday_lag_7", "holiday_lag_14", "yesterday_kind",
+    "day_of_year", "lead", "outdoor", "outdoor_day", "outdoor_against_usual",
     "outdoor_against_yesterday", "outdoor_against_week", "outdoor_effect",
-    "outdoor_effect_yesterday",
+    "outdoor_against_similar", "outdoor_hour_against_yesterday", "outdoor_effect_hour",
+    "hour_slope", "outdoor_effect_yesterday",
 )  # fmt: skip
 """What each hour to come is described by, in the order of ``Features.columns``."""
 
@@ -79,24 +85,27 @@ def median(of: Floats, axis: int) -> Floats:
     return np.where(count > 0, middle.squeeze(axis) / 2, np.nan)
 
 
-def weighted(values: Floats, weights: Floats) -> tuple[Floats, Floats]:
-    """Weighted mean over days and the weight it rests on.
+def weighted(values: Floats, weights: Sequence[Floats]) -> tuple[list[Floats], Floats]:
+    """Weighted means over days, and the weight that the last of them rests on.
 
     Args:
         values: Shape (n, days, 24).
-        weights: Shape (n, days).
+        weights: One or more of shape (n, days).
 
     Returns:
-        Mean (NaN where the weight is 0) and weight, each shape (n, 24).
+        Means (NaN where the weight is 0), each of shape (n, 24), and the weight, likewise.
     """
     known = ~np.isnan(values)
-    total = np.zeros((len(values), 24))
-    weight = np.zeros((len(values), 24))
     filled = np.where(known, values, 0.0)
+    each = np.stack(weights)
+    total = np.zeros((len(weights), len(values), 24))
+    weight = np.zeros_like(total)
     for day in range(values.shape[1]):  # one order of summation, whatever the batch
-        total += weights[:, day, None] * filled[:, day]
-        weight += weights[:, day, None] * known[:, day]
-    return np.where(weight > 1e-9, total / np.maximum(weight, 1e-9), np.nan), weight
+        now = each[:, :, day, None]
+        total += now * filled[:, day]
+        weight += now * known[:, day]
+    means = np.where(weight > 1e-9, total / np.maximum(weight, 1e-9), np.nan)
+    return list(means), weight[-1]
 
 
 def features(cut: Windows, aheads: Sequence[int] = range(AHEAD_DAYS)) -> Features:
@@ -109,6 +118,7 @@ def features(cut: Windows, aheads: Sequence[int] = range(AHEAD_DAYS)) -> Feature
     n = len(cut.values)
     level, spread = _scale(cut.values)
     scaled = (cut.values - level[:, None, None]) / spread[:, None, None]
+    scaled = np.clip(scaled, -_SPREADS_MAX, _SPREADS_MAX)
     days = _days(cut, scaled)
     columns = np.empty((n, len(NAMES), len(aheads), 24), np.float32)
     base = np.empty((n, len(aheads), 24))
@@ -125,16 +135,19 @@ def features(cut: Windows, aheads: Sequence[int] = range(AHEAD_DAYS)) -> Feature
 
 def _scale(values: Floats) -> tuple[Floats, Floats]:
     """Level and spread of the last weeks, each shape (n,); spread is never 0."""
-    n = len(values)
-    recent = values[:, -_RECENT_DAYS - 1 :].reshape(n, -1)
-    everything = values.reshape(n, -1)
-    level = _or(median(recent, 1), median(everything, 1), np.zeros(n))
-    spread = _or(
-        mean(np.abs(recent - level[:, None]), 1),
-        mean(np.abs(everything - level[:, None]), 1),
-        np.zeros(n),
-    )
+    recent = values[:, -_RECENT_DAYS - 1 :].reshape(len(values), -1)
+    level, spread = _level_and_spread(recent)
+    silent = np.isnan(level)
+    if silent.any():  # nothing in four weeks: what was before
+        before = values[silent].reshape(int(silent.sum()), -1)
+        level[silent], spread[silent] = _level_and_spread(before)
+    level, spread = _or(level, np.zeros(len(level))), _or(spread, np.zeros(len(level)))
     return level, np.maximum(spread, np.maximum(0.02 * np.abs(level), 1e-9))
+
+
+def _level_and_spread(line: Floats) -> tuple[Floats, Floats]:
+    level = median(line, 1)
+    return level, mean(np.abs(line - level[:, None]), 1)
 
 
 def _or(*choices: Floats) -> Floats:
@@ -188,28 +201,38 @@ def _days(cut: Windows, scaled: Floats) -> dict[str, Floats]:
     work = mean(np.where(off, np.nan, means[:, _LAST - 28 : _LAST]), 1)
     found["weekend_gap"] = work - mean(np.where(off, means[:, _LAST - 28 : _LAST], np.nan), 1)
     found["holidays_before"] = cut.holiday[:, _LAST - 7 : _LAST].sum(1).astype(np.float64)
-    found["temperature_slope"], found["temperature_usual"] = _slope(cut, means)
+    found |= _following(cut, scaled)
     return found
 
 
-def _slope(cut: Windows, means: Floats) -> tuple[Floats, Floats]:
-    """How a day's use follows its temperature, among working days and among the others.
+def _following(cut: Windows, scaled: Floats) -> dict[str, Floats]:
+    """Tell how a stream follows the day's temperature, among days of its kind.
 
     Returns:
-        Slope [spreads per K] (0 where it can't be told) and usual temperature [°C].
+        ``temperature_slope`` of the day's mean, shape (n,), and ``hour_slope`` of each hour,
+        shape (n, 24) [spreads per K], 0 where they can't be told; ``temperature_usual``, shape
+        (n,) [°C].
     """
     outdoor = mean(cut.temperature[:, :HISTORY_DAYS], 2)
-    use = means[:, :HISTORY_DAYS]
-    known = ~np.isnan(outdoor) & ~np.isnan(use)
-    outdoor, use = np.where(known, outdoor, np.nan), np.where(known, use, np.nan)
+    if np.isnan(outdoor).all():
+        none = np.zeros((len(scaled), 24))
+        unknown = np.full(len(scaled), np.nan)
+        return {"temperature_slope": none[:, 0], "hour_slope": none, "temperature_usual": unknown}
+    use = scaled[:, :HISTORY_DAYS]
     off = cut.kind[:, :HISTORY_DAYS] >= 5
-    top, bottom = np.zeros(len(use)), np.full(len(use), 60.0)  # shrunk: 60 K² of no slope
+    top, bottom = np.zeros((len(use), 24)), np.full((len(use), 24), 60.0)  # shrunk: 60 K²
     for group in (off, ~off):
-        t, u = np.where(group, outdoor, np.nan), np.where(group, use, np.nan)
+        u = np.where(group[:, :, None], use, np.nan)
+        t = np.where(np.isnan(u), np.nan, outdoor[:, :, None])
         t, u = t - mean(t, 1)[:, None], u - mean(u, 1)[:, None]
         top += np.where(np.isnan(t * u), 0.0, t * u).sum(1)
         bottom += np.where(np.isnan(t), 0.0, t * t).sum(1)
-    return top / bottom, mean(outdoor[:, -28:], 1)
+    slope = top / bottom
+    return {
+        "temperature_slope": slope.sum(1) / 24,
+        "hour_slope": slope,
+        "temperature_usual": mean(outdoor[:, -28:], 1),
+    }
 
 
 def _of_day(cut: Windows, scaled: Floats, days: dict[str, Floats], ahead: int) -> dict[str, Floats]:
@@ -224,9 +247,15 @@ def _of_day(cut: Windows, scaled: Floats, days: dict[str, Floats], ahead: int) -
     same_kind = (past == kind[:, None]).astype(np.float64)
     age = (target - np.arange(_LAST + 1)).astype(np.float64)
     slow, fast = 0.5 ** (age / _SLOW_DAYS), 0.5 ** (age / _FAST_DAYS)
-    found["group_slow"], _ = weighted(scaled, same_group * slow)
-    found["group_fast"], weight = weighted(scaled, (same_group + 1e-4) * fast)
-    found["kind_slow"], _ = weighted(scaled, (same_kind + 0.05 * same_group + 1e-5) * slow)
+    (found["kind_slow"], found["group_slow"], found["group_fast"]), weight = weighted(
+        scaled,
+        (
+            (same_kind + 0.05 * same_group + 1e-5) * slow,
+            same_group * slow,
+            (same_group + 1e-4) * fast,
+        ),
+    )
+    found |= _weather(cut, found, target, same_group * slow)
     found["group_weight"] = weight
     weekly = np.stack([scaled[:, target - 7 * k] for k in range(1, 9) if target - 7 * k <= _LAST])
     for k in (1, 2, 3):
@@ -240,9 +269,15 @@ def _of_day(cut: Windows, scaled: Floats, days: dict[str, Floats], ahead: int) -
     # Yesterday and the last hours against what similar days had: is the level another one now?
     own_group = np.maximum(past[:, _LAST - 1], 4)
     same_as_last = (groups[:, : _LAST - 1] == own_group[:, None]) * slow[: _LAST - 1]
-    usual_last, _ = weighted(scaled[:, : _LAST - 1], same_as_last)
+    (usual_last,), _ = weighted(scaled[:, : _LAST - 1], [same_as_last])
     found["yesterday_surprise"] = scaled[:, _LAST - 1] - usual_last
     found["yesterday_surprise_mean"] = mean(found["yesterday_surprise"], 1)
+    near = np.pad(found["yesterday_surprise"], ((0, 0), (1, 1)), mode="edge")
+    found["yesterday_surprise_near"] = mean(np.stack([near[:, :-2], near[:, 1:-1], near[:, 2:]]), 0)
+    for block in range(4):
+        hours = slice(6 * block, 6 * block + 6)
+        found[f"yesterday_surprise_{block}"] = mean(found["yesterday_surprise"][:, hours], 1)
+    found["day_before_surprise"] = mean(scaled[:, _LAST - 2] - found["group_slow"], 1)
     found["profile_mean"] = mean(found["base"], 1)
     found["hour"] = np.tile(np.arange(24.0), (n, 1))
     found["kind"] = kind.astype(np.float64)
@@ -255,20 +290,31 @@ def _of_day(cut: Windows, scaled: Floats, days: dict[str, Floats], ahead: int) -
     found["yesterday_kind"] = past[:, _LAST - 1].astype(np.float64)
     found["day_of_year"] = ((cut.day + ahead) % 365.2425).astype(np.float64)
     found["lead"] = np.arange(24.0) + 24 * ahead - cut.hour[:, None]
-    found |= _weather(cut, found, target)
     return found
 
 
-def _weather(cut: Windows, found: dict[str, Floats], target: int) -> dict[str, Floats]:
-    outdoor = cut.temperature[:, target]
+def _weather(
+    cut: Windows, found: dict[str, Floats], target: int, weights: Floats
+) -> dict[str, Floats]:
+    """Describe the weather of a day to come; without a forecast of it, it stays as yesterday."""
+    yesterday_hours = cut.temperature[:, _LAST - 1]
+    outdoor = _or(cut.temperature[:, target], yesterday_hours)
     day = mean(outdoor, 1)
-    yesterday = mean(cut.temperature[:, _LAST - 1], 1)
+    yesterday = mean(yesterday_hours, 1)
+    past = mean(cut.temperature[:, : _LAST + 1], 2)
+    known = np.where(np.isnan(past), 0.0, weights)
+    total = known.sum(1)
+    similar = np.where(np.isnan(past), 0.0, past * weights).sum(1)
+    similar = np.where(total > 1e-9, similar / np.maximum(total, 1e-9), np.nan)
     return {
         "outdoor": outdoor,
         "outdoor_day": day,
         "outdoor_against_usual": day - found["temperature_usual"],
         "outdoor_against_yesterday": day - yesterday,
         "outdoor_against_week": outdoor - cut.temperature[:, target - 7],
-        "outdoor_effect": (day - found["temperature_usual"]) * found["temperature_slope"],
-        "outdoor_effect_yesterday": (day - yesterday) * found["temperature_slope"],
+        "outdoor_against_similar": day - similar,
+        "outdoor_hour_against_yesterday": outdoor - yesterday_hours,
+        "outdoor_effect": (day - similar) * found["temperature_slope"],
+        "outdoor_effect_hour": (day - similar)[:, None] * found["hour_slope"],
+        "outdoor_effect_yesterday": (day - yesterday)[:, None] * found["hour_slope"],
     }

@@ -21,12 +21,15 @@ STREAMS_MIN = 20
 DAYS_MIN = 56
 """Days that each of them needs."""
 
-WINDOWS_MAX = 16_000
+WINDOWS_MAX = 24_000
 """Stream-days that are learnt from, spread evenly over streams and time: the cost of training is
 bounded, however many streams there are."""
 
 _HELD_OUT = 6
 """Each sixth week is held out, and says how wide the bands must be."""
+
+_TARGET_MAX = 8.0
+"""An hour further from similar days than this [spreads] teaches no more than one that is as far."""
 
 _CHUNK = 2_000
 
@@ -99,8 +102,8 @@ def _examples(hours: Hours, share: float, randomness: np.random.Generator) -> _E
     started = rows > np.argmax((~np.isnan(days.values)).any(axis=2), axis=1)[streams]
     streams, rows = streams[started], rows[started]
     # Most forecasts that count are made at midnight; the others are made at any hour.
-    hour = np.where(randomness.random(len(rows)) < 0.75, 0, randomness.integers(1, 24, len(rows)))
-    ahead = (randomness.random(len(rows)) < 0.25).astype(np.int64)
+    hour = np.where(randomness.random(len(rows)) < 0.85, 0, randomness.integers(1, 24, len(rows)))
+    ahead = (randomness.random(len(rows)) < 0.15).astype(np.int64)
     scale = naive_scale(hours.values)
     found = [
         _described(days, streams[at], rows[at], hour[at], day_ahead, scale)
@@ -129,6 +132,7 @@ def _described(
     if ahead == 0:
         truth = np.where(np.arange(24) < hour[:, None], np.nan, truth)
     target = (truth - known.base[:, 0]) / known.spread[:, None]
+    target = np.clip(target, -_TARGET_MAX, _TARGET_MAX)
     use = ~np.isnan(target) & (known.days_seen > 0)[:, None]
     weight = np.clip(known.spread / np.where(scale > 0, scale, np.inf)[streams], 0.05, 5.0)
     shape = target.shape

@@ -23,6 +23,9 @@ AHEAD_DAYS = 3
 
 SUNDAY = 6
 
+_STILL_H, _ZERO_H, _RARE = 12, 3, 0.1
+"""A meter stands still after 12 equal hours, or 3 of zero, if that is rare."""
+
 
 @dataclass(frozen=True, slots=True)
 class Days:
@@ -115,6 +118,7 @@ def windows(days: Days, streams: Ints, rows: Ints, hour: Ints) -> Windows:
     count = days.values.shape[1]
     values = _rows(days.values, streams, past)
     values[:, -1][np.arange(24) >= hour[:, None]] = np.nan
+    values = trusted(values)
     temperature = np.full((len(rows), whole.shape[1], 24), np.nan)
     if days.temperature is not None:
         temperature = _rows(days.temperature, streams, whole)
@@ -124,6 +128,29 @@ def windows(days: Days, streams: Ints, rows: Ints, hour: Ints) -> Windows:
     kind = np.where(inside, days.kind[streams[:, None], at], weekday)
     holiday = inside & days.holiday[streams[:, None], at]
     return Windows(values, temperature, kind, holiday, hour, days.first + rows)
+
+
+def trusted(values: Floats) -> Floats:
+    """Leave out hours that look like a fault: a meter that stood still, or fell to zero.
+
+    Where standing still is what a stream does for more than a tenth of the time (a building that
+    is shut, gas in summer), it is no fault; so a fault that stays becomes the truth.
+
+    Args:
+        values: Shape (n, days, 24).
+    """
+    line = values.reshape(len(values), -1)
+    same = line[:, 1:] == line[:, :-1]
+    place = np.arange(line.shape[1])
+    begins = np.concatenate([np.ones((len(line), 1), np.bool_), ~same], axis=1)
+    ends = np.concatenate([~same, np.ones((len(line), 1), np.bool_)], axis=1)
+    first = np.maximum.accumulate(np.where(begins, place, 0), axis=1)
+    last = np.minimum.accumulate(np.where(ends, place, line.shape[1])[:, ::-1], axis=1)[:, ::-1]
+    length = last - first + 1
+    known = (~np.isnan(line)).sum(axis=1)
+    suspect = ((length >= _STILL_H) & ~np.isnan(line)) | ((length >= _ZERO_H) & (line == 0))
+    rare = suspect.sum(axis=1) < _RARE * known
+    return np.where(suspect & rare[:, None], np.nan, line).reshape(values.shape)
 
 
 def _rows(of: Floats, streams: Ints, rows: Ints) -> Floats:
