@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kilowatch.insights.hours import HOUR_MS
-from kilowatch.insights.joining import Kinship, join, others_of
+from kilowatch.insights.joining import Kinship, join, merged, others_of
 from kilowatch.model.insight import EventKind, InsightEvent
 
 TREE = Kinship({1: 7, 2: 7, 3: 7, 4: 7}, {1: None, 2: 1, 3: 2, 4: 1})
@@ -58,6 +58,23 @@ def test_a_power_cut_is_one_event_at_all_meters_of_a_site() -> None:
     """When the supply fails, a message for each meter would hide what happened."""
     events = [event(series, EventKind.DROPOUT, 10 + series % 2, 5) for series in (1, 2, 3, 4)]
     assert len(set(join(events, TREE).values())) == 1
+
+
+def test_a_friday_evening_and_its_weekend_are_one_event_with_both_amounts() -> None:
+    """People read of the whole weekend under the name that they were told on Friday."""
+    friday = event(3, EventKind.AFTER_HOURS, 18, 6)
+    weekend = replace(event(3, EventKind.WEEKEND, 25, 46), amount=9000.0, evidence={"actual": 31})
+    anomaly = replace(event(3, EventKind.MISSED_SHUTDOWN, 31, 40), amount=9500.0)
+    events = [friday, weekend, anomaly]
+    assert set(join(events, TREE).values()) == {friday.id}
+    seen = merged(friday, [anomaly, weekend])
+    assert (seen.id, seen.kind, seen.amount) == (friday.id, EventKind.WEEKEND, 10_000.0)
+    assert (seen.start_ms, seen.end_ms) == (friday.start_ms, weekend.end_ms)
+    assert seen.evidence["actual"] == 31
+    assert [part["kind"] for part in seen.evidence["parts"]] == [
+        "after_hours", "weekend", "missed_shutdown",
+    ]  # fmt: skip
+    assert merged(friday, [replace(weekend, series=1)]) is friday
 
 
 @given(

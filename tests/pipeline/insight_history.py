@@ -6,6 +6,7 @@ found can be shown not to rest on them.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -121,7 +122,7 @@ class History:
         """Start insights from what is on disk."""
         self.path = self.folder / name
         usual: dict[str, Any] = {
-            "slice_s": 1e9, "train_again_s": 1e9, "clock": lambda: self.seconds
+            "slice_s": 1e9, "train_again_s": math.inf, "clock": lambda: self.seconds
         }  # fmt: skip
         self.follower = Follower(
             view=self.view,  # type: ignore[arg-type]

@@ -11,11 +11,10 @@ from kilowatch.model.insight import EventKind, InsightEvent
 from kilowatch.model.site_facts import DayRange, SiteFacts
 from kilowatch.pipeline.insight import Knowledge
 from kilowatch.pipeline.insight.file import InsightFile
-from kilowatch.pipeline.insight.records import Commit, Filed
+from kilowatch.pipeline.insight.records import Commit, Filed, event_key
 from kilowatch.pipeline.insight.settling import Settler
 from kilowatch.pipeline.insight.subjects import Subject, subject_of
 from kilowatch.pipeline.insight.view import InsightView
-from kilowatch.pipeline.insight.wasting import event_key
 from tests.pipeline.insight_history import History
 from tests.pipeline.insight_world import MONDAY_MS, WEEK_H, meter, office
 from tests.pipeline.pipeline_world import DAY_MS

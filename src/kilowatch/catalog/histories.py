@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from sqlalchemy import Connection, select
+from sqlalchemy.orm import Session
 
 from kilowatch.catalog.factors_check import FACTORS
 from kilowatch.catalog.tables import DataPoint
@@ -73,6 +74,17 @@ def _period(from_ms: int | None, settings: Mapping[str, Any]) -> Period:
     for name in _FLOATS & known.keys():
         known[name] = None if known[name] is None else float(known[name])
     return Period(ALWAYS_MS if from_ms is None else from_ms, **known)
+
+
+def nominal_voltages(session: Session) -> dict[int, list[tuple[int, float]]]:
+    """Return from when on which nominal voltage a data point has, by its number, rising [V]."""
+    found: dict[int, list[tuple[int, float]]] = {}
+    statement = select(PointSetting.data_point_id, PointSetting.from_ms, PointSetting.fields)
+    for number, from_ms, settings in session.execute(statement):
+        volts = settings.get("nominal_voltage_v")
+        if volts is not None:
+            found.setdefault(number, []).append((from_ms or ALWAYS_MS, float(volts)))
+    return {number: sorted(some) for number, some in found.items()}
 
 
 def load_histories(connection: Connection) -> Histories:

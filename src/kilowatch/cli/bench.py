@@ -183,6 +183,38 @@ def _show(figures: Figures, compared: Reconciled | None) -> None:
         console.print("Every acknowledged packet is in the store.")
 
 
+@app.command()
+def insights(
+    *,
+    streams: Annotated[
+        list[int] | None, typer.Option(min=1, help="How many; again for another number.")
+    ] = None,
+) -> None:
+    """Measure what insights cost a stream, on made-up streams; some minutes at 10,000."""
+    # Here and not above: it loads the analytics, which no other command needs.
+    from kilowatch.bench.insights import costs  # noqa: PLC0415
+
+    console = Console(highlight=False, soft_wrap=True)
+    table = Table(box=None, pad_edge=False)
+    for title in (
+        "streams", "live h/s", "history h/s", "midnight ms", "predict ms", "learn ms", "train s",
+        "train ms/stream", "kB/stream",
+    ):  # fmt: skip
+        table.add_column(title, justify="right")
+    for count in streams or [1_000, 10_000]:
+        found = costs(count, lambda text: console.print(f"[dim]{text} …[/dim]"))
+        table.add_row(
+            f"{found.streams:,}", f"{found.live_hours_s:,.0f}", f"{found.history_hours_s:,.0f}",
+            f"{found.midnight_ms:.2f}", f"{found.predict_ms:.2f}", f"{found.learn_ms:.2f}",
+            f"{found.train_s:.1f}", f"{found.train_ms:.2f}", f"{found.state_bytes / 1e3:.1f}",
+        )  # fmt: skip
+    console.print(table)
+    console.print(
+        "h/s: hours of one stream a second of processor time, through forecast, all detectors, "
+        "waste and the file."
+    )
+
+
 def register(root: typer.Typer) -> None:
     """Add ``kilowatch bench`` to the command line."""
     root.add_typer(app, name="bench")

@@ -8,10 +8,12 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from kilowatch.catalog import Catalog, alerts, facts, feeding, verdicts
+from kilowatch.catalog.histories import nominal_voltages
 from kilowatch.cli.directory_watch import DirectoryWatch
 from kilowatch.cli.folder import DataFolder
 from kilowatch.insights.explaining import About, explain
 from kilowatch.insights.hours import HOUR_MS, Bools, Hours
+from kilowatch.insights.joining import akin
 from kilowatch.model.insight import InsightEvent, Verdict
 from kilowatch.model.points import DataPoint
 from kilowatch.model.site_facts import SiteFacts
@@ -48,10 +50,11 @@ class Catalogued:
         self._teaching: Mapping[int, tuple[Said, ...]] = {}
         self._faults: dict[int, list[tuple[int, int]]] = {}
         self._above: dict[int, Mapping[int, int | None]] = {}
+        self._nominal: Mapping[int, list[tuple[int, float]]] = {}
 
     def knowledge(self) -> Knowledge:
         """Return what insights ask."""
-        return Knowledge(self.facts, self.above, self.expects, self.faults)
+        return Knowledge(self.facts, self.above, self.expects, self.faults, self.nominal)
 
     def facts(self) -> Mapping[int, SiteFacts]:
         """Return the facts of sites; the same object while nothing changed."""
@@ -84,7 +87,10 @@ class Catalogued:
             self._refresh()
             said = self._teaching.get(subject.point.id, ())
         zone = Zone.of(subject.point.zone)
-        return any(one.expects(event.kind, event.start_ms, event.end_ms, zone) for one in said)
+        return any(
+            akin(one.kind, event.kind) and one.expects(one.kind, event.start_ms, event.end_ms, zone)
+            for one in said
+        )
 
     def faults(self, subjects: Sequence[Subject], hours: Hours) -> Bools:
         """Tell which hours a person has called faulty, shape (streams, hours)."""
@@ -96,6 +102,14 @@ class Catalogued:
             for start_ms, end_ms in own:
                 found[row] |= (hours.start_ms + HOUR_MS > start_ms) & (hours.start_ms < end_ms)
         return found
+
+    def nominal(self, subject: Subject, at_ms: int) -> float | None:
+        """Return a data point's nominal voltage at an instant; None where nobody has set one."""
+        with self._lock:
+            self._refresh()
+            dated = self._nominal.get(subject.point.id, [])
+        known = [volts for from_ms, volts in dated if from_ms <= at_ms]
+        return known[-1] if known else None
 
     def _refresh(self) -> None:
         with self._catalog.reading() as session:
@@ -112,6 +126,7 @@ class Catalogued:
                         faults.setdefault(said.data_point_id, []).append(
                             (said.start_ms, said.end_ms)
                         )
+            self._nominal = nominal_voltages(session)
             self._faults, self._above, self._state = faults, {}, state
 
 

@@ -237,13 +237,46 @@ def _levels(event: InsightEvent, about: About, words: Words) -> str:
     if event.kind is EventKind.CLOCK_SHIFT and "shift_h" in told:
         hours = int(told["shift_h"])
         return f"the day runs {abs(hours)} h {'late' if hours > 0 else 'early'}"
+    if not about.amount_unit or not math.isfinite(event.amount):
+        electrical = _electrical(event, words)
+        if electrical:
+            return electrical
     actual, expected = told.get("actual"), told.get("expected")
     if actual is None or expected is None:
-        return str(told.get("text", ""))
-    unit = str(told.get("unit", about.rate_unit))
+        return ""
+    unit = about.rate_unit
     if not (math.isfinite(actual) and math.isfinite(expected)):
         return ""
     return f"{words.quantity(actual, unit)} on average instead of {words.quantity(expected, unit)}"
+
+
+def _electrical(event: InsightEvent, words: Words) -> str:
+    """Return the numbers of an electrical check."""
+    told = event.evidence
+    phase = f"phase {told['phase']}" if "phase" in told else ""
+    parts: list[str] = []
+    if event.kind is EventKind.VOLTAGE and "lowest_v" in told:
+        low, high = (words.quantity(told[one], "V") for one in ("lowest_v", "highest_v"))
+        inside, asked = (words.share(told[one]) for one in ("share_inside", "share_asked"))
+        near = f"{told['nominal_v']:g} V"
+        parts = [
+            f"{phase} between {low} and {high}",
+            f"{inside} of the means near {near} where EN 50160 asks for {asked}",
+        ]
+        if told.get("indicative"):
+            parts.append("indicative, since its means are longer than ten minutes")
+    elif event.kind is EventKind.UNBALANCE and "unbalance" in told:
+        off, limit = words.share(told["unbalance"]), words.share(told["limit"])
+        parts = [f"currents {off} from their mean, more than {limit}"]
+    elif event.kind is EventKind.POWER_FACTOR and "power_factor" in told:
+        parts = [f"{told['power_factor']:.2f} on average, below {told['limit']:.2f}"]
+    elif event.kind is EventKind.PHASE_LOSS and phase:
+        parts = [f"{phase} carries nothing while the others do"]
+    elif event.kind is EventKind.PHASE_SUM and "difference" in told:
+        parts = [f"they differ by {words.share(told['difference'])}"]
+    if parts and told.get("hours", 0) >= 1:
+        parts.append(f"for {told['hours']:.0f} h")
+    return ", ".join(parts)
 
 
 def _guess(event: InsightEvent, about: About) -> str:

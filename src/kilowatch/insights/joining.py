@@ -7,7 +7,7 @@ waste and as a missed shutdown. People want to hear of it once, where it was see
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -16,6 +16,9 @@ from kilowatch.model.insight import EventKind, InsightEvent
 
 OVERLAP_MIN = 0.5
 """Share of the shorter of two events that must lie in the other."""
+NEXT_MS = 6 * HOUR_MS
+"""What goes on at one meter within so long of another finding has its cause: a Friday evening, and
+the weekend that follows."""
 TOGETHER_MS = 2 * HOUR_MS
 """What begins so close together at several meters of a site has one cause, as a power cut."""
 
@@ -80,16 +83,19 @@ def join(events: Iterable[InsightEvent], kinship: Kinship) -> dict[str, str]:
         key=lambda one: (one.found_ms, -len(lines[one.series]), one.series, one.kind, one.start_ms),
     )
     causes: dict[str, str] = {}
-    standing: list[InsightEvent] = []
+    standing: dict[str, InsightEvent] = {}  # with the time of all that was joined to it
     for event in order:
-        fits = [one for one in standing if _have_one_cause(one, event, lines)]
-        if fits:
-            # The closest kin, then the one that shares most time.
-            best = max(fits, key=lambda one: (one.series == event.series, _shared(one, event)))
-            causes[event.id] = best.id
-        else:
+        fits = [one for one in standing.values() if _have_one_cause(one, event, lines)]
+        if not fits:
             causes[event.id] = event.id
-            standing.append(event)
+            standing[event.id] = event
+            continue
+        # The closest kin, then the one that shares most time.
+        best = max(fits, key=lambda one: (one.series == event.series, _shared(one, event)))
+        causes[event.id] = best.id
+        if best.series == event.series:
+            first_ms, last_ms = min(best.start_ms, event.start_ms), max(best.end_ms, event.end_ms)
+            standing[best.id] = replace(best, start_ms=first_ms, end_ms=last_ms)
     return causes
 
 
@@ -105,10 +111,49 @@ def others_of(
     return {cause: tuple(sorted(series)) for cause, series in found.items()}
 
 
+def merged(standing: InsightEvent, members: Iterable[InsightEvent]) -> InsightEvent:
+    """Return a standing event as people see it: with all that was found of its cause at its stream.
+
+    It keeps its name and when it was found. Waste says more than an anomaly, and more of it says
+    more than less; an hour's waste has one kind, so amounts of several kinds add up.
+
+    Args:
+        standing: The event that stands for its cause.
+        members: Those that it stands for; other streams' are left out.
+    """
+    own = [standing, *(one for one in members if one.series == standing.series)]
+    if len(own) == 1:
+        return standing
+    own.sort(key=lambda one: (one.found_ms, one.kind, one.start_ms))
+    wasted = [one for one in own if one.is_waste]
+    face = max(wasted or own, key=lambda one: 0.0 if np.isnan(one.amount) else abs(one.amount))
+    parts = [
+        {"kind": one.kind.value, "start_ms": one.start_ms, "end_ms": one.end_ms,
+         "amount": None if np.isnan(one.amount) else one.amount}
+        for one in own
+    ]  # fmt: skip
+    return replace(
+        standing,
+        kind=face.kind,
+        start_ms=min(one.start_ms for one in own),
+        end_ms=max(one.end_ms for one in own),
+        open=any(one.open for one in own),
+        amount=sum(one.amount for one in wasted) if wasted else face.amount,
+        confidence=max(one.confidence for one in own),
+        evidence=face.evidence | {"parts": parts},
+        model=face.model,
+    )
+
+
+def akin(first: EventKind, second: EventKind) -> bool:
+    """Tell whether the same cause can show itself as either kind."""
+    return first is second or any(first in some and second in some for some in _NEIGHBOURS)
+
+
 def _have_one_cause(
     first: InsightEvent, second: InsightEvent, lines: Mapping[int, list[int]]
 ) -> bool:
-    if not any(first.kind in some and second.kind in some for some in _NEIGHBOURS):
+    if not akin(first.kind, second.kind):
         return False
     if first.kind in _OF_THE_SUPPLY and second.kind in _OF_THE_SUPPLY:
         kin = abs(first.start_ms - second.start_ms) <= TOGETHER_MS
@@ -117,6 +162,8 @@ def _have_one_cause(
     kin = kin or second.series in lines[first.series] or first.series in lines[second.series]
     if not kin or not _same_direction(first, second):
         return False
+    if first.series == second.series and {first.kind, second.kind} <= _ALWAYS_ON:
+        return _shared(first, second) >= -NEXT_MS
     shorter = min(first.end_ms - first.start_ms, second.end_ms - second.start_ms)
     return _shared(first, second) >= OVERLAP_MIN * max(shorter, 1)
 

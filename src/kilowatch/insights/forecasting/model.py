@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Self
 
-import lightgbm
 import numpy as np
 
 from kilowatch.insights.forecasting.features import NAMES, Singles
@@ -46,7 +45,10 @@ class Model:
         return hashlib.sha256(self.to_bytes()).hexdigest()[:12]
 
     @cached_property
-    def _trees(self) -> tuple[lightgbm.Booster, lightgbm.Booster]:
+    def _trees(self) -> tuple[Any, Any]:
+        # Here and not above: where its library can't be loaded, similar days must go on.
+        import lightgbm  # noqa: PLC0415
+
         return lightgbm.Booster(model_str=self.middle), lightgbm.Booster(model_str=self.error)
 
     def expect(self, columns: Singles) -> tuple[Floats, Floats]:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
-import lightgbm
 import numpy as np
 
 from kilowatch.insights.forecasting.features import NAMES, Singles, features
@@ -177,7 +177,10 @@ def _fit(parts: list[_Examples], groups: Sequence[Hours], seed: int, threads: in
 
 def _grow(
     settings: dict[str, object], columns: Singles, target: Floats, weight: Floats, trees: int
-) -> lightgbm.Booster:
+) -> Any:
+    # Here and not above: where its library can't be loaded, similar days must go on.
+    import lightgbm  # noqa: PLC0415
+
     quiet = {"verbosity": -1}
     examples = lightgbm.Dataset(
         columns, target, weight=weight, feature_name=list(NAMES), params=quiet

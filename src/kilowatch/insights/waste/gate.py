@@ -11,7 +11,6 @@ from functools import cache
 from importlib import resources
 from typing import Any
 
-import lightgbm
 import numpy as np
 
 from kilowatch.insights.waste.signs import NAMES
@@ -44,6 +43,9 @@ def chance_and_size(
 
 @cache
 def _model(name: str) -> Any:
+    # Here and not above: where its library can't be loaded, everything but waste must go on.
+    import lightgbm  # noqa: PLC0415
+
     packed = resources.files(__package__).joinpath(f"{name}.txt.gz").read_bytes()
     model = lightgbm.Booster(model_str=gzip.decompress(packed).decode())
     if model.feature_name() != list(NAMES_IN_MODEL):

@@ -63,6 +63,11 @@ MIGRATIONS: tuple[str, ...] = (
         version TEXT NOT NULL, from_ms INTEGER PRIMARY KEY,
         trained_on BLOB NOT NULL, quality BLOB NOT NULL, bytes BLOB NOT NULL);
     """,
+    """
+    ALTER TABLE event ADD COLUMN shown BLOB;
+    ALTER TABLE event ADD COLUMN shown_from_ms INTEGER;
+    ALTER TABLE event ADD COLUMN shown_until_ms INTEGER;
+    """,
 )
 """Statements that lead from one version of the file to the next; the first make version 1."""
 
@@ -85,6 +90,9 @@ EVENT = (
     " others"
 )
 """Columns of an event, in the order of ``event_of``."""
+
+SHOWN = f"{EVENT}, shown"
+"""The same as people see it, with all that was found of its cause, in the order of ``shown_of``."""
 
 
 class InsightFile:
@@ -151,11 +159,22 @@ class InsightFile:
         """Return the events of some streams that end after an instant [ms since 1970, UTC]."""
         numbers = "[" + ",".join(map(str, series)) + "]"
         rows = self._connection.execute(
-            f"SELECT {EVENT}, key, cause, told_ms, told_wall_ms, value FROM event"
+            f"SELECT {SHOWN}, key, cause, told_ms, told_wall_ms, value FROM event"
             " WHERE series IN (SELECT value FROM json_each(?)) AND end_ms > ?",
             (numbers, since_ms),
         )
-        return [Filed(row[12], event_of(row), *row[13:]) for row in rows]
+        return [
+            Filed(
+                row[13],
+                event_of(row),
+                row[14],
+                row[15],
+                row[16],
+                row[17],
+                shown_of(row) if row[12] else None,
+            )
+            for row in rows
+        ]
 
     def named(self, filed: list[Filed]) -> list[Filed]:
         """Give events the names that they had before their history was computed again.
@@ -223,7 +242,8 @@ class InsightFile:
         run(
             "INSERT OR REPLACE INTO event (key, id, series, kind, start_ms, end_ms, open,"
             " found_ms, amount, confidence, evidence, model, cause, others, told_ms, told_wall_ms,"
-            " value) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            " value, shown, shown_from_ms, shown_until_ms)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             [_row(one) for one in commit.events],
         )
         run("INSERT INTO notice (event_id, over) VALUES (?, ?)", commit.notices)
@@ -331,6 +351,25 @@ def event_of(row: Sequence[Any]) -> InsightEvent:
     )
 
 
+def shown_of(row: Sequence[Any]) -> InsightEvent:
+    """Return an event as people see it from the columns ``SHOWN``."""
+    own = event_of(row)
+    if not row[12]:
+        return own
+    kind, start_ms, end_ms, is_open, amount, confidence, evidence, model = decode(row[12])
+    return replace(
+        own,
+        kind=EventKind(kind),
+        start_ms=start_ms,
+        end_ms=end_ms,
+        open=is_open,
+        amount=float("nan") if amount is None else amount,
+        confidence=confidence,
+        evidence=evidence,
+        model=model,
+    )
+
+
 def packed(rate: Floats) -> bytes:
     """Return a band as it is kept: single precision, 4 bytes a number."""
     return np.ascontiguousarray(rate, np.float32).tobytes()
@@ -348,8 +387,19 @@ def _row(filed: Filed) -> tuple[Any, ...]:
         filed.key, event.id, event.series, event.kind.value, event.start_ms, event.end_ms,
         int(event.open), event.found_ms, amount, float(event.confidence), encode(event.evidence),
         event.model, filed.cause, encode(list(event.others)), filed.told_ms, filed.told_wall_ms,
-        float(filed.value),
+        float(filed.value), *_shown(filed.shown),
     )  # fmt: skip
+
+
+def _shown(event: InsightEvent | None) -> tuple[bytes | None, int | None, int | None]:
+    if event is None:
+        return None, None, None
+    amount = None if np.isnan(event.amount) else float(event.amount)
+    parts = (
+        event.kind.value, event.start_ms, event.end_ms, event.open, amount,
+        float(event.confidence), event.evidence, event.model,
+    )  # fmt: skip
+    return encode(parts), event.start_ms, event.end_ms
 
 
 def _opened(path: Path) -> apsw.Connection:

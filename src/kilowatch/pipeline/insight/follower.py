@@ -16,7 +16,7 @@ from pathlib import Path
 import msgspec
 import structlog
 
-from kilowatch.insights.forecasting import Model, WrongModelError
+from kilowatch.insights.forecasting import Model
 from kilowatch.insights.hours import HOUR_MS, Bools, Hours
 from kilowatch.insights.waste import standing
 from kilowatch.model.calendar import grain_end_ms, grain_start_ms
@@ -27,7 +27,9 @@ from kilowatch.model.site_facts import SiteFacts
 from kilowatch.model.zones import DAY_MS, Zone
 from kilowatch.pipeline.insight import states
 from kilowatch.pipeline.insight.calendars import Calendar
+from kilowatch.pipeline.insight.electrics import Nominal
 from kilowatch.pipeline.insight.file import InsightFile
+from kilowatch.pipeline.insight.models import usable
 from kilowatch.pipeline.insight.records import Kept
 from kilowatch.pipeline.insight.settling import STALE_MS, Settler
 from kilowatch.pipeline.insight.stepping import Step, Stepper
@@ -55,7 +57,7 @@ class FollowSettings:
             history [s].
         streams: Most streams that are looked at together.
         retry_s_max: Longest wait after a failure [s].
-        train_again_s: Least time between two trainings [s].
+        train_again_s: Least time between two trainings; infinite for none at all [s].
         clock: Seconds that never go back.
         wall_ms: The clock on the wall [ms since 1970, UTC].
     """
@@ -78,12 +80,14 @@ class Knowledge:
         above: Of a site's streams, the stream that feeds each one.
         expects: Whether somebody has said that an event is to be expected.
         faults: Which hours of some streams somebody has called faulty; None where nobody can.
+        nominal: A data point's nominal voltage at an instant; None where nobody has set one [V].
     """
 
     facts: FactsNow = dict
     above: Callable[[int], Mapping[int, int | None]] = lambda _site: {}
     expects: Callable[[InsightEvent, Subject], bool] = lambda _event, _subject: False
     faults: Callable[[Sequence[Subject], Hours], Bools] | None = None
+    nominal: Nominal = lambda _subject, _at_ms: None
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,9 +161,11 @@ class Follower:
         self._facts: Mapping[int, SiteFacts] = {}
         self._until: dict[int, int] = {}
         self._surroundings = Surroundings(view, knowledge.facts, self._by_number.get)
-        self._models: dict[str, Model] = {}
+        self._models: dict[str, Model | None] = {}
         self._in_use = self._file.models()
-        self._stepper = Stepper(self._surroundings, self._model_at, knowledge.faults)
+        self._stepper = Stepper(
+            self._surroundings, self._model_at, knowledge.nominal, knowledge.faults
+        )
         self._settler = Settler(
             self._file, self._subjects, knowledge.above, knowledge.expects, settings.wall_ms
         )
@@ -373,11 +379,7 @@ class Follower:
             return None
         version = self._in_use[place][1]
         if version not in self._models:
-            try:
-                self._models[version] = Model.from_bytes(self._file.model(version))
-            except WrongModelError as error:
-                logger.warning("insights.model_unusable", version=version, reason=str(error))
-                return None
+            self._models[version] = usable(version, self._file.model(version))
         return self._models[version]
 
     def _note(self, error: Exception) -> None:

@@ -6,9 +6,8 @@ import threading
 from typing import get_args
 
 import numpy as np
-import structlog
 
-from kilowatch.insights.forecasting import Model, WrongModelError, predict
+from kilowatch.insights.forecasting import Model, predict
 from kilowatch.insights.hours import HOUR_MS, WEEK_H, Hours
 from kilowatch.insights.outlook import rest
 from kilowatch.model.blocks import Floats
@@ -18,10 +17,9 @@ from kilowatch.model.points import DataPoint
 from kilowatch.model.zones import Zone
 from kilowatch.pipeline.insight import states
 from kilowatch.pipeline.insight.file import InsightReader, unpacked
+from kilowatch.pipeline.insight.models import usable
 from kilowatch.pipeline.insight.subjects import subject_of
 from kilowatch.pipeline.insight.surroundings import Surroundings
-
-logger = structlog.get_logger("insights")
 
 HORIZON_H = 48
 PAST_H = 14 * WEEK_H
@@ -93,11 +91,7 @@ class Outlooks:
             ((content,),) = self._reader.rows(
                 "SELECT bytes FROM model WHERE version = ? LIMIT 1", (version,)
             )
-            try:
-                self._model = (version, Model.from_bytes(content))
-            except WrongModelError as error:
-                logger.warning("insights.model_unusable", version=version, reason=str(error))
-                self._model = (version, None)
+            self._model = (version, usable(version, content))
         return self._model[1]
 
     def _judged(self, series: int, hours: Hours, now_ms: int) -> tuple[float, float]:

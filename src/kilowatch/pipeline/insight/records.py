@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass, field
 
 from kilowatch.model.blocks import Floats, Ints
 from kilowatch.model.insight import InsightEvent
+
+
+def event_key(series: int, kind: str, start_ms: int) -> str:
+    """Return an event's own name: the same history gives the same one."""
+    text = f"{series}:{kind}:{start_ms}"
+    return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +85,8 @@ class Filed:
             not [ms since 1970, UTC].
         told_wall_ms: The same on the wall clock.
         value: What it costs a day, or what stands for that; for ranking.
+        shown: What people see: the same with all that was found of its cause; None where that is
+            the event itself.
     """
 
     key: str
@@ -86,6 +95,12 @@ class Filed:
     told_ms: int | None = None
     told_wall_ms: int | None = None
     value: float = 0.0
+    shown: InsightEvent | None = None
+
+    @property
+    def seen(self) -> InsightEvent:
+        """The event as people see it."""
+        return self.event if self.shown is None else self.shown
 
 
 @dataclass(slots=True)

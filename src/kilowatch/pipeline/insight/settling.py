@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from kilowatch.insights.attention import COMPARED_WEEKS, WEEK_MS, deserves
-from kilowatch.insights.joining import Kinship, join, others_of
+from kilowatch.insights.joining import NEXT_MS, Kinship, join, merged, others_of
 from kilowatch.model.insight import InsightEvent
 from kilowatch.model.site_facts import ATTENTION_PER_WEEK, SiteFacts
 from kilowatch.model.zones import DAY_MS
@@ -120,17 +120,25 @@ class Settler:
         kinship = Kinship({}, self._above(site_id))
         causes = join([one.event for one in now.values()], kinship)
         others = others_of([one.event for one in now.values()], causes)
+        members: dict[str, list[InsightEvent]] = {}
+        for one in now.values():
+            if causes[one.event.id] != one.event.id:
+                members.setdefault(causes[one.event.id], []).append(one.event)
+        touched = {causes[now[key].event.id] for key in changed}
         for key, one in list(now.items()):
             cause = causes[one.event.id]
-            others_now = others.get(one.event.id, ())
+            event = replace(one.event, others=others.get(one.event.id, ()))
+            seen = merged(event, members.get(event.id, ()))
             now[key] = replace(
                 one,
-                event=replace(one.event, others=others_now),
-                cause="" if cause == one.event.id else cause,
-                value=_value(one.event, self._subjects[one.event.series], facts),
+                event=event,
+                cause="" if cause == event.id else cause,
+                value=_value(seen, self._subjects[event.series], facts),
+                shown=None if seen is event else seen,
             )
-        for key in changed:
-            now[key] = self._tell(now[key], now, before.get(key), facts, news_since_ms, settled)
+        for key, one in list(now.items()):
+            if one.event.id in touched:
+                now[key] = self._tell(one, now, before.get(key), facts, news_since_ms, settled)
         settled.events.extend(
             one for key, one in now.items() if key in changed or one != before[key]
         )
@@ -138,13 +146,13 @@ class Settler:
     def _touching(self, site_id: int, found: Iterable[InsightEvent]) -> list[Filed]:
         """Return the site's events that share time with some, or with those that do."""
         series = [k for k, one in self._subjects.items() if one.point.site_id == site_id]
-        since_ms = min(event.start_ms for event in found)
+        since_ms = min(event.start_ms for event in found) - NEXT_MS
         while True:
             events = self._file.events(series, since_ms)
-            earliest = min((one.event.start_ms for one in events), default=since_ms)
-            if earliest >= since_ms:
+            starts = [one.event.start_ms - NEXT_MS for one in events]
+            if min(starts, default=since_ms) >= since_ms:
                 return events
-            since_ms = earliest
+            since_ms = min(starts)
 
     def _tell(
         self,
@@ -155,9 +163,9 @@ class Settler:
         news_since_ms: Mapping[int, int],
         settled: Settled,
     ) -> Filed:
-        event = one.event
+        event = one.seen
         if one.told_ms is not None:
-            if not event.open and before is not None and before.event.open:
+            if not event.open and before is not None and before.seen.open:
                 settled.notices.append((event.id, True))
             return one
         if one.cause or max(event.end_ms, event.found_ms) < news_since_ms[event.series]:

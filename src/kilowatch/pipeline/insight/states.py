@@ -17,6 +17,7 @@ from kilowatch.insights import anomalies
 from kilowatch.insights.forecasting import Track
 from kilowatch.insights.waste import Reference
 from kilowatch.model.blocks import Floats
+from kilowatch.pipeline.insight.electrics import FaultRun
 
 
 class WasteRun(msgspec.Struct, array_like=True):
@@ -59,7 +60,7 @@ class Remembered(msgspec.Struct, array_like=True):
         model: Its version.
         stages: How often the reference was learnt.
         waste: Waste that may go on.
-        electrical: The electrical checks' state.
+        faults: Electrical faults that may go on.
     """
 
     layout: str = ""
@@ -72,7 +73,7 @@ class Remembered(msgspec.Struct, array_like=True):
     model: str = ""
     stages: int = 0
     waste: list[WasteRun] = []
-    electrical: bytes = b""
+    faults: list[FaultRun] = []
 
 
 encode = msgspec.msgpack.Encoder().encode
@@ -92,9 +93,13 @@ def _arrays(state: Any) -> list[tuple[str, Any]]:
     return [(one.name, getattr(state, one.name)) for one in fields(state)]
 
 
+VERSION = 2
+"""Of everything but the detector's arrays; another one has every history looked at again."""
+
+
 def _layout() -> str:
     parts = [f"{name}{array.dtype.str}{array.shape}" for name, array in _arrays(anomalies.start(1))]
-    return hashlib.blake2b("".join(parts).encode(), digest_size=6).hexdigest()
+    return hashlib.blake2b(f"{VERSION}{''.join(parts)}".encode(), digest_size=6).hexdigest()
 
 
 LAYOUT = _layout()

@@ -9,9 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cache
 from itertools import pairwise
 
 import numpy as np
+import structlog
 
 from kilowatch.insights import anomalies
 from kilowatch.insights.forecasting import Forecast, Model, follow, predict
@@ -22,14 +24,17 @@ from kilowatch.model.calendar import grain_start_ms
 from kilowatch.model.insight import InsightEvent
 from kilowatch.model.zones import DAY_MS, Zone
 from kilowatch.pipeline.insight import states
-from kilowatch.pipeline.insight.records import Band, Commit, Kept, WasteRow
+from kilowatch.pipeline.insight.electrics import Nominal, check
+from kilowatch.pipeline.insight.records import Band, Commit, Kept, WasteRow, event_key
 from kilowatch.pipeline.insight.states import Remembered
 from kilowatch.pipeline.insight.subjects import Subject
 from kilowatch.pipeline.insight.surroundings import Surroundings
-from kilowatch.pipeline.insight.wasting import event_key, go_on
+from kilowatch.pipeline.insight.wasting import go_on
+
+logger = structlog.get_logger("insights")
 
 LOOK_BACK_H = max(8 * WEEK_H + 48, LOOKBACK_H)
-"""What a forecast looks at, with the day that a midnight lies in; more than waste needs."""
+"""What a midnight's forecast looks at, with the day that it lies in; more than waste needs."""
 
 STAGES_D = (56, 91, 182, 273, 365)
 """Ages at which what a stream needs is learnt, at the next beginning of a month [days]. From the
@@ -85,6 +90,7 @@ class Stepper:
     Args:
         surroundings: Reads hours and what belongs to them.
         models: Which model makes the forecasts of a midnight.
+        nominal: Nominal voltages.
         faults: Returns which hours of some streams a person has called faulty: nothing is learnt
             from them.
     """
@@ -93,8 +99,10 @@ class Stepper:
         self,
         surroundings: Surroundings,
         models: Models,
+        nominal: Nominal,
         faults: Callable[[Sequence[Subject], Hours], Bools] | None = None,
     ) -> None:
+        self._nominal = nominal
         self._surroundings = surroundings
         self._models = models
         self._faults = faults
@@ -119,16 +127,32 @@ class Stepper:
         ]
         found = Found()
         self._learn(step, remembered, references, found)
-        first_ms = step.from_ms - LOOK_BACK_H * HOUR_MS
+        midnights = step.zone.day_starts_within(step.from_ms, step.until_ms)
+        first_ms = step.from_ms - (LOOK_BACK_H if len(midnights) else LOOKBACK_H) * HOUR_MS
         hours = self._surroundings.hours(
             step.subjects, step.zone, first_ms, step.until_ms, step.until_ms + 49 * HOUR_MS
         )
         _Days(step, hours, remembered, self._models, found).run()
+        self._check(step, midnights, remembered, found)
         _waste(step, hours, remembered, references, found)
         for subject, kept, one in zip(step.subjects, step.kept, remembered, strict=True):
             moved = replace(kept, cursor_ms=step.until_ms)
             found.commit.kept[subject.series] = (moved, states.encode(one))
         return found
+
+    def _check(
+        self, step: Step, midnights: Ints, remembered: list[Remembered], found: Found
+    ) -> None:
+        """Look at the days of electrical streams before each midnight."""
+        view = self._surroundings.view
+        for subject, one in zip(step.subjects, remembered, strict=True):
+            if not subject.is_electrical:
+                continue
+            for midnight_ms in midnights.tolist():
+                one.faults, events = check(
+                    view, subject, one.faults, midnight_ms, step.zone, self._nominal
+                )
+                found.events += events
 
     def _learn(
         self,
@@ -282,7 +306,11 @@ def _waste(
     first = (step.from_ms - hours.first_ms) // HOUR_MS
     last = (step.until_ms - hours.first_ms) // HOUR_MS
     near = hours.hours(first - LOOKBACK_H, last).only(np.array(rows))
-    rate, kind = waste(reference, near, first=LOOKBACK_H)
+    try:
+        rate, kind = waste(reference, near, first=LOOKBACK_H)
+    except (ImportError, OSError) as error:  # without LightGBM everything but waste goes on
+        _say_once(f"Waste is not looked for: {error}")
+        return
     need = reference.expected(near)
     new = slice(LOOKBACK_H, None)
     when = (near.start_ms[new], near.day[new], near.hour_of_day[new])
@@ -295,6 +323,11 @@ def _waste(
         remembered[row].waste = runs
         found.events += [replace(one, model=_version(reference)) for one in events]
         found.commit.waste += _rows(series, when, own)
+
+
+@cache
+def _say_once(reason: str) -> None:
+    logger.warning("insights.without_waste", reason=reason)
 
 
 def _version(reference: Reference) -> str:

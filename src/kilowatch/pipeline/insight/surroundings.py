@@ -30,12 +30,15 @@ class Surroundings:
         view: The measurements.
         facts: Facts of sites.
         subject: Returns a stream's subject by the data point's number, or None.
+
+    Attributes:
+        view: The measurements.
     """
 
     def __init__(
         self, view: View, facts: FactsNow, subject: Callable[[int], Subject | None]
     ) -> None:
-        self._view = view
+        self.view = view
         self._facts_now = facts
         self._subject = subject
         self._facts: Mapping[int, SiteFacts] = {}
@@ -80,7 +83,7 @@ class Surroundings:
         count = (until_ms - from_ms) // HOUR_MS
         known = (known_ms - from_ms) // HOUR_MS
         values = np.full((len(subjects), count), np.nan)
-        values[:, :known] = hourly(self._view, subjects, from_ms, known_ms)
+        values[:, :known] = hourly(self.view, subjects, from_ms, known_ms)
         closed = self.closed([one.point.site_id for one in subjects], zone, from_ms, count)
         outdoor = self._outdoor(subjects, from_ms, known_ms)
         if outdoor is not None:
@@ -113,7 +116,7 @@ class Surroundings:
         used = list({one.series: one for one in own if one is not None}.values())
         if not used:
             return None
-        read = hourly(self._view, used, from_ms, until_ms)
+        read = hourly(self.view, used, from_ms, until_ms)
         row = {one.series: index for index, one in enumerate(used)}
         unknown = np.full(read.shape[1], np.nan)
         return np.stack([unknown if one is None else read[row[one.series]] for one in own])

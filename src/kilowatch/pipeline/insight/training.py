@@ -8,6 +8,7 @@ replay asks the same one.
 
 from __future__ import annotations
 
+import math
 import shutil
 import subprocess
 import sys
@@ -60,7 +61,7 @@ class Training:
         self._again_s = again_s
         self._folder = file.path.with_name("training")
         self._process: subprocess.Popen[bytes] | None = None
-        self._began_s = -again_s
+        self._began_s = clock() - (again_s if math.isfinite(again_s) else 0.0)
         self.fault = ""
 
     @property

@@ -10,6 +10,7 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
+from kilowatch.insights.forecasting import TooLittleError, train
 from kilowatch.insights.hours import Hours
 from kilowatch.model.zones import Zone
 
@@ -21,14 +22,11 @@ def main(folder: Path) -> int:
     os.nice(NICE)
     threading.Thread(target=_end_with_the_parent, daemon=True).start()
     try:
-        # Here and not above: where its library can't be loaded, that is told as the reason.
-        from kilowatch.insights.forecasting import TooLittleError, train  # noqa: PLC0415
-    except (ImportError, OSError) as error:
-        return _fail(folder, f"LightGBM can't be loaded ({error}): forecasts rest on similar days")
-    try:
         model = train([_read(path) for path in sorted(folder.glob("group-*.npz"))])
     except TooLittleError as error:
         return _fail(folder, str(error))
+    except (ImportError, OSError) as error:
+        return _fail(folder, f"LightGBM can't be loaded ({error}): forecasts rest on similar days")
     about = {
         "version": model.version,
         "trained_on": model.trained_on,
@@ -56,7 +54,8 @@ def _fail(folder: Path, reason: str) -> int:
 
 
 def _end_with_the_parent() -> None:
-    sys.stdin.buffer.read()
+    while os.read(0, 1024):  # not sys.stdin: its lock would stop us from ending
+        pass
     os._exit(3)
 
 

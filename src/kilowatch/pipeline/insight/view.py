@@ -18,13 +18,13 @@ from kilowatch.model.insight import (
     WasteHours,
 )
 from kilowatch.model.points import DataPoint
-from kilowatch.pipeline.insight.file import EVENT, InsightReader, event_of, unpacked
+from kilowatch.pipeline.insight.file import SHOWN, InsightReader, shown_of, unpacked
 from kilowatch.pipeline.insight.follower import Backlog
 from kilowatch.pipeline.insight.outlooks import Outlooks
 from kilowatch.pipeline.insight.surroundings import Surroundings
 
 DAY_H = 25  # the longest local day
-_EVENT = f"SELECT {EVENT} FROM event "
+_EVENT = f"SELECT {SHOWN} FROM event "
 _standing = msgspec.msgpack.Decoder(Standing).decode
 
 
@@ -85,24 +85,26 @@ class InsightView:
     ) -> Mapping[int, tuple[InsightEvent, ...]]:
         """Return what happened in [from_ms, to_ms), by series, each sorted by its start.
 
-        What has one cause is one event, at the stream where it was found first; the streams on
-        which it was seen too are its ``others``.
+        What has one cause is one event, at the stream where it was found first, with all that was
+        found of it there; the streams on which it was seen too are its ``others``.
         """
         found: dict[int, list[InsightEvent]] = {}
         for some in _portions(points):
             rows = self._reader.rows(
                 _EVENT + "WHERE cause = '' AND series IN (SELECT value FROM json_each(?))"
-                " AND end_ms > ? AND start_ms < ? ORDER BY start_ms, id",
+                " AND coalesce(shown_until_ms, end_ms) > ?"
+                " AND coalesce(shown_from_ms, start_ms) < ?"
+                " ORDER BY coalesce(shown_from_ms, start_ms), id",
                 (_numbers(some), from_ms, to_ms),
             )
-            for event in map(event_of, rows):
+            for event in map(shown_of, rows):
                 found.setdefault(event.series, []).append(event)
         return {series: tuple(events) for series, events in found.items()}
 
     def event(self, event_id: str) -> InsightEvent | None:
         """Return one event; None where there is none of that name."""
         rows = self._reader.rows(_EVENT + "WHERE id = ?", (event_id,))
-        return event_of(rows[0]) if rows else None
+        return shown_of(rows[0]) if rows else None
 
     def expected(self, point: DataPoint, from_ms: int, to_ms: int) -> Expected:
         """Return what was expected of the hours that start in [from_ms, to_ms)."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from typing import Any
 
 import numpy as np
@@ -11,13 +10,8 @@ from kilowatch.insights.hours import HOUR_MS
 from kilowatch.insights.waste.events import GAP_H, KINDS, MIN_H, MIN_SHARE
 from kilowatch.model.blocks import Floats, Ints
 from kilowatch.model.insight import InsightEvent
+from kilowatch.pipeline.insight.records import event_key
 from kilowatch.pipeline.insight.states import WasteRun
-
-
-def event_key(series: int, kind: str, start_ms: int) -> str:
-    """Return an event's own name: the same history gives the same one."""
-    text = f"{series}:{kind}:{start_ms}"
-    return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
 
 
 def go_on(
