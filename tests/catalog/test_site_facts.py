@@ -86,6 +86,18 @@ def test_a_price_begins_at_local_midnight_and_leaves_what_was_before(folks: Worl
     assert of(folks, "Works").price_at("electricity", MARCH_MS) is None
 
 
+def test_a_price_of_an_earlier_date_that_comes_later_holds_until_the_next(folks: World) -> None:
+    """Last year's contract, found in a drawer, changes nothing from this year's on."""
+    acme = folks.organisations["Acme"]
+    do(folks, work(prices.set_price, acme, electricity(0.3, date(2026, 3, 1))))
+    do(folks, work(prices.set_price, acme, electricity(0.2, date(2025, 3, 1))))
+    do(folks, work(prices.set_price, acme, electricity(0.4, date(2027, 3, 1))))
+    site, day_ms = of(folks), 86_400_000
+    times = (MARCH_MS - 366 * day_ms, MARCH_MS - 1, MARCH_MS, MARCH_MS + 365 * day_ms)
+    found = [site.price_at("electricity", at) for at in times]
+    assert [one and one.per_unit for one in found] == [None, 0.2, 0.3, 0.4]
+
+
 @pytest.mark.parametrize(
     ("draft", "code", "field"),
     [
