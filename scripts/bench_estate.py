@@ -142,15 +142,18 @@ def _facts(client: httpx.Client) -> dict[str, float]:
 
 def _pages(client: httpx.Client) -> list[tuple[str, str]]:
     """Return a title and an address for everything that is measured."""
-    organisation = client.get("/", follow_redirects=True).url.path
+    organisation = re.findall(r"/organization/\d+", client.get("/tree").text)[0]
     search = client.get("/tree?q=site+001+five").text
     fine = int(re.findall(r"/breakdown/(\d+)", search)[0])
     plain = int(re.findall(r"/breakdown/(\d+)", client.get("/tree?q=site+100+circuit").text)[0])
     site = int(re.findall(r"/site/(\d+)", client.get("/tree?q=site+100+circuit").text)[0])
     year, month = (f"/data/series?point={fine}&period={period}" for period in ("year", "month"))
     cards = ",".join(re.findall(r"/breakdown/(\d+)", client.get(f"/site/{site}").text)[:60])
+    circuits = ",".join(cards.split(",")[:12])
     return [
-        ("home (the organisation)", organisation),
+        ("home", "/"),
+        ("home, one site's figures", f"/home/site/{site}"),
+        ("the organisation", organisation),
         ("a site", f"/site/{site}"),
         ("its cards: today's figures", f"/data/today?points={cards}"),
         ("tree", "/tree"),
@@ -170,6 +173,12 @@ def _pages(client: httpx.Client) -> list[tuple[str, str]]:
             "days with data of a month",
             f"/data/days?point={fine}&month={dt.datetime.now(dt.UTC):%Y-%m}",
         ),
+        ("sentinel", f"/sentinel?place=s{site}"),
+        ("sentinel, its circuits", f"/data/circuits?points={circuits}"),
+        ("waste, everything", "/waste"),
+        ("waste, one site", f"/waste?place=s{site}"),
+        ("forecast", f"/forecast?place=s{site}"),
+        ("forecast, a site's table", f"/forecast/site?place=s{site}"),
         ("readiness", "/health/ready"),
         ("metrics", "/metrics"),
     ]

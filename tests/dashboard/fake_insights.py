@@ -20,6 +20,8 @@ from kilowatch.model.insight import (
 )
 from kilowatch.model.points import DataPoint
 from kilowatch.model.zones import Zone
+from kilowatch.pipeline.insight.follower import Backlog
+from kilowatch.pipeline.insight.view import InsightState
 from tests.dashboard.fakes import FakeView
 
 WEEK_MS = 168 * HOUR_MS
@@ -53,6 +55,11 @@ class FakeInsights:
     wasted: WasteHours | None = None
     standings: dict[int, Standing] = field(default_factory=dict)
     openings: dict[int, tuple[bool, ...]] = field(default_factory=dict)
+    backlog: Backlog = field(default_factory=Backlog)
+
+    def state(self) -> InsightState:
+        """Return how far it is: as a test says."""
+        return InsightState((), self.backlog, len(self.view.rows))
 
     def put(self, *events: InsightEvent) -> None:
         """Add events."""

@@ -15,7 +15,7 @@ pytestmark = pytest.mark.browser
 
 PATHS = (
     "/sentinel", "/event/{hvac}/{weekend}", "/event/{main}/{voltage}", "/glossary", "/waste",
-    "/waste?place=s{site}", "/forecast", "/forecast?point={new}",
+    "/waste?place=s{site}", "/forecast", "/forecast?point={new}", "/",
 )  # fmt: skip
 
 
@@ -43,6 +43,8 @@ def test_axe_finds_no_barrier(
     """WCAG 2.2 AA in both themes."""
     page = watched.open(fill(path, live_world, found))
     page.wait_for_load_state("load")
+    if path == "/":
+        expect(page.locator(".stands").first).to_be_visible()
     for theme in ("light", "dark"):
         page.emulate_media(color_scheme="dark" if theme == "dark" else "light")
         expect(page.locator("html")).to_have_attribute("data-theme", theme)

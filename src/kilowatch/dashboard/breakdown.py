@@ -7,14 +7,15 @@ from typing import Any
 import msgspec
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
-from starlette.responses import RedirectResponse, Response
+from starlette.responses import Response
 
-from kilowatch.catalog.rights import has_tool
+from kilowatch.catalog.rights import Person, has_tool
 from kilowatch.catalog.tree import OrganisationNode, SiteNode
 from kilowatch.dashboard.access import not_found
 from kilowatch.dashboard.attributes import latest_text
 from kilowatch.dashboard.contact import Judge
 from kilowatch.dashboard.curl import curl_line
+from kilowatch.dashboard.hourly import has_hours
 from kilowatch.dashboard.numbers import whole_number
 from kilowatch.dashboard.periods import PERIODS
 from kilowatch.dashboard.registry import may_point
@@ -22,15 +23,9 @@ from kilowatch.dashboard.rooms import Rooms, point_of, rooms_of, visit_of
 from kilowatch.dashboard.shell import crumbs_of, page, tool_test, tree_of
 from kilowatch.dashboard.today import today_of
 from kilowatch.dashboard.treeview import Branching, leaves_of
-from kilowatch.dashboard.words import t
 from kilowatch.model.points import DataPoint
 
 CARDS_MAX = 60  # data points on one overview; a larger site is walked through its tree
-
-
-async def home(request: Request) -> Response:
-    """Send a person to the first thing they can look at."""
-    return await run_in_threadpool(_home, request)
 
 
 async def breakdown(request: Request) -> Response:
@@ -59,22 +54,6 @@ async def today(request: Request) -> Response:
     return Response(msgspec.json.encode(body), media_type="application/json")
 
 
-def _home(request: Request) -> Response:
-    rooms, visit = rooms_of(request), visit_of(request)
-    organisations = rooms.registry.tree(visit.person)
-    with_points = [node for node in organisations if any(leaves_of(node))]
-    if len(with_points) == 1:
-        node = with_points[0]
-        sites = [one for one in node.sites if any(leaves_of(one))]
-        if len(sites) == 1:
-            return RedirectResponse(f"/site/{sites[0].id}", status_code=303)
-        return RedirectResponse(f"/organization/{node.id}", status_code=303)
-    if organisations:
-        first = (with_points or organisations)[0]
-        return RedirectResponse(f"/organization/{first.id}", status_code=303)
-    return page(request, "nothing.html", [{"name": t("product")}], {"page": "nothing"})
-
-
 def _breakdown(request: Request) -> Response:
     rooms, visit, point = rooms_of(request), visit_of(request), point_of(request)
     wanted = request.query_params.get("period", "day")
@@ -90,11 +69,20 @@ def _breakdown(request: Request) -> Response:
             rooms.clock(),
             latest=latest_text(rooms.log.head(point.series)),
         ),
+        "looked": rooms.insights is not None and has_hours(point),
+        "overlays": _overlays(visit.person, point),
         "exports": may_point(visit.person, "export", point)
         and has_tool(visit.person, "export", point.organisation_id),
     }
     crumbs = crumbs_of(rooms, visit.person, point)
     return page(request, "breakdown.html", crumbs, context, current=f"point-{point.id}")
+
+
+def _overlays(who: Person, point: DataPoint) -> list[str]:
+    """Return the overlays that a person's plan has."""
+    tools = {"expected": "breakdown", "forecast": "forecast", "anomaly": "sentinel"}
+    tools["waste"] = "sentinel"
+    return [name for name, tool in tools.items() if has_tool(who, tool, point.organisation_id)]
 
 
 def _overview(request: Request, kind: str) -> Response:

@@ -80,16 +80,21 @@ class Judge:
 
     def late(self, points: list[DataPoint]) -> int:
         """Count those that are late, without their values: also of ten thousand."""
+        return len(self.late_ones(points))
+
+    def late_ones(self, points: list[DataPoint]) -> list[DataPoint]:
+        """Return those that are late, without their values: also of ten thousand."""
         silent = self._view.silent_now()
         if silent is not None:
-            return sum(point.series in silent for point in points)
+            return [point for point in points if point.series in silent]
         seen = self._view.last_seen([point.series for point in points])
         least_ms = round(self._settings.late_after_s * 1000)
-        return sum(
-            self._now_ms - seen[point.series] > max(point.gap_ms, least_ms)
+        return [
+            point
             for point in points
             if point.series in seen
-        )
+            and self._now_ms - seen[point.series] > max(point.gap_ms, least_ms)
+        ]
 
 
 def _heard(last: LastValue, contact: Contact) -> Freshness:

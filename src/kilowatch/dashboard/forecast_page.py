@@ -24,6 +24,7 @@ from kilowatch.dashboard.hourly import (
     unit_of_amount,
     unit_of_rate,
 )
+from kilowatch.dashboard.insight_period import behind
 from kilowatch.dashboard.insight_rows import when_text
 from kilowatch.dashboard.numbers import whole_number
 from kilowatch.dashboard.periods import local_day, midnight_ms, offsets
@@ -124,7 +125,7 @@ def _forecast(request: Request) -> Response:
     chosen = point or _leading(rooms, points)
     outlook = rooms.outlooks.of(rooms.insights, chosen)
     ends = ends_of(outlook, chosen, facts) if outlook else []
-    now_ms = rooms.clock()
+    now_ms, late = rooms.clock(), behind(rooms.insights)
     context = {
         "page": "forecast",
         "asked": asked | {"place": place},
@@ -136,7 +137,8 @@ def _forecast(request: Request) -> Response:
         "ends": ends,
         "basis": basis_of(one for end in ends for one in end.worth),
         "made_at": when_text(outlook.made_ms, chosen.zone) if outlook else "",
-        "old": outlook is not None and now_ms - outlook.made_ms > OLD_MS,
+        "behind": late,
+        "old": outlook is not None and now_ms - outlook.made_ms > OLD_MS and not late,
         "sources": sources_of(outlook.hours) if outlook else [],
         "error": finite(outlook.error) if outlook else None,
         "coverage": finite(outlook.coverage) if outlook else None,

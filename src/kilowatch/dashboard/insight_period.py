@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 
-from kilowatch.dashboard.needs import View
+from kilowatch.dashboard.needs import Insights, View
 from kilowatch.dashboard.periods import local_day, midnight_ms
 from kilowatch.dashboard.quality_periods import day_text
 from kilowatch.model.errors import KilowatchError
@@ -14,6 +14,18 @@ from kilowatch.model.points import DataPoint
 
 LENGTHS = (7, 30, 90, 365)
 """Days on offer."""
+
+
+BEHIND_H = 24
+"""Hours a stream for which insights are called behind: now and then an hour is due."""
+
+
+def behind(insights: Insights) -> str:
+    """Return ``behind`` while history is still worked through, ``fault`` where it stands, or ""."""
+    backlog = insights.state().backlog
+    if backlog.fault:
+        return "fault"
+    return "behind" if backlog.hours > BEHIND_H * max(1, backlog.streams) else ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -178,6 +178,24 @@ class View(Protocol):
     ) -> Subscription: ...
 
 
+class Backlog(Protocol):
+    """How far insights are behind (``pipeline.insight.follower.Backlog``)."""
+
+    @property
+    def streams(self) -> int: ...  # noqa: D102
+    @property
+    def hours(self) -> int: ...  # noqa: D102
+    @property
+    def fault(self) -> str: ...  # noqa: D102
+
+
+class InsightState(Protocol):
+    """How far insights are (``pipeline.insight.view.InsightState``)."""
+
+    @property
+    def backlog(self) -> Backlog: ...  # noqa: D102
+
+
 class Insights(Protocol):
     """What was found out about use: ``kilowatch.pipeline.insight.view.InsightView``.
 
@@ -195,6 +213,7 @@ class Insights(Protocol):
     ) -> WasteHours: ...
     def standing(self, point: DataPoint) -> Standing | None: ...  # noqa: D102
     def opening(self, point: DataPoint) -> tuple[bool, ...] | None: ...  # noqa: D102
+    def state(self) -> InsightState: ...  # noqa: D102
 
 
 class PacketLog(Protocol):

@@ -21,7 +21,7 @@ from kilowatch.dashboard.hourly import (
     hourly,
     unit_of_rate,
 )
-from kilowatch.dashboard.insight_period import LENGTHS, Stretch, stretch
+from kilowatch.dashboard.insight_period import LENGTHS, Stretch, behind, stretch
 from kilowatch.dashboard.insight_rows import ORDERS, STATES, Shown, kinds_of, shown_events
 from kilowatch.dashboard.needs import Insights
 from kilowatch.dashboard.numbers import whole_number
@@ -35,7 +35,7 @@ from kilowatch.model.points import DataPoint
 
 ASKED = ("place", "kind", "state", "days", "until", "sort")
 MULTIPLES = 12  # charts on one page: what a wall screen shows without scrolling far
-LISTED = 25
+LISTED = 8  # events on one page: the charts of circuits are below them
 LANES = 20
 LANE = 28
 """Height of a data point's lane on the time line [px]."""
@@ -87,6 +87,7 @@ def _sentinel(request: Request) -> Response:
     )
     seen = rooms.view.last_seen([point.series for point in points])
     hourly_points = [p for p in points if has_hours(p) and p.series in seen]
+    late = behind(rooms.insights)
     multiples = _multiples(request, hourly_points, events, asked)
     context: dict[str, Any] = {
         "page": "sentinel",
@@ -107,7 +108,10 @@ def _sentinel(request: Request) -> Response:
         "span": span_of(days, points[0].zone),
         "coarse": [p for p in points if p.interval_s > 3600],
         "silent": [p for p in points if p.series not in seen],
-        "learning": _learning(rooms.insights, [p for p, _ in multiples.rows], from_ms, to_ms),
+        "behind": late,
+        "learning": []
+        if late
+        else _learning(rooms.insights, [p for p, _ in multiples.rows], from_ms, to_ms),
     }
     return page(request, "sentinel.html", crumbs, context, current=f"site-{points[0].site_id}")
 

@@ -16,7 +16,7 @@ from kilowatch.catalog.rights import has_tool, may
 from kilowatch.dashboard.access import Access, Door
 from kilowatch.dashboard.admin_frame import asked_of
 from kilowatch.dashboard.hourly import has_hours, unit_of_amount, unit_of_rate
-from kilowatch.dashboard.insight_period import LENGTHS, Stretch, stretch
+from kilowatch.dashboard.insight_period import LENGTHS, Stretch, behind, stretch
 from kilowatch.dashboard.insight_rows import shown_events
 from kilowatch.dashboard.needs import Insights
 from kilowatch.dashboard.periods import local_day
@@ -35,6 +35,7 @@ from kilowatch.model.points import DataPoint
 
 ASKED = ("place", "days", "until")
 LISTED = 20
+EVENTS = 8
 COMPARED = 400  # standings that are read for one page: peers of a portfolio
 PEERS_MIN = 5
 """Among fewer a place says nothing."""
@@ -139,6 +140,7 @@ def _waste(request: Request) -> Response:
         "asked": asked,
         "places": places,
         "place_name": dict(places).get(asked["place"], ""),
+        "behind": behind(rooms.insights),
         "days": days,
         "lengths": LENGTHS,
         "total": found.total,
@@ -152,7 +154,7 @@ def _waste(request: Request) -> Response:
         "weekdays": [t(f"day.{number}")[:3] for number in range(7)],
         "opening": opening,
         "opening_from": opening_from,
-        "events": [one for one in events if one.event.is_waste][:LISTED],
+        "events": [one for one in events if one.event.is_waste][:EVENTS],
         "sentinel": _sentinel(asked, "waste"),
         "standing": standing,
         "basis": basis_of(one.worth for one in standing),

@@ -13,8 +13,9 @@ from markupsafe import Markup
 FOLDER = Path(__file__).parent / "words"
 IN_BROWSER = (
     "age.", "bell.", "calendar.", "chart.", "copy.", "controls.", "failed.", "figures.",
-    "insight.", "late.",
-    "none.", "product", "quality.", "recomputing.", "requests.", "state.", "table.", "tile.",
+    "insight.actual", "insight.expected", "insight.hour", "insight.normal", "insight.range",
+    "late.", "none.", "overlay.", "product", "quality.", "recomputing.", "requests.", "state.",
+    "table.", "tile.",
 )  # fmt: skip
 """What the ES modules use; the rest stays on the server."""
 

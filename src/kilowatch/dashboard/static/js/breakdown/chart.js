@@ -1,6 +1,7 @@
 // The graph: one panel for each parameter over one time axis, so that no axis has two units.
 import { scaleFor, short } from "../numbers.js";
 import { t } from "../words.js";
+import { overlaySeries } from "./overlays.js";
 import { alpha, band, bars, css, gapMarks, hatch } from "./marks.js";
 import { gaps, rowsOf, thin } from "./rows.js";
 
@@ -176,7 +177,7 @@ function markLines(answer, time, look) {
 }
 
 /** Build the whole option. Returns {option, panels, height}. */
-export function build(answer, time, width, narrow) {
+export function build(answer, time, width, narrow, over = null) {
   const look = colours(answer.point.utility);
   const panels = panelsOf(answer);
   const { from_ms: from, to_ms: to } = answer.window;
@@ -236,6 +237,7 @@ export function build(answer, time, width, narrow) {
       carrier.markLine = { silent: true, symbol: "none", animation: false,
         data: lines.map((line) => (i === 0 ? line : { ...line, label: { show: false } })) };
     }
+    if (over?.overlays) series.push(...overlaySeries(panel, i, over.overlays, over.on, look.hue, scale.factor, answer.window.now_ms));
     top += heights[i] + (lastPanel ? 32 : 48);
   });
   const graphic = legends.map(({ panel, scale, top: at }) => ({

@@ -1,5 +1,6 @@
 // The control panel: period, granularity, parameters, phases, view. It only says what was chosen.
 import { t } from "../words.js";
+import { chosen, KINDS } from "./overlays.js";
 import * as states from "./state.js";
 
 export class Controls {
@@ -26,6 +27,8 @@ export class Controls {
     for (const input of this.root.querySelectorAll("input[name=phases]")) {
       input.checked = input.value === state.phases;
     }
+    const on = chosen(state.over);
+    for (const input of this.root.querySelectorAll("input[name=overlay]")) input.checked = on.has(input.value);
     this.custom.hidden = state.period !== "custom";
     const [from, until] = this.custom.querySelectorAll("input[type=date]");
     if (document.activeElement !== from) from.value = answer.window.first;
@@ -117,6 +120,7 @@ export class Controls {
     else if (name === "phases") this.change({ phases: value });
     else if (name === "view") this.change({ view: value === "graph" ? "" : value });
     else if (name === "parameter") this.choose();
+    else if (name === "overlay") this.lay();
   }
 
   /** From a longer period to a shorter one: its last day that can have data. */
@@ -136,6 +140,13 @@ export class Controls {
       }
       this.root.querySelector("[data-parameters-hint]").textContent = t("controls.one_stays");
     }
+  }
+
+  /** The overlays that are switched on; all of them need no word in the address. */
+  lay() {
+    const on = [...this.root.querySelectorAll("input[name=overlay]:checked")].map((input) => input.value);
+    const offered = this.root.querySelectorAll("input[name=overlay]").length;
+    this.change({ over: on.length === Math.min(offered, KINDS.length) ? "" : on.join(",") || "none" });
   }
 
   clicked(event) {

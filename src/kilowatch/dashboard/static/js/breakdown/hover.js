@@ -3,6 +3,7 @@
 import { fullWithUnit, share, short } from "../numbers.js";
 import { t } from "../words.js";
 import { EDITED, ESTIMATED, MARKS, QUESTIONABLE } from "./chart.js";
+import { told } from "./overlays.js";
 import { rowAt } from "./rows.js";
 
 function element(tag, className, text = "") {
@@ -62,9 +63,11 @@ export class Hover {
   hide() { this.node.hidden = true; }
 
   /** Say what is known of an instant, beside the pointer. */
-  show({ panels, scales }, time, ms, x, y) {
+  show({ panels, scales }, time, ms, x, y, events = []) {
     const row = panels.flatMap((panel) => panel.channels).map((channel) => rowAt(channel.rows, ms)).find(Boolean);
-    const lines = panels.flatMap((panel, i) => panelLines(panel, scales[i], ms));
+    const lines = panels.flatMap((panel, i) => [...panelLines(panel, scales[i], ms),
+      ...told(panel, ms, panel.unit).map(([name, value]) => line(name, value))]);
+    for (const one of events) if (ms >= one.from && ms < one.to) lines.push(element("div", `note ${one.tone}`, one.title));
     if (!lines.length) { this.hide(); return; }
     const title = row ? time.bucket(row.start, row.end - row.start) : time.stamp(ms);
     this.node.replaceChildren(element("div", "title-line", title), ...lines);

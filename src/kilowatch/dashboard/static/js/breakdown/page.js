@@ -10,6 +10,7 @@ import { Controls } from "./controls.js";
 import { Hover } from "./hover.js";
 import { list, tiles } from "./figures.js";
 import * as states from "./state.js";
+import * as overlay from "./overlays.js";
 import { draw as drawTable } from "./table.js";
 
 const root = document.getElementById("breakdown");
@@ -26,6 +27,8 @@ let time = null;
 let chart = null;
 let built = null;
 let asking = null;
+let overlays = null;
+const eventList = document.getElementById("overlay-events");
 
 const calendar = new Calendar(document.getElementById("calendar"), { point, choose: (day) => controls.day(day) });
 const controls = new Controls(root, {
@@ -54,14 +57,29 @@ async function load({ quiet = false } = {}) {
       if (reply.status === 503) setTimeout(() => { if (!asking) load({ quiet: true }); }, 2000);
       return;
     }
+    if (answer && (body.window.from_ms !== answer.window.from_ms || body.window.to_ms !== answer.window.to_ms)) overlays = null;
     answer = seriesAsRead(body);
     show(quiet);
+    await lay(mine.signal);
   } catch (error) {
     if (error.name === "AbortError") return;
     if (!quiet || !answer) say("bad", t("failed.title"), t("failed.next"), { retry: true });
   } finally {
     if (asking === mine) { asking = null; root.removeAttribute("aria-busy"); root.dataset.ready = "yes"; }
   }
+}
+
+/** Lay what insights say over the graph; without it the graph stands as it is. */
+async function lay(signal) {
+  if (!eventList || !answer?.extent || answer.extent.packets < 2) return;
+  const on = overlay.chosen(state.over);
+  overlays = on.size ? await overlay.fetchOverlays(point, answer.window, signal).catch((error) => {
+    if (error.name === "AbortError") throw error;
+    return null;
+  }) : null;
+  overlay.list(eventList, overlays, on, time);
+  if (root.dataset.frame === "graph" && !host.hidden) drawChart();
+  root.dataset.laid = "yes";
 }
 
 /** One sentence and one next step, in the place where the graph would be, or above it. */
@@ -85,7 +103,7 @@ function frame(kind) {
 
 function show(quiet) {
   time = new SiteTime(answer.window.offsets);
-  const spelled = { ...answer.state, view: state.view };
+  const spelled = { ...answer.state, over: state.over, view: state.view };
   if (!quiet && location.search) { state = spelled; states.write(state, { replace: true }); }
   const { window, extent } = answer;
   controls.show(answer, { ...spelled, view: state.view ?? "graph" });
@@ -155,7 +173,7 @@ function label({ period, first, last }) {
 function drawChart() {
   const width = host.clientWidth;
   if (!width) return;
-  built = build(answer, time, width, narrow.matches);
+  built = build(answer, time, width, narrow.matches, overlays && { overlays, on: overlay.chosen(state.over) });
   host.style.height = `${built.height}px`;
   if (!chart) {
     chart = echarts.init(host, null, { renderer: "canvas" });
@@ -166,7 +184,7 @@ function drawChart() {
       chart.getZr().setCursorStyle(within && built.coarse ? "pointer" : "default");
       if (!within) { hover.hide(); return; }
       const at = chart.convertFromPixel({ xAxisIndex: 0 }, event.offsetX);
-      hover.show(built, time, at, event.offsetX, event.offsetY);
+      hover.show(built, time, at, event.offsetX, event.offsetY, overlay.eventsOn(overlays, overlay.chosen(state.over)));
     });
     chart.getZr().on("globalout", () => hover.hide());
   }
@@ -181,8 +199,20 @@ function drawChart() {
 
 const inside = (event) => built.panels.some((_, i) => chart.containPixel({ gridIndex: i }, [event.offsetX, event.offsetY]));
 
+/** A click on an event's mark, at the foot of a panel, opens the event. */
+function openEvent({ offsetX: x, offsetY: y }) {
+  const index = built?.panels.findIndex((_, i) => chart.containPixel({ gridIndex: i }, [x, y - 10]) && !chart.containPixel({ gridIndex: i }, [x, y + 14])) ?? -1;
+  if (index < 0) return false;
+  const wide = chart.convertFromPixel({ xAxisIndex: 0 }, x + 8) - chart.convertFromPixel({ xAxisIndex: 0 }, x);
+  const at = chart.convertFromPixel({ xAxisIndex: 0 }, x);
+  const hit = overlay.eventsOn(overlays, overlay.chosen(state.over)).find((one) => at >= one.from - wide && at < one.to + wide);
+  if (hit) location.assign(hit.href);
+  return Boolean(hit);
+}
+
 /** A click on a day, week or month opens it. */
 function drill(event) {
+  if (openEvent(event)) return;
   if (!built?.coarse || !inside(event)) return;
   const at = chart.convertFromPixel({ xAxisIndex: 0 }, event.offsetX);
   const hit = answer.channels.flatMap((channel) => channel.start_ms.map((start, i) => [start, channel.duration_ms[i]]))

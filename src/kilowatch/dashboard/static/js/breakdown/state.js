@@ -1,5 +1,5 @@
-// What is on the page is what is in the URL: period, date, granularity, parameters, phases, view.
-const KEYS = ["period", "date", "until", "grain", "show", "phases", "view"];
+// What is on the page is what is in the URL: period, date, granularity, parameters, phases, overlays, view.
+const KEYS = ["period", "date", "until", "grain", "show", "phases", "over", "view"];
 
 /** Read the state out of the address. */
 export function read() {
@@ -24,4 +24,4 @@ export function write(state, { replace = false } = {}) {
 }
 
 /** What the data endpoint needs of a state. */
-export const dataQuery = (state) => query(state, KEYS.filter((key) => key !== "view"));
+export const dataQuery = (state) => query(state, KEYS.filter((key) => key !== "view" && key !== "over"));

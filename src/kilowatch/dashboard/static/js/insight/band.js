@@ -13,45 +13,47 @@ export function look(utility) {
   };
 }
 
-/** Runs of hours that follow each other: [[first, last], ...] as indices, last included. */
-function runs(start, known) {
+const hourly = (start) => start.map((at) => at + HOUR);
+
+/** Runs of spans that follow each other: [[first, last], ...] as indices, last included. */
+function runs(start, end, known) {
   const found = [];
   for (let i = 0; i < start.length; i += 1) {
     if (!known(i)) continue;
     const last = found.at(-1);
-    if (last && last[1] === i - 1 && start[i] - start[i - 1] === HOUR) last[1] = i;
+    if (last && last[1] === i - 1 && start[i] === end[i - 1]) last[1] = i;
     else found.push([i, i]);
   }
   return found;
 }
 
-/** A polygon between two lines of steps, clipped to the plot. */
-function ribbon(start, low, high, style, index, z) {
+/** A polygon between two lines of steps, clipped to the plot; spans are hours where no ends are given. */
+export function ribbon(start, low, high, style, index, z, end = hourly(start)) {
   const known = (i) => low[i] !== null && high[i] !== null && low[i] !== undefined;
-  const parts = runs(start, known);
+  const parts = runs(start, end, known);
   return {
     type: "custom", xAxisIndex: index, yAxisIndex: index, silent: true, animation: false, z, clip: true,
     encode: { x: [0, 1], y: [2, 3] },
-    data: parts.map(([a, b]) => [start[a], start[b] + HOUR, Math.min(...low.slice(a, b + 1)), Math.max(...high.slice(a, b + 1))]),
+    data: parts.map(([a, b]) => [start[a], end[b], Math.min(...low.slice(a, b + 1)), Math.max(...high.slice(a, b + 1))]),
     renderItem(params, api) {
       const [a, b] = parts[params.dataIndex];
       const above = [];
       const below = [];
       for (let i = a; i <= b; i += 1) {
-        above.push(api.coord([start[i], high[i]]), api.coord([start[i] + HOUR, high[i]]));
-        below.push(api.coord([start[i], low[i]]), api.coord([start[i] + HOUR, low[i]]));
+        above.push(api.coord([start[i], high[i]]), api.coord([end[i], high[i]]));
+        below.push(api.coord([start[i], low[i]]), api.coord([end[i], low[i]]));
       }
       return { type: "polygon", shape: { points: [...above, ...below.reverse()] }, style, silent: true };
     },
   };
 }
 
-/** A line of steps; hours that are not known interrupt it. */
-function steps(start, value, style, index, z) {
+/** A line of steps; spans that are not known interrupt it. */
+export function steps(start, value, style, index, z, end = hourly(start)) {
   const data = [];
-  for (const [a, b] of runs(start, (i) => value[i] !== null && value[i] !== undefined)) {
+  for (const [a, b] of runs(start, end, (i) => value[i] !== null && value[i] !== undefined)) {
     for (let i = a; i <= b; i += 1) data.push([start[i], value[i]]);
-    data.push([start[b] + HOUR, value[b]], [start[b] + HOUR, null]);
+    data.push([end[b], value[b]], [end[b], null]);
   }
   return {
     type: "line", xAxisIndex: index, yAxisIndex: index, step: "end", animation: false, symbol: "none", silent: true,
@@ -74,7 +76,7 @@ function excess(data, factor, colours, index) {
 }
 
 /** Events: pale over the plot, and a strong strip with a mark on the time axis. */
-function marks(data, colours, index, top) {
+export function marks(data, colours, index) {
   const list = data.marks ?? [];
   return {
     type: "custom", xAxisIndex: index, yAxisIndex: index, animation: false, z: 1, silent: true,
@@ -140,7 +142,7 @@ export function build(data, time, width, { height = 320, small = false, floor = 
   const plotWidth = Math.max(80, width - left - right);
   const ticks = data.ticks ?? time.ticks(data.from_ms, data.to_ms, plotWidth * (small ? 0.8 : 1));
   const named = new Map(ticks.map((tick) => [tick.at, tick]));
-  const series = [marks(data, colours, 0, top * f)];
+  const series = [marks(data, colours, 0)];
   for (const band of [data.band, data.normal]) {
     if (!band) continue;
     series.push(ribbon(band.start, scaled(band.low, f), scaled(band.high, f), { fill: alpha(colours.hue, 0.15) }, 0, 2));

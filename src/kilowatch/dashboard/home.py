@@ -1,0 +1,302 @@
+"""Home: what needs attention now, and each site beside what was to be expected of it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import Response
+
+from kilowatch.catalog.rights import has_tool
+from kilowatch.catalog.tree import OrganisationNode
+from kilowatch.dashboard.access import Access, Door, not_found
+from kilowatch.dashboard.contact import Judge
+from kilowatch.dashboard.hourly import (
+    Hourly,
+    by_point,
+    has_hours,
+    hourly,
+    unit_of_amount,
+)
+from kilowatch.dashboard.insight_period import behind, newest_ms
+from kilowatch.dashboard.insight_rows import Shown, shown_events
+from kilowatch.dashboard.periods import bounds, local_day, midnight_ms
+from kilowatch.dashboard.places import readable, site_names
+from kilowatch.dashboard.quality_periods import lost_text
+from kilowatch.dashboard.rooms import Rooms, rooms_of, visit_of
+from kilowatch.dashboard.shell import page
+from kilowatch.dashboard.treeview import leaves_of
+from kilowatch.dashboard.words import t
+from kilowatch.dashboard.worth import Worth, basis_of, worth
+from kilowatch.model.points import DataPoint
+
+DAY_MS = 86_400_000
+ATTENTION_DAYS = 14
+"""Events that ended longer ago are history: Sentinel has them."""
+ATTENTION = 6
+LATE = 8
+SITES = 30
+HOUR_MS = 3_600_000
+
+
+@dataclass(slots=True)
+class SiteCard:
+    """A site of the ranking.
+
+    Attributes:
+        id: Its number.
+        name: What it is called.
+        organisation: Whose it is.
+        events: Open events.
+        money: What they cost, by currency.
+        late: Data points that are late.
+        points: Data points that the person may read.
+    """
+
+    id: int
+    name: str
+    organisation: str
+    events: int = 0
+    money: dict[str, float] = field(default_factory=dict)
+    late: int = 0
+    points: int = 0
+
+    @property
+    def rank(self) -> tuple[float, int, int, str]:
+        """What stands first: the most money in open events, then most events, then most late."""
+        return (-sum(self.money.values()), -self.events, -self.late, self.name.casefold())
+
+
+@dataclass(frozen=True, slots=True)
+class Late:
+    """A data point without data for too long."""
+
+    point: DataPoint
+    site: str
+    age: str
+
+
+@dataclass(frozen=True, slots=True)
+class Stand:
+    """One utility of a site over today or this month.
+
+    Attributes:
+        so_far: What was used [Wh or m³]; None where nothing is known.
+        change: Against what was expected of the same hours, 0.1 is 10 % more; None where nothing
+            was expected.
+        ahead: What it will come to [Wh or m³]; None without a forecast.
+        worth: Of that.
+    """
+
+    so_far: float | None
+    change: float | None
+    ahead: float | None
+    worth: Worth
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A utility of a site."""
+
+    utility: str
+    unit: str
+    today: Stand
+    month: Stand
+
+
+async def home(request: Request) -> Response:
+    """Show what needs attention, and the sites."""
+    return await run_in_threadpool(_home, request)
+
+
+async def site_figures(request: Request) -> Response:
+    """Answer today and the month of one site; the page fetches each after its frame."""
+    return await run_in_threadpool(_site, request)
+
+
+def _home(request: Request) -> Response:
+    rooms, visit = rooms_of(request), visit_of(request)
+    organisations = rooms.registry.tree(visit.person)
+    if not organisations:
+        return page(request, "nothing.html", [{"name": t("product")}], {"page": "nothing"})
+    points = rooms.registry.readable(visit.person)
+    now_ms = rooms.clock()
+    late = late_points(rooms, points, now_ms)
+    names = site_names(request)
+    events = _events(request, names)
+    waiting = [one for one in events if one.state == "open"]
+    cards = _cards(organisations, points, waiting, late)
+    shown = waiting[:ATTENTION]
+    context = {
+        "page": "home",
+        "behind": behind(rooms.insights) if rooms.insights is not None else "",
+        "events": shown,
+        "more_events": len(waiting) - len(shown),
+        "looked": rooms.insights is not None and has_tool(visit.person, "sentinel"),
+        "basis": basis_of(one.worth for one in shown),
+        "late": [
+            Late(p, names.get(p.site_id, ("", ""))[0], _silent(rooms, p, now_ms, at_ms))
+            for p, at_ms in late[:LATE]
+        ],
+        "late_total": len(late),
+        "sites": cards[:SITES],
+        "sites_total": len(cards),
+        "several": len(organisations) > 1,
+        "first": organisations[0].id,
+    }
+    return page(request, "home.html", [{"name": t("nav.home")}], context)
+
+
+def late_points(
+    rooms: Rooms, points: Sequence[DataPoint], now_ms: int
+) -> list[tuple[DataPoint, int]]:
+    """Return data points whose packets have stopped, those that stopped last first.
+
+    What has been silent for months is known to everybody; what stopped this morning is not.
+    """
+    late = Judge(rooms.view, rooms.settings, now_ms).late_ones(list(points))
+    seen = rooms.view.last_seen([point.series for point in late])
+    ranked = [(point, seen.get(point.series, 0)) for point in late]
+    return sorted(ranked, key=lambda one: (-one[1], one[0].name.casefold()))
+
+
+def _silent(rooms: Rooms, point: DataPoint, now_ms: int, at_ms: int) -> str:
+    """Return for how long nothing has come: since the last packet came, not what it was for."""
+    fresh = Judge(rooms.view, rooms.settings, now_ms).of([point])[point.series]
+    return lost_text(max(0, now_ms - (fresh.came_ms or at_ms)))
+
+
+def _events(request: Request, names: dict[int, tuple[str, str]]) -> list[Shown]:
+    """Return the events of the last days, counted back from the newest data of each site."""
+    rooms = rooms_of(request)
+    points = [p for p in readable(request, "sentinel") if has_hours(p)]
+    if rooms.insights is None or not points:
+        return []
+    now_ms = rooms.clock()
+    newest = min(now_ms, newest_ms(rooms.view, points) or now_ms)
+    return shown_events(request, points, newest - ATTENTION_DAYS * DAY_MS, now_ms + DAY_MS, names)
+
+
+def _cards(
+    organisations: Sequence[OrganisationNode],
+    points: Sequence[DataPoint],
+    waiting: Sequence[Shown],
+    late: Sequence[tuple[DataPoint, int]],
+) -> list[SiteCard]:
+    cards = {
+        site.id: SiteCard(site.id, site.name, owner.name)
+        for owner in organisations
+        for site in owner.sites
+        if any(True for _ in leaves_of(site))
+    }
+    for point in points:
+        if point.site_id in cards:
+            cards[point.site_id].points += 1
+    for point, _ in late:
+        if point.site_id in cards:
+            cards[point.site_id].late += 1
+    for one in waiting:
+        card = cards.get(one.point.site_id)
+        if card is not None:
+            card.events += 1
+            if one.worth.money is not None:
+                currency = one.worth.currency
+                card.money[currency] = card.money.get(currency, 0.0) + abs(one.worth.money)
+    return sorted(cards.values(), key=lambda card: card.rank)
+
+
+def _site(request: Request) -> Response:
+    rooms, visit = rooms_of(request), visit_of(request)
+    number = request.path_params["site_id"]
+    points = [p for p in rooms.registry.readable(visit.person) if p.site_id == number]
+    if not points:
+        raise not_found()
+    lines = lines_of(rooms, points)
+    stands = [stand for line in lines for stand in (line.today, line.month)]
+    context = {
+        "lines": lines,
+        "basis": basis_of(one.worth for one in stands),
+        "site_id": number,
+        "site": site_names(request).get(points[0].site_id, ("", ""))[0],
+    }
+    return rooms.templates.TemplateResponse(request, "home_site.html", context)
+
+
+def lines_of(rooms: Rooms, points: Sequence[DataPoint]) -> list[Line]:
+    """Return what a site uses, by utility: the data points that no other one feeds, added up."""
+    fed_by, here = rooms.registry.fed_by(points), {point.id for point in points}
+    roots = [
+        p for p in points
+        if has_hours(p) and unit_of_amount(p) and fed_by.get(p.id) not in here
+    ]  # fmt: skip
+    if not roots:
+        return []
+    zone = roots[0].zone
+    day = local_day(min(rooms.clock(), newest_ms(rooms.view, roots) or rooms.clock()), zone)
+    first = bounds("month", day)[0]
+    month_ms, day_ms, end_ms = midnight_ms(first, zone), midnight_ms(day, zone), rooms.clock()
+    found = hourly(rooms.view, roots, month_ms, end_ms)
+    groups: dict[tuple[str, str], list[DataPoint]] = {}
+    for point in roots:
+        groups.setdefault((point.utility, unit_of_amount(point)), []).append(point)
+    lines = []
+    for (utility, unit), some in groups.items():
+        mine = {p.series: by_point(found, p) for p in some}
+        lines.append(
+            Line(
+                utility,
+                unit,
+                _stand(rooms, some, mine, (day_ms, end_ms), "day"),
+                _stand(rooms, some, mine, (month_ms, end_ms), "month"),
+            )
+        )
+    return sorted(lines, key=lambda line: (line.utility != "electricity", line.utility))
+
+
+def _stand(
+    rooms: Rooms,
+    points: Sequence[DataPoint],
+    found: dict[int, Hourly],
+    span: tuple[int, int],
+    period: str,
+) -> Stand:
+    from_ms, to_ms = span
+    count = max(0, -(-(to_ms - from_ms) // HOUR_MS))
+    used, wanted, compared, ahead, known = 0.0, 0.0, 0.0, 0.0, False
+    complete = rooms.insights is not None
+    for point in points:
+        own = found[point.series].on_grid(from_ms, count)
+        known = known or bool(np.isfinite(own).any())
+        used += float(np.nansum(own))
+        if rooms.insights is None:
+            continue
+        expected = rooms.insights.expected(point, from_ms, to_ms)
+        middle = Hourly(expected.start_ms, expected.rate[2]).on_grid(from_ms, count)
+        both = np.isfinite(own) & np.isfinite(middle)
+        compared += float(own[both].sum())
+        wanted += float(middle[both].sum())
+        outlook = rooms.outlooks.of(rooms.insights, point)
+        end = next((e for e in outlook.ends if e.period == period), None) if outlook else None
+        if end is not None and from_ms < end.end_ms and math.isfinite(float(end.amount[1])):
+            ahead += float(end.amount[1])
+        else:
+            complete = False
+    coming = ahead if complete else None
+    facts = rooms.registry.facts().get(points[0].site_id)
+    value = coming if coming is not None else used
+    return Stand(
+        used if known else None,
+        compared / wanted - 1 if wanted > 0 else None,
+        coming,
+        worth(facts, points[0], value, from_ms) if known else Worth(),
+    )
+
+
+DOORS: tuple[Door, ...] = (
+    Door("/", home, Access.SIGNED_IN),
+    Door("/home/site/{site_id:number}", site_figures, Access.SIGNED_IN),
+)

@@ -1,0 +1,140 @@
+"""Home: what waits for somebody, what is late, and each site against what was expected."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from html import unescape
+from pathlib import Path
+
+import pytest
+from starlette.testclient import TestClient
+
+from kilowatch.dashboard.home import late_points, lines_of
+from kilowatch.model.insight import InsightEvent
+from kilowatch.pipeline.insight.follower import Backlog
+from tests.dashboard.fakes import DAY_MS
+from tests.dashboard.house import House, post
+from tests.dashboard.insight_world import furnish
+from tests.dashboard.mailbox import Mailbox
+from tests.dashboard.worlds import ADMIN, END_USER, World, build
+
+PAGE = {"accept": "text/html"}
+
+
+@pytest.fixture(scope="module")
+def found(world: World) -> dict[str, InsightEvent]:
+    """Let the module's world have events."""
+    return furnish(world, 40)
+
+
+@pytest.fixture
+def own(tmp_path: Path) -> Iterator[House]:
+    """Build a world that a test may change."""
+    made = build(tmp_path, days=2)
+    yield House(made, Mailbox())
+    made.writer.close()
+    made.log.close()
+    made.catalog.close()
+
+
+def page(client: TestClient, path: str = "/") -> str:
+    """Return a page's text."""
+    answer = client.get(path, headers=PAGE)
+    assert answer.status_code == 200, answer.text[:500]
+    return unescape(answer.text)
+
+
+def test_home_begins_with_what_costs_most(
+    found: dict[str, InsightEvent], admin: TestClient
+) -> None:
+    """The dearest open event first, with its money and the price it rests on."""
+    text = page(admin)
+    order = [text.index(f'id="event-{found[name].id}"') for name in ("weekend", "night", "spike")]
+    assert order == sorted(order)
+    assert "0.2187 EUR/kWh (contract 2026)" in text
+
+
+def test_what_was_answered_no_longer_waits_on_home(own: House) -> None:
+    """Acknowledged is answered: home is for what nobody has looked at."""
+    found = furnish(own.world, 2)
+    client = own.log_in(ADMIN)
+    path = f"/event/{own.world.point('hvac').id}/{found['weekend'].id}"
+    assert f'id="event-{found["weekend"].id}"' in page(client)
+    assert post(client, path, f"{path}/say", verdict="acknowledged").status_code == 303
+    assert f'id="event-{found["weekend"].id}"' not in page(client)
+
+
+def test_what_has_stopped_last_stands_first(world: World) -> None:
+    """What went silent this morning is news; what has been silent for months is known."""
+    rooms = world.app.state.rooms
+    late = late_points(rooms, list(world.points.values()), world.now[0])
+    assert [point.name for point, _ in late] == ["Server room"]
+    later = late_points(rooms, list(world.points.values()), world.now[0] + DAY_MS)
+    assert later[-1][0].name == "Server room"
+    assert len(later) > 3
+
+
+def test_sites_are_ranked_by_what_their_open_events_cost(
+    found: dict[str, InsightEvent], admin: TestClient
+) -> None:
+    """The site with the wasted weekend comes before the one with a dear evening."""
+    assert found
+    text = page(admin)
+    cards = text[text.index('class="site-cards"') :]
+    assert cards.index("Office Dublin") < cards.index("Supermarket Cork")
+
+
+def test_a_site_is_compared_with_what_was_expected_of_the_same_hours(
+    world: World, found: dict[str, InsightEvent], admin: TestClient
+) -> None:
+    """On the wasted weekend HVAC alone used more than was expected of this month."""
+    assert found
+    rooms = world.app.state.rooms
+    (line,) = lines_of(rooms, [world.point("hvac")])
+    assert line.month.change is not None
+    assert line.month.change > 0.3
+    assert line.today.change == pytest.approx(0.0, abs=0.2)
+    assert line.month.so_far is not None
+    assert line.month.ahead is not None
+    assert line.month.ahead > line.month.so_far
+    text = page(admin, f"/home/site/{world.sites['Office Dublin']}")
+    assert "0.2187 EUR/kWh (contract 2026)" in text
+
+
+def test_a_site_of_somebody_else_has_no_figures_here(world: World, logged: object) -> None:
+    """Not even that it exists: an end user sees the site that was granted, and no other."""
+    client = logged(END_USER)  # type: ignore[operator]
+    address = "/home/site/{}"
+    office, market = world.sites["Office Dublin"], world.sites["Supermarket Cork"]
+    assert client.get(address.format(office), headers=PAGE).status_code == 404
+    assert client.get(address.format(market), headers=PAGE).status_code == 200
+    assert "Office Dublin" not in page(client)
+
+
+def test_home_works_without_insights(own: House) -> None:
+    """Late data and the sites are there all the same, and the page says what is not."""
+    app = own.world.app
+    app.state.rooms = replace(app.state.rooms, insights=None)
+    client = own.log_in(ADMIN)
+    text = page(client)
+    assert "insights are not running" in text
+    assert "Server room" in text
+    figures = page(client, f"/home/site/{own.world.sites['Office Dublin']}")
+    assert "so far" in figures
+
+
+def test_a_backlog_is_told_and_so_is_a_fault(own: House) -> None:
+    """Nobody takes a page for complete while the history is still worked through."""
+    insights = own.world.extra["insights"]
+    client = own.log_in(ADMIN)
+    paths = ("/", "/sentinel", "/waste", "/forecast")
+    insights.backlog = Backlog(streams=3, hours=5_000)
+    for path in paths:
+        assert "still working through the history" in page(client, path)
+    insights.backlog = Backlog(streams=3, hours=3)
+    for path in paths:
+        assert "still working through the history" not in page(client, path)
+    insights.backlog = Backlog(fault="the store is full")
+    for path in paths:
+        assert "Insights have stopped" in page(client, path)
