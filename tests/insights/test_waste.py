@@ -86,6 +86,21 @@ def test_a_wider_dead_band_never_finds_more() -> None:
     assert not found[-1].any()
 
 
+def test_a_heat_that_nobody_has_seen_is_not_judged() -> None:
+    """Cooling in a heat wave beyond the reference period is no waste: its need is unknown."""
+    assert WORLD.temperature_c is not None
+    hot = WORLD.temperature_c.copy()
+    heat = slice(index(WORLD, 61, 0, 0), index(WORLD, 62, 0, 0))
+    hot[:, heat] = REFERENCE.seen_c[:, 1:] + 6
+    values = WORLD.values.copy()
+    values[:, heat] += 15_000
+    wave = Hours(WORLD.first_ms, values, WORLD.zone, WORLD.holidays, hot)
+    rate, _ = waste(REFERENCE, wave, first=YEAR_H)
+    assert rate[:, heat][:, 24:].sum() == 0
+    cool = waste(REFERENCE, with_values(WORLD, values), first=YEAR_H)[0]
+    assert cool[:, heat].sum() > 50 * 15_000
+
+
 def test_waste_is_never_more_than_what_was_used() -> None:
     """Nobody can save more than there was."""
     rng = np.random.default_rng(3)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import csv
 import hashlib
 import time
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -53,7 +54,9 @@ def run(folder: Folder, out: Path) -> dict[str, Any]:
         Scores; without wasteful streams ``{"streams": 0}``.
     """
     began = time.process_time()
-    judged = _judge(folder)
+    judged: dict[str, Judged] = {}
+    for whole, group, wasteful in pairs(folder):
+        judged |= judge(whole, group, wasteful)
     spent_s = time.process_time() - began
     _write(judged, out / "waste.parquet")
     if not judged:
@@ -63,11 +66,14 @@ def run(folder: Folder, out: Path) -> dict[str, Any]:
     return scored
 
 
-def _judge(folder: Folder) -> dict[str, Judged]:
+def pairs(folder: Folder) -> Iterator[tuple[Hours, list[str], Hours]]:
+    """Yield streams that share a clock and a beginning: as they were, their ids, with waste.
+
+    Both begin with the reference period, ``REFERENCE_H`` hours, which is the same in both.
+    """
     altered = folder.wasteful()
     streams = folder.streams()
     both = [folder.listed[key] for key in altered if key in streams and key in folder.listed]
-    judged: dict[str, Judged] = {}
     for (zone, weather_id), ids in zones(both).items():
         temperature = folder.temperature(weather_id)
         starts = {key: int(altered[key].start_ms[0]) for key in ids}
@@ -77,18 +83,16 @@ def _judge(folder: Folder) -> dict[str, Judged]:
             past_ms = first_ms - REFERENCE_H * HOUR_MS
             before = {key: streams[key] for key in group}
             whole = hours_of(before, zone, temperature, from_ms=past_ms, to_ms=end_ms)
-            judged |= _group(whole, group, altered)
-    return {key: judged[key] for key in altered if key in judged}
+            values = whole.values.copy()
+            for row, key in enumerate(group):
+                later = whole.count - REFERENCE_H
+                values[row, REFERENCE_H:] = on_grid(altered[key], first_ms, later)
+            yield whole, group, replace(whole, values=values)
 
 
-def _group(whole: Hours, group: list[str], altered: dict[str, Series]) -> dict[str, Judged]:
+def judge(whole: Hours, group: list[str], wasteful: Hours) -> dict[str, Judged]:
+    """Judge streams as they were and with waste put in, as the platform would."""
     reference = learn(whole.hours(0, REFERENCE_H))
-    values = whole.values.copy()
-    later = whole.count - REFERENCE_H
-    first_ms = int(whole.start_ms[REFERENCE_H])
-    for row, key in enumerate(group):
-        values[row, REFERENCE_H:] = on_grid(altered[key], first_ms, later)
-    wasteful = Hours(whole.first_ms, values, whole.zone, whole.holidays, whole.temperature_c)
     plain, more = (waste(reference, one, first=REFERENCE_H)[0] for one in (whole, wasteful))
     part = slice(REFERENCE_H, None)
     return {

@@ -8,7 +8,7 @@ import numpy.typing as npt
 from kilowatch.insights.hours import Bools, Hours
 from kilowatch.insights.waste.days import Days, Past
 from kilowatch.insights.waste.gate import chance_and_size
-from kilowatch.insights.waste.reference import Reference
+from kilowatch.insights.waste.reference import Reference, warmth
 from kilowatch.insights.waste.signs import REACH_DAYS, Signs, signs
 from kilowatch.model.blocks import Floats, Ints
 from kilowatch.model.insight import EventKind
@@ -32,6 +32,8 @@ than this, unless day and night stood higher for twelve weeks."""
 MILD_C = (8.0, 19.0)
 """Outdoor temperature at which a building should need neither much heating nor cooling [°C]:
 between the usual base temperatures of 15.5 °C less gains, and 18 °C plus some."""
+MARGIN_C = 0.5
+"""How far outside of what the reference period has seen the need is still believed [K]."""
 EARLY_H = 3
 """Hours before opening in which a higher load is an early start and not the night's."""
 
@@ -66,7 +68,7 @@ def waste(
     start = int(days.row[first]) - SMOOTH_DAYS - CREEP_DAYS
     seen = signs(reference, hours, days, max(start, 0))
     chance, size = chance_and_size(seen.table)
-    chance[np.isnan(seen.over)] = 0.0
+    chance[np.isnan(seen.over) | _unheard_of(reference, hours, days)[:, seen.days]] = 0.0
     above = _above(seen, size)
     limit = np.where(days.closed[:, seen.days, None], band * CLOSED_DAY, band)
     flagged = (_smooth(days, seen.days, chance) > limit) & (above > 0)
@@ -82,6 +84,17 @@ def waste(
     rate = np.minimum(rate, np.maximum(np.nan_to_num(hours.values), 0.0))
     rate[:, :first] = 0.0
     return rate, np.where(rate > 0, np.asarray(days.pick(kind), np.int64), -1)
+
+
+def _unheard_of(reference: Reference, hours: Hours, days: Days) -> Bools:
+    """Return where it is hotter or colder than it ever was in the reference period.
+
+    What a building needs then nobody has seen: the need is interpolated, never extrapolated, so
+    that the cooling of a record summer is not called waste.
+    """
+    warm = days.lay(warmth(hours))
+    low, high = reference.seen_c[:, 0, None, None], reference.seen_c[:, 1, None, None]
+    return np.asarray((warm < low - MARGIN_C) | (warm > high + MARGIN_C))
 
 
 def _above(seen: Signs, size: Floats) -> Floats:

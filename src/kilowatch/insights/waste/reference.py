@@ -25,7 +25,7 @@ SEASON_WIDTH = 25.0
 """Days this far from a season still speak for it [days, standard deviation]."""
 FAINT = 1e-4
 """Weight of days that are far from everything: they count where there is nothing nearer."""
-PEAK_RANK = 0.995
+PEAK_RANK = 0.95
 TINY = 1e-12
 MIN_DAYS = 28
 """A reference of less than this many days is none: the need stays unknown."""
@@ -43,7 +43,7 @@ class Reference:
             temperature (or season), and at the end whatever the temperature; NaN where the
             period has too few days.
         by_temperature: Whether the nodes are ``TEMPERATURES``, else ``SEASONS``, shape (streams,).
-        scale: Mean load of the period without its highest peaks, shape (streams,) [W or m³/h].
+        scale: Mean load of the period with its highest 5 % cut off, shape (streams,) [W or m³/h].
         noise: How far hours were from the need, 90th percentile, on working and on closed days,
             shape (streams, 2, 24) [share of scale].
         spread: Standard deviation of a week's mean distance from the need, of whole days, nights
@@ -51,6 +51,8 @@ class Reference:
         season: Mean distance from the need in each week of the year, likewise, shape
             (streams, 53, 3) [share of scale]: terms and holiday seasons that temperature does not
             explain.
+        seen_c: Lowest and highest mean outdoor temperature of 24 hours in the period, shape
+            (streams, 2) [°C]; infinite where none is known.
         opening: When the building is in use, shape (streams, 168).
     """
 
@@ -62,6 +64,7 @@ class Reference:
     noise: Floats
     spread: Floats
     season: Floats
+    seen_c: Floats
     opening: Bools
 
     @property
@@ -171,10 +174,19 @@ def learn(hours: Hours, opening: Bools | None = None) -> Reference:
     ends = hours.first_ms, hours.first_ms + hours.count * HOUR_MS
     rough = Reference(
         *ends, need, known, np.abs(scale), np.empty((hours.streams, 2, 24)),
-        np.empty((hours.streams, 3)), np.empty((hours.streams, 53, 3)), learnt.copy(),
+        np.empty((hours.streams, 3)), np.empty((hours.streams, 53, 3)), _range(with_temperature),
+        learnt.copy(),
     )  # fmt: skip
     noise, spread, season = habits(days, rough.share(hours, days))
     return replace(rough, noise=noise, spread=spread, season=season)
+
+
+def _range(warm: Floats) -> Floats:
+    """Return the lowest and the highest of each row, infinite where there is none."""
+    none = np.isnan(warm).all(axis=1)
+    low = np.where(none, -np.inf, np.min(np.where(np.isnan(warm), np.inf, warm), axis=1))
+    high = np.where(none, np.inf, np.max(np.where(np.isnan(warm), -np.inf, warm), axis=1))
+    return np.stack([low, high], axis=1)
 
 
 def _medians(sample: Floats, place: Floats, nodes: Floats, period: float | None) -> Floats:
