@@ -14,13 +14,16 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from kilowatch.evaluation.folder import Folder, Series, hours_of, zones
-from kilowatch.insights.anomalies import Alarm, scan, start
+from kilowatch.insights.anomalies import Alarm, scan_within
+from kilowatch.insights.anomalies.judging import Judge
 from kilowatch.insights.hours import HOUR_MS
 from kilowatch.model.blocks import Ints
 from kilowatch.model.insight import EventKind
 
 BUDGETS = (1.0, 0.5)
 """False alarms that are put up with, for each meter and month: one operating point each."""
+HISTORY_H = 250 * 24
+"""What came before is looked at for so long: the detector remembers nothing older."""
 _DAY_MS = 24 * HOUR_MS
 _AFTER_MS = 8 * _DAY_MS
 _MONTH_MS = 30.4375 * _DAY_MS
@@ -81,9 +84,9 @@ def run(folder: Folder, out: Path) -> dict[str, Any]:
     faulted = folder.faulted()
     if not faulted:
         return {}
-    told = {budget: alarms(folder, faulted, budget) for budget in BUDGETS}
+    told = alarms(folder, faulted)
     _write(told, out / "alarms.parquet")
-    labels = _labels(folder)
+    labels = read_labels(folder)
     spans = {
         key: (int(one.start_ms[0]), int(one.start_ms[-1]) + HOUR_MS) for key, one in faulted.items()
     }
@@ -104,16 +107,33 @@ def run(folder: Folder, out: Path) -> dict[str, Any]:
     }
 
 
-def alarms(folder: Folder, faulted: Mapping[str, Series], budget: float) -> list[Told]:
-    """Let the streams' own history pass by, and then what is to be judged."""
+def alarms(
+    folder: Folder, faulted: Mapping[str, Series], trees: Judge | None = None
+) -> dict[float, list[Told]]:
+    """Let the streams' own history pass by, and then what is to be judged.
+
+    Args:
+        folder: Where the history is.
+        faulted: What is to be judged, by stream.
+        trees: What judges; None: the trees that come with the platform.
+
+    Returns:
+        What was told within each budget.
+    """
     clean = folder.streams()
-    found: list[Told] = []
+    found: dict[float, list[Told]] = {budget: [] for budget in BUDGETS}
     for (zone, weather), names in zones(folder.listed[key] for key in faulted).items():
-        joined = {key: _joined(clean.get(key), faulted[key]) for key in names}
-        hours = hours_of(joined, zone, folder.temperature(weather))
-        _, raised = scan(start(len(names)), hours, budget=budget)
-        found += _from(raised, names, faulted)
-    return sorted(found, key=lambda one: (one.stream_id, one.at_ms))
+        series = {key: joined(clean.get(key), faulted[key]) for key in names}
+        hours = hours_of(series, zone, folder.temperature(weather))
+        begin = min(int(faulted[key].start_ms[0]) for key in names)
+        before = (begin - hours.first_ms) // HOUR_MS - HISTORY_H
+        hours = hours.hours(max(before, 0) // 24 * 24, hours.count)
+        for budget, raised in zip(BUDGETS, scan_within(hours, BUDGETS, trees), strict=True):
+            found[budget] += _from(raised, names, faulted)
+    return {
+        budget: sorted(told, key=lambda one: (one.stream_id, one.at_ms))
+        for budget, told in found.items()
+    }
 
 
 def score(
@@ -167,7 +187,7 @@ def score(
     }
 
 
-def _joined(before: Series | None, faulted: Series) -> Series:
+def joined(before: Series | None, faulted: Series) -> Series:
     """Put a stream's own history before what is to be judged."""
     if before is None:
         return faulted
@@ -212,7 +232,7 @@ def _write(told: Mapping[float, list[Told]], path: Path) -> None:
     )
 
 
-def _labels(folder: Folder) -> list[Event]:
+def read_labels(folder: Folder) -> list[Event]:
     """Read what was put in: after the alarms were written, and not before."""
     with (folder.root / "anomaly" / "fault_events.csv").open(encoding="utf-8", newline="") as lines:
         return [

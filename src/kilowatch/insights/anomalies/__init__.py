@@ -9,7 +9,7 @@ expected) and ``measures.py`` (what is looked at).
 """
 
 from kilowatch.insights.anomalies.alarms import Alarm
-from kilowatch.insights.anomalies.scanning import scan, start
+from kilowatch.insights.anomalies.scanning import scan, scan_within, start
 from kilowatch.insights.anomalies.state import State
 
-__all__ = ["Alarm", "State", "scan", "start"]
+__all__ = ["Alarm", "State", "scan", "scan_within", "start"]

@@ -13,8 +13,7 @@ class Group(IntEnum):
     """Kinds that a stream can show at the same time; the index of an array, never stored."""
 
     SUDDEN = 0
-    SHAPE = 1
-    LEVEL = 2
+    LASTING = 1
 
 
 GROUP_OF = {
@@ -22,12 +21,12 @@ GROUP_OF = {
     EventKind.DROPOUT: Group.SUDDEN,
     EventKind.STUCK: Group.SUDDEN,
     EventKind.NEGATIVE: Group.SUDDEN,
-    EventKind.NIGHT_LOAD: Group.SHAPE,
-    EventKind.MISSED_SHUTDOWN: Group.SHAPE,
-    EventKind.CLOCK_SHIFT: Group.SHAPE,
-    EventKind.LEVEL_SHIFT: Group.LEVEL,
-    EventKind.PHASE_LOSS: Group.LEVEL,
-    EventKind.DRIFT: Group.LEVEL,
+    EventKind.NIGHT_LOAD: Group.LASTING,
+    EventKind.MISSED_SHUTDOWN: Group.LASTING,
+    EventKind.CLOCK_SHIFT: Group.LASTING,
+    EventKind.LEVEL_SHIFT: Group.LASTING,
+    EventKind.PHASE_LOSS: Group.LASTING,
+    EventKind.DRIFT: Group.LASTING,
 }
 """The kinds that this package tells apart."""
 
@@ -46,8 +45,8 @@ class Alarm:
         end_ms: End of the last hour that it covers so far [ms since 1970, UTC].
         at_ms: End of the hour that told it [ms since 1970, UTC].
         open: Whether it was still going on.
-        score: How far beyond what a stream does by itself: 1 is expected once a month on a
-            stream without faults, 2 once in ten months, and so on (common logarithm).
+        score: How far beyond what streams do by themselves: 0 is reached once a month on a
+            stream without faults, 1 once in ten months, and so on (common logarithm).
         amount: More (+) or less (−) than expected since ``start_ms`` [the stream's unit × h].
         confidence: How sure we are, 0 to 1.
         evidence: The numbers that it rests on: ``expected`` and ``actual`` [mean of the hours

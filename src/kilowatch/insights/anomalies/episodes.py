@@ -1,7 +1,12 @@
-"""From hours to alarms: one fault is told once when it is seen and once when it is over."""
+"""From hours to alarms: one fault is told once when it is seen and once when it is over.
+
+A stream that raises more alarms than its share has its limit raised by each of them, and lowered
+with time: what cannot be told from its habits is not told every day.
+"""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -15,54 +20,78 @@ from kilowatch.insights.hours import HOUR_MS, Bools
 from kilowatch.model.blocks import Floats, Ints
 from kilowatch.model.insight import EventKind
 
-_NOTICED = 0.6
-"""Share of the score that tells an alarm from which its beginning is counted."""
-_QUIET_H = {Group.SUDDEN: 6, Group.SHAPE: 36, Group.LEVEL: 36}
+NOTICED = 0.3
+"""How far below the limit the beginning of a fault is looked for, and its end."""
+QUIET_H = {Group.SUDDEN: 6, Group.LASTING: 36}
 """Hours of rest after which a fault is over."""
+WARIER = 0.2
+"""By how much an alarm raises its stream's limit: to 1.6 times rarer."""
+FORGIVEN = WARIER / (30.4375 * 24)
+"""By how much an hour lowers it: an alarm of a group each month leaves it as it is."""
+WARIEST = 1.2
+
+
+@dataclass(frozen=True, slots=True)
+class Hour:
+    """When it was.
+
+    Attributes:
+        start_ms: Start of the hour [ms since 1970, UTC].
+        of_day: Hour of the local day.
+        usual: What a model expects; None: the detector's own profile counts.
+    """
+
+    start_ms: int
+    of_day: int
+    usual: Floats | None = None
 
 
 def follow(
-    state: State, moment: Moment, scores: Floats, start_ms: int, hour: int, budget: float
+    state: State,
+    moment: Moment,
+    scores: Floats,
+    hour: Hour,
+    trees: judging.Judge,
+    budget: float,
 ) -> list[Alarm]:
     """Take an hour's scores into the state and return what is to be told.
 
     Args:
         state: Changed in place.
         moment: The hour.
-        scores: Shape (streams, GROUPS).
-        start_ms: Start of the hour [ms since 1970, UTC].
-        hour: Hour of the local day.
+        scores: How unusual it is, shape (streams, GROUPS).
+        hour: When it was, and what another model expects of it.
+        trees: What judged it.
         budget: False alarms that are put up with, for each stream and month.
     """
     alarms: list[Alarm] = []
-    limit = 1.0 - 0.35 * np.log10(budget)
+    start_ms = hour.start_ms
+    limits = trees.limits(budget)
     for group in Group:
-        score = scores[:, group]
-        seen = moment.known & (score >= _NOTICED * limit)
-        fresh = seen & (state.begun[:, group] < 0)
-        if fresh.any():
-            rows = np.flatnonzero(fresh)
-            state.begun[rows, group] = start_ms - _earlier(moment, rows, group) * HOUR_MS
-            state.held[rows, group] = level_now(state, rows, int(state.day[rows[0]]))
-            state.sums[rows, group] = 0
-            state.peak[rows, group] = 0
+        above = np.where(moment.known, scores[:, group] - limits[group] - state.wary[:, group], -9)
+        seen = above >= -NOTICED
+        _begin(state, moment, group, seen & (state.begun[:, group] < 0), start_ms)
         under_way = (state.begun[:, group] >= 0) & moment.known
+        told = under_way & (above >= 0) & (state.opened[:, group] < 0)
+        state.wary[:, group] = np.clip(
+            state.wary[:, group] + WARIER * told - FORGIVEN, 0.0, WARIEST
+        )
         if not under_way.any():
             continue
         _add(state, moment, under_way, group, hour)
         state.peak[:, group] = np.where(
-            under_way, np.maximum(state.peak[:, group], score), state.peak[:, group]
+            under_way, np.maximum(state.peak[:, group], scores[:, group]), state.peak[:, group]
         )
-        told = under_way & (score >= limit) & (state.opened[:, group] < 0)
         if told.any():
-            found = judging.kinds(moment, told, group)
-            for row, kind in zip(np.flatnonzero(told), found, strict=True):
+            found = judging.kinds(moment, told, group, trees)
+            for row, (kind, sure) in zip(np.flatnonzero(told), found, strict=True):
                 state.opened[row, group] = start_ms + HOUR_MS
                 state.kind[row, group] = judging.KINDS.index(kind)
+                state.sure[row, group] = sure
                 alarms.append(_alarm(state, moment, int(row), group, start_ms))
         quiet = np.where(seen, 0, state.quiet[:, group] + 1)
         state.quiet[:, group] = np.where(under_way, quiet, state.quiet[:, group])
-        over = under_way & (state.quiet[:, group] >= _QUIET_H[group])
+        over = under_way & (state.quiet[:, group] >= QUIET_H[group])
         alarms.extend(
             _alarm(state, moment, int(row), group, start_ms, quiet_h=int(quiet[row]))
             for row in np.flatnonzero(over & (state.opened[:, group] >= 0))
@@ -71,6 +100,16 @@ def follow(
         state.opened[over, group] = -1
         state.quiet[over, group] = 0
     return alarms
+
+
+def _begin(state: State, moment: Moment, group: Group, fresh: Bools, start_ms: int) -> None:
+    rows = np.flatnonzero(fresh)
+    if not len(rows):
+        return
+    state.begun[rows, group] = start_ms - _earlier(moment, rows, group) * HOUR_MS
+    state.held[rows, group] = level_now(state, rows, int(state.day[rows[0]]))
+    state.sums[rows, group] = 0
+    state.peak[rows, group] = -np.inf
 
 
 def _earlier(moment: Moment, rows: Ints, group: Group) -> Ints:
@@ -82,9 +121,12 @@ def _earlier(moment: Moment, rows: Ints, group: Group) -> Ints:
     return found
 
 
-def _add(state: State, moment: Moment, rows: Bools, group: int, hour: int) -> None:
-    usual = state.base[:, hour] * np.exp(state.held[:, group, hour // (24 // PARTS)])
+def _add(state: State, moment: Moment, rows: Bools, group: int, hour: Hour) -> None:
+    part = hour.of_day // (24 // PARTS)
+    usual = state.base[:, hour.of_day] * np.exp(state.held[:, group, part])
     usual = np.where(np.isnan(usual), moment.expected, usual)
+    if hour.usual is not None:
+        usual = np.where(np.isnan(hour.usual), usual, hour.usual)
     now = np.stack([moment.value, usual, np.ones(len(usual))], axis=1)
     state.sums[:, group] += np.where(rows[:, None], now, 0.0)
 
@@ -95,15 +137,6 @@ def _alarm(
     kind = judging.KINDS[int(state.kind[row, group])]
     actual, usual, hours = (float(one) for one in state.sums[row, group])
     score = float(state.peak[row, group])
-    evidence: dict[str, Any] = {
-        "expected": usual / max(hours, 1),
-        "actual": actual / max(hours, 1),
-        "ratio": actual / usual if usual else float("nan"),
-        "z": float(moment.get("own_off_24h")[row]),
-        "hours": int(hours),
-    }
-    if kind is EventKind.CLOCK_SHIFT:
-        evidence["shift_h"] = int(moment.get("clock_lag")[row])
     return Alarm(
         stream=row,
         kind=kind,
@@ -113,6 +146,37 @@ def _alarm(
         open=quiet_h == 0,
         score=score,
         amount=actual - usual,
-        confidence=float(1 - 0.5 ** max(score, 0.0)),
-        evidence=evidence,
+        confidence=float((1 - 0.5 * 10 ** -max(score, 0.0)) * (0.5 + 0.5 * state.sure[row, group])),
+        evidence=_evidence(moment, row, kind, (actual, usual, hours)),
     )
+
+
+def _evidence(
+    moment: Moment, row: int, kind: EventKind, sums: tuple[float, float, float]
+) -> dict[str, Any]:
+    """Return the numbers that a sentence and a picture are made of."""
+
+    def get(name: str) -> float:
+        return float(moment.get(name)[row])
+
+    actual, usual, hours = sums
+    found: dict[str, Any] = {
+        "expected": usual / max(hours, 1),
+        "actual": actual / max(hours, 1),
+        "ratio": actual / usual if usual else None,
+        "z": get("own_off_24h"),
+        "hours": int(hours),
+    }
+    if kind is EventKind.CLOCK_SHIFT:
+        found["shift_h"] = int(get("clock_lag"))
+    elif kind is EventKind.STUCK:
+        found["same_h"] = int(get("run_same")) + 1
+    elif kind is EventKind.DROPOUT:
+        found["zero_h"] = int(get("run_zero"))
+    elif kind is EventKind.NIGHT_LOAD:
+        found["night_ratio"] = float(np.exp(get("night_1")))
+    elif kind is EventKind.MISSED_SHUTDOWN:
+        found["like_working_day"] = get("free_day")
+    elif kind is EventKind.DRIFT:
+        found["week_ratio"] = float(np.exp(get("base_168h")))
+    return found

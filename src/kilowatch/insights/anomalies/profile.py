@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from kilowatch.insights.anomalies.state import DAYS, LEVELS, PARTS, State
+from kilowatch.insights.anomalies.state import DAYS, LEVELS, PARTS, WEEKS, State
 from kilowatch.insights.hours import Bools
 from kilowatch.model.blocks import Floats, Ints
 
@@ -50,6 +50,8 @@ def roll(state: State, rows: Ints, day: int, closed: Bools) -> None:
     slot = day % DAYS
     state.past[rows, slot] = np.nan
     state.closed[rows, slot] = closed
+    state.eve[rows] = _eve(state, rows, day)
+    _begin_week(state, rows, day)
     state.day[rows] = day
     state.today[rows] = 0
 
@@ -130,6 +132,33 @@ def _forget(state: State, rows: Ints, day: int) -> None:
         state.closed[skipped, (day - back) % DAYS] = False
 
 
+def _begin_week(state: State, rows: Ints, day: int) -> None:
+    """Empty the weeks that were not seen, and look up what the ones before this one had."""
+    week = (day + 3) // 7
+    last = np.where(state.day[rows] < 0, week, (state.day[rows] + 3) // 7)
+    for back in range(min(int(week - last.min()), WEEKS)):
+        state.weekly[rows[week - back > last], (week - back) % WEEKS] = 0
+    before = np.sort(state.weekly[rows][:, (week - 1 - np.arange(WEEKS - 1)) % WEEKS], axis=1)
+    state.most[rows] = before[:, -2]
+
+
+def _eve(state: State, rows: Ints, day: int) -> Floats:
+    """Return what the day before says of this one, shape (rows, 3).
+
+    The days around the turn of the year are like no others, and those after a holiday too.
+    """
+    today = state.today[rows]
+    like = (today[:, 4] - today[:, 5]) / np.maximum(today[:, 6], 1e-9)
+    like = np.where(today[:, 6] > 0, np.clip(like, -1, 1), 0.0)
+    free = state.closed[rows][:, (day - np.arange(7)) % DAYS]
+    since = np.where(free.any(axis=1), free.argmax(axis=1), 7)
+    of_year = (np.datetime64(day, "D") - np.datetime64(day, "D").astype("datetime64[Y]")).astype(
+        int
+    )
+    turn = min(of_year, 365 - of_year)
+    return np.stack([like, since, np.full(len(rows), min(turn, 15))], axis=1).astype(np.float64)
+
+
 def _trend(state: State, rows: Ints, day: int) -> Floats:
     """Return how the level of the last week differs from the third and fourth, and its slope.
 
@@ -138,12 +167,8 @@ def _trend(state: State, rows: Ints, day: int) -> Floats:
         the slope over its standard error.
     """
     daily = state.level[rows][:, (day - 1 - np.arange(LEVELS)) % LEVELS]
-    daily = np.where(np.isnan(daily).all(axis=2, keepdims=True), np.nan, daily)
-    there = ~np.isnan(daily)
-    count = there.sum(axis=2)
-    level = np.where(
-        count > 0, np.where(there, daily, 0).sum(axis=2) / np.maximum(count, 1), np.nan
-    )
+    many_days = daily.reshape(-1, PARTS)
+    level = np.clip(middle(many_days), -_LEVEL_MAX, _LEVEL_MAX).reshape(daily.shape[:2])
     week, before = middle(level[:, :7], least=3), middle(level[:, 14:], least=4)
     recent = level[:, :14]
     known = ~np.isnan(recent)
@@ -162,13 +187,19 @@ def _trend(state: State, rows: Ints, day: int) -> Floats:
 
 
 def _bounds(past: npt.NDArray[np.float32]) -> Floats:
-    """Return third highest and third lowest daily extreme, mean and typical step."""
+    """Return third highest and lowest daily extreme, and medians of daily mean and mean size.
+
+    One register that is set back would be all of a mean of eight weeks.
+    """
     none = np.isnan(past)
     high = np.sort(np.where(none, -np.inf, past).max(axis=2), axis=1)[:, -3]
     low = np.sort(np.where(none, np.inf, past).min(axis=2), axis=1)[:, 2]
-    count = np.maximum((~none).sum(axis=(1, 2)), 1)
-    mean = np.where(none, 0, past).sum(axis=(1, 2), dtype=np.float64) / count
-    size = np.where(none, 0, np.abs(past)).sum(axis=(1, 2), dtype=np.float64) / count
+    count = (~none).sum(axis=2)
+    some = np.maximum(count, 1)
+    mean, size = (
+        middle(np.where(count > 0, part.sum(axis=2, dtype=np.float64) / some, np.nan))
+        for part in (np.where(none, 0, past), np.where(none, 0, np.abs(past)))
+    )
     bounds = np.stack([high, low, mean, size], axis=1).astype(np.float64)
     bounds[~np.isfinite(bounds)] = np.nan
     return bounds

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
 from kilowatch.insights.anomalies import episodes, judging
 from kilowatch.insights.anomalies.alarms import Alarm
+from kilowatch.insights.anomalies.episodes import Hour
 from kilowatch.insights.anomalies.measures import Moment, measure
 from kilowatch.insights.anomalies.profile import roll
 from kilowatch.insights.anomalies.state import State
@@ -23,7 +24,12 @@ def start(streams: int) -> State:
 
 
 def scan(
-    state: State, hours: Hours, expected: Floats | None = None, *, budget: float = 1.0
+    state: State,
+    hours: Hours,
+    expected: Floats | None = None,
+    *,
+    budget: float = 1.0,
+    trees: judging.Judge | None = None,
 ) -> tuple[State, list[Alarm]]:
     """Look at the next hours of the streams and say what is wrong with them.
 
@@ -35,8 +41,11 @@ def scan(
         hours: The hours after those that the state has seen, of the same streams in the same
             order.
         expected: What a model expects of each hour from what was known before it, shape
-            (streams, hours); NaN where it does not say. None: the detector's own profile.
+            (streams, hours); NaN where it does not say. Amounts and evidence are told against
+            it; whether something is wrong is decided on the detector's own profile, which the
+            trees were taught with. None: all is told against that.
         budget: False alarms that are put up with, for each stream and month.
+        trees: What judges; None: the trees that come with the platform.
 
     Returns:
         The state after the hours, and the alarms in order of time.
@@ -49,20 +58,49 @@ def scan(
     if expected is not None and expected.shape != hours.values.shape:
         raise ValueError(f"expected has shape {expected.shape}, values {hours.values.shape}")
     alarms: list[Alarm] = []
+    by = judging.judge() if trees is None else trees
 
     def told(at: int, moment: Moment) -> None:
-        scores = judging.scores(moment)
-        begun_ms = int(hours.start_ms[at])
-        alarms.extend(
-            episodes.follow(state, moment, scores, begun_ms, int(hours.hour_of_day[at]), budget)
-        )
+        usual = None if expected is None else expected[:, at]
+        hour = Hour(int(hours.start_ms[at]), int(hours.hour_of_day[at]), usual)
+        scores = judging.scores(moment, by)
+        alarms.extend(episodes.follow(state, moment, scores, hour, by, budget))
 
-    watch(state, hours, expected, told)
+    watch(state, hours, told)
     return state, alarms
 
 
-def watch(state: State, hours: Hours, expected: Floats | None, told: Watcher) -> None:
-    """Measure each hour and hand it on: the loop of ``scan`` and of what trains its model."""
+def scan_within(
+    hours: Hours, budgets: Sequence[float], trees: judging.Judge | None = None
+) -> list[list[Alarm]]:
+    """Look once at the whole history of some streams, for several budgets of false alarms.
+
+    Args:
+        hours: From the first hour on.
+        budgets: False alarms that are put up with, for each stream and month.
+        trees: What judges; None: the trees that come with the platform.
+
+    Returns:
+        For each budget the alarms that ``scan`` would have raised.
+    """
+    by = judging.judge() if trees is None else trees
+    state = start(hours.streams)
+    opened = [start(hours.streams) for _ in budgets]
+    found: list[list[Alarm]] = [[] for _ in budgets]
+
+    def told(at: int, moment: Moment) -> None:
+        scores = judging.scores(moment, by)
+        hour = Hour(int(hours.start_ms[at]), int(hours.hour_of_day[at]))
+        for own, alarms, budget in zip(opened, found, budgets, strict=True):
+            own.day, own.base, own.level = state.day, state.base, state.level
+            alarms.extend(episodes.follow(own, moment, scores, hour, by, budget))
+
+    watch(state, hours, told)
+    return found
+
+
+def watch(state: State, hours: Hours, told: Watcher) -> None:
+    """Measure each hour and hand it on: the loop of ``scan`` and of what teaches its trees."""
     for at in range(hours.count):
         day = int(hours.day[at])
         fresh = np.flatnonzero(state.day != day)
@@ -74,6 +112,5 @@ def watch(state: State, hours: Hours, expected: Floats | None, told: Watcher) ->
             int(hours.hour_of_day[at]),
             int(hours.weekday[at]),
             None if hours.temperature_c is None else hours.temperature_c[:, at],
-            None if expected is None else expected[:, at],
         )
         told(at, moment)

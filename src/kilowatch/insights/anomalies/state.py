@@ -1,4 +1,4 @@
-"""What is kept of each stream between two hours: about 8 kB, whatever its history."""
+"""What is kept of each stream between two hours: about 11 kB, whatever its history."""
 
 from __future__ import annotations
 
@@ -23,8 +23,13 @@ HALF_LIVES_H = np.array([2.0, 6.0, 24.0, 72.0, 168.0])
 """Half-lives over which residuals are looked at [h]."""
 LAGS = np.arange(-6, 7)
 """Shifts of the clock that are tried [h]; positive: the stream is late."""
-GROUPS = 3
+GROUPS = 2
 """Groups of kinds that are alarmed about independently: see ``alarms.Group``."""
+
+MEASURES = 30
+"""Measures that are compared with what the stream does by itself."""
+WEEKS = 8
+"""Weeks whose highest measures are kept."""
 
 Small = npt.NDArray[np.float32]
 
@@ -42,17 +47,23 @@ _SHAPES: dict[str, tuple[tuple[int, ...], Any, float]] = {
     "bounds": ((7,), np.float64, np.nan),
     "decayed": ((len(HALF_LIVES_H), 5), np.float64, 0),
     "parts": ((2, 2, 3), np.float64, 0),
-    "today": ((4,), np.float64, 0),
+    "today": ((7,), np.float64, 0),
     "clock": ((3 * len(LAGS) + 3,), np.float64, 0),
     "runs": ((5,), np.float64, 0),
     "shares": ((5,), np.float64, 0),
     "last": ((4,), np.float64, np.nan),
-    "own": ((27,), np.float64, 0),
+    "eve": ((3,), np.float64, 0),
+    "own": ((MEASURES,), np.float64, 0),
+    "weekly": ((WEEKS, MEASURES), np.float32, 0),
+    "most": ((MEASURES,), np.float64, 0),
+    "ranks": ((2,), np.float64, 0),
     "outdoor": ((6,), np.float64, np.nan),
     "begun": ((GROUPS,), np.int64, -1),
     "opened": ((GROUPS,), np.int64, -1),
     "quiet": ((GROUPS,), np.int64, 0),
     "kind": ((GROUPS,), np.int64, -1),
+    "sure": ((GROUPS,), np.float64, 0),
+    "wary": ((GROUPS,), np.float64, 0),
     "peak": ((GROUPS,), np.float64, 0),
     "held": ((GROUPS, PARTS), np.float64, 0),
     "sums": ((GROUPS, 3), np.float64, 0),
@@ -79,17 +90,25 @@ class State:
             level over two weeks, its slope and how sure that is.
         decayed: Decayed sums of the standardised residual, its size, actual, expected, base.
         parts: The same of nights and of days.
-        today: Actual, expected, working-day base and hours since midnight.
+        today: Actual, expected, working-day expectation, hours, distance to both and between them
+            since midnight.
         clock: Decayed moments for the comparison with a shifted clock.
         runs: Hours of one value, of zero, below zero, saturated; surprise of the last.
         shares: How often in the past: repeated, zero, negative, and typical step and noise.
         last: Last value, its standardised residual and the last two log ratios.
+        eve: How like a working day the free day before was; days since a holiday and since
+            the last change of the year.
         own: Typical size of each statistic on this stream.
+        weekly: Its highest in each of the last weeks, at ``week % WEEKS``.
+        most: The second highest of the weeks before this one.
+        ranks: Decayed place of the values among those of eight such days, −1 to 1.
         outdoor: Decayed temperature, and what it does to the level.
         begun: Start of what each group of kinds saw [ms]; −1 if there is nothing.
         opened: When it was told [ms]; −1 if it is not.
         quiet: Hours since it was last seen.
         kind: Index into ``list(EventKind)``.
+        sure: How sure the kind is, 0 to 1.
+        wary: How much the stream's limit is raised by its own alarms of late.
         peak: Its highest score.
         held: Level of the parts when it began.
         sums: Actual, expected and hours since it began.
@@ -113,12 +132,18 @@ class State:
     runs: Floats
     shares: Floats
     last: Floats
+    eve: Floats
     own: Floats
+    weekly: Small
+    most: Floats
+    ranks: Floats
     outdoor: Floats
     begun: Ints
     opened: Ints
     quiet: Ints
     kind: Ints
+    sure: Floats
+    wary: Floats
     peak: Floats
     held: Floats
     sums: Floats
