@@ -21,6 +21,12 @@ CHROMIUM_FLAGS = (
     *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
 )
 WAIT_MS = 20_000
+PAGES = (
+    "login", "home", "sentinel", "event", "waste", "forecast", "glossary", "breakdown",
+    "attributes", "site",
+)  # fmt: skip
+INSIGHTS = ("home", "sentinel", "waste", "forecast", "glossary")
+"""Pages of the whole estate, by the word of their address."""
 
 
 def main() -> None:
@@ -59,7 +65,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--out", type=Path, default=Path("screenshots"))
     parser.add_argument("--point", help="number of the data point; else the first fresh one")
     parser.add_argument("--query", default=urlencode({"period": "day"}), help="of Breakdown")
-    parser.add_argument("--pages", nargs="+", default=["login", "breakdown", "attributes", "site"])
+    parser.add_argument("--pages", nargs="+", default=list(PAGES))
     parser.add_argument("--sizes", nargs="+", choices=SIZES, default=list(SIZES))
     parser.add_argument("--themes", nargs="+", choices=THEMES, default=list(THEMES))
     parser.add_argument("--full", action="store_true", help="the whole page, not one screen")
@@ -102,12 +108,31 @@ def _take(browser: Browser, asked: argparse.Namespace, size: str, theme: str) ->
         page.wait_for_selector("html[data-live=on]")
         page.wait_for_timeout(500)
         shoot("attributes")
+    for name in INSIGHTS:
+        if name in asked.pages:
+            page.goto(f"{asked.url}/{'' if name == 'home' else name}")
+            page.wait_for_timeout(800)
+            shoot(name)
+    if "event" in asked.pages:
+        page.goto(f"{asked.url}/sentinel?days=365")
+        first = page.locator(".event-head").first
+        if first.count():
+            first.click()
+            page.wait_for_selector("#event[data-ready]")
+            page.wait_for_timeout(300)
+            shoot("event")
     if "site" in asked.pages:
-        page.goto(f"{asked.url}/")
+        page.goto(f"{asked.url}{_first_site(page)}")
         page.wait_for_timeout(800)
         shoot("site")
     context.close()
     return taken
+
+
+def _first_site(page: Page) -> str:
+    """Return the address of the first site in the tree."""
+    link = page.locator('#tree a[href^="/site/"]').first
+    return (link.get_attribute("href") or "/") if link.count() else "/"
 
 
 def _first_fresh(page: Page) -> str:

@@ -17,7 +17,8 @@ from kilowatch.dashboard.insight_period import stretch
 from kilowatch.dashboard.insight_rows import state_of
 from kilowatch.model.insight import EventKind, InsightEvent, Verdict
 from kilowatch.model.verdicts import Said
-from tests.dashboard.fakes import DAY_MS
+from tests.dashboard.fake_insights import event
+from tests.dashboard.fakes import DAY_MS, electrical_rows, office, starts_of
 from tests.dashboard.house import House, post
 from tests.dashboard.insight_world import EXTRA_W, furnish
 from tests.dashboard.mailbox import Mailbox
@@ -286,3 +287,41 @@ def test_every_word_of_the_glossary_has_a_place(admin: TestClient) -> None:
     text = page(admin, "/glossary")
     for kind in EventKind:
         assert f'id="{kind}"' in text
+
+
+def test_what_was_resolved_shows_what_is_saved_since(tmp_path: Path) -> None:
+    """Ventilation that ran on until two weeks ago: what it no longer takes, and its money."""
+    made = build(tmp_path, days=70)
+    furnish(made, 70)
+    insights, point = made.extra["insights"], made.point("hvac")
+    now_ms = made.now[0]
+    mended = (now_ms - 14 * DAY_MS) // HOUR_MS * HOUR_MS
+    starts = starts_of(point, now_ms - 70 * DAY_MS, now_ms - 240_000)
+    watts = office(starts, point.zone, 2) * 0.36 + EXTRA_W * (starts < mended)
+    made.view.put(point, electrical_rows(point, starts, watts))
+    found = event(point.series, EventKind.LEVEL_SHIFT, mended - 30 * DAY_MS, 30 * 24)
+    insights.put(found)
+    house = House(made, Mailbox())
+    client = house.log_in(ADMIN)
+    path = address(made, "hvac", found)
+    assert "Saved so far" not in page(client, f"{path}/saved")
+    assert post(client, path, f"{path}/say", verdict="resolved").status_code == 303
+    text = page(client, f"{path}/saved")
+    assert "Saved so far" in text
+    assert "0.2187 EUR/kWh (contract 2026)" in text
+    amount = float(text.split('class="figure-of"><data value="')[1].split('"')[0])
+    assert amount == pytest.approx(14 * 24 * EXTRA_W, rel=0.1)
+    made.writer.close()
+    made.log.close()
+    made.catalog.close()
+
+
+def test_a_saving_is_not_claimed_before_there_is_enough_to_compare(
+    own: tuple[House, dict[str, InsightEvent]],
+) -> None:
+    """Three days of data say nothing about what a year would have taken."""
+    house, found = own
+    client = house.log_in(ADMIN)
+    path = address(house.world, "hvac", found["weekend"])
+    assert post(client, path, f"{path}/say", verdict="resolved").status_code == 303
+    assert "is known after seven days of data" in page(client, f"{path}/saved")

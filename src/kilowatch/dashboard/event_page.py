@@ -63,7 +63,7 @@ async def take_back(request: Request) -> Response:
     return await run_in_threadpool(_take_back, request)
 
 
-def _event_of(request: Request) -> InsightEvent:
+def event_of(request: Request) -> InsightEvent:
     """Return the event that a path names, at the data point that it names.
 
     Raises:
@@ -80,7 +80,7 @@ def _page(
     request: Request, fields: dict[str, str], problems: dict[str, str], status: int = 200
 ) -> Response:
     rooms, visit, point = rooms_of(request), visit_of(request), point_of(request)
-    found = _event_of(request)
+    found = event_of(request)
     shown = shown_event(request, found, point, site_names(request))
     with rooms.registry.catalog.reading() as session:
         story = verdicts.story(session, point.organisation_id, found.id)
@@ -135,7 +135,7 @@ def _others(request: Request, found: InsightEvent) -> list[Any]:
 
 def _data(request: Request) -> dict[str, Any]:
     rooms, point = rooms_of(request), point_of(request)
-    found = _event_of(request)
+    found = event_of(request)
     assert rooms.insights is not None
     names = site_names(request)
     shown = shown_event(request, found, point, names)
@@ -147,7 +147,7 @@ def _data(request: Request) -> dict[str, Any]:
 
 def _say(request: Request, form: dict[str, str]) -> Response:
     rooms, point = rooms_of(request), point_of(request)
-    found = _event_of(request)
+    found = event_of(request)
     about = About(found.id, point.id, found.kind, found.start_ms, found.end_ms)
     try:
         verdict, lasts, until_ms = _verdict_of(form, point.zone)
@@ -187,7 +187,7 @@ def _verdict_of(form: dict[str, str], zone: str) -> tuple[Verdict | None, Lasts,
 
 def _take_back(request: Request) -> Response:
     rooms, point = rooms_of(request), point_of(request)
-    found = _event_of(request)
+    found = event_of(request)
     with rooms.registry.catalog.change(actor_of(request)) as change:
         verdicts.take_back(change, request.path_params["said_id"], event_id=found.id)
     return RedirectResponse(f"/event/{point.id}/{found.id}?said=taken_back", status_code=303)

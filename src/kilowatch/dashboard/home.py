@@ -31,7 +31,7 @@ from kilowatch.dashboard.rooms import Rooms, rooms_of, visit_of
 from kilowatch.dashboard.shell import page
 from kilowatch.dashboard.treeview import leaves_of
 from kilowatch.dashboard.words import t
-from kilowatch.dashboard.worth import Worth, basis_of, worth
+from kilowatch.dashboard.worth import NOTHING, Worth, basis_of, worth
 from kilowatch.model.points import DataPoint
 
 DAY_MS = 86_400_000
@@ -287,12 +287,11 @@ def _stand(
             complete = False
     coming = ahead if complete else None
     facts = rooms.registry.facts().get(points[0].site_id)
-    value = coming if coming is not None else used
     return Stand(
         used if known else None,
         compared / wanted - 1 if wanted > 0 else None,
         coming,
-        worth(facts, points[0], value, from_ms) if known else Worth(),
+        worth(facts, points[0], coming, from_ms) if coming is not None else NOTHING,
     )
 
 

@@ -84,7 +84,7 @@ export function overlaySeries(panel, index, overlays, on, hue, factor, now) {
     }
   }
   const list = eventsOn(overlays, on);
-  if (list.length) series.push(marks({ marks: list }, { waste: css("--waste"), anomaly: css("--anomaly"), surface: css("--surface"), family: css("--font") }, index));
+  if (list.length) series.push(marks({ marks: list }, { waste: css("--waste"), anomaly: css("--anomaly"), surface: css("--surface"), family: css("--font") }, index, 6));
   return series;
 }
 

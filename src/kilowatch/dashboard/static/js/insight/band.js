@@ -76,10 +76,10 @@ function excess(data, factor, colours, index) {
 }
 
 /** Events: pale over the plot, and a strong strip with a mark on the time axis. */
-export function marks(data, colours, index) {
+export function marks(data, colours, index, z = 1) {
   const list = data.marks ?? [];
   return {
-    type: "custom", xAxisIndex: index, yAxisIndex: index, animation: false, z: 1, silent: true,
+    type: "custom", xAxisIndex: index, yAxisIndex: index, animation: false, z, silent: true,
     encode: { x: [0, 1], y: 2 }, data: list.map((mark) => [mark.from, mark.to, null]),
     renderItem(params, api) {
       const mark = list[params.dataIndex];
@@ -114,9 +114,9 @@ function notes(data, factor, colours) {
     type: "custom", silent: true, animation: false, z: 6, encode: { x: 0, y: 1 },
     data: data.notes.map(({ at, value }) => [at, value * factor]),
     renderItem(params, api) {
-      const { text, strong } = data.notes[params.dataIndex];
+      const { text, strong, under } = data.notes[params.dataIndex];
       const [x, y] = api.coord([api.value(0), api.value(1)]);
-      return { type: "text", x, y: y - 4, silent: true, style: { text, align: "right", verticalAlign: "bottom",
+      return { type: "text", x, y: under ? y + 4 : y - 4, silent: true, style: { text, align: "right", verticalAlign: under ? "top" : "bottom",
         fill: strong ? colours.text : colours.muted, font: `${strong ? 600 : 400} 12px ${colours.family}`, stroke: colours.surface, lineWidth: 3 } };
     },
   };

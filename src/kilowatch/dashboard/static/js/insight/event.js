@@ -28,6 +28,10 @@ function showDay(data) {
   const last = (values) => values.findLastIndex((value) => value !== null);
   data.notes = [[data.actual, data.today, true], [{ value: data.normal.mid }, data.usual, false]]
     .map(([line, text, strong]) => ({ at: (last(line.value) + 1) * HOUR, value: line.value[last(line.value)], text, strong }));
+  // Two lines that lie close have their words on either side.
+  const [today, usual] = data.notes;
+  today.under = today.value < usual.value;
+  usual.under = !today.under;
   const settings = { height: 260, name, expected: t("insight.normal") };
   const card = new Card(document.getElementById("day"), data, null, settings);
   switches("day", card, (into) => table(into, data, name, title));

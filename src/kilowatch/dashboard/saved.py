@@ -1,0 +1,128 @@
+"""What a resolved event has saved so far: the same weather with and without what was mended."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from datetime import timedelta
+
+import numpy as np
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import Response
+
+from kilowatch.dashboard.access import Access, Door
+from kilowatch.dashboard.event_page import PATH, event_of
+from kilowatch.dashboard.hourly import HOUR_MS, by_point, hourly, unit_of_amount
+from kilowatch.dashboard.insight_rows import Shown, shown_event
+from kilowatch.dashboard.periods import local_day, midnight_ms
+from kilowatch.dashboard.places import site_names
+from kilowatch.dashboard.quality_periods import day_text
+from kilowatch.dashboard.rooms import Rooms, point_of, rooms_of
+from kilowatch.dashboard.worth import Worth, worth
+from kilowatch.insights.hours import Hours
+from kilowatch.insights.savings import BEFORE_D, Saving, savings
+from kilowatch.model.points import DataPoint
+from kilowatch.model.site_facts import SiteFacts
+from kilowatch.model.zones import DAY_MS, Zone
+
+
+@dataclass(frozen=True, slots=True)
+class Saved:
+    """A saving with what it is worth.
+
+    Attributes:
+        saving: Energy before and after, adjusted to the weather.
+        unit: Of its amounts.
+        worth: Money and CO2 of what was saved.
+        days: Days after the change that it rests on.
+        since: The first of them in words.
+    """
+
+    saving: Saving
+    unit: str
+    worth: Worth
+    days: int
+    since: str
+
+
+async def saved(request: Request) -> Response:
+    """Answer what an event has saved; the page fetches it after its frame."""
+    return await run_in_threadpool(_saved, request)
+
+
+def _saved(request: Request) -> Response:
+    rooms, point = rooms_of(request), point_of(request)
+    shown = shown_event(request, event_of(request), point, site_names(request))
+    change_ms = changed_ms(shown) if shown.state == "resolved" else None
+    found = None if change_ms is None else saved_since(rooms, point, change_ms)
+    context = {
+        "found": found,
+        "since": "" if change_ms is None else day_text(local_day(change_ms, point.zone)),
+        "resolved": change_ms is not None,
+    }
+    return rooms.templates.TemplateResponse(request, "event_saved.html", context)
+
+
+def changed_ms(shown: Shown) -> int:
+    """Return when what was found ended: when it was said to be resolved, or before that, by itself.
+
+    Args:
+        shown: A resolved event.
+    """
+    assert shown.said is not None
+    if shown.event.open:
+        return shown.said.at_ms
+    return min(shown.said.at_ms, shown.event.end_ms)
+
+
+def saved_since(rooms: Rooms, point: DataPoint, change_ms: int) -> Saved | None:
+    """Return what was saved since an instant; None where too little is known yet.
+
+    Raises:
+        KilowatchError: 503 from the store.
+    """
+    seen = rooms.view.last_seen([point.series]).get(point.series)
+    if seen is None or seen <= change_ms or not unit_of_amount(point):
+        return None
+    zone = point.zone
+    from_ms = midnight_ms(local_day(change_ms - BEFORE_D * DAY_MS, zone), zone)
+    count = (seen - from_ms) // HOUR_MS
+    facts = rooms.registry.facts().get(point.site_id)
+    hours = _hours(rooms, point, facts, from_ms, count)
+    (saving,) = savings(hours, (change_ms - from_ms) // HOUR_MS)
+    if saving is None or not math.isfinite(saving.saved):
+        return None
+    return Saved(
+        saving,
+        unit_of_amount(point),
+        worth(facts, point, saving.saved, change_ms),
+        max(1, round((saving.to_ms - saving.from_ms) / DAY_MS)),
+        day_text(local_day(saving.from_ms, zone)),
+    )
+
+
+def _hours(
+    rooms: Rooms, point: DataPoint, facts: SiteFacts | None, from_ms: int, count: int
+) -> Hours:
+    """Return a data point's hours with the closed days and the weather of its site."""
+    zone = Zone.of(point.zone)
+    to_ms = from_ms + count * HOUR_MS
+    outdoor = None
+    number = facts.temperature_point if facts is not None else None
+    weather = rooms.registry.directory().by_id(number) if number is not None else None
+    wanted = [point] if weather is None else [point, weather]
+    found = hourly(rooms.view, wanted, from_ms, to_ms)
+    if weather is not None:
+        outdoor = by_point(found, weather).on_grid(from_ms, count)[None]
+    first, last = local_day(from_ms, point.zone), local_day(max(from_ms, to_ms - 1), point.zone)
+    days = [first + timedelta(number) for number in range((last - first).days + 1)]
+    closed = np.array([facts is not None and facts.closed(day) for day in days], np.bool_)
+    starts = from_ms + np.arange(count, dtype=np.int64) * HOUR_MS
+    day = zone.local_ms(starts) // DAY_MS
+    index = np.clip(day - (first.toordinal() - 719_163), 0, len(days) - 1)
+    values = by_point(found, point).on_grid(from_ms, count)[None]
+    return Hours(from_ms, values, zone, closed[index][None], outdoor)
+
+
+DOORS: tuple[Door, ...] = (Door(f"{PATH}/saved", saved, Access.READ_POINT, tool="sentinel"),)
