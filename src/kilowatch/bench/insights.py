@@ -31,9 +31,8 @@ from kilowatch.pipeline.streams import Streams
 
 ZONE = "Europe/Dublin"
 FIRST_MS = 1_672_531_200_000  # 2023-01-01
-PAST_D = 58
-"""Days of history that lie in memory before the bench begins; older ones repeat them."""
 LEARNT_ON = 300
+LIVE_H = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +43,8 @@ class Costs:
         streams: Streams.
         live_hours_s: Hours a second through everything, one hour of all streams at a time
             [stream-hours per second of processor time].
-        midnight_ms: A stream's midnight: its band and all that goes with it [ms].
-        history_hours_s: The same for history, a month at a time.
+        midnight_ms: What a midnight costs beside its hour: the band of the day [ms a stream].
+        history_hours_s: The same for history, three days at a time.
         predict_ms: A forecast of 24 h from the model [ms a stream].
         learn_ms: Learning what a stream needs from a year [ms a stream].
         train_s: Training the model [s], on at most ``LEARNT_ON`` streams.
@@ -159,11 +158,10 @@ def costs(streams: int, note: Callable[[str], None] = lambda _text: None) -> Cos
         streams: How many.
         note: Told what is being measured.
     """
-    days = 365 + 31 + 3
+    days = 365 + 6
     note(f"making up {streams} streams")
     view = MadeUp(streams, days)
     year_ms = FIRST_MS + 365 * DAY_MS  # 2024-01-01: the first of a month
-    month_ms = year_ms + 31 * DAY_MS
     note("training")
     trained, model, hours = _train(view, streams)
     predict = _cpu_s(lambda: _predict(model, hours)) / hours.streams
@@ -175,20 +173,22 @@ def costs(streams: int, note: Callable[[str], None] = lambda _text: None) -> Cos
         learnt_s = _cpu_s(follower.tick)
         note("hour by hour")
         live_s: list[float] = []
-        midnights_s: list[float] = []
-        for hour in range(1, 26):
-            come(year_ms + (hour + 1) * HOUR_MS)
-            took_s = _cpu_s(follower.tick)
-            (midnights_s if hour == 24 else live_s).append(took_s)
+        for hour in range(LIVE_H):
+            come(year_ms + (hour + 2) * HOUR_MS)
+            live_s.append(_cpu_s(follower.tick))
+        come(year_ms + DAY_MS)
+        follower.tick()
+        come(year_ms + DAY_MS + HOUR_MS)
+        midnight_s = _cpu_s(follower.tick) - sum(live_s) / LIVE_H
         note("history")
-        come(month_ms)
-        left = 31 * 24 - 26
+        left = 3 * 24
+        come(year_ms + DAY_MS + (left + 1) * HOUR_MS)
         history_s = _cpu_s(follower.tick)
         size = path.stat().st_size / streams
     return Costs(
         streams=streams,
         live_hours_s=streams * len(live_s) / sum(live_s),
-        midnight_ms=1000 * midnights_s[0] / streams,
+        midnight_ms=1000 * midnight_s / streams,
         history_hours_s=streams * left / history_s,
         predict_ms=1000 * predict,
         learn_ms=1000 * learnt_s / streams,

@@ -53,7 +53,9 @@ def rest(past: Floats, rate: Floats, count: int) -> Floats:
     half = [np.abs(rate[edge, :near] - middle) for edge in (0, 4)]
     own = [0.5 * np.nansum(one) + 0.5 * np.sqrt(np.nansum(one**2)) for one in half]
     if len(off) >= TRIALS // 2:
-        low, high = np.quantile(off, (0.05, 0.95))
+        # Trials overlap: few of them are independent, and the quantiles of few lie too close.
+        wider = 1 + (max(count, 24) / (24 * len(off))) ** 0.5
+        low, high = wider * np.quantile(off, (0.05, 0.95))
         if count <= near:
             low, high = max(low, -own[0]), min(high, own[1])
         low, high = min(low, 0.0), max(high, 0.0)

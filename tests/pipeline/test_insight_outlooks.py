@@ -1,0 +1,93 @@
+"""What is coming, and what was saved, made when somebody asks."""
+
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+
+from kilowatch.insights.hours import HOUR_MS
+from kilowatch.insights.outlook import rest
+from kilowatch.pipeline.insight import InsightView
+from kilowatch.pipeline.insight.subjects import subject_of
+from kilowatch.pipeline.insight.surroundings import Surroundings
+from tests.pipeline.insight_history import History
+from tests.pipeline.insight_world import MONDAY_MS, WEEK_H, meter, office
+from tests.pipeline.pipeline_world import DAY_MS
+
+NOW_H = 12 * WEEK_H + 2 * 24 + 10  # a Wednesday, 10:00
+
+
+def followed(folder: Path, use: np.ndarray) -> tuple[History, InsightView]:
+    """Return an office that was looked at up to a Wednesday morning."""
+    history = History(folder, [meter(1)], {1: use})
+    history.start()
+    history.come_all(NOW_H)
+    history.follow()
+    points = history.points.points
+    known = Surroundings(cast("Any", history.view), dict, lambda number: subject_of(points[number]))
+    return history, InsightView(history.path, surroundings=known)
+
+
+def test_an_outlook_knows_the_hours_to_come_and_the_end_of_day_week_and_month(
+    tmp_path: Path,
+) -> None:
+    """On Wednesday at ten people read what the day, the week and the month will come to."""
+    use = office(18, 3)
+    history, view = followed(tmp_path, use)
+    outlook = view.outlook(history.points.points[1])
+    assert outlook is not None
+    assert outlook.made_ms == MONDAY_MS + NOW_H * HOUR_MS
+    assert len(outlook.hours.start_ms) == 48
+    assert (outlook.hours.made_ms <= outlook.hours.start_ms).all()
+    came = use[NOW_H : NOW_H + 48]
+    assert np.abs(outlook.hours.rate[2] - came).mean() < 0.1 * came.mean()
+    starts = {"day": 12 * WEEK_H + 48, "week": 12 * WEEK_H, "month": 60 * 24}  # the first of March
+    ends = {"day": 12 * WEEK_H + 72, "week": 13 * WEEK_H - 1, "month": 91 * 24 - 1}  # clocks
+    assert [one.period for one in outlook.ends] == ["day", "week", "month"]
+    for one in outlook.ends:
+        first, last = starts[one.period], ends[one.period]
+        assert one.end_ms == MONDAY_MS + last * HOUR_MS
+        assert np.isclose(one.so_far, use[first:NOW_H].sum())
+        whole = use[first:last].sum()
+        assert one.amount[0] <= one.amount[1] <= one.amount[2]
+        assert abs(one.amount[1] - whole) < 0.03 * whole
+        assert 28_000 < one.peak[1] < 36_000
+    assert 0 < outlook.error < 3
+    assert 0.5 < outlook.coverage <= 1
+
+
+def test_nothing_is_said_before_there_is_anything_to_say_it_from(tmp_path: Path) -> None:
+    """A data point without a day of data has no outlook, and nothing is made up for it."""
+    history = History(tmp_path, [meter(1)], {1: office(1)})
+    history.start()
+    assert history.insights().outlook(history.points.points[1]) is None
+
+
+def test_what_was_saved_is_told_after_a_week_and_not_before(tmp_path: Path) -> None:
+    """A night load that was switched off shows as energy saved, with how sure that is."""
+    use = office(18, 4)
+    done_h = 9 * WEEK_H
+    use[:done_h] += 4_000.0
+    history, view = followed(tmp_path, use)
+    point = history.points.points[1]
+    saving = view.saving(point, MONDAY_MS + done_h * HOUR_MS)
+    assert saving is not None
+    hours = NOW_H - done_h
+    assert abs(saving.saved - 4_000.0 * hours) < 0.1 * 4_000.0 * hours
+    assert saving.sure
+    assert view.saving(point, MONDAY_MS + NOW_H * HOUR_MS - 3 * DAY_MS) is None
+
+
+def test_the_rest_of_a_period_has_a_band_that_holds_what_comes() -> None:
+    """Of many weeks' ends guessed on their Wednesdays, about nine in ten lie inside the band."""
+    inside = []
+    for seed in range(40):
+        chance = np.random.default_rng(seed)
+        use = office(16, seed) * (1 + 0.05 * chance.standard_normal(16 * 7).repeat(24))
+        past, came = use[: 14 * WEEK_H + 58], use[14 * WEEK_H + 58 : 15 * WEEK_H]
+        weeks = [use[week * WEEK_H + 58 :][:48] for week in range(10, 14)]
+        similar = np.median(weeks, axis=0)
+        rate = np.stack([similar * (1 + off) for off in (-0.12, -0.05, 0.0, 0.05, 0.12)])
+        low, _, high = rest(past, rate, len(came))
+        inside.append(low <= came.sum() <= high)
+    assert 0.75 <= np.mean(inside) <= 1.0
