@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from kilowatch.insights.hours import Bools, Hours
-from kilowatch.insights.waste.days import Days, Past
+from kilowatch.insights.waste.days import Days, Past, low_quantile
 from kilowatch.insights.waste.gate import chance_and_size
 from kilowatch.insights.waste.reference import Reference, warmth
 from kilowatch.insights.waste.signs import REACH_DAYS, Signs, signs
@@ -26,7 +26,11 @@ BAND = 0.14
 half because the chance is that of a rare thing; see docs/decisions/0021."""
 CLOSED_DAY = 0.7
 """Part of the dead band that is enough on a holiday: it is over before it could be confirmed."""
-LEVEL = (-0.1, 0.2)
+NOISY = 0.8
+"""Noise of working hours above which the dead band is widened in proportion [share of the mean
+load]: heating by gas, mostly, whose hours are far from any need on ordinary days."""
+WIDEST = 3.0
+LEVEL = (-0.1, 0.1)
 """How far a building's own quiet hours of late move its need [share of the mean load]: no further
 than this, unless day and night stood higher for twelve weeks."""
 MILD_C = (8.0, 19.0)
@@ -71,6 +75,7 @@ def waste(
     chance[np.isnan(seen.over) | _unheard_of(reference, hours, days)[:, seen.days]] = 0.0
     above = _above(seen, size)
     limit = np.where(days.closed[:, seen.days, None], band * CLOSED_DAY, band)
+    limit = limit * _noisy(reference)[:, None, None]
     flagged = (_smooth(days, seen.days, chance) > limit) & (above > 0)
     kinds = _kinds(reference, hours, days)[:, seen.days]
     _whole_nights(kinds, flagged)
@@ -84,6 +89,12 @@ def waste(
     rate = np.minimum(rate, np.maximum(np.nan_to_num(hours.values), 0.0))
     rate[:, :first] = 0.0
     return rate, np.where(rate > 0, np.asarray(days.pick(kind), np.int64), -1)
+
+
+def _noisy(reference: Reference) -> Floats:
+    """Return by how much a stream's dead band is widened for its noise, shape (streams,)."""
+    usual = low_quantile(reference.noise[:, 0].T, 0.5)
+    return np.clip(np.nan_to_num(usual) / NOISY, 1.0, WIDEST)
 
 
 def _unheard_of(reference: Reference, hours: Hours, days: Days) -> Bools:
