@@ -40,7 +40,7 @@ from kilowatch.model.blocks import Floats, Ints
 from kilowatch.model.insight import EventKind
 
 QUIET_H = 24
-LIMITS = 30
+LIMITS = 40
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,7 +194,7 @@ def best(
     """Return the scores at the limit that finds most within each budget."""
     values = [family(one) for one in streams]
     sample = np.concatenate([one[::7] for one in values])
-    limits = np.quantile(sample[sample > 0], 1 - np.geomspace(1e-5, 0.1, LIMITS))
+    limits = np.quantile(sample[sample > 0], 1 - np.geomspace(1e-6, 0.4, LIMITS))
     tried = [
         score(
             [one for stream, own in zip(streams, values, strict=True)
