@@ -35,7 +35,7 @@ from kilowatch.dashboard.worth import NOTHING, Worth, basis_of, worth
 from kilowatch.model.points import DataPoint
 
 DAY_MS = 86_400_000
-ATTENTION_DAYS = 14
+ATTENTION_DAYS = 7
 """Events that ended longer ago are history: Sentinel has them."""
 ATTENTION = 6
 LATE = 8

@@ -20,7 +20,7 @@ from kilowatch.dashboard.insight_period import LENGTHS, Stretch, behind, stretch
 from kilowatch.dashboard.insight_rows import shown_events
 from kilowatch.dashboard.needs import Insights
 from kilowatch.dashboard.periods import local_day
-from kilowatch.dashboard.places import in_place, places_of, readable, site_names
+from kilowatch.dashboard.places import in_place, places_of, readable, site_names, sites_of
 from kilowatch.dashboard.quality_periods import day_text
 from kilowatch.dashboard.rooms import Rooms, rooms_of, visit_of
 from kilowatch.dashboard.shell import page
@@ -34,6 +34,9 @@ from kilowatch.model.opening import text_of_week
 from kilowatch.model.points import DataPoint
 
 ASKED = ("place", "days", "until")
+ALL = "all"
+AT_ONCE = 600
+"""Data points of which everything is shown without being asked for."""
 LISTED = 20
 EVENTS = 8
 COMPARED = 400  # standings that are read for one page: peers of a portfolio
@@ -116,8 +119,10 @@ def _waste(request: Request) -> Response:
     crumbs = [{"name": t("nav.waste")}]
     everything = [p for p in readable(request, "waste") if has_hours(p) and unit_of_amount(p)]
     places = places_of(request, everything)
-    if asked["place"] not in dict(places):
-        asked["place"] = ""
+    if asked["place"] not in (*dict(places), ALL):
+        # Of an estate all waste at once is asked for by name: it is a look at every hour of it.
+        large = len(everything) > AT_ONCE
+        asked["place"] = sites_of(request, everything, "")[0] if large else ALL
     points = in_place(everything, asked["place"])
     if rooms.insights is None or not points:
         why = "off" if rooms.insights is None else "none"
@@ -126,13 +131,13 @@ def _waste(request: Request) -> Response:
     facts = rooms.registry.facts()
     names = site_names(request)
     hours = _hours(rooms.insights, points, days)
-    everywhere = wasted(hours, points, facts)
-    found = wasted(counted_once(hours, points, rooms.registry.fed_by(points)), points, facts)
+    once = counted_once(hours, points, rooms.registry.fed_by(points))
+    site = asked["place"].startswith("s")
+    found = wasted(once, points, facts, by_point=site)
     spans = [days.ms(zone) for zone in {p.zone for p in points}]
     events = shown_events(
         request, points, min(s[0] for s in spans), max(s[1] for s in spans), names
     )
-    site = asked["place"].startswith("s")
     week, opening, opening_from = _opening(rooms, points) if site else (None, "", "")
     standing = _standing(rooms, everything, points, names)
     context: dict[str, Any] = {
@@ -148,7 +153,7 @@ def _waste(request: Request) -> Response:
         "ends": (day_text(days.first), day_text(days.last)),
         "kinds": _kinds(asked, found),
         "sites": _sites(names, found, days)[:LISTED],
-        "points": _points(points, everywhere)[:LISTED],
+        "points": _points(points, wasted(hours, points, facts))[:LISTED] if site else [],
         "one_site": site,
         "week": cells_of(found.week / max(1.0, days.days / 7), week),
         "weekdays": [t(f"day.{number}")[:3] for number in range(7)],
@@ -227,7 +232,7 @@ def _sentinel(asked: dict[str, str], kind: str) -> str:
 
 def _current(place: str) -> str:
     kinds = {"s": "site", "o": "organization"}
-    return f"{kinds[place[0]]}-{place[1:]}" if place else ""
+    return f"{kinds[place[0]]}-{place[1:]}" if place != ALL else ""
 
 
 def cells_of(week: Floats, opening: Sequence[bool] | None) -> list[list[Cell]]:
