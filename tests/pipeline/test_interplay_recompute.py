@@ -130,6 +130,24 @@ def test_a_live_packet_in_the_interval_of_later_history_is_counted(tmp_path: Pat
     assert shown(world) == shown(fresh(world))
 
 
+def test_an_exchange_after_the_next_slice_is_not_computed_from_this_one(tmp_path: Path) -> None:
+    """What the dial counted up to it begins with the packet before it, which is still to come.
+
+    From 110 at 01:00 it would have risen to the last figure of 125; but at 02:00 it was 130, so it
+    fell, and nothing was counted in the hours between, which must not keep the rise.
+    """
+    one = hourly(1, behaviour="register", tolerance_s=10_800.0)
+    world = World(tmp_path, [one]).start(slice_rows=2)
+    for hour, figure in ((0, 100.0), (1, 110.0), (2, 130.0), (5, 3.0), (6, 4.0)):
+        world.log.push(1, START_MS + hour * HOUR_MS, {"value": figure})
+    world.catch_up().consumer.flush()
+    at_ms = START_MS + 9 * HOUR_MS // 2
+    event = MeterEvent("exchange", at_ms, None, last=125.0, first=1.0)
+    world.points.change(1, history=History(events=(event,)))
+    world.catch_up().consumer.flush()
+    assert shown(world) == shown(fresh(world))
+
+
 def test_a_sister_that_gets_figures_meanwhile_is_followed(tmp_path: Path) -> None:
     """Hours that were rolled up with an estimate from the old figures are rolled up again."""
     world = World(tmp_path, [hourly(1), hourly(2)]).start()

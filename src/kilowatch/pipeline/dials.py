@@ -101,12 +101,13 @@ def dial(readings: Readings, channels: list[int], grid: DatedGrid) -> Dial:
     before, own = np.array(place, np.int64), np.array(points, np.int64)
     rests_on = np.where((before > 0) & (owner[before - 1] == own), before - 1, before)
     when = np.array(at_ms, np.int64)
+    fresh = readings.fresh[rests_on] | (when > grid.told_ms[own])
     stream = np.insert(readings.stream, place, grid.streams_at(own, when))
     joined = Readings(
         stream=stream,
         at_ms=np.insert(readings.at_ms, place, when),
         seq=np.insert(readings.seq, place, readings.seq[rests_on]),
-        fresh=np.insert(readings.fresh, place, readings.fresh[rests_on]),
+        fresh=np.insert(readings.fresh, place, fresh),
         values=np.insert(readings.values, place, np.array(begins).T, axis=1),
         width=grid.register_max[stream],
         factor=grid.unit_factor[stream],

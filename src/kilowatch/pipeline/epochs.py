@@ -39,6 +39,7 @@ class DatedGrid(BatchGrid):
         energy_factor: Energy of a canonical unit of volume [Wh/m³]; NaN where it is none.
         events: What happened to the registers of each data point, by its number, in order.
         not_before: By energy, instant of each data point's first packet with it [ms].
+        told_ms: ``PointGrid.told_ms`` of each data point, shape (points,) [ms].
     """
 
     dated = True
@@ -52,6 +53,8 @@ class DatedGrid(BatchGrid):
             if (found := register_events(points[key].point))
         }
         self.not_before: dict[int, Ints] = {}
+        told = [points[key].told_ms for key in self.keys.tolist()]
+        self.told_ms: Ints = np.array(told, np.int64)
 
     def _take_columns(self, grids: list[PointGrid]) -> None:
         periods = [grid.columns_of_periods for grid in grids]
