@@ -132,7 +132,9 @@ def test_a_backlog_is_told_and_so_is_a_fault(own: House) -> None:
     insights.backlog = Backlog(streams=3, hours=5_000)
     for path in paths:
         assert "still working through the history" in page(client, path)
+    assert "Nothing waits for an answer" not in page(client), "a green tick would be a guess"
     insights.backlog = Backlog(streams=3, hours=3)
+    assert "Nothing waits for an answer" in page(client)
     for path in paths:
         assert "still working through the history" not in page(client, path)
     insights.backlog = Backlog(fault="the store is full")

@@ -220,6 +220,7 @@ def _site(request: Request) -> Response:
     context = {
         "lines": lines,
         "basis": basis_of(one.worth for one in stands),
+        "coming": any(one.ahead is not None for one in stands),
         "site_id": number,
         "site": site_names(request).get(points[0].site_id, ("", ""))[0],
     }
