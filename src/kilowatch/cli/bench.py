@@ -195,20 +195,18 @@ def insights(
     from kilowatch.bench.insights import costs  # noqa: PLC0415
 
     console = Console(highlight=False, soft_wrap=True)
-    table = Table(box=None, pad_edge=False)
-    for title in (
-        "streams", "live h/s", "history h/s", "midnight ms", "predict ms", "learn ms", "train s",
-        "train ms/stream", "kB/stream",
-    ):  # fmt: skip
-        table.add_column(title, justify="right")
     for count in streams or [1_000, 10_000]:
         found = costs(count, lambda text: console.print(f"[dim]{text} …[/dim]"))
-        table.add_row(
-            f"{found.streams:,}", f"{found.live_hours_s:,.0f}", f"{found.history_hours_s:,.0f}",
-            f"{found.midnight_ms:.2f}", f"{found.predict_ms:.2f}", f"{found.learn_ms:.2f}",
-            f"{found.train_s:.1f}", f"{found.train_ms:.2f}", f"{found.state_bytes / 1e3:.1f}",
-        )  # fmt: skip
-    console.print(table)
+        table = Table(show_header=False, box=None, pad_edge=False)
+        table.add_row("streams", f"{found.streams:,}")
+        table.add_row("hour by hour", f"{found.live_hours_s:,.0f} h/s")
+        table.add_row("history", f"{found.history_hours_s:,.0f} h/s")
+        table.add_row("a midnight beside its hour", f"{found.midnight_ms:.2f} ms a stream")
+        table.add_row("a forecast of 24 h", f"{found.predict_ms:.2f} ms a stream")
+        table.add_row("learning what it needs", f"{found.learn_ms:.2f} ms a stream")
+        table.add_row("training", f"{found.train_s:.1f} s, {found.train_ms:.2f} ms a stream")
+        table.add_row("on disk", f"{found.state_bytes / 1e3:.1f} kB a stream")
+        console.print(table)
     console.print(
         "h/s: hours of one stream a second of processor time, through forecast, all detectors, "
         "waste and the file."

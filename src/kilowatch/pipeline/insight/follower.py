@@ -62,7 +62,7 @@ class FollowSettings:
         wall_ms: The clock on the wall [ms since 1970, UTC].
     """
 
-    tick_s: float = 2.0
+    tick_s: float = 5.0
     slice_s: float = 2.0
     streams: int = 256
     retry_s_max: float = 60.0
@@ -160,6 +160,7 @@ class Follower:
         self._by_number: dict[int, Subject] = {}
         self._facts: Mapping[int, SiteFacts] = {}
         self._until: dict[int, int] = {}
+        self._idle: dict[int, tuple[Reach, Reach | None]] = {}
         self._surroundings = Surroundings(view, knowledge.facts, self._by_number.get)
         self._models: dict[str, Model | None] = {}
         self._in_use = self._file.models()
@@ -288,9 +289,12 @@ class Follower:
             reach = reaches.get(series)
             if reach is None or series in recomputing:
                 continue  # without data, or its history is about to be another one
-            basis, until_ms = str(reach.generation), reach.until_ms
             thermometer = self._surroundings.thermometer(subject.point.site_id)
             outdoor = reaches.get(thermometer.series) if thermometer is not None else None
+            idle = self._idle.get(series)
+            if idle is not None and idle[0] is reach and idle[1] is outdoor:
+                continue  # neither has moved since there was nothing to do
+            basis, until_ms = str(reach.generation), reach.until_ms
             if thermometer is not None and outdoor is not None:
                 if thermometer.series in recomputing:
                     continue
@@ -304,6 +308,9 @@ class Follower:
             self._until[series] = reach.until_ms
             if until_ms > kept.cursor_ms:
                 due.append(_Due(subject, kept, until_ms, outdoor is not None))
+                self._idle.pop(series, None)
+            else:
+                self._idle[series] = (reach, outdoor)
         self._file.forget(anew)
         return due
 
@@ -311,6 +318,7 @@ class Follower:
         points = self._points_now().points
         if points is not self._points:
             self._points = points
+            self._idle.clear()
             self._subjects.clear()
             self._by_number.clear()
             for point in points.values():
@@ -321,6 +329,7 @@ class Follower:
         if facts is self._facts:
             return
         self._facts = facts
+        self._idle.clear()
         for site_id, one in facts.items():
             name, calendar = f"calendar:{site_id}", Calendar.of(one)
             before = self._file.meta(name)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -96,7 +97,7 @@ class Reaches:
 
     def __init__(self, streams: Streams) -> None:
         self._streams = streams
-        self._known: dict[int, tuple[tuple[int, int, int], Reach]] = {}
+        self._known: dict[int, tuple[tuple[int, int], dict[str, Any], Reach]] = {}
 
     def now(self, series: Iterable[int]) -> dict[int, Reach]:
         """Return the streams that have hours, by series."""
@@ -114,17 +115,18 @@ class Reaches:
             settings, first_ms = progress.settings, progress.first_ms
             if settings is None or first_ms is None:
                 continue
-            moved = (progress.generation, progress.since_ms // HOUR_MS, id(settings))
+            # By the instant and not by its hour: rules that look ahead settle an hour in its middle.
+            moved = (progress.generation, progress.since_ms)
             known = self._known.get(one)
-            if known is None or known[0] != moved or progress.since_ms % HOUR_MS == 0:
+            if known is None or known[0] != moved or known[1] is not settings:
                 frame = Frame.of(settings)
                 since_ms = progress.since_ms
                 settled_ms = since_ms if frame is None else frame.settled_ms(since_ms)
                 zone = Zone.of(settings["zone"])
                 until_ms = int(grain_start_ms([settled_ms], "hour", zone)[0])
                 reach = Reach(progress.generation, first_ms, until_ms, settings["zone"])
-                known = self._known[one] = (moved, reach)
-            found[one] = known[1]
+                known = self._known[one] = (moved, settings, reach)
+            found[one] = known[2]
         return found
 
 
