@@ -1,4 +1,4 @@
-"""What is coming, and what was saved, made when somebody asks."""
+"""What is coming, made when somebody asks."""
 
 from pathlib import Path
 from typing import Any, cast
@@ -12,7 +12,6 @@ from kilowatch.pipeline.insight.subjects import subject_of
 from kilowatch.pipeline.insight.surroundings import Surroundings
 from tests.pipeline.insight_history import History
 from tests.pipeline.insight_world import MONDAY_MS, WEEK_H, meter, office
-from tests.pipeline.pipeline_world import DAY_MS
 
 NOW_H = 12 * WEEK_H + 2 * 24 + 10  # a Wednesday, 10:00
 
@@ -61,21 +60,6 @@ def test_nothing_is_said_before_there_is_anything_to_say_it_from(tmp_path: Path)
     history = History(tmp_path, [meter(1)], {1: office(1)})
     history.start()
     assert history.insights().outlook(history.points.points[1]) is None
-
-
-def test_what_was_saved_is_told_after_a_week_and_not_before(tmp_path: Path) -> None:
-    """A night load that was switched off shows as energy saved, with how sure that is."""
-    use = office(18, 4)
-    done_h = 9 * WEEK_H
-    use[:done_h] += 4_000.0
-    history, view = followed(tmp_path, use)
-    point = history.points.points[1]
-    saving = view.saving(point, MONDAY_MS + done_h * HOUR_MS)
-    assert saving is not None
-    hours = NOW_H - done_h
-    assert abs(saving.saved - 4_000.0 * hours) < 0.1 * 4_000.0 * hours
-    assert saving.sure
-    assert view.saving(point, MONDAY_MS + NOW_H * HOUR_MS - 3 * DAY_MS) is None
 
 
 def test_the_rest_of_a_period_has_a_band_that_holds_what_comes() -> None:

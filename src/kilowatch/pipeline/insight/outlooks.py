@@ -10,7 +10,6 @@ import numpy as np
 from kilowatch.insights.forecasting import Model, predict
 from kilowatch.insights.hours import HOUR_MS, WEEK_H, Hours
 from kilowatch.insights.outlook import rest
-from kilowatch.insights.savings import BEFORE_D, Saving, savings
 from kilowatch.model.blocks import Floats
 from kilowatch.model.calendar import Grain, grain_end_ms, grain_start_ms
 from kilowatch.model.insight import Ahead, Expected, Outlook
@@ -80,30 +79,6 @@ class Outlooks:
         ends = tuple(_ahead(period, past, rate, now_ms, zone) for period in PERIODS)
         version = "" if model is None else model.version
         return Outlook(now_ms, version, expected, ends, error, coverage)
-
-    def saving(self, point: DataPoint, since_ms: int) -> Saving | None:
-        """Return what a data point has saved since something was done about it.
-
-        Raises:
-            KilowatchError: 503 from the store.
-        """
-        subject = subject_of(point)
-        rows = self._reader.rows(
-            "SELECT zone, birth_ms, cursor_ms FROM stream WHERE series = ?", (point.series,)
-        )
-        if subject is None or not subject.is_amount or not rows:
-            return None
-        zone_name, birth_ms, now_ms = rows[0]
-        change_ms = -(-since_ms // HOUR_MS) * HOUR_MS
-        first_ms = max(birth_ms, change_ms - BEFORE_D * 24 * HOUR_MS)
-        if not first_ms < change_ms < now_ms:
-            return None
-        with self._lock:
-            self._surroundings.refresh()
-            hours = self._surroundings.hours(
-                [subject], Zone.of(zone_name), first_ms, now_ms, now_ms
-            )
-        return savings(hours, (change_ms - first_ms) // HOUR_MS)[0]
 
     def _model_at(self, at_ms: int) -> Model | None:
         rows = self._reader.rows(

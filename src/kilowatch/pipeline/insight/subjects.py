@@ -115,7 +115,7 @@ class Reaches:
             settings, first_ms = progress.settings, progress.first_ms
             if settings is None or first_ms is None:
                 continue
-            # By the instant and not by its hour: rules that look ahead settle an hour in its middle.
+            # By the instant, not by its hour: rules that look ahead settle an hour in its middle.
             moved = (progress.generation, progress.since_ms)
             known = self._known.get(one)
             if known is None or known[0] != moved or known[1] is not settings:

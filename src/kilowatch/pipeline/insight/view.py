@@ -10,7 +10,6 @@ import msgspec
 import numpy as np
 
 from kilowatch.insights.hours import HOUR_MS
-from kilowatch.insights.savings import Saving
 from kilowatch.model.insight import (
     Expected,
     InsightEvent,
@@ -138,21 +137,6 @@ class InsightView:
             KilowatchError: 503 from the store.
         """
         return None if self._outlooks is None else self._outlooks.of(point)
-
-    def saving(self, point: DataPoint, since_ms: int) -> Saving | None:
-        """Return what was saved since something was done, the weather taken out.
-
-        Args:
-            point: The data point.
-            since_ms: When it was done [ms since 1970, UTC].
-
-        Returns:
-            None with less than 28 days before, or less than 7 after.
-
-        Raises:
-            KilowatchError: 503 from the store.
-        """
-        return None if self._outlooks is None else self._outlooks.saving(point, since_ms)
 
     def waste(self, points: Sequence[DataPoint], from_ms: int, to_ms: int) -> WasteHours:
         """Return the wasted hours that start in [from_ms, to_ms), by series and start."""
