@@ -102,6 +102,18 @@ def test_a_site_is_compared_with_what_was_expected_of_the_same_hours(
     assert "0.2187 EUR/kWh (contract 2026)" in text
 
 
+def test_figures_of_an_old_history_name_their_day(own: House) -> None:
+    """A site whose data ended in November is not told of "today" in the year after."""
+    client = own.log_in(ADMIN)
+    address = f"/home/site/{own.world.sites['Office Dublin']}"
+    assert "Today" in page(client, address)
+    own.world.now[0] += 90 * DAY_MS
+    text = page(own.log_in(ADMIN), address)
+    assert "Today" not in text
+    assert "9 November 2026" in text
+    assert "November 2026" in text
+
+
 def test_a_site_of_somebody_else_has_no_figures_here(world: World, logged: object) -> None:
     """Not even that it exists: an end user sees the site that was granted, and no other."""
     client = logged(END_USER)  # type: ignore[operator]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import date
 
 import numpy as np
 from starlette.concurrency import run_in_threadpool
@@ -26,7 +27,7 @@ from kilowatch.dashboard.insight_period import behind, newest_ms
 from kilowatch.dashboard.insight_rows import Shown, shown_events
 from kilowatch.dashboard.periods import bounds, local_day, midnight_ms
 from kilowatch.dashboard.places import readable, site_names
-from kilowatch.dashboard.quality_periods import lost_text
+from kilowatch.dashboard.quality_periods import day_text, lost_text
 from kilowatch.dashboard.rooms import Rooms, rooms_of, visit_of
 from kilowatch.dashboard.shell import page
 from kilowatch.dashboard.treeview import leaves_of
@@ -220,11 +221,30 @@ def _site(request: Request) -> Response:
     context = {
         "lines": lines,
         "basis": basis_of(one.worth for one in stands),
+        **_titles(rooms, points),
         "coming": any(one.ahead is not None for one in stands),
         "site_id": number,
         "site": site_names(request).get(points[0].site_id, ("", ""))[0],
     }
     return rooms.templates.TemplateResponse(request, "home_site.html", context)
+
+
+def _titles(rooms: Rooms, points: Sequence[DataPoint]) -> dict[str, str]:
+    """Return what the figures are of: today and this month, or the last ones that have data."""
+    now_ms = rooms.clock()
+    day = newest_day(rooms, points)
+    today = local_day(now_ms, points[0].zone)
+    month = (day.year, day.month) == (today.year, today.month)
+    return {
+        "day": t("home.today") if day == today else day_text(day),
+        "month": t("home.month") if month else f"{t(f'month.{day.month}')} {day.year}",
+    }
+
+
+def newest_day(rooms: Rooms, points: Sequence[DataPoint]) -> date:
+    """Return the local day of a site's newest data; today before the first."""
+    now_ms = rooms.clock()
+    return local_day(min(now_ms, newest_ms(rooms.view, points) or now_ms), points[0].zone)
 
 
 def lines_of(rooms: Rooms, points: Sequence[DataPoint]) -> list[Line]:
@@ -237,7 +257,7 @@ def lines_of(rooms: Rooms, points: Sequence[DataPoint]) -> list[Line]:
     if not roots:
         return []
     zone = roots[0].zone
-    day = local_day(min(rooms.clock(), newest_ms(rooms.view, roots) or rooms.clock()), zone)
+    day = newest_day(rooms, points)
     first = bounds("month", day)[0]
     month_ms, day_ms, end_ms = midnight_ms(first, zone), midnight_ms(day, zone), rooms.clock()
     found = hourly(rooms.view, roots, month_ms, end_ms)
