@@ -86,10 +86,13 @@ def _day(view: View, insights: Insights, shown: Shown) -> dict[str, Any] | None:
     point, event = shown.point, shown.event
     zone = point.zone
     day = _strongest(view, insights, shown)
-    begin = midnight_ms(day - timedelta(7 * WEEKS_BACK), zone)
+    # What is normal was before the event: its own days would make it so.
+    began = local_day(event.start_ms, zone)
+    weeks = max(1, -(-((day - began).days + 1) // 7))
+    begin = midnight_ms(day - timedelta(7 * (weeks + WEEKS_BACK)), zone)
     end = midnight_ms(day + timedelta(1), zone)
     hours = by_point(hourly(view, [point], begin, end), point)
-    before = [day - timedelta(7 * week) for week in range(1, WEEKS_BACK + 1)]
+    before = [day - timedelta(7 * week) for week in range(weeks, weeks + WEEKS_BACK)]
     normal = np.stack([profile(hours, one, zone) for one in before])
     normal = normal[np.isfinite(normal).sum(axis=1) >= 20]
     if len(normal) < DAYS_MIN:
@@ -135,7 +138,9 @@ def _strongest(view: View, insights: Insights, shown: Shown) -> date:
     for index, excess in enumerate(np.nan_to_num(actual - wanted).tolist()):
         day = local_day(from_ms + index * HOUR_MS, zone)
         days[day] = days.get(day, 0.0) + excess
-    return max(days, key=lambda day: abs(days[day]))
+    # Of an event that is more than expected, the day with most; of less, the one with least.
+    sign = -1.0 if event.amount < 0 else 1.0
+    return max(days, key=lambda day: sign * days[day])
 
 
 def profile(hours: Hourly, day: date, zone: str) -> Floats:

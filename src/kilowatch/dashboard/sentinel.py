@@ -248,7 +248,7 @@ def mark_of(one: Shown, *, strong: bool = False) -> dict[str, Any]:
         "tone": one.tone,
         "title": one.title,
         "href": one.href,
-        "fill": one.amount is not None,
+        "fill": 0 if one.amount is None else -1 if one.amount < 0 else 1,
         "strong": strong,
     }
 

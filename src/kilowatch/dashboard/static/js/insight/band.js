@@ -69,7 +69,7 @@ function excess(data, factor, colours, index) {
   const styles = { waste: { fill: alpha(colours.waste, 0.34) }, anomaly: { fill: alpha(colours.anomaly, 0.34) } };
   return (data.marks ?? []).filter((mark) => mark.fill).map((mark) => {
     const hours = data.actual.start.map((at, i) => [at, data.actual.value[i], expected.get(at)])
-      .filter(([at, value, middle]) => at >= mark.from && at < mark.to && value !== null && middle !== null && middle !== undefined);
+      .filter(([at, value, middle]) => at >= mark.from && at < mark.to && value !== null && middle !== null && middle !== undefined && mark.fill * (value - middle) > 0);
     return ribbon(hours.map(([at]) => at), hours.map(([, value, middle]) => Math.min(value, middle) * factor),
       hours.map(([, value, middle]) => Math.max(value, middle) * factor), styles[mark.tone], index, 3);
   });
