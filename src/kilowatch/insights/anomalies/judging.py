@@ -15,7 +15,6 @@ from functools import cache
 from importlib.resources import files
 from typing import Any
 
-import lightgbm
 import numpy as np
 import numpy.typing as npt
 
@@ -56,8 +55,8 @@ class Judge:
     """
 
     version: str
-    heads: tuple[lightgbm.Booster, ...]
-    kinds: lightgbm.Booster
+    heads: tuple[Any, ...]
+    kinds: Any
     levels: Floats
     rates: Floats
     shares: Floats
@@ -107,6 +106,9 @@ def unpack(packed: bytes) -> Judge:
     Raises:
         RuntimeError: They were taught with other measures than this version takes.
     """
+    # Here and not above: where its library can't be loaded, everything else must go on.
+    import lightgbm  # noqa: PLC0415
+
     whole = json.loads(lzma.decompress(packed))
     if tuple(whole["measures"]) != NAMES:
         raise RuntimeError("faults.model was taught with other measures: train it again")
@@ -120,7 +122,7 @@ def unpack(packed: bytes) -> Judge:
     )
 
 
-def raw_scores(measures: npt.NDArray[np.float32], trees: Sequence[lightgbm.Booster]) -> Floats:
+def raw_scores(measures: npt.NDArray[np.float32], trees: Sequence[Any]) -> Floats:
     """Return the log odds of a fault of each group, shape (n, GROUPS).
 
     Args:

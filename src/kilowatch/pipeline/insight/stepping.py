@@ -270,7 +270,11 @@ class _Days:
         if length:
             band = states.bands(self.remembered, day_ms, length)
             middle = band[2][:, first - day : last - day]
-        scan, alarms = anomalies.scan(scan, self.hours.hours(first, last), middle)
+        try:
+            scan, alarms = anomalies.scan(scan, self.hours.hours(first, last), middle)
+        except (ImportError, OSError) as error:  # without LightGBM bands go on
+            _say_once(f"Anomalies are not looked for: {error}")
+            return scan
         for alarm in alarms:
             series = self.step.subjects[alarm.stream].series
             self.found.events.append(
@@ -327,7 +331,7 @@ def _waste(
 
 @cache
 def _say_once(reason: str) -> None:
-    logger.warning("insights.without_waste", reason=reason)
+    logger.warning("insights.incomplete", reason=reason)
 
 
 def _version(reference: Reference) -> str:
