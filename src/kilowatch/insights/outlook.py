@@ -49,6 +49,8 @@ def rest(past: Floats, rate: Floats, count: int) -> Floats:
     far = beyond(past, near, count - near) if count > near else np.empty(0)
     total = float(np.nansum(middle) + np.nansum(far))
     off = _off(past, count)
+    if len(off):
+        off = off - np.median(off)  # what all guesses were off by is no reason for a skew band
     # Hours of one day are off together: between all at once and each by itself, half way.
     half = [np.abs(rate[edge, :near] - middle) for edge in (0, 4)]
     own = [0.5 * np.nansum(one) + 0.5 * np.sqrt(np.nansum(one**2)) for one in half]

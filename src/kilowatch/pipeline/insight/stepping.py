@@ -21,7 +21,7 @@ from kilowatch.insights.hours import HOUR_MS, WEEK_H, Bools, Hours
 from kilowatch.insights.waste import LOOKBACK_H, Reference, learn, waste
 from kilowatch.model.blocks import Floats, Ints
 from kilowatch.model.calendar import grain_start_ms
-from kilowatch.model.insight import InsightEvent
+from kilowatch.model.insight import EventKind, InsightEvent
 from kilowatch.model.zones import DAY_MS, Zone
 from kilowatch.pipeline.insight import states
 from kilowatch.pipeline.insight.electrics import Nominal, check
@@ -276,12 +276,13 @@ class _Days:
             _say_once(f"Anomalies are not looked for: {error}")
             return scan
         for alarm in alarms:
-            series = self.step.subjects[alarm.stream].series
+            subject = self.step.subjects[alarm.stream]
+            kind = subject.kind_of(alarm.kind)
             self.found.events.append(
                 InsightEvent(
-                    id=event_key(series, alarm.kind, alarm.start_ms),
-                    series=series,
-                    kind=alarm.kind,
+                    id=event_key(subject.series, kind, alarm.start_ms),
+                    series=subject.series,
+                    kind=kind,
                     start_ms=alarm.start_ms,
                     end_ms=alarm.end_ms,
                     open=alarm.open,
@@ -321,12 +322,21 @@ def _waste(
     for place, row in enumerate(rows):
         series = step.subjects[row].series
         own = (rate[place, new], need[place, new], kind[place, new])
+        if not step.subjects[row].conditions:
+            own = _without(own, EventKind.OVER_CONDITIONING)
         runs, events = go_on(
             series, remembered[row].waste, when, own, float(reference.scale[place])
         )
         remembered[row].waste = runs
         found.events += [replace(one, model=_version(reference)) for one in events]
         found.commit.waste += _rows(series, when, own)
+
+
+def _without(waste: tuple[Floats, Floats, Ints], kind: EventKind) -> tuple[Floats, Floats, Ints]:
+    """Return waste, need and kinds of some hours, one kind being no waste."""
+    rate, need, kinds = waste
+    there = kinds == list(EventKind).index(kind)
+    return np.where(there, 0.0, rate), need, np.where(there, -1, kinds)
 
 
 @cache

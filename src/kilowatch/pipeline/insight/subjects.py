@@ -15,6 +15,7 @@ import numpy as np
 from kilowatch.insights.hours import HOUR_MS
 from kilowatch.model.blocks import Floats, IntervalBlock
 from kilowatch.model.calendar import grain_start_ms
+from kilowatch.model.insight import EventKind
 from kilowatch.model.parameters import PC, VALUE
 from kilowatch.model.points import DataPoint
 from kilowatch.model.zones import Zone
@@ -49,6 +50,17 @@ class Subject:
     def series(self) -> int:
         """Key of the data stream."""
         return self.point.series
+
+    @property
+    def conditions(self) -> bool:
+        """Whether heating or cooling can be what it counts: water can't."""
+        return self.point.utility != "water"
+
+    def kind_of(self, kind: EventKind) -> EventKind:
+        """Return what an anomaly is here: only electricity has phases that can be lost."""
+        if kind is EventKind.PHASE_LOSS and self.point.utility != "electricity":
+            return EventKind.LEVEL_SHIFT
+        return kind
 
     @property
     def is_electrical(self) -> bool:
