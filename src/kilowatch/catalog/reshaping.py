@@ -89,9 +89,11 @@ def change_organisation(
     )
     if same not in (None, stored.id):
         raise _taken("organisation_exists", f"An organisation named {name!r} exists already.")
-    keep_currency(change, stored)
+    country = check_country(country)
+    if country != stored.country:
+        keep_currency(change, stored)
     stored.name, stored.name_key = name, name_key(name)
-    stored.country = check_country(country)
+    stored.country = country
     change.session.flush()
     return stored
 
