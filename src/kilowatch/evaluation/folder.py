@@ -9,10 +9,8 @@ from __future__ import annotations
 import csv
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 
-import holidays
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -20,6 +18,7 @@ import pyarrow.parquet as pq
 
 from kilowatch.insights.hours import HOUR_MS, Hours
 from kilowatch.model.blocks import Floats, Ints
+from kilowatch.model.public_holidays import public_holidays
 from kilowatch.model.zones import Zone
 
 COUNTRIES = {
@@ -175,17 +174,11 @@ def holiday_hours(
     days = clock.local_ms(first_ms + np.arange(count, dtype=np.int64) * HOUR_MS) // 86_400_000
     unique, inverse = np.unique(days, return_inverse=True)
     dates = unique.astype("datetime64[D]").astype(object)
-    years = tuple(sorted({one.year for one in dates}))
-    closed = _holidays(zone, years)
-    return np.array([one in closed for one in dates], np.bool_)[inverse]
-
-
-@cache
-def _holidays(zone: str, years: tuple[int, ...]) -> frozenset[object]:
     country, region = country_of(zone)
     if country is None:
-        return frozenset()
-    return frozenset(holidays.country_holidays(country, subdiv=region, years=years))
+        return np.zeros(count, np.bool_)
+    closed = [one in public_holidays(country, region or "", one.year) for one in dates]
+    return np.array(closed, np.bool_)[inverse]
 
 
 def country_of(zone: str) -> tuple[str | None, str | None]:
