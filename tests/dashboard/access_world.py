@@ -288,6 +288,8 @@ QUERIES: dict[str, str] = {
     "/data/requests": "point={point_id}",
     "/data/today": "points={point_id}",
     "/data/circuits": "points={point_id}",
+    "/data/heatmap": "point={point_id}",
+    "/data/heatmap.csv": "point={point_id}",
     "/data/overlays": "point={point_id}&from=1794000000000&to=1794100000000",
     "/data/forecast": "point={point_id}",
     "/sentinel": "place=s{site_id}",

@@ -64,6 +64,12 @@ export class SiteTime {
     return format(year ? { ...options, year: "numeric" } : options).format(this.local(ms));
   }
 
+  /** "Nov", or "Nov 2026". */
+  month(ms, year = false) { return format(year ? { month: "short", year: "numeric" } : { month: "short" }).format(this.local(ms)); }
+
+  /** "9 Nov". */
+  short(ms) { return format({ day: "numeric", month: "short" }).format(this.local(ms)); }
+
   stamp(ms) { return `${this.day(ms, true)}, ${this.clock(ms)}`; }
 
   /** What a bucket is called: "09:15–09:30", "Mon 9 Nov", "November 2026". */

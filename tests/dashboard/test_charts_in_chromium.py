@@ -1,0 +1,126 @@
+"""Heat map in a real browser: seen, clicked, by keyboard alone, on a phone."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.dashboard.conftest import Watched
+from tests.dashboard.test_pages_in_chromium import FITS, barriers
+from tests.dashboard.worlds import World
+
+pytestmark = pytest.mark.browser
+
+WIDTHS = (1920, 1100, 768, 360)
+
+
+def without_barriers(watched: Watched, axe_source: str) -> None:
+    """WCAG 2.2 AA in both themes, and never wider than the window."""
+    page = watched.page
+    for theme in ("dark", "light"):
+        page.emulate_media(color_scheme="dark" if theme == "dark" else "light")
+        expect(page.locator("html")).to_have_attribute("data-theme", theme)
+        assert not barriers(watched, axe_source)
+    for width in WIDTHS:
+        page.set_viewport_size({"width": width, "height": 900})
+        page.wait_for_function(FITS, arg=width)
+    page.set_viewport_size({"width": 1440, "height": 900})
+
+
+def colour(page: Page, x: float, y: float) -> list[int]:
+    """Return the colour that a person sees at a place of the heat map, from 0 to 1 in each way."""
+    found: list[int] = page.evaluate(
+        """([x, y]) => {
+          const canvas = document.querySelector("#heat canvas");
+          const ratio = canvas.width / canvas.clientWidth;
+          const left = 48 + x * (canvas.clientWidth - 56), top = 8 + y * 432;
+          const at = [Math.floor(left * ratio), Math.floor(top * ratio), 1, 1];
+          const copy = new OffscreenCanvas(canvas.width, canvas.height);
+          const pen = copy.getContext("2d", { willReadFrequently: true });
+          pen.drawImage(canvas, 0, 0);
+          return [...pen.getImageData(...at).data];
+        }""",
+        [x, y],
+    )
+    return found
+
+
+def test_the_heat_map_leads_to_the_day(
+    live_world: World, watched: Watched, axe_source: str
+) -> None:
+    """Drawn, told beside the pointer, clicked; the same by keyboard; a table and a file."""
+    main = live_world.point("main").id
+    page = watched.open(f"/breakdown/{main}")
+    page.get_by_role("link", name="Heat map").click()
+    page.wait_for_selector("#heat[data-ready]")
+    expect(page.locator("#facts")).to_contain_text("Highest cell")
+    page.locator("#period").select_option("month")
+    page.wait_for_selector("#heat[data-ready]")
+    page.get_by_role("link", name="Previous period").click()
+    page.wait_for_selector("#heat[data-ready]")
+    expect(page.get_by_role("heading", name="October 2026")).to_be_visible()
+    expect(page.locator("#heat-notes")).to_contain_text("an hour came twice")
+    night, noon = colour(page, 13.5 / 31, 3.25 / 24), colour(page, 13.5 / 31, 13.25 / 24)
+    assert sum(noon[:3]) < sum(night[:3]), "more is darker on a light page"
+    first, second = colour(page, 24.5 / 31, 1.2 / 24), colour(page, 24.5 / 31, 1.8 / 24)
+    assert first[3] == second[3] == 255, "both hours of the doubled one are drawn"
+    keys = page.locator("#heat-keys")
+    box = keys.bounding_box()
+    assert box
+    at = {"x": 48 + (box["width"] - 56) * 13.5 / 31, "y": 8 + 432 * 13.25 / 24}
+    keys.hover(position={"x": at["x"], "y": at["y"]})
+    expect(page.locator(".hover")).to_contain_text("Wed 14 Oct 2026")
+    expect(page.locator(".hover")).to_contain_text("kW")
+    without_barriers(watched, axe_source)
+    keys.click(position={"x": at["x"], "y": at["y"]})
+    page.wait_for_selector("#breakdown[data-ready]")
+    expect(page.locator("[data-period-label]")).to_contain_text("14 October 2026")
+    page.go_back()
+    page.wait_for_selector("#heat[data-ready]")
+    page.locator(".segments", has=page.locator("input[data-view=heat]")).get_by_text(
+        "Table"
+    ).click()
+    rows = page.locator("#heat-table tbody tr")
+    expect(rows).to_have_count(31)
+    autumn = page.locator("#heat-table tbody tr", has_text="Sun 25 Oct 2026")
+    expect(autumn.locator("td").nth(3)).to_have_text(re.compile(r"^[\d.]+ / [\d.]+$"))
+    with page.expect_download() as file:
+        page.get_by_role("link", name="CSV").click()
+    assert file.value.suggested_filename == "main-supply-ap-2026-10-01-30min.csv"
+
+
+def test_the_heat_map_by_keyboard_alone(live_world: World, watched: Watched) -> None:
+    """Arrows go from cell to cell and say what is there; Enter opens the day."""
+    page = watched.open(f"/heatmap/{live_world.point('main').id}?period=month&date=2026-11-01")
+    page.wait_for_selector("#heat[data-ready]")
+    page.locator("[data-csv]").focus()
+    page.keyboard.press("Tab")
+    expect(page.locator("#heat-keys")).to_be_focused()
+    expect(page.locator("#heat-told")).to_contain_text("Mon 9 Nov 2026")
+    page.keyboard.press("ArrowLeft")
+    expect(page.locator("#heat-told")).to_contain_text("Sun 8 Nov 2026, 12:00 – 12:30")
+    page.keyboard.press("ArrowDown")
+    expect(page.locator("#heat-told")).to_contain_text("12:30 – 13:00")
+    for _ in range(2):
+        page.keyboard.press("ArrowUp")
+    for _ in range(2):
+        page.keyboard.press("ArrowUp")
+    expect(page.locator("#heat-told")).to_contain_text("10:30 – 11:00, no data")
+    page.keyboard.press("Enter")
+    page.wait_for_selector("#breakdown[data-ready]")
+    expect(page.locator("[data-period-label]")).to_contain_text("8 November 2026")
+
+
+def test_the_heat_map_says_when_it_can_not_be_loaded(live_world: World, watched: Watched) -> None:
+    """One sentence and a button; trying again draws it."""
+    page = watched.page
+    page.route("**/data/heatmap?*", lambda route: route.abort())
+    watched.open(f"/heatmap/{live_world.point('gas').id}")
+    expect(page.locator("#chart-failed")).to_contain_text("could not be loaded")
+    page.unroute("**/data/heatmap?*")
+    page.get_by_role("button", name="Try again").click()
+    page.wait_for_selector("#heat[data-ready]")
+    expect(page.locator("#chart-failed")).to_be_hidden()
+    watched.faults.clear()
