@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, sync_playwright
 
+from tests.ready_made import copy_new_catalogues, hash_cheaply, hash_for_real
+
 ROOT = Path(__file__).resolve().parents[1]
 SHARED_DATA = ROOT.parent / "shared" / "data"
 # Without these Chromium calls home at every start, which a closed network refuses many times.
@@ -33,6 +35,21 @@ def pytest_configure() -> None:
             f"kilowatch comes from {place or 'nowhere'}, not from an installed wheel: run ./dev "
             "test, or set KILOWATCH_TEST_SOURCE=1 and PYTHONPATH=src for a run on the source"
         )
+
+
+@pytest.fixture(scope="session", autouse=True)
+def ready_made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Make once for the run what most tests only need to have; see ``tests/ready_made.py``."""
+    with pytest.MonkeyPatch.context() as patch:
+        copy_new_catalogues(patch, tmp_path_factory.mktemp("ready-made"))
+        hash_cheaply(patch)
+        yield
+
+
+@pytest.fixture
+def the_real_cost_of_passwords(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Hash passwords as the program does, for a test that is about that."""
+    hash_for_real(monkeypatch)
 
 
 @pytest.fixture(scope="session")

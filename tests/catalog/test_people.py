@@ -67,6 +67,7 @@ def log_in(
     ).token
 
 
+@pytest.mark.usefixtures("the_real_cost_of_passwords")
 def test_a_password_is_kept_as_argon2id_with_owasp_parameters() -> None:
     """Each guess at a stolen password costs 19 MiB and two passes."""
     stored = secrets.hash_password(GOOD)
