@@ -290,6 +290,12 @@ class FakeView:
         """Return no readings: this building is drawn by formula."""
         return ReadingBlock.concatenate([])
 
+    def readings_many(
+        self, _points: Sequence[DataPoint], _from_ms: int, _to_ms: int
+    ) -> ReadingBlock:
+        """Return no readings, likewise."""
+        return ReadingBlock.concatenate([])
+
     def grid(self, point: DataPoint) -> PointGrid:
         """Return the plain settings."""
         return grid_of(point, Progress(settings=settings_of(point, {"decision": "offset"})))

@@ -190,7 +190,9 @@ class MemoryStore:
         """Return the first readings."""
         return self.readings([series], from_ms, to_ms).take(slice(limit))
 
-    def readings(self, series: Sequence[int], from_ms: int, to_ms: int) -> ReadingBlock:
+    def readings(
+        self, series: Sequence[int], from_ms: int, to_ms: int, **_columns: bool
+    ) -> ReadingBlock:
         """Return readings."""
         found = self._all()
         mine = np.isin(found.series, list(series))

@@ -49,6 +49,7 @@ class Access(Enum):
     READ_ORGANISATION = "who may read the whole organisation"
     MANAGE_ORGANISATION = "who may change sites and settings in the whole organisation"
     ADMINISTER_ORGANISATION = "who decides about people and credentials of the organisation"
+    EXPORT_SOMEWHERE = "who may take figures along as a file in some organisation"
     MANAGE_SOMEWHERE = "who may register data points in some organisation"
     ADMINISTER_SOMEWHERE = "who decides about people and credentials in some organisation"
     PARTNER = "who sets up organisations for customers"
@@ -64,6 +65,7 @@ ACTION: dict[Access, Action] = {
     Access.READ_ORGANISATION: "read",
     Access.MANAGE_ORGANISATION: "manage",
     Access.ADMINISTER_ORGANISATION: "administer",
+    Access.EXPORT_SOMEWHERE: "export",
     Access.MANAGE_SOMEWHERE: "manage",
     Access.ADMINISTER_SOMEWHERE: "administer",
 }
@@ -74,7 +76,13 @@ ABOUT_A_POINT = frozenset(
 )
 ABOUT_A_SITE = frozenset({Access.READ_SITE, Access.MANAGE_SITE})
 NOWHERE_IN_PARTICULAR = frozenset(
-    {Access.SIGNED_IN, Access.PARTNER, Access.MANAGE_SOMEWHERE, Access.ADMINISTER_SOMEWHERE}
+    {
+        Access.SIGNED_IN,
+        Access.PARTNER,
+        Access.EXPORT_SOMEWHERE,
+        Access.MANAGE_SOMEWHERE,
+        Access.ADMINISTER_SOMEWHERE,
+    }
 )
 
 

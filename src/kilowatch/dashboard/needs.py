@@ -172,6 +172,9 @@ class View(Protocol):
     def readings(  # noqa: D102
         self, point: DataPoint, from_ms: int, to_ms: int, limit: int = 1000
     ) -> ReadingBlock: ...
+    def readings_many(  # noqa: D102
+        self, points: Sequence[DataPoint], from_ms: int, to_ms: int
+    ) -> ReadingBlock: ...
     def grid(self, point: DataPoint) -> PointGrid: ...  # noqa: D102
     def subscribe(  # noqa: D102
         self, loop: asyncio.AbstractEventLoop, series: Collection[int] | None = None

@@ -24,6 +24,7 @@ from kilowatch.dashboard.needs import (
 from kilowatch.dashboard.outlooks import Outlooks
 from kilowatch.dashboard.registry import Registry
 from kilowatch.dashboard.settings import DashboardSettings
+from kilowatch.exports.slots import Slots
 from kilowatch.model.points import DataPoint
 from kilowatch.notify.desk import Desk
 from kilowatch.notify.mail import Mailer
@@ -50,6 +51,7 @@ class Rooms:
         jobs: Files of history that are looked at or put in.
         insights: What was found out about use; None where nobody looks.
         outlooks: Forecasts that pages have just asked for.
+        exports: Exports that are under way.
     """
 
     registry: Registry
@@ -68,6 +70,7 @@ class Rooms:
     jobs: Jobs = field(default_factory=Jobs)
     insights: Insights | None = None
     outlooks: Outlooks = field(default_factory=Outlooks)
+    exports: Slots = field(default_factory=Slots)
 
 
 @dataclass(frozen=True, slots=True)

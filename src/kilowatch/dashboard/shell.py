@@ -53,6 +53,7 @@ def page(
             "email": visit.person.email,
             "registers": may_anywhere(visit.person, "manage") and has_tool(visit.person, "admin"),
             "imports": may_anywhere(visit.person, "manage") and has_tool(visit.person, "import"),
+            "exports": may_anywhere(visit.person, "export") and has_tool(visit.person, "export"),
             "administers": may_anywhere(visit.person, "administer")
             and has_tool(visit.person, "admin"),
         },

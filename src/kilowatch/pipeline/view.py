@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from kilowatch.log.records import KEPT
-from kilowatch.model.blocks import IntervalBlock, ReadingBlock
+from kilowatch.model.blocks import IntervalBlock
 from kilowatch.model.calendar import Grain as Bucket
 from kilowatch.model.calendar import grain_end_ms, grain_start_ms
 from kilowatch.model.editing import Editing, encoded
@@ -30,12 +30,12 @@ from kilowatch.pipeline.conflicts import Conflict
 from kilowatch.pipeline.explaining import READINGS_MAX, Sources, explain, nothing_to_explain
 from kilowatch.pipeline.figures import Shown, Span, figures
 from kilowatch.pipeline.frames import Frame
-from kilowatch.pipeline.gap_view import GapView
 from kilowatch.pipeline.grids import PointGrid
 from kilowatch.pipeline.hot import HotView
 from kilowatch.pipeline.mismatches import mismatches, observed_interval_s
 from kilowatch.pipeline.preview import Preview, preview
 from kilowatch.pipeline.preview_events import Between, Stored, preview_events
+from kilowatch.pipeline.reading_view import ReadingsView
 from kilowatch.pipeline.showing import findings_of, headline, shown_of, trusted
 from kilowatch.pipeline.state import (
     Progress,
@@ -52,13 +52,12 @@ from kilowatch.pipeline.tree_rollups import (
     sum_findings,
     tree_roll_up,
 )
-from kilowatch.store.newest import newest_readings
 
 LAG_PACKETS = 100  # among so many that wait one says since when
 OBSERVED_MIN = 2  # distances before an observed interval means something
 
 
-class View(GapView):
+class View(ReadingsView):
     """Reads measurements; thread-safe, never changes anything.
 
     Args:
@@ -294,16 +293,6 @@ class View(GapView):
                 last = state.progress.last_ms
                 found[one] = state.at_ms if last is None else last
         return found
-
-    def readings(
-        self, point: DataPoint, from_ms: int, to_ms: int, limit: int = 1000
-    ) -> ReadingBlock:
-        """Return readings as pushed for instants in [from_ms, to_ms), the first ``limit``."""
-        _, hot = self._streams.hot.snapshot(lambda: None)
-        reads = self._streams.store.pages
-        stored = reads.first_readings(point.series, from_ms, to_ms, limit)
-        parts = [stored, *hot.readings(point.series, from_ms, to_ms)]
-        return newest_readings(ReadingBlock.concatenate(parts)).take(slice(limit))
 
     def status(self, point: DataPoint) -> PointStatus:
         """Return what the pipeline has found out about a stream."""

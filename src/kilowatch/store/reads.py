@@ -36,11 +36,12 @@ class ClickHouseReads:
     def __init__(self, select: Callable[[str], pa.Table]) -> None:
         self._select = select
 
-    def readings(self, series: Sequence[int], from_ms: int, to_ms: int) -> ReadingBlock:
+    def readings(
+        self, series: Sequence[int], from_ms: int, to_ms: int, *, single: bool = False
+    ) -> ReadingBlock:
         """Return readings pushed for instants in [from_ms, to_ms)."""
-        return self._readings(
-            f"WHERE {_in('series', series)} AND at >= {from_ms:d} AND at < {to_ms:d}"
-        )
+        where = f"WHERE {_in('series', series)} AND at >= {from_ms:d} AND at < {to_ms:d}"
+        return self._readings(where, single=single)
 
     def first_readings(self, series: int, from_ms: int, to_ms: int, limit: int) -> ReadingBlock:
         """Return the first ``limit`` of a stream's readings in [from_ms, to_ms).

@@ -44,8 +44,17 @@ class Reads(Protocol):
     or memory, 503 ``store_failed`` when the engine could not do it.
     """
 
-    def readings(self, series: Sequence[int], from_ms: int, to_ms: int) -> ReadingBlock:
-        """Return readings pushed for instants in [from_ms, to_ms)."""
+    def readings(
+        self, series: Sequence[int], from_ms: int, to_ms: int, *, single: bool = False
+    ) -> ReadingBlock:
+        """Return readings pushed for instants in [from_ms, to_ms).
+
+        Args:
+            series: Some hundreds, or the query gets too long.
+            from_ms: First instant [ms].
+            to_ms: First that is not wanted [ms].
+            single: All of them are single values: six columns are read in place of sixty.
+        """
 
     def first_readings(self, series: int, from_ms: int, to_ms: int, limit: int) -> ReadingBlock:
         """Return the first ``limit`` of a stream's readings in [from_ms, to_ms)."""

@@ -38,6 +38,12 @@ export class Controls {
     this.grains(answer.window);
     this.parameters(answer);
     const csv = this.root.querySelector("[data-csv]");
+    const export_ = this.root.querySelector("[data-export]");
+    if (export_) {
+      const { first, last, grain } = answer.window;
+      const fine = ["interval", "15m", "30m", "hour", "day", "month"].includes(grain) ? grain : "hour";
+      export_.href = `/export?place=p${answer.point.id}&period=custom&from=${first}&until=${last}&grain=${fine}`;
+    }
     if (csv) csv.href = `/data/series.csv?point=${answer.point.id}&${states.dataQuery(state)}`;
     this.root.querySelector("[data-phases]").hidden = !answer.parameters.some((item) => item.summable && item.phases > 1);
   }

@@ -1,0 +1,258 @@
+"""Exports as the dashboard gives them: who may have what, the words, and the answer as it streams.
+
+``export_page.py`` is the page; links for spreadsheets use the same functions.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterator, Callable, Iterator
+from datetime import UTC, datetime
+
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import StreamingResponse
+from starlette.types import Receive, Scope, Send
+
+from kilowatch.catalog.rights import Person, has_tool
+from kilowatch.dashboard.numbers import whole_number
+from kilowatch.dashboard.registry import may_point
+from kilowatch.dashboard.rooms import Rooms
+from kilowatch.dashboard.words import catalogue, t
+from kilowatch.exports.definition import FORMATS, Definition
+from kilowatch.exports.excel_file import Summary, Wording
+from kilowatch.exports.formats import chunks_of
+from kilowatch.exports.plan import Place, Plan, plan
+from kilowatch.exports.slices import Reader
+from kilowatch.exports.tables import Heading
+from kilowatch.model.blocks import Quality
+from kilowatch.model.points import DataPoint
+
+TOOL = "export"
+
+
+def exportable(rooms: Rooms, who: Person, organisation_id: int | None = None) -> list[DataPoint]:
+    """Return every data point whose figures a person may take along.
+
+    Args:
+        rooms: What the dashboard was given.
+        who: The person.
+        organisation_id: Only those of one organisation.
+    """
+    having = {number for number in who.standings if has_tool(who, TOOL, number)}
+    if organisation_id is not None:
+        having &= {organisation_id}
+    return [
+        point
+        for point in rooms.registry.directory().points.values()
+        if point.organisation_id in having and may_point(who, "export", point)
+    ]
+
+
+def chosen(
+    rooms: Rooms, who: Person, asked: Definition, organisation_id: int | None = None
+) -> list[Place]:
+    """Return the data points of a definition that a person may export, with their names."""
+    numbers: dict[str, set[int]] = {kind: set() for kind in "pso"}
+    for place in asked.places:
+        numbers[place[0]].add(whole_number(place[1:]) or 0)
+    names = {
+        site.id: (owner.name, site.name)
+        for owner in rooms.registry.tree(who)
+        for site in owner.sites
+    }
+    return [
+        Place(point, *names[point.site_id])
+        for point in exportable(rooms, who, organisation_id)
+        if point.site_id in names
+        and (
+            point.id in numbers["p"]
+            or point.site_id in numbers["s"]
+            or point.organisation_id in numbers["o"]
+        )
+    ]
+
+
+def planned(
+    rooms: Rooms, who: Person, asked: Definition, organisation_id: int | None = None
+) -> Plan:
+    """Return how an export is carried out for a person; blocks briefly.
+
+    Raises:
+        KilowatchError: 400 ``bad_export``.
+    """
+    places = chosen(rooms, who, asked, organisation_id)
+    return plan(rooms.view, places, asked, rooms.clock())
+
+
+def file_of(rooms: Rooms, who: Person, export: Plan, format_word: str) -> Iterator[bytes]:
+    """Return a file piece by piece; empty pieces while one is still put together.
+
+    Raises:
+        KilowatchError: 400 where the format cannot hold it.
+    """
+    export.check(format_word)
+    when = datetime.fromtimestamp(export.now_ms / 1000, UTC).isoformat(timespec="seconds")
+    about = {
+        "exported_by": who.email,
+        "exported_at": when,
+        **{name: value for name, value in export.asked.pairs() if name != "place"},
+    }
+    reader = Reader(rooms.view, rooms.exports.turn)
+    return chunks_of(format_word, export, reader, wording(who, export, when), about)
+
+
+def file_name(export: Plan, format_word: str) -> str:
+    """Return a name that tells files of a folder apart."""
+    points = {one.point.name for one in export.subjects}
+    sites = {one.site for one in export.subjects}
+    what = next(iter(points)) if len(points) == 1 else ""
+    what = what or (next(iter(sites)) if len(sites) == 1 else "kilowatch")
+    plain = re.sub(r"[^A-Za-z0-9]+", "-", what).strip("-").lower() or "kilowatch"
+    asked = export.asked
+    period = f"{asked.first}-{asked.last}" if asked.period == "custom" else asked.period
+    return f"{plain}-{period.replace('_', '-')}-{asked.grain}.{FORMATS[format_word][0]}"
+
+
+def wording(who: Person, export: Plan, when: str) -> Wording:
+    """Return what people read in a workbook."""
+
+    def heading(one: Heading, zone: str) -> str:
+        if one.people:
+            return one.people
+        key = f"export_column.{one.name}"
+        return t(key, zone=zone or t("export.zone_of_site")) if key in catalogue() else one.name
+
+    return Wording(
+        t("export.sheet_data"),
+        t("export.sheet_notes"),
+        heading,
+        lambda written: _notes(who, export, when, written),
+    )
+
+
+def _notes(who: Person, export: Plan, when: str, written: Summary) -> list[tuple[str, str]]:
+    subjects, asked = export.subjects, export.asked
+    names = list(dict.fromkeys(f"{one.site}: {one.point.name}" for one in subjects))
+    shown = ", ".join(names[:50])
+    if len(names) > 50:
+        shown += t("export.note_more", n=len(names) - 50)
+    first = min(one.from_ms if asked.period != "everything" else _first(one) for one in subjects)
+    last = max(one.to_ms for one in subjects)
+    lines = [
+        ("what", shown),
+        ("span", t("export.note_span", first=_utc(max(first, min(map(_first, subjects)))),
+                   last=_utc(last))),
+        ("grain", t(f"export_grain.{asked.grain}")),
+        ("zone", t("export.note_zone", zone=", ".join(export.zones))),
+        ("units", t(f"export_units.{asked.units}")),
+        ("empty", t("export.note_empty")),
+        ("labels", t("export.note_labels")),
+    ]  # fmt: skip
+    if asked.grain != "source":
+        told = [f"{one.name.lower()}: {t(f'export_quality.{one.name.lower()}')}" for one in Quality]
+        lines.append(("qualities", "\n".join(told)))
+    if written.rows and written.qualities:
+        counts = ", ".join(f"{word or '–'} {n:,}" for word, n in written.qualities.most_common())
+        share = f"{written.covered / written.rows:.1%}"
+        lines.append(("completeness", t("export.note_completeness", share=share, counts=counts)))
+    if "half_hours" in asked.extras:
+        lines.append(("half_hours", t("export.note_half_hours")))
+    if export.silent:
+        silent = ", ".join(one.name for one in export.silent[:50])
+        lines.append(("silent", silent))
+    lines += [("rows", f"{written.rows:,}"), ("who", f"{who.name} ({who.email})"), ("when", when)]
+    return [(t(f"export_note.{key}"), text) for key, text in lines]
+
+
+def _first(one: object) -> int:
+    extent = getattr(one, "extent", None)
+    return int(extent.first_ms) if extent is not None else 0
+
+
+def _utc(at_ms: int) -> str:
+    return datetime.fromtimestamp(at_ms / 1000, UTC).strftime("%Y-%m-%d %H:%M UTC")
+
+
+class FileAnswer(StreamingResponse):
+    """A file that is sent while it is written, no faster than it is read.
+
+    A client that goes away stops the work. One that fails half-way ends without the last chunk,
+    so that nobody takes it for whole.
+
+    Args:
+        first: What is there already.
+        rest: The rest of the file; closed at the end, however that comes.
+        done: Called at the end.
+        headers: Of the answer.
+        media_type: Of the file.
+    """
+
+    def __init__(
+        self,
+        first: bytes,
+        rest: Iterator[bytes],
+        done: Callable[[], None],
+        headers: dict[str, str],
+        media_type: str,
+    ) -> None:
+        self._first, self._rest, self._done = first, rest, done
+        super().__init__(self._pieces(), headers=headers, media_type=media_type)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send it."""
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            await run_in_threadpool(_end, self._rest, self._done)
+
+    async def _pieces(self) -> AsyncIterator[bytes]:
+        yield self._first
+        while (piece := await run_in_threadpool(next, self._rest, None)) is not None:
+            if piece:
+                yield piece
+
+
+async def begin(
+    request: Request, user_id: int, rooms: Rooms, made: Callable[[], tuple[Iterator[bytes], Plan]]
+) -> tuple[bytes, Iterator[bytes], Plan] | None:
+    """Take a place among the running exports and read until the first piece is there.
+
+    What cannot be exported is refused here, while an answer can still say so.
+
+    Args:
+        request: Who asks; one who goes away meanwhile ends the work.
+        user_id: Whose export it is.
+        rooms: What the dashboard was given.
+        made: Returns the file's pieces and its plan; called in a thread.
+
+    Returns:
+        The first piece, the rest, and the plan; None when nobody waits any more.
+
+    Raises:
+        KilowatchError: 400 for what makes no sense, 429 ``exports_running``.
+    """
+    slots = rooms.exports
+    slots.take(user_id)
+    pieces: Iterator[bytes] = iter(())
+    try:
+        pieces, export = await run_in_threadpool(made)
+        while (piece := await run_in_threadpool(next, pieces, None)) is not None:
+            if piece:
+                return piece, pieces, export
+            if await request.is_disconnected():
+                break
+    except BaseException:
+        await run_in_threadpool(_end, pieces, lambda: slots.give_back(user_id))
+        raise
+    await run_in_threadpool(_end, pieces, lambda: slots.give_back(user_id))
+    return None
+
+
+def _end(pieces: Iterator[bytes], done: Callable[[], None]) -> None:
+    try:
+        close = getattr(pieces, "close", None)
+        if close is not None:
+            close()
+    finally:
+        done()

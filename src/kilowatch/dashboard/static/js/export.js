@@ -1,0 +1,41 @@
+// Export: what is chosen stands in the address, and the preview follows it.
+const form = document.getElementById("export");
+const chosen = document.getElementById("chosen");
+let waiting = 0;
+
+function asked() {
+  const query = new URLSearchParams(new FormData(form));
+  query.delete("q");
+  if (query.get("period") !== "custom") { query.delete("from"); query.delete("until"); }
+  return query.toString();
+}
+
+function follow() {
+  const grain = form.elements.grain.value;
+  const custom = form.elements.period.value === "custom";
+  document.getElementById("custom").hidden = !custom;
+  for (const label of form.querySelectorAll("[data-fine]")) {
+    label.hidden = !["source", "interval", "15m", "30m"].includes(grain);
+  }
+  document.getElementById("none-chosen").hidden = chosen.children.length > 0;
+  if (custom && !(form.elements.from.value && form.elements.until.value)) return;
+  const query = asked();
+  history.replaceState(null, "", `/export?${query}`);
+  window.htmx.ajax("GET", `/export/preview?${query}`, { target: "#preview", swap: "innerHTML" });
+}
+
+form.addEventListener("change", (event) => {
+  const input = event.target;
+  if (input.name === "q") return;
+  if (input.name === "place") {
+    const item = input.closest("li");
+    if (input.checked) chosen.append(item);
+    else item.remove();
+  }
+  clearTimeout(waiting);
+  waiting = setTimeout(follow, 250);
+});
+
+document.body.addEventListener("htmx:afterSettle", (event) => {
+  if (event.target.id === "preview") event.target.setAttribute("aria-busy", "false");
+});

@@ -1,0 +1,46 @@
+"""What exports need of the measurements, and no more than that."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+from kilowatch.model.blocks import IntervalBlock, ReadingBlock
+from kilowatch.model.points import DataPoint
+
+
+class Extent(Protocol):
+    """From when to when a data point has data, and how many packets."""
+
+    @property
+    def first_ms(self) -> int: ...  # noqa: D102
+    @property
+    def last_ms(self) -> int: ...  # noqa: D102
+    @property
+    def packets(self) -> int: ...  # noqa: D102
+
+
+class Grid(Protocol):
+    """How a data point's intervals are computed."""
+
+    @property
+    def first_register_ms(self) -> Mapping[int, int]: ...  # noqa: D102
+
+
+class Measurements(Protocol):
+    """The measurements: ``kilowatch.pipeline.view.View``. Called in threads."""
+
+    def series_many(  # noqa: D102
+        self,
+        points: Sequence[DataPoint],
+        channels: Sequence[int],
+        from_ms: int,
+        to_ms: int,
+        grain: Any,
+    ) -> IntervalBlock: ...
+    def readings_many(  # noqa: D102
+        self, points: Sequence[DataPoint], from_ms: int, to_ms: int
+    ) -> ReadingBlock: ...
+    def channels(self, point: DataPoint) -> list[int]: ...  # noqa: D102
+    def extent(self, point: DataPoint) -> Extent | None: ...  # noqa: D102
+    def grid(self, point: DataPoint) -> Grid: ...  # noqa: D102
