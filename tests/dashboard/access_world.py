@@ -286,6 +286,7 @@ QUERIES: dict[str, str] = {
     "/data/series": "point={point_id}",
     "/data/series.csv": "point={point_id}",
     "/data/days": "point={point_id}&month=2026-11",
+    "/data/points": "point={point_id}&q=",
     "/data/requests": "point={point_id}",
     "/data/today": "points={point_id}",
     "/data/circuits": "points={point_id}",

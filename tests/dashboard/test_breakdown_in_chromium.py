@@ -204,6 +204,39 @@ def test_parameters_are_chosen_by_group_and_one_stays(live_world: World, watched
     expect(page.locator("[data-parameters-hint]")).to_contain_text("One parameter stays")
 
 
+def test_a_comparison_stands_in_graph_figures_table_and_address(
+    live_world: World, watched: Watched
+) -> None:
+    """The period before, then another data point by its name; money names its price or none."""
+    page = watched.open(path(live_world, "main", "period=week&date=2026-11-04&grain=day&show=pC"))
+    page.get_by_label("Compare with").select_option("previous")
+    page.wait_for_function("() => location.search.includes('compare=previous')")
+    expect(page.locator(".tile.first .change")).to_contain_text("vs 26 Oct – 1 Nov 2026")
+    expect(page.locator("[data-said]")).to_contain_text("a week earlier, so that weekdays meet")
+    dashed = f"() => {CHART}.getOption().series.filter((one) => one.lineStyle?.type?.[0] === 6)"
+    assert len(page.evaluate(dashed)[0]["data"]) >= 7, "a dashed line over the bars"
+    page.get_by_text("Table", exact=True).click()
+    expect(page.locator("#table td[data-key=beside]").first).not_to_be_empty()
+    expect(page.locator("#table td[data-key=change]")).to_have_count(7)
+    page.get_by_text("Graph", exact=True).click()
+    page.get_by_label("Compare with").select_option("point")
+    field = page.get_by_label("Data point", exact=True)
+    expect(field).to_be_focused()
+    field.press_sequentially("gas b")
+    page.wait_for_function("() => document.querySelectorAll('#compare-points option').length === 1")
+    field.fill("Gas boiler, Office Dublin")
+    gas = live_world.point("gas").id
+    page.wait_for_function(f"() => location.search.includes('compare=p{gas}')")
+    expect(page.locator("[data-said]")).to_contain_text("a graph of its own below")
+    page.wait_for_function(f"() => {CHART}.getOption().grid.length === 2")
+    page.get_by_text("CO₂", exact=True).click()
+    expect(page.locator("[data-worth-said]")).to_contain_text("No CO2 factor is set for this here")
+    expect(page.locator("[data-worth-said] a")).to_have_attribute("href", re.compile("/prices$"))
+    again = watched.open(page.url.removeprefix(watched.url))
+    expect(again.get_by_label("Data point", exact=True)).to_have_value("Gas boiler")
+    expect(again.get_by_role("radio", name="CO₂")).to_be_checked()
+
+
 def test_a_click_on_a_day_opens_the_day(live_world: World, watched: Watched) -> None:
     """From the month to the day is one click on its bar."""
     page = watched.open(path(live_world, "main", "period=month&date=2026-11-01&show=pC"))

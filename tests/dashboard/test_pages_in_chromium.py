@@ -18,7 +18,8 @@ RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"
 FITS = "width => document.documentElement.scrollWidth <= width"
 PAGES = (
     "/", "/site/{site}", "/breakdown/{main}", "/breakdown/{main}?view=table&grain=hour",
-    "/breakdown/{main}?period=month&phases=apart", "/breakdown/{server}", "/breakdown/{new}",
+    "/breakdown/{main}?period=month&phases=apart&compare=previous&worth=money",
+    "/breakdown/{server}", "/breakdown/{new}",
     "/breakdown/{one}", "/attributes/{main}", "/attributes/{new}", "/admin/data-points",
     "/admin/data-points/new", "/admin/data-points/{gas}", "/nowhere",
 )  # fmt: skip

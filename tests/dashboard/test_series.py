@@ -56,7 +56,7 @@ def test_what_is_left_out_of_the_address_is_chosen_and_said(
     state = ask(admin, world, "main")["state"]
     assert state == {
         "period": "day", "date": "2026-11-09", "until": "", "grain": "interval",
-        "show": "aP,pC", "phases": "sum",
+        "show": "aP,pC", "phases": "sum", "compare": "", "worth": "",
     }  # fmt: skip
 
 

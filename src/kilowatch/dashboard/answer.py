@@ -4,8 +4,9 @@ Query: ``point`` (number of the data point) and, all optional, ``period`` (``day
 ``month``, ``year``, ``custom``), ``date`` and ``until`` (local days of the site, both included),
 ``grain`` (``interval``, ``5m``, ``15m``, ``30m``, ``hour``, ``day``, ``week``, ``month``, or a
 number with ``s``, ``m`` or ``h``), ``show`` (names of parameters, ``aP,pC``), ``phases``
-(``sum``, ``apart``), or ``channels`` (``pC_1,pC``) in place of the last two. What is left out is
-chosen as the page would, and said in ``state``.
+(``sum``, ``apart``), or ``channels`` (``pC_1,pC``) in place of the last two; ``compare``
+(``previous``, ``year``, ``p17`` for another data point) and ``worth`` (``energy``, ``money``,
+``co2``). What is left out is chosen as the page would, and said in ``state``.
 
 Answer, an object::
 
@@ -25,6 +26,14 @@ Answer, an object::
                 and the first mean, summed over phases
     demand      peak (highest mean over the demand period), peak_ms, period_s, load_factor,
                 baseload, unit; null where nothing counts
+    compare     null, or the other side: kind, point, window (its own days, how far back, what is
+                aligned, until_ms while the period runs), channels (start_ms where they are drawn,
+                -1 where nowhere; own_start_ms; beside: the channel that they lie beside, or null
+                for one with a panel of its own), parameters_shown, statistics, summary. Figures
+                have a change: of, value of the other side, difference, share, complete
+    worth       shown (energy, money, co2), available (whether anything here has a price), share
+                (of the amount that has one), basis (each price or factor: text, from_ms,
+                from_day, whole_organisation)
     status      late, came_ms, lags, join_ms, recomputing
 
 Instants are milliseconds since 1970 in UTC. Numbers are in canonical units (Wh, W, m3, m3/h,
@@ -35,97 +44,188 @@ Instants are milliseconds since 1970 in UTC. Numbers are in canonical units (Wh,
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
-import numpy as np
-
 from kilowatch.catalog.spans import interval_text
+from kilowatch.dashboard.alignment import Asked, asked_of, window_beside
+from kilowatch.dashboard.comparing import Compared, changes, compared, compared_columns
 from kilowatch.dashboard.contact import Judge
-from kilowatch.dashboard.figures import elapsed_ms, figures
-from kilowatch.dashboard.needs import Extent, View
-from kilowatch.dashboard.offered import (
-    Parameter,
-    channels_of,
-    parameters_of,
-    phase_title,
-    shown,
+from kilowatch.dashboard.drawn import (
+    Chosen,
+    Drawn,
+    channel_columns,
+    chosen,
+    parameter_columns,
+    point_columns,
+    rate_unit,
+    read,
+    refuse_too_many,
+    statistics_of,
 )
-from kilowatch.dashboard.periods import Grain, Window, iso_local, local_day, offsets, window
+from kilowatch.dashboard.figures import elapsed_ms
+from kilowatch.dashboard.needs import Extent, View
+from kilowatch.dashboard.periods import Grain, Window, local_day, offsets
+from kilowatch.dashboard.pricing import Pricing, Worth, asked_worth, can_be_priced
 from kilowatch.dashboard.settings import DashboardSettings
 from kilowatch.dashboard.words import t
-from kilowatch.model.blocks import Floats, IntervalBlock
+from kilowatch.model.blocks import IntervalBlock
 from kilowatch.model.calendar import Zone
 from kilowatch.model.errors import KilowatchError
-from kilowatch.model.parameters import CHANNEL_BY_NAME, PC, VALUE, channel_name, phase_of
+from kilowatch.model.parameters import PC, VALUE
 from kilowatch.model.points import DataPoint
-from kilowatch.pipeline.rollups import is_power_factor
+from kilowatch.model.site_facts import SiteFacts
 from kilowatch.pipeline.statistics import statistics
 
-Drawn = list[tuple[Parameter, int]]
 
-RATE_UNIT = {"Wh": "W", "varh": "var", "m3": "m3/h", "kg": "kg/h", "pcs": "pcs/h"}
-"""Unit of an amount per hour."""
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """What an answer is made from.
+
+    Attributes:
+        view: Measurements.
+        settings: How the dashboard was set up.
+        now_ms: What time it is [ms].
+        other: Returns a data point that the person may read, by its number; None for none.
+        facts: Returns prices and factors of a site, by its number; None where it has none.
+    """
+
+    view: View
+    settings: DashboardSettings
+    now_ms: int
+    other: Callable[[int], DataPoint | None] = lambda _number: None
+    facts: Callable[[int], SiteFacts | None] = lambda _site: None
 
 
-def series_answer(
-    view: View,
-    point: DataPoint,
-    query: Mapping[str, str],
-    now_ms: int,
-    settings: DashboardSettings,
-) -> dict[str, Any]:
+def series_answer(sources: Sources, point: DataPoint, query: Mapping[str, str]) -> dict[str, Any]:
     """Read what a query asks for. Blocks on the store: call it in a thread.
 
     Raises:
-        KilowatchError: 400 for a query that cannot be read, 503 ``store_busy``.
+        KilowatchError: 400 for a query that cannot be read, 404 for another data point that is
+            not there, 503 ``store_busy``.
     """
+    view, settings, now_ms = sources.view, sources.settings, sources.now_ms
+    asked, worth = asked_of(query.get("compare", "")), asked_worth(query.get("worth", ""))
+    other = _other(sources, point, asked)
     extent = view.extent(point)
     today = local_day(now_ms, point.zone)
     anchor = min(today, local_day(extent.last_ms, point.zone)) if extent else today
-    frame = window(query, point, anchor)
-    offered = parameters_of(point, view.channels(point) if extent else [])
-    apart = query.get("phases") == "apart"
-    drawn = _drawn(offered, query, apart=apart)
-    telling = _telling(drawn)
-    codes = sorted({code for _, code in (*drawn, *telling)})
+    frame = window_beside(query, point, other, anchor)
+    own = chosen(view, point, query, received=extent is not None)
     rows = (
-        view.series(point, codes, frame.from_ms, frame.to_ms, frame.asked)
-        if extent and codes
-        else IntervalBlock.empty()
+        read(view, point, own.codes, (frame.from_ms, frame.to_ms), frame.asked)
+        if extent
+        else {code: IntervalBlock.empty() for code in own.codes}
     )
-    by_channel = {code: rows.take(rows.channel == code) for code in codes}
-    _refuse_too_many(by_channel, settings.rows_max)
-    elapsed = elapsed_ms(
-        frame.from_ms, frame.to_ms, now_ms, extent.last_ms if extent else None, point.gap_ms
-    )
+    refuse_too_many(rows, settings.rows_max)
+    last_ms = extent.last_ms if extent else None
+    elapsed = elapsed_ms(frame.from_ms, frame.to_ms, now_ms, last_ms, point.gap_ms)
     until_ms = frame.from_ms + elapsed
-    names = [parameter.name for parameter in offered if parameter in [p for p, _ in drawn]]
-    status = view.status(point) if extent else None
-    fresh = Judge(view, settings, now_ms).of([point])[point.series]
-    return {
-        "point": _point(point),
-        "state": _state(frame, names, apart=apart),
+    beside = compared(view, point, other, asked, frame, own, until_ms) if asked and extent else None
+    demand = _demand(
+        view, point, own.drawn, frame, min(frame.to_ms, now_ms), settings.demand_period_s
+    ) if extent else None  # fmt: skip
+    names = [parameter.name for parameter in own.parameters]
+    priced = _Priced.of(sources, point, worth)
+    shown, worths = priced.own(own, rows)
+    found: dict[str, Any] = {
+        "point": point_columns(point),
+        "state": _state(frame, names, own, asked, worth),
         "window": _window(frame, point, now_ms, extent),
         "extent": _extent(extent, point),
-        "parameters": [_parameter(parameter) for parameter in offered],
-        "parameters_shown": [_parameter(p) for p in offered if p.name in names],
-        "channels": _channels(drawn, by_channel, point.zone),
-        "statistics": _statistics(drawn, by_channel, elapsed, until_ms),
-        "summary": _statistics(telling, by_channel, elapsed, until_ms),
-        "demand": _demand(
-            view, point, drawn, frame, min(frame.to_ms, now_ms), settings.demand_period_s
+        "parameters": [parameter_columns(parameter) for parameter in own.offered],
+        "parameters_shown": [parameter_columns(p) for p in shown.parameters],
+        "channels": channel_columns(shown.drawn, worths, point.zone),
+        "statistics": statistics_of(shown.drawn, worths, elapsed, until_ms),
+        "summary": statistics_of(shown.telling, worths, elapsed, until_ms),
+        "demand": demand,
+        "compare": None,
+        "worth": priced.told(own),
+        "status": _status(view, settings, point, now_ms, received=extent is not None),
+    }
+    if beside is not None:
+        found["compare"] = compared_columns(priced.beside(beside))
+        changes(found["statistics"], found["compare"]["statistics"])
+        changes(found["summary"], found["compare"]["summary"])
+    return found
+
+
+def _other(sources: Sources, point: DataPoint, asked: Asked | None) -> DataPoint:
+    """Return the data point of the other side: the same one, but for ``p17``."""
+    if asked is None or asked.point_id is None:
+        return point
+    found = sources.other(asked.point_id)
+    if found is None:
+        raise KilowatchError(
+            "not_found",
+            "The data point to compare with is not there, or it is not yours to see.",
+            status=404,
+            remedy="Choose another one.",
         )
-        if extent
-        else None,
-        "status": {
-            "late": fresh.state == "late",
-            "came_ms": fresh.came_ms,
-            "lags": fresh.lags,
-            "join_ms": _join_ms(point, status.join_interval_s if status else 0),
-            "recomputing": status.recomputing if status else None,
-        },
+    return found
+
+
+@dataclass(slots=True)
+class _Priced:
+    """Both sides of a graph in energy, money or CO2."""
+
+    sources: Sources
+    worth: Worth
+    pricing: Pricing
+
+    @classmethod
+    def of(cls, sources: Sources, point: DataPoint, worth: Worth) -> _Priced:
+        facts = sources.facts(point.site_id) if worth != "energy" else None
+        return cls(sources, worth, Pricing.of(sources.view, point, facts, worth))
+
+    def own(
+        self, own: Chosen, rows: Mapping[int, IntervalBlock]
+    ) -> tuple[Chosen, Mapping[int, IntervalBlock]]:
+        if self.worth == "energy":
+            return own, rows
+        drawn, telling = self.pricing.drawn(own.drawn), self.pricing.drawn(own.telling)
+        changed = dict(zip((p for p, _ in own.drawn), (p for p, _ in drawn), strict=True))
+        offered = [changed.get(parameter, parameter) for parameter in own.offered]
+        priced = self.pricing.rows([*own.drawn, *own.telling], rows)
+        return replace(own, offered=offered, drawn=drawn, telling=telling), priced
+
+    def beside(self, other: Compared) -> Compared:
+        if self.worth == "energy":
+            return other
+        facts = self.sources.facts(other.point.site_id)
+        pricing = Pricing.of(self.sources.view, other.point, facts, self.worth)
+        both = [*other.drawn, *other.telling]
+        rows, counted = pricing.rows(both, other.rows), pricing.rows(both, other.counted)
+        drawn = pricing.drawn(other.drawn)
+        return replace(
+            other,
+            drawn=drawn,
+            apart=[one for one in drawn if one[1] in {code for _, code in other.apart}],
+            telling=pricing.drawn(other.telling),
+            rows=rows,
+            counted=counted,
+        )
+
+    def told(self, own: Chosen) -> dict[str, Any]:
+        return {
+            "shown": self.worth,
+            "available": any(can_be_priced(p, code) for p, code in own.drawn),
+            **self.pricing.told(),
+        }
+
+
+def _status(
+    view: View, settings: DashboardSettings, point: DataPoint, now_ms: int, *, received: bool
+) -> dict[str, Any]:
+    status = view.status(point) if received else None
+    fresh = Judge(view, settings, now_ms).of([point])[point.series]
+    return {
+        "late": fresh.state == "late",
+        "came_ms": fresh.came_ms,
+        "lags": fresh.lags,
+        "join_ms": _join_ms(point, status.join_interval_s if status else 0),
+        "recomputing": status.recomputing if status else None,
     }
 
 
@@ -140,93 +240,18 @@ def _join_ms(point: DataPoint, join_interval_s: int) -> int:
     return point.interval_s * 1_000
 
 
-def rate_unit(unit: str) -> str:
-    """Return the unit of an amount per hour."""
-    return RATE_UNIT.get(unit, f"{unit}/h")
-
-
-def _drawn(offered: list[Parameter], query: Mapping[str, str], *, apart: bool) -> Drawn:
-    if "channels" in query:
-        return _named(offered, query["channels"])
-    chosen = shown(offered, query.get("show") or None)
-    return [
-        (parameter, code) for parameter in chosen for code in channels_of(parameter, apart=apart)
-    ]
-
-
-def _telling(drawn: Drawn) -> Drawn:
-    """Return the channels of the tiles: the first amount and the first mean, phases summed."""
-    found: dict[str, tuple[Parameter, int]] = {}
-    for parameter, code in drawn:
-        total = code if parameter.total is None else parameter.total
-        found.setdefault(parameter.measure, (parameter, total))
-    return list(found.values())
-
-
-def _statistics(
-    wanted: Drawn, by_channel: Mapping[int, IntervalBlock], elapsed: int, until_ms: int
-) -> list[dict[str, Any]]:
-    return [
-        {
-            "channel": channel_name(code),
-            "parameter_title": parameter.title,
-            "phase_title": phase_title(code),
-            "measure": parameter.measure,
-            "unit": parameter.unit,
-            "rate_unit": rate_unit(parameter.unit) if parameter.measure == "amount" else None,
-            **asdict(figures(by_channel[code], parameter.measure, elapsed, until_ms)),
-        }
-        for parameter, code in wanted
-    ]
-
-
-def _named(offered: list[Parameter], text: str) -> Drawn:
-    found: Drawn = []
-    for name in text.split(","):
-        code = CHANNEL_BY_NAME.get(name)
-        owner = next((p for p in offered if code == p.total or code in p.phases), None)
-        if code is None or owner is None:
-            raise KilowatchError(
-                "bad_channel",
-                f"This data point has no channel {name!r}.",
-                remedy="Its channels are those of the parameters in /data/series without one.",
-            )
-        found.append((owner, code))
-    return found
-
-
-def _refuse_too_many(by_channel: Mapping[int, IntervalBlock], rows_max: int) -> None:
-    most = max((len(rows) for rows in by_channel.values()), default=0)
-    if most > rows_max:
-        raise KilowatchError(
-            "too_many_rows",
-            f"This period has {most:,} intervals, more than one graph can show.",
-            remedy="Choose a coarser granularity or a shorter period.",
-        )
-
-
-def _point(point: DataPoint) -> dict[str, Any]:
-    return {
-        "id": point.id,
-        "series": point.series,
-        "stream_id": point.stream_id,
-        "name": point.name,
-        "zone": point.zone,
-        "kind": point.kind,
-        "utility": point.utility,
-        "unit": point.unit,
-        "interval_s": point.interval_s,
-    }
-
-
-def _state(frame: Window, names: Sequence[str], *, apart: bool) -> dict[str, str]:
+def _state(
+    frame: Window, names: Sequence[str], own: Chosen, asked: Asked | None, worth: Worth
+) -> dict[str, str]:
     return {
         "period": frame.period,
         "date": frame.first.isoformat(),
         "until": frame.last.isoformat() if frame.period == "custom" else "",
         "grain": frame.grain,
         "show": ",".join(names),
-        "phases": "apart" if apart else "sum",
+        "phases": "apart" if own.apart else "sum",
+        "compare": asked.word if asked else "",
+        "worth": "" if worth == "energy" else worth,
     }
 
 
@@ -276,64 +301,6 @@ def _extent(extent: Extent | None, point: DataPoint) -> dict[str, Any] | None:
         "last_day": local_day(extent.last_ms, point.zone).isoformat(),
         "packets": extent.packets,
     }
-
-
-def _parameter(parameter: Parameter) -> dict[str, Any]:
-    return {
-        "name": parameter.name,
-        "title": parameter.title,
-        "group": parameter.group,
-        "unit": parameter.unit,
-        "measure": parameter.measure,
-        "summable": parameter.total is not None,
-        "phases": sum(1 for code in parameter.phases if phase_of(code)),
-    }
-
-
-def _channels(
-    drawn: Drawn, by_channel: Mapping[int, IntervalBlock], zone: str
-) -> list[dict[str, Any]]:
-    found = []
-    starts: dict[bytes, list[str]] = {}  # channels of a data point mostly share their starts
-    for parameter, code in drawn:
-        rows = by_channel[code]
-        key = rows.start_ms.tobytes()
-        if key not in starts:
-            starts[key] = [iso_local(at_ms, zone) for at_ms in rows.start_ms.tolist()]
-        found.append(
-            {
-                "channel": channel_name(code),
-                "parameter": parameter.name,
-                "title": " ".join(part for part in (parameter.title, phase_title(code)) if part),
-                "phase": phase_of(code),
-                "phase_title": phase_title(code),
-                "measure": parameter.measure,
-                "unit": parameter.unit,
-                "start": starts[key],
-                "start_ms": rows.start_ms.tolist(),
-                "duration_ms": rows.duration_ms.tolist(),
-                "count": rows.count.tolist(),
-                "amount": _nullable(_amounts(rows)),
-                "mean": _nullable(rows.mean),
-                "low": _nullable(rows.low),
-                "high": _nullable(rows.high),
-                "unallocated": _nullable(rows.unallocated),
-                "covered_ms": rows.covered_ms.tolist(),
-                "quality": rows.quality.tolist(),
-            }
-        )
-    return found
-
-
-def _amounts(rows: IntervalBlock) -> Floats:
-    """Return the amounts; a power factor has none to show, only the weight of its mean."""
-    return np.where(is_power_factor(rows.channel), np.nan, rows.amount)
-
-
-def _nullable(values: Floats) -> list[float | None]:
-    if np.isfinite(values).all():
-        return list(values.tolist())
-    return [value if math.isfinite(value) else None for value in values.tolist()]
 
 
 def _demand(

@@ -120,6 +120,7 @@ DOORS: tuple[Door, ...] = (
     Door("/tree", breakdown.tree, Access.SIGNED_IN),
     Door("/organization/{number:number}", breakdown.organization, Access.SIGNED_IN),
     Door("/site/{number:number}", breakdown.site, Access.SIGNED_IN),
+    Door("/data/points", data.points, Access.READ_POINT, tool="breakdown"),
     Door("/breakdown/{point_id:number}", breakdown.breakdown, Access.READ_POINT, tool="breakdown"),
     Door(
         "/attributes/{point_id:number}", attributes.attributes, Access.READ_POINT, tool="attributes"

@@ -15,14 +15,16 @@ from kilowatch.dashboard.access import not_found
 from kilowatch.dashboard.attributes import latest_text
 from kilowatch.dashboard.contact import Judge
 from kilowatch.dashboard.curl import curl_line
-from kilowatch.dashboard.hourly import has_hours
+from kilowatch.dashboard.hourly import has_hours, unit_of_amount
 from kilowatch.dashboard.numbers import whole_number
 from kilowatch.dashboard.periods import PERIODS
+from kilowatch.dashboard.pricing import CANONICAL
 from kilowatch.dashboard.registry import may_point
 from kilowatch.dashboard.rooms import Rooms, point_of, rooms_of, visit_of
 from kilowatch.dashboard.shell import crumbs_of, page, tool_test, tree_of
 from kilowatch.dashboard.today import today_of
 from kilowatch.dashboard.treeview import Branching, leaves_of
+from kilowatch.dashboard.words import t
 from kilowatch.model.points import DataPoint
 
 CARDS_MAX = 60  # data points on one overview; a larger site is walked through its tree
@@ -69,6 +71,10 @@ def _breakdown(request: Request) -> Response:
             rooms.clock(),
             latest=latest_text(rooms.log.head(point.series)),
         ),
+        "counts_in": _counts_in(rooms, point),
+        "price_href": f"/admin/sites/{point.site_id}/prices"
+        if _manages(visit.person, point)
+        else "",
         "looked": rooms.insights is not None and has_hours(point),
         "overlays": _overlays(visit.person, point),
         "exports": may_point(visit.person, "export", point)
@@ -76,6 +82,21 @@ def _breakdown(request: Request) -> Response:
     }
     crumbs = crumbs_of(rooms, visit.person, point)
     return page(request, "breakdown.html", crumbs, context, current=f"point-{point.id}")
+
+
+def _counts_in(rooms: Rooms, point: DataPoint) -> list[tuple[str, str]]:
+    """Return what amounts can be counted in, as word and text; nothing for what has no price."""
+    unit = unit_of_amount(point)
+    if unit not in CANONICAL:
+        return []
+    facts = rooms.registry.facts().get(point.site_id)
+    currency = facts.currency if facts is not None and facts.currency else t("worth.money")
+    amount = "kWh" if unit == "Wh" else "m³"
+    return [("energy", amount), ("money", currency), ("co2", t("worth.co2"))]
+
+
+def _manages(who: Person, point: DataPoint) -> bool:
+    return may_point(who, "manage", point) and has_tool(who, "admin", point.organisation_id)
 
 
 def _overlays(who: Person, point: DataPoint) -> list[str]:

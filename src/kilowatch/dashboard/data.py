@@ -13,11 +13,15 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 
-from kilowatch.dashboard.answer import series_answer
+from kilowatch.dashboard.answer import Sources, series_answer
 from kilowatch.dashboard.periods import bounds, iso_local, midnight_ms
-from kilowatch.dashboard.rooms import point_of, rooms_of
+from kilowatch.dashboard.places import readable, site_names
+from kilowatch.dashboard.rooms import point_of, rooms_of, visit_of
 from kilowatch.model.blocks import Quality
 from kilowatch.model.errors import KilowatchError
+
+OFFERED_MAX = 25
+"""Data points offered to compare with; who types more of a name finds theirs among them."""
 
 
 def json_answer(body: Any) -> Response:
@@ -28,6 +32,15 @@ def json_answer(body: Any) -> Response:
 async def series(request: Request) -> Response:
     """Answer ``/data/series``; its shape stands in ``answer.py``."""
     return json_answer(await run_in_threadpool(_series, request))
+
+
+async def points(request: Request) -> Response:
+    """Answer up to ``OFFERED_MAX`` data points to compare with, those of the same site first.
+
+    Query: ``point``, and ``q``, words that name, site or stream id have. Answer:
+    ``{"points": [{"id": 7, "label": "Gas boiler, Office Dublin"}]}``.
+    """
+    return json_answer(await run_in_threadpool(_points, request))
 
 
 async def days(request: Request) -> Response:
@@ -51,13 +64,20 @@ async def series_csv(request: Request) -> Response:
 def csv_of(found: dict[str, Any]) -> str:
     """Write an answer as CSV: local start and end, then each channel's columns."""
     columns = _columns(found["channels"])
-    spans = sorted(
-        {
-            (start, duration)
-            for channel in found["channels"]
-            for start, duration in zip(channel["start_ms"], channel["duration_ms"], strict=True)
-        }
-    )
+    if found["compare"] is not None:
+        columns += _columns(found["compare"]["channels"], compared_with(found["compare"]))
+    own = {
+        start: duration
+        for channel in found["channels"]
+        for start, duration in zip(channel["start_ms"], channel["duration_ms"], strict=True)
+    }
+    other = {
+        start: duration
+        for channel in (found["compare"] or {"channels": []})["channels"]
+        for start, duration in zip(channel["start_ms"], channel["duration_ms"], strict=True)
+        if start >= 0
+    }
+    spans = sorted({**other, **own}.items())
     zone = found["point"]["zone"]
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\r\n")
@@ -76,29 +96,59 @@ def csv_of(found: dict[str, Any]) -> str:
     for start, duration in spans:
         values = [by_start.get(start) for _, by_start in columns]
         row = ["" if value is None else repr(value) for value in values]
-        covered, quality = first[start]
+        covered, quality = first.get(start, (0.0, ""))
         ends = (iso_local(start, zone), iso_local(start + duration, zone))
         writer.writerow([*ends, *row, f"{covered:.6g}", quality])
     return text.getvalue()
 
 
-def _columns(channels: list[dict[str, Any]]) -> list[tuple[str, dict[int, float | None]]]:
+def compared_with(compare: dict[str, Any]) -> str:
+    """Return what a comparison is with, for the head of a column."""
+    if compare["kind"] == "point":
+        return f"{compare['point']['name']}: "
+    days = compare["window"]
+    return f"{days['first']} to {days['last']}: "
+
+
+def _columns(
+    channels: list[dict[str, Any]], prefix: str = ""
+) -> list[tuple[str, dict[int, float | None]]]:
     found = []
     for channel in channels:
         amounts = channel["measure"] == "amount"
         keys = ("amount", "unallocated") if amounts else ("mean", "low", "high")
         for key in keys:
             unit = f" [{channel['unit']}]" if channel["unit"] else ""
-            title = f"{channel['channel']} {key}{unit}"
+            title = f"{prefix}{channel['channel']} {key}{unit}"
             found.append((title, dict(zip(channel["start_ms"], channel[key], strict=True))))
     return found
 
 
 def _series(request: Request) -> dict[str, Any]:
-    rooms = rooms_of(request)
-    return series_answer(
-        rooms.view, point_of(request), request.query_params, rooms.clock(), rooms.settings
+    rooms, who = rooms_of(request), visit_of(request).person
+    sources = Sources(
+        rooms.view,
+        rooms.settings,
+        rooms.clock(),
+        other=lambda number: rooms.registry.point(who, number),
+        facts=lambda site: rooms.registry.facts().get(site),
     )
+    return series_answer(sources, point_of(request), request.query_params)
+
+
+def _points(request: Request) -> dict[str, Any]:
+    point = point_of(request)
+    words = request.query_params.get("q", "")[:100].casefold().replace(",", " ").split()
+    names = site_names(request)
+    found = [
+        (one.site_id != point.site_id, f"{one.name}, {names[one.site_id][0]}", one.id)
+        for one in readable(request, "breakdown")
+        if one.id != point.id and one.site_id in names
+        for text in (f"{one.name} {one.stream_id} {names[one.site_id][0]}".casefold(),)
+        if all(word in text for word in words)
+    ]
+    return {"points": [{"id": number, "label": label}
+                       for _, label, number in sorted(found)[:OFFERED_MAX]]}  # fmt: skip
 
 
 def _days(request: Request) -> dict[str, Any]:

@@ -34,10 +34,10 @@ from starlette.responses import Response
 from kilowatch.catalog.rights import has_tool
 from kilowatch.dashboard.access import Access, Door
 from kilowatch.dashboard.admin_frame import asked_of
-from kilowatch.dashboard.answer import rate_unit
 from kilowatch.dashboard.chart_files import csv_answer
 from kilowatch.dashboard.chart_period import ROLLING, Span, navigation, span
 from kilowatch.dashboard.data import json_answer
+from kilowatch.dashboard.drawn import rate_unit
 from kilowatch.dashboard.figures import elapsed_ms, figures
 from kilowatch.dashboard.heat_cells import Cells, cells_of, changing_days, scale_of, skipped
 from kilowatch.dashboard.needs import Extent, View

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from kilowatch.dashboard.answer import rate_unit
+from kilowatch.dashboard.drawn import rate_unit
 from kilowatch.dashboard.needs import View
 from kilowatch.model.blocks import Floats, Ints
 from kilowatch.model.insight import Expected

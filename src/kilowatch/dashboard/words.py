@@ -12,10 +12,11 @@ from markupsafe import Markup
 
 FOLDER = Path(__file__).parent / "words"
 IN_BROWSER = (
-    "age.", "bell.", "calendar.", "chart.", "copy.", "controls.", "drawn.", "failed.", "figures.",
+    "age.", "bell.", "calendar.", "chart.", "compare.", "copy.", "controls.", "drawn.", "failed.",
+    "figures.",
     "insight.actual", "insight.expected", "insight.hour", "insight.normal", "insight.range",
     "late.", "none.", "overlay.", "product", "quality.", "recomputing.", "requests.", "state.",
-    "table.", "tile.",
+    "table.", "tile.", "worth.",
 )  # fmt: skip
 """What the ES modules use; the rest stays on the server."""
 

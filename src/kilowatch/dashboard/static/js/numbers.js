@@ -3,7 +3,8 @@ import { asRead, inKwh } from "./units.js";
 import { locale } from "./words.js";
 
 const PREFIXED = new Set(["Wh", "varh", "W", "var", "VA", "Pa"]);
-const SIGNS = { m3: "m³", "m3/h": "m³/h", "W/m2": "W/m²" };
+const SIGNS = { m3: "m³", "m3/h": "m³/h", "W/m2": "W/m²", "kgCO2e/h": "kg CO₂e/h" };
+const CURRENCY = /^[A-Z]{3}$/;
 
 /** Choose a scale for values up to `largest`: {unit, factor}, shown = value * factor. */
 export function scaleFor(unit, largest) {
@@ -14,6 +15,10 @@ export function scaleFor(unit, largest) {
     if (size >= 1e6) return { unit: `M${unit}`, factor: 1e-6 };
     if (size >= 1e3) return { unit: `k${unit}`, factor: 1e-3 };
     return { unit, factor: 1 };
+  }
+  if (unit === "kgCO2e") {
+    if (size >= 1e3) return { unit: "t CO₂e", factor: 1e-3 };
+    return size > 0 && size < 1 ? { unit: "g CO₂e", factor: 1e3 } : { unit: "kg CO₂e", factor: 1 };
   }
   if (unit === "kg" && size >= 1e3) return { unit: "t", factor: 1e-3 };
   if (unit === "m3" && size > 0 && size < 0.1) return { unit: "L", factor: 1e3 };
@@ -37,6 +42,7 @@ export const share = (value) => percent.format(value);
 /** A value with its unit in three digits: "61.3 kW". */
 export function withUnit(value, unit) {
   if (value === null || value === undefined) return "–";
+  if (CURRENCY.test(unit)) return money(value, unit);
   const read = asRead(value, unit);
   const scale = scaleFor(read.unit, read.value);
   return `${short(read.value * scale.factor)} ${scale.unit}`.trim();

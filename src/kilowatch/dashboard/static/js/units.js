@@ -25,7 +25,12 @@ function convert(entry) {
 /** Convert an answer of /data/series in place, before anything draws it. */
 export function seriesAsRead(answer) {
   if (!fahrenheit) return answer;
-  for (const part of [answer.parameters, answer.parameters_shown, answer.channels, answer.statistics, answer.summary]) part?.forEach(convert);
+  const other = answer.compare ?? {};
+  for (const part of [answer.parameters, answer.parameters_shown, answer.channels, answer.statistics, answer.summary,
+    other.parameters_shown, other.channels, other.statistics, other.summary]) part?.forEach(convert);
+  for (const { change, unit } of [...answer.statistics, ...answer.summary]) {
+    if (change && unit === "°F") Object.assign(change, { value: degrees(change.value), difference: change.difference * 1.8 });
+  }
   convert(answer.demand);
   return answer;
 }

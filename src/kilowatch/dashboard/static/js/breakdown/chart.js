@@ -1,6 +1,7 @@
 // The graph: one panel for each parameter over one time axis, so that no axis has two units.
 import { scaleFor, short } from "../numbers.js";
 import { t } from "../words.js";
+import { what } from "./compare.js";
 import { overlaySeries } from "./overlays.js";
 import { alpha, band, bars, css, gapMarks, hatch } from "./marks.js";
 import { gaps, rowsOf, thin } from "./rows.js";
@@ -23,28 +24,47 @@ function colours(utility) {
 
 /** Group the channels of an answer into panels, each with its rows. */
 export function panelsOf(answer) {
-  return answer.parameters_shown.map((parameter) => {
+  const other = answer.compare?.channels ?? [];
+  const own = answer.parameters_shown.map((parameter) => {
     const channels = answer.channels.filter((channel) => channel.parameter === parameter.name)
       .map((channel) => ({ ...channel, rows: rowsOf(channel) }));
-    return { ...parameter, channels };
+    const names = new Map(channels.map((channel) => [channel.channel, channel]));
+    // What it is compared with lies beside its own channel, moved to this period's days.
+    const against = other.filter((channel) => names.has(channel.beside))
+      .map((channel) => ({ ...channel, phase: names.get(channel.beside).phase,
+        rows: rowsOf(channel).filter((row) => row.start >= 0).sort((a, b) => a.start - b.start) }));
+    return { ...parameter, channels, against };
   });
+  const apart = (answer.compare?.parameters_shown ?? []).map((parameter) => ({
+    ...parameter, title: `${answer.compare.point.name}: ${parameter.title}`, other: answer.compare.point, against: [],
+    channels: other.filter((channel) => !channel.beside && channel.parameter === parameter.name)
+      .map((channel) => ({ ...channel, rows: rowsOf(channel).filter((row) => row.start >= 0) })),
+  }));
+  return [...own, ...apart];
 }
+
+/** What a row of the other side amounts to, drawn or told: with what was used across a gap. */
+export const whole = (panel, row) => (row.value === null && !(panel.inlineUnallocated && row.unallocated) ? null
+  : (row.value ?? 0) + (panel.inlineUnallocated ? row.unallocated : 0));
 
 function stackedTop(panel) {
   const tops = new Map();
+  const beside = panel.against.flatMap((channel) => channel.rows.map((row) => whole(panel, row) ?? 0));
   for (const channel of panel.channels) {
     for (const row of channel.rows) {
       const top = (row.value ?? 0) + (panel.inlineUnallocated ? row.unallocated : 0);
       tops.set(row.start, (tops.get(row.start) ?? 0) + top);
     }
   }
-  return Math.max(0, ...tops.values());
+  let top = 0;
+  for (const value of [...tops.values(), ...beside]) top = Math.max(top, value);
+  return top;
 }
 
 function largestOf(panel) {
   if (panel.measure === "amount") return stackedTop(panel);
   let largest = 0;
-  for (const channel of panel.channels) {
+  for (const channel of [...panel.channels, ...panel.against]) {
     for (const row of channel.rows) {
       largest = Math.max(largest, Math.abs(row.high ?? row.value ?? 0), Math.abs(row.low ?? row.value ?? 0));
     }
@@ -53,12 +73,35 @@ function largestOf(panel) {
 }
 
 function colourOf(panel, channel, look) {
+  if (panel.other) return css(`--${panel.other.utility}`) || css("--other");
   return channel.phase ? look.phases[channel.phase - 1] : look.hue;
+}
+
+/** The other side of a comparison: a dashed line over the whole width of each bucket. */
+function againstSeries(panel, index, look, scale, pixelMs, joinMs) {
+  return panel.against.map((channel) => {
+    const rows = thin(channel.rows.map((row) => ({ ...row, value: whole(panel, row) })), pixelMs, panel.measure);
+    const data = [];
+    rows.forEach((row, i) => {
+      if (row.value === null) return;
+      data.push([row.start, row.value * scale.factor]);
+      const next = rows[i + 1];
+      if (!next || next.value === null || (next.start > row.end && next.start - row.start > joinMs)) {
+        data.push([row.end, row.value * scale.factor], [row.end, null]);
+      }
+    });
+    return {
+      type: "line", id: `against-${index}-${channel.channel}`, xAxisIndex: index, yAxisIndex: index, step: "end", animation: false, silent: true,
+      symbol: "none", connectNulls: false, data, z: 6, emphasis: { disabled: true },
+      lineStyle: { width: 1.75, type: [6, 4], color: channel.phase ? colourOf(panel, channel, look) : look.text },
+    };
+  });
 }
 
 function gapSeries(panel, index, answer, look, scale) {
   const { from_ms: from, to_ms: to, now_ms: now } = answer.window;
-  const extent = answer.extent;
+  const own = panel.other ? panel.channels[0]?.rows ?? [] : null;
+  const extent = own ? own.length && { first_ms: own[0].start, last_ms: own.at(-1).end + answer.point.interval_s * 1000 } : answer.extent;
   if (!extent) return [];
   const late = answer.status.late;
   const begin = Math.max(from, extent.first_ms);
@@ -237,12 +280,13 @@ export function build(answer, time, width, narrow, over = null) {
       carrier.markLine = { silent: true, symbol: "none", animation: false,
         data: lines.map((line) => (i === 0 ? line : { ...line, label: { show: false } })) };
     }
-    if (over?.overlays) series.push(...overlaySeries(panel, i, over.overlays, over.on, look.hue, scale.factor, answer.window.now_ms));
+    if (panel.against.length) series.push(...againstSeries(panel, i, look, scale, pixelMs, answer.status.join_ms));
+    if (over?.overlays && !panel.other) series.push(...overlaySeries(panel, i, over.overlays, over.on, look.hue, scale.factor, answer.window.now_ms));
     top += heights[i] + (lastPanel ? 32 : 48);
   });
   const graphic = legends.map(({ panel, scale, top: at }) => ({
     type: "text", left: 8, top: at - 28, silent: true,
-    style: { text: legendText(panel, scale), fill: look.text, font: `600 13px ${look.family}`,
+    style: { text: legendText(panel, scale, answer.compare && what(answer.compare)), fill: look.text, font: `600 13px ${look.family}`,
       rich: richPhases(look) },
   }));
   const option = {
@@ -263,11 +307,12 @@ function richPhases(look) {
 }
 
 export const MARKS = ["●", "■", "▲"];
-function legendText(panel, scale) {
+function legendText(panel, scale, compare) {
+  const beside = panel.against.length && compare ? `   {u|╌╌ ${compare}}` : "";
   const unit = scale.unit ? `  {u|${scale.unit}}` : "";
   const apart = panel.channels.filter((channel) => channel.phase);
   const phases = apart.length && panel.channels.length > 0
     ? apart.map((channel) => `   {m${channel.phase}|${MARKS[channel.phase - 1]}} {u|${channel.phase_title}}`).join("")
     : "";
-  return `{t|${panel.title}}${unit}${phases}`;
+  return `{t|${panel.title}}${unit}${phases}${beside}`;
 }

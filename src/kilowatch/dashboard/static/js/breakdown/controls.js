@@ -24,6 +24,7 @@ export class Controls {
     this.state = state;
     for (const input of this.root.querySelectorAll("input[name=period]")) input.checked = input.value === state.period;
     for (const input of this.root.querySelectorAll("input[name=view]")) input.checked = input.value === state.view;
+    for (const input of this.root.querySelectorAll("input[name=worth]")) input.checked = input.value === (state.worth || "energy");
     for (const input of this.root.querySelectorAll("input[name=phases]")) {
       input.checked = input.value === state.phases;
     }
@@ -124,6 +125,7 @@ export class Controls {
       else this.change({ period: value, date: inside ? today : this.anchor(first, last), until: "", grain: "" });
     } else if (name === "grain") this.change({ grain: value });
     else if (name === "phases") this.change({ phases: value });
+    else if (name === "worth") this.change({ worth: value === "energy" ? "" : value });
     else if (name === "view") this.change({ view: value === "graph" ? "" : value });
     else if (name === "parameter") this.choose();
     else if (name === "overlay") this.lay();

@@ -1,6 +1,7 @@
 // The figures above and below the graph: three digits in tiles, everything in the list.
 import { fullWithUnit, scaleFor, share, short, withUnit } from "../numbers.js";
 import { t } from "../words.js";
+import { against, was } from "./compare.js";
 
 const COMPLETE = 0.9995;
 
@@ -11,14 +12,16 @@ function element(tag, className, text = "") {
   return node;
 }
 
-function tile(label, value, unit, detail, className = "") {
+function tile(label, value, unit, detail, className = "", change = "") {
   const node = element("div", `tile ${className}`.trim());
   const scale = scaleFor(unit, value ?? 0);
   const known = value !== null && value !== undefined;
-  const figure = element("dd", "figure", known ? short(value * scale.factor) : "–");
-  if (known && scale.unit) figure.append(element("span", "unit", ` ${scale.unit}`));
+  const coin = known && /^[A-Z]{3}$/.test(unit);
+  const figure = element("dd", "figure", coin ? withUnit(value, unit) : known ? short(value * scale.factor) : "–");
+  if (known && scale.unit && !coin) figure.append(element("span", "unit", ` ${scale.unit}`));
   figure.title = fullWithUnit(value, unit);
   node.append(element("dt", "", label), figure);
+  if (change) node.append(element("dd", "detail change", change));
   if (detail) node.append(element("dd", "detail", detail));
   return node;
 }
@@ -38,7 +41,8 @@ export function tiles(host, answer, time) {
       ? t("tile.since", { day: time.day(answer.extent.first_ms) }) : energy.unallocated
       ? t("tile.of_which_gap", { amount: withUnit(energy.unallocated, energy.unit) })
       : energy.derived ? t("tile.derived") : missing ? t("tile.incomplete") : t("tile.counted");
-    found.push(tile(t("tile.total"), energy.total, energy.unit, detail, "first"));
+    const name = answer.worth.shown === "energy" || !answer.worth.available ? "tile.total" : answer.worth.shown === "money" ? "tile.cost" : "tile.carbon";
+    found.push(tile(t(name), energy.total, energy.unit, detail, "first", against(energy, answer.compare)));
   }
   const demand = answer.demand;
   if (demand) {
@@ -51,7 +55,7 @@ export function tiles(host, answer, time) {
     const label = energy ? t("tile.mean_of", { name: level.parameter_title.toLowerCase() }) : t("tile.mean");
     const range = level.low === null ? "" : t("tile.range", {
       low: withUnit(level.low, level.unit), high: withUnit(level.high, level.unit) });
-    found.push(tile(label, level.mean, level.unit, range));
+    found.push(tile(label, level.mean, level.unit, range, "", against(level, answer.compare)));
   }
   if (demand?.load_factor != null) {
     const node = tile(t("tile.load_factor"), null, "", !demand.baseload ? t("tile.load_factor_detail")
@@ -100,18 +104,20 @@ export function list(host, answer, time) {
       if (part > 0) name.append(element("span", "badge", `${share(part)} ${t(`quality.${quality}`)}`));
     }
     line.append(name);
-    const add = (value, unit, at, extra = "") => {
+    const add = (value, unit, at, ...extras) => {
       const td = element("td", "num", withUnit(value, unit));
       td.title = fullWithUnit(value, unit);
       if (value !== null && value !== undefined) td.dataset.value = value;
       if (at != null) td.append(element("span", "at", when(answer, time, at)));
-      if (extra) td.append(element("span", "at", extra));
+      for (const extra of extras) if (extra) td.append(element("span", "at", extra));
       line.append(td);
     };
     const gap = entry.unallocated ? t("figures.across", { amount: withUnit(entry.unallocated, entry.unit) }) : "";
     add(entry.measure === "amount" ? entry.total : null, entry.unit, null,
-      entry.measure === "amount" && entry.complete < COMPLETE ? gap || t("figures.incomplete") : gap);
-    add(entry.mean, entry.measure === "amount" ? entry.rate_unit : entry.unit);
+      entry.measure === "amount" && entry.complete < COMPLETE ? gap || t("figures.incomplete") : gap,
+      ...(entry.measure === "amount" ? [against(entry, answer.compare), was(entry, answer.compare)] : []));
+    add(entry.mean, entry.measure === "amount" ? entry.rate_unit : entry.unit, null,
+      ...(entry.measure === "mean" ? [against(entry, answer.compare), was(entry, answer.compare)] : []));
     add(entry.low, entry.unit, entry.low_ms);
     add(entry.high, entry.unit, entry.high_ms);
     const known = element("td", "num", share(entry.complete >= COMPLETE ? 1 : Math.min(entry.complete, 0.999)));

@@ -2,7 +2,8 @@
 // one needs inline styles, which the page's policy forbids.
 import { fullWithUnit, share, short } from "../numbers.js";
 import { t } from "../words.js";
-import { EDITED, ESTIMATED, MARKS, QUESTIONABLE } from "./chart.js";
+import { EDITED, ESTIMATED, MARKS, QUESTIONABLE, whole } from "./chart.js";
+import { what } from "./compare.js";
 import { told } from "./overlays.js";
 import { rowAt } from "./rows.js";
 
@@ -50,6 +51,15 @@ function panelLines(panel, scale, ms) {
   });
 }
 
+/** What the other side of a comparison was at an instant. */
+function againstLines(panel, scale, ms, compare) {
+  return panel.against.flatMap((channel) => {
+    const row = rowAt(channel.rows, ms);
+    const value = row && whole(panel, row);
+    return value === null || !compare ? [] : [line(what(compare), `${short(value * scale.factor)} ${scale.unit}`.trim(), "", channel.phase)];
+  });
+}
+
 export class Hover {
   /** @param host the graph; the element is laid over it */
   constructor(host) {
@@ -63,9 +73,9 @@ export class Hover {
   hide() { this.node.hidden = true; }
 
   /** Say what is known of an instant, beside the pointer. */
-  show({ panels, scales }, time, ms, x, y, events = []) {
+  show({ panels, scales }, time, ms, x, y, events = [], compare = null) {
     const row = panels.flatMap((panel) => panel.channels).map((channel) => rowAt(channel.rows, ms)).find(Boolean);
-    const lines = panels.flatMap((panel, i) => [...panelLines(panel, scales[i], ms),
+    const lines = panels.flatMap((panel, i) => [...panelLines(panel, scales[i], ms), ...againstLines(panel, scales[i], ms, compare),
       ...told(panel, ms, panel.unit).map(([name, value]) => line(name, value))]);
     for (const one of events) if (ms >= one.from && ms < one.to) lines.push(element("div", `note ${one.tone}`, one.title));
     if (!lines.length) { this.hide(); return; }

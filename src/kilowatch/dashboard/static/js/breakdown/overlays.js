@@ -58,7 +58,7 @@ function summed(rows, buckets, amount) {
 const column = (rows, key, factor) => rows.map((row) => (row[key] === null ? null : row[key] * factor));
 
 /** Whether a panel shows the whole of what was expected: not one phase of it. */
-export const fits = (panel, overlays) => overlays.parameters.includes(panel.name)
+export const fits = (panel, overlays) => ["W", "Wh", "m3", "m3/h", "°C", "°F"].includes(panel.unit) && overlays.parameters.includes(panel.name)
   && (panel.channels.length === 1 ? !panel.channels[0].phase : panel.measure === "amount");
 
 /** The series of one panel. */

@@ -6,12 +6,14 @@ import { seriesAsRead } from "../units.js";
 import { t } from "../words.js";
 import { Calendar } from "./calendar.js";
 import { build, panelsOf } from "./chart.js";
+import { Comparison } from "./compare.js";
 import { Controls } from "./controls.js";
 import { Hover } from "./hover.js";
 import { list, tiles } from "./figures.js";
 import * as states from "./state.js";
 import * as overlay from "./overlays.js";
 import { draw as drawTable } from "./table.js";
+import { tell } from "./worth.js";
 
 const root = document.getElementById("breakdown");
 const point = root.dataset.point;
@@ -38,6 +40,9 @@ const controls = new Controls(root, {
     load();
   },
 });
+
+const comparison = new Comparison(root, { point, choose: (compare) => controls.change({ compare }) });
+const worthSaid = root.querySelector("[data-worth-said]");
 
 async function load({ quiet = false } = {}) {
   asking?.abort();
@@ -107,6 +112,8 @@ function show(quiet) {
   if (!quiet && location.search) { state = spelled; states.write(state, { replace: true }); }
   const { window, extent } = answer;
   controls.show(answer, { ...spelled, view: state.view ?? "graph" });
+  comparison.show(answer, time);
+  if (worthSaid) tell(worthSaid, answer);
   calendar.show({
     first: window.first, last: window.last, today: window.today, fresh: quiet,
     begin: extent ? extent.first_day : window.today,
@@ -184,7 +191,7 @@ function drawChart() {
       chart.getZr().setCursorStyle(within && built.coarse ? "pointer" : "default");
       if (!within) { hover.hide(); return; }
       const at = chart.convertFromPixel({ xAxisIndex: 0 }, event.offsetX);
-      hover.show(built, time, at, event.offsetX, event.offsetY, overlay.eventsOn(overlays, overlay.chosen(state.over)));
+      hover.show(built, time, at, event.offsetX, event.offsetY, overlay.eventsOn(overlays, overlay.chosen(state.over)), answer.compare);
     });
     chart.getZr().on("globalout", () => hover.hide());
   }

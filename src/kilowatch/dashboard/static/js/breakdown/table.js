@@ -1,6 +1,7 @@
 // The graph as a table: every bucket with its full value, holes said aloud, sums at the foot.
 import { column, count, fullWithUnit, scaleFor, share } from "../numbers.js";
 import { t } from "../words.js";
+import { changeText, what } from "./compare.js";
 import { gaps } from "./rows.js";
 
 const AT_ONCE = 1_000; // rows that a browser lays out without anyone waiting
@@ -18,7 +19,7 @@ function row(cells) {
   return node;
 }
 
-function columnsOf(panels) {
+function columnsOf(panels, compare) {
   return panels.flatMap((panel) => panel.channels.flatMap((channel) => {
     const name = channel.phase && channel.phase_title ? `${panel.title} ${channel.phase_title}` : panel.title;
     const largest = Math.max(0, ...channel.rows.map((item) => Math.abs(item.value ?? 0)));
@@ -28,19 +29,41 @@ function columnsOf(panels) {
     const unit = scale.unit ? ` [${scale.unit}]` : "";
     if (panel.measure === "amount") {
       const across = channel.rows.some((item) => item.unallocated);
-      return [{ ...base, key: "value", title: `${name}${unit}` },
+      return [{ ...base, key: "value", title: `${name}${unit}` }, ...besides(base, compare, unit),
         ...(across ? [{ ...base, key: "unallocated", title: `${t("table.across_gap")}${unit}` }] : [])];
     }
-    return [{ ...base, key: "value", title: `${name}, ${t("table.mean")}${unit}` },
+    return [{ ...base, key: "value", title: `${name}, ${t("table.mean")}${unit}` }, ...besides(base, compare, unit),
       { ...base, key: "low", title: `${t("table.min")}${unit}` }, { ...base, key: "high", title: `${t("table.max")}${unit}` }];
   }));
+}
+
+/** The other side of a comparison, and the change, beside a channel's own column. */
+function besides(base, compare, unit) {
+  const other = base.panel.against.find((channel) => channel.beside === base.channel.channel);
+  if (!other) return [];
+  const by = new Map(other.rows.map((item) => [item.start, item]));
+  const both = new Map([...base.by].filter(([start, item]) => by.has(start) && item.value !== null && by.get(start).value !== null)
+    .map(([start, item]) => {
+      const then = by.get(start).value;
+      return [start, { value: then ? (item.value - then) / Math.abs(then) : null, difference: item.value - then }];
+    }));
+  return [{ ...base, by, key: "value", beside: true, title: `${what(compare)}${unit}` },
+    { ...base, by: both, key: "value", beside: true, change: true, format: share, title: t("compare.column_change") }];
+}
+
+function footBeside(item, entry) {
+  const change = entry?.change;
+  if (!change) return cell("td", "–", { class: "num" });
+  if (item.change) return cell("td", changeText(change, entry.unit), { class: "num", "data-value": change.share ?? "" });
+  return cell("td", item.format(change.value), { class: "num", "data-value": change.value, title: fullWithUnit(change.value, entry.unit) });
 }
 
 function foot(columns, answer, notes) {
   const cells = [cell("th", t("table.total"), { scope: "row" })];
   for (const item of columns) {
-    const figures = answer.statistics.find((entry) => entry.channel === item.channel.channel
+    const figures = (item.panel.other ? answer.compare : answer).statistics.find((entry) => entry.channel === item.channel.channel
       && entry.measure === item.panel.measure);
+    if (item.beside) { cells.push(footBeside(item, figures)); continue; }
     let value = null;
     if (item.panel.measure === "amount") {
       value = item.key === "unallocated" ? figures?.unallocated : figures?.total === null || !figures ? null : figures.total - figures.unallocated;
@@ -62,12 +85,16 @@ function note(item) {
 
 /** Draw the table into `host`. Redrawing with the same shape keeps the scroll position. */
 export function draw(host, answer, panels, time, all = false) {
-  const columns = columnsOf(panels);
+  const columns = columnsOf(panels, answer.compare);
   const starts = [...new Set(columns.flatMap((item) => [...item.by.keys()]))].sort((a, b) => a - b);
   const table = document.createElement("table");
   table.className = "figures-table";
   const caption = cell("caption", t("table.caption", { name: answer.point.name }), { class: "sr" });
-  const merged = starts.map((start) => columns.map((item) => item.by.get(start)).find(Boolean));
+  // A row is of this period where its own side has one; a hole has only the other side.
+  const mine = columns.filter((item) => !item.beside);
+  const blank = { value: null, count: 0, covered: 0, unallocated: 0, quality: 0 };
+  const merged = starts.map((start) => mine.map((item) => item.by.get(start)).find(Boolean)
+    ?? { ...blank, ...(({ start: at, end }) => ({ start: at, end }))(columns.find((item) => item.by.has(start)).by.get(start)) });
   const notes = merged.some(note);
   const head = document.createElement("thead");
   head.append(row([cell("th", t("table.time", { zone: answer.point.zone }), { scope: "col" }),
@@ -91,8 +118,12 @@ export function draw(host, answer, panels, time, all = false) {
         const own = column_.by.get(item.start);
         const value = own ? own[column_.key] : null;
         const known = value !== null && value !== undefined;
+        if (column_.change) {
+          return cell("td", known ? changeText({ of: "", share: value, difference: own.difference }, "") : "–",
+            { class: "num", "data-value": known ? value : "", "data-key": "change" });
+        }
         return cell("td", known ? column_.format(value) : "–", { class: "num",
-          "data-value": known ? value : "", "data-channel": column_.channel.channel, "data-key": column_.key,
+          "data-value": known ? value : "", "data-channel": column_.channel.channel, "data-key": column_.beside ? "beside" : column_.key,
           title: known ? fullWithUnit(value, column_.panel.unit) : t("table.unknown") });
       }),
       cell("td", share(item.covered), { class: "num muted" }), ...(notes ? [cell("td", note(item), { class: "muted" })] : [])]);
