@@ -85,3 +85,20 @@ def test_the_operator_makes_the_first_partner_administrator(
     assert "There is no account" in str(
         shell("account", "role", "bob@example.com", "acme", "viewer").refusal
     )
+
+
+def test_the_first_account_is_made_once_and_may_do_everything(shell: Shell) -> None:
+    """An empty server gets an organisation and its partner administrator; a full one refuses."""
+    said = shell("account", "first", "ann@example.com", "--organization", "Acme").text
+    found = re.search(r"Password\s+(\S+)", said)
+    assert found
+    assert log_in(shell, found[1]).token
+    opened = catalog.open(shell.folder / "catalog.sqlite")
+    with opened.reading() as session:
+        user = session.get(User, 1)
+        assert user is not None
+        assert rights.is_partner(rights.person(session, user))
+    opened.close()
+    refused = shell("account", "first", "bob@example.com", "--organization", "Other")
+    assert refused.refusal is not None
+    assert refused.refusal.code == "accounts_exist"

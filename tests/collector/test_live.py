@@ -160,7 +160,7 @@ def test_behind_a_proxy_the_client_is_told_from_the_proxy(start: StartServer) ->
 
 def test_a_busy_tenant_does_not_push_anothers_refusals_out_of_view() -> None:
     """The last refusals of each organisation stay, whatever the others do."""
-    view = LiveView("development", lambda: None, lambda: "")  # type: ignore[arg-type, return-value]
+    view = LiveView("development", lambda: None, lambda _tls: "")  # type: ignore[arg-type, return-value]
     refused = Refused(refusals.credentials_wrong(), "kw-x", b"", 7)
     for number in range(60):
         view.add((number, ACCEPTED, "POST", PATH, "", True, 1, "kw-x", None, refused))
@@ -174,7 +174,7 @@ def test_a_busy_tenant_does_not_push_anothers_refusals_out_of_view() -> None:
 
 def test_an_event_costs_less_than_a_microsecond() -> None:
     """The live view must not slow the packets down that it shows."""
-    view = LiveView("development", lambda: None, lambda: "")  # type: ignore[arg-type, return-value]
+    view = LiveView("development", lambda: None, lambda _tls: "")  # type: ignore[arg-type, return-value]
     best = float("inf")
     for _ in range(20):
         begun = time.perf_counter()

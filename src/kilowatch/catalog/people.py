@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 
 from kilowatch.catalog import secrets
 from kilowatch.catalog.changes import Change
+from kilowatch.catalog.database import Catalog
 from kilowatch.catalog.registry import check_name
 from kilowatch.catalog.tables import (
     ROLES,
@@ -68,6 +69,12 @@ def check_password(password: str, email: str = "") -> str:
         remedy="Four or five words that do not belong together are a good one.",
         data={"field": "password"},
     )
+
+
+def nobody(catalog: Catalog) -> bool:
+    """Tell whether no account exists yet, as after a first start."""
+    with catalog.reading() as session:
+        return session.scalar(select(User.id).limit(1)) is None
 
 
 def add_user(

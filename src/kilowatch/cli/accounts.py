@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import Annotated
 
 import typer
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from kilowatch.catalog import people, registry, second_factor, secrets
+from kilowatch.catalog.startup import DEFAULT_COUNTRY
 from kilowatch.catalog.tables import ROLES, User
 from kilowatch.cli.folder import DEFAULT
 from kilowatch.cli.registration import Data, Server, paper
@@ -38,6 +40,40 @@ def reset(
     out.print("Every session of this account has ended. Change the password after the log-in.")
     if remove_second_factor:
         out.print("The account has no second factor any more.")
+
+
+@account.command()
+def first(
+    email: Annotated[str, typer.Argument(metavar="ADDRESS", help="Whose account.")],
+    organization: Annotated[
+        str, typer.Option("--organization", metavar="NAME", help="Whose energy it is.")
+    ],
+    country: Annotated[str, typer.Option(help="Two letters.")] = DEFAULT_COUNTRY,
+    data: Data = DEFAULT,
+) -> None:
+    """Make the first account of an empty server, with its organisation; shows the password once.
+
+    The dashboard leads on from there to the first site, data point and packet.
+    """
+    server = Server.of(data)
+    with server.change() as change:
+        if change.session.scalar(select(User.id).limit(1)) is not None:
+            raise KilowatchError(
+                "accounts_exist",
+                "Somebody has an account here already, so this would not be the first.",
+                status=409,
+                remedy="Let them invite you, or run 'kilowatch account reset' for a lost password.",
+            )
+        live = server.environment == "production"
+        owner = registry.add_organisation(change, organization, country=country, live=live)
+        user, password = people.add_user(change, email)
+        people.set_role(change, user, owner, "partner administrator")
+        address = user.email
+    out = paper()
+    out.print(f"Dashboard  {server.dashboard}", markup=False)
+    out.print(f"Account    {address}", markup=False)
+    out.print(f"Password   {password}", markup=False)
+    out.print("The password is shown only now. Log in: the dashboard leads on to the first graph.")
 
 
 @account.command()

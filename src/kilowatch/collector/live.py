@@ -59,14 +59,15 @@ class LiveView:
     Args:
         environment: Which is told with each event.
         directory: Returns the snapshot in force.
-        push_url: Returns the address for corrected examples.
+        push_url: Returns the address for corrected examples: told whether the request that is
+            corrected came over TLS, so that the line works where the first one did.
     """
 
     def __init__(
         self,
         environment: Environment,
         directory: Callable[[], Directory],
-        push_url: Callable[[], str],
+        push_url: Callable[[bool], str],
     ) -> None:
         self._environment = environment
         self._directory = directory
@@ -148,10 +149,10 @@ class LiveView:
             named = refused.error.data.get("stream_id") or stream_in(refused.body) or None
             said["stream_id"] = said["stream_id"] or named
             said["detail"] = refused.error.detail
-            said["remedy"] = self._remedy(refused, path, username)
+            said["remedy"] = self._remedy(refused, path, username, tls)
         return said
 
-    def _remedy(self, refused: Refused, path: str, username: str) -> str:
+    def _remedy(self, refused: Refused, path: str, username: str, tls: bool) -> str:  # noqa: FBT001
         """Say what to change; a body that we can't make sense of blinds nobody's view."""
         try:
             return remedies.remedy(
@@ -162,7 +163,7 @@ class LiveView:
                 organisation_id=refused.organisation_id,
                 directory=self._directory(),
                 neighbours=self._neighbours,
-                push_url=self._push_url(),
+                push_url=self._push_url(tls),
             )
         except Exception:
             log.exception("no remedy was found", code=refused.error.code)

@@ -57,10 +57,11 @@ class Reception:
         self.settings = settings
         self.loop = loop
         self.push_url = settings.public_url
+        self.push_url_plain = ""  # while no port takes packets without TLS
         self.doorkeeper = Doorkeeper(settings.environment, settings.trusted_proxies)
         self.directory = directory
         self.watch = Watch(settings, catalog, directory, self._swap)
-        self.live = LiveView(settings.environment, lambda: self.directory, lambda: self.push_url)
+        self.live = LiveView(settings.environment, lambda: self.directory, self._push_url)
         self.replies = Replies(Writer(time.time()), self.live, directory)
         self.authenticator = Authenticator(settings, directory, loop.time)
         self.throttle = Throttle()
@@ -74,6 +75,10 @@ class Reception:
         self.now_s = self.loop.time()
         self.replies.writer.tick(time.time())
         self.authenticator.forget_old()
+
+    def _push_url(self, tls: bool) -> str:  # noqa: FBT001 - as the live view calls it
+        """Return where an example pushes: where its sender did, if that is taken."""
+        return self.push_url if tls or not self.push_url_plain else self.push_url_plain
 
     def not_secure(self) -> KilowatchError:
         """Return the 403 for a request that could be read on its way."""

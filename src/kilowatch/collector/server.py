@@ -205,6 +205,8 @@ class Collector:
             https_port=https,
         )
         self.reception.push_url = self.addresses.push_https
+        if settings.environment == "development":
+            self.reception.push_url_plain = self.addresses.push_http
         await self._listen_control()
         for task in (self.reception.watch.run(), self._tick(context), self._report_use()):
             self._tasks.append(self._loop.create_task(task))

@@ -126,7 +126,7 @@ def _create(request: Request, fields: Fields) -> Response:
         name = registry.check_name(fields.name, "credential") if fields.name else ""
         with rooms.registry.catalog.change(actor_of(request)) as open_change:
             target = _target(open_change.session, organisation, fields)
-            before = _issued_before(open_change.session, target, environment, name, fields.after)
+            before = issued_before(open_change.session, target, environment, name, fields.after)
             if before is not None:
                 address = f"/admin/organizations/{organisation.id}/credentials/{before}"
                 return RedirectResponse(f"{address}?again", status_code=303)
@@ -145,7 +145,7 @@ def _create(request: Request, fields: Fields) -> Response:
     return _issued(request, organisation, issued)
 
 
-def _issued_before(
+def issued_before(
     session: Session, target: Target, environment: str, name: str, after: str
 ) -> int | None:
     """Return the credential that this very form has issued already, if it comes again.
@@ -171,8 +171,9 @@ def _issued_before(
     return session.scalar(same.order_by(Credential.id))
 
 
-def _latest(session: Session, organisation: Organisation) -> int:
-    mine = Credential.organisation_id == organisation.id
+def latest_of(session: Session, organisation_id: int) -> int:
+    """Return the number of an organisation's latest credential, for ``issued_before``."""
+    mine = Credential.organisation_id == organisation_id
     return session.scalar(select(func.max(Credential.id)).where(mine)) or 0
 
 
@@ -236,7 +237,7 @@ def _form(request: Request, fields: Fields, problems: dict[str, str]) -> Respons
         ours = select(DataPoint.stream_id).where(DataPoint.organisation_id == organisation.id)
         points = list(session.scalars(ours.order_by(DataPoint.stream_id).limit(PROPOSED_MAX)))
         members = [user.email for user, _ in people.members(session, organisation.id)]
-        fields = replace(fields, after=fields.after or str(_latest(session, organisation)))
+        fields = replace(fields, after=fields.after or str(latest_of(session, organisation.id)))
     context: dict[str, Any] = {
         "organisation": organisation,
         "fields": asdict(fields),

@@ -10,7 +10,7 @@ from datetime import date
 import numpy as np
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import RedirectResponse, Response
 
 from kilowatch.catalog.rights import has_tool
 from kilowatch.catalog.tree import OrganisationNode
@@ -30,6 +30,7 @@ from kilowatch.dashboard.places import readable, site_names
 from kilowatch.dashboard.quality_periods import day_text, lost_text
 from kilowatch.dashboard.rooms import Rooms, rooms_of, visit_of
 from kilowatch.dashboard.shell import page
+from kilowatch.dashboard.start_way import first_hour
 from kilowatch.dashboard.treeview import leaves_of
 from kilowatch.dashboard.words import t
 from kilowatch.dashboard.worth import NOTHING, Worth, basis_of, worth
@@ -121,6 +122,8 @@ async def site_figures(request: Request) -> Response:
 
 def _home(request: Request) -> Response:
     rooms, visit = rooms_of(request), visit_of(request)
+    if first_hour(request):
+        return RedirectResponse("/start", status_code=303)
     organisations = rooms.registry.tree(visit.person)
     if not organisations:
         return page(request, "nothing.html", [{"name": t("product")}], {"page": "nothing"})

@@ -8,7 +8,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from kilowatch.catalog import devices, sessions
+from kilowatch.catalog import devices, people, sessions
 from kilowatch.catalog.sessions import Begun
 from kilowatch.dashboard import open_forms
 from kilowatch.dashboard.access import SESSION_COOKIE
@@ -158,6 +158,7 @@ def _form(
         "problem": problem,
         "notice": "" if problem else notice,
         "mails": rooms_of(request).mailer.configured,
+        "empty": people.nobody(rooms_of(request).registry.catalog),
     }
     return open_forms.show(request, "login.html", context, status=status)
 

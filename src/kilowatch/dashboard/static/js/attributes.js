@@ -2,103 +2,12 @@
 import { listen } from "./live.js";
 import { now } from "./freshness.js";
 import { count } from "./numbers.js";
+import { concerns } from "./requests.js";
 import { age } from "./sitetime.js";
-import { locale, t } from "./words.js";
+import { t } from "./words.js";
 
-const SHOWN = 50;
-const card = document.getElementById("requests");
-const list = card.querySelector("[data-list]");
-const none = card.querySelector("[data-none]");
-const line = document.getElementById("request-line");
 const panels = document.getElementById("panels");
-const clock = new Intl.DateTimeFormat(locale, { hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23", timeZone: card.dataset.zone });
-let everything = false;
-let serial = 0;
-let fetched = new Map(); // requests that the fetched list has, whose live event may still come
-let loads = 0;
-let came = null; // requests that arrive while the list is fetched: it may be of before them
-
-function concerns(request) {
-  if (everything) return true;
-  return request.series === Number(card.dataset.pointSeries)
-    || (request.series === null && (request.stream_id === null || request.stream_id === card.dataset.stream));
-}
-
-function put(node, text) {
-  node.textContent = text;
-  node.hidden = !text;
-}
-
-function draw(request) {
-  const item = line.content.firstElementChild.cloneNode(true);
-  const badge = item.querySelector("[data-status]");
-  badge.textContent = request.status;
-  badge.classList.add(request.status >= 400 ? "bad" : request.outcome === "accepted" || request.outcome === "latest" ? "good" : "late");
-  item.querySelector("[data-outcome]").textContent = t(`requests.${request.outcome}`);
-  const time = item.querySelector("[data-time]");
-  time.dateTime = new Date(request.at_ms).toISOString();
-  time.textContent = clock.format(request.at_ms);
-  item.querySelector("[data-from]").textContent = [
-    request.stream_id && request.series !== Number(card.dataset.pointSeries) ? request.stream_id : "",
-    request.username ? t("requests.by", { name: request.username }) : t("requests.nobody"), request.remote,
-    request.secure ? "https" : "http",
-  ].filter(Boolean).join(" · ");
-  put(item.querySelector("[data-detail]"), request.detail || "");
-  // "… This would be accepted: curl -u …": words stay words, the command becomes a block to copy.
-  const remedy = request.remedy || "";
-  const at = remedy.search(/curl -/);
-  put(item.querySelector("[data-remedy]"), (at < 0 ? remedy : remedy.slice(0, at)).trim());
-  if (at >= 0) {
-    const block = item.querySelector("[data-code]");
-    const pre = block.querySelector("pre");
-    serial += 1;
-    pre.id = `request-code-${serial}`;
-    pre.textContent = remedy.slice(at);
-    block.querySelector("button").dataset.copy = pre.id;
-    block.hidden = false;
-  }
-  return item;
-}
-
-function isThere(request) {
-  const same = JSON.stringify(request), left = fetched.get(same) ?? 0;
-  if (left) fetched.set(same, left - 1);
-  return left > 0;
-}
-
-function add(request) {
-  if (!concerns(request)) return;
-  came?.push(request);
-  if (isThere(request)) return;
-  const item = draw(request);
-  item.classList.add("arrived");
-  // What is being read stays where it is: below the top, the list keeps its place.
-  const before = list.scrollHeight;
-  list.prepend(item);
-  if (list.scrollTop > 0) list.scrollTop += list.scrollHeight - before;
-  while (list.children.length > SHOWN) list.lastElementChild.remove();
-  none.hidden = true;
-}
-
-async function load() {
-  const mine = ++loads; // an answer to an earlier question is none to this one
-  came = [];
-  const reply = await fetch(`/data/requests?point=${card.dataset.point}${everything ? "&all=1" : ""}`);
-  const requests = reply.ok ? (await reply.json()).requests : null;
-  if (mine !== loads) return;
-  const since = came;
-  came = null;
-  if (!requests) return;
-  fetched = new Map();
-  for (const same of requests.map((one) => JSON.stringify(one))) fetched.set(same, (fetched.get(same) ?? 0) + 1);
-  list.replaceChildren(...requests.map(draw));
-  none.hidden = requests.length > 0;
-  for (const request of since) add(request);
-}
-
-for (const input of card.querySelectorAll("input[name=which]")) {
-  input.addEventListener("change", () => { everything = input.value === "all"; load(); });
-}
+const series = Number(document.getElementById("requests").dataset.pointSeries);
 
 let planned = null;
 function refreshPanels() {
@@ -123,14 +32,5 @@ ages();
 setInterval(ages, 1000);
 document.addEventListener("htmx:afterSwap", (event) => ages(event.target));
 
-function shown(on) {
-  card.querySelector("[data-live-dot]").className = `dot ${on ? "fresh" : "late"}`;
-  card.querySelector("[data-live-text]").textContent = t(on ? "requests.live" : "requests.offline");
-}
-new MutationObserver(() => shown(document.documentElement.dataset.live === "on"))
-  .observe(document.documentElement, { attributeFilter: ["data-live"] });
-
-listen("request", (request) => { add(request); if (concerns(request)) refreshPanels(); });
-listen("values", ({ values }) => { if (Number(card.dataset.pointSeries) in values) refreshPanels(); });
-listen("hello", load);
-load();
+listen("request", (request) => { if (concerns(request)) refreshPanels(); });
+listen("values", ({ values }) => { if (series in values) refreshPanels(); });
