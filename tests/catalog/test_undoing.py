@@ -13,6 +13,7 @@ from sqlalchemy import select
 
 from kilowatch.catalog import (
     alerts,
+    comments,
     corrections,
     data_points,
     giving,
@@ -40,6 +41,7 @@ from kilowatch.catalog.prices import CarbonDraft, PriceDraft
 from kilowatch.catalog.settings_check import Settings
 from kilowatch.catalog.tables import Appliance, AuditEntry, DataPoint, Meter, Site, Table, User
 from kilowatch.catalog.tables_alerts import AlertChannel, AlertRule
+from kilowatch.catalog.tables_comments import ChartComment
 from kilowatch.catalog.tables_corrections import Correction, RuleSet
 from kilowatch.catalog.tables_imports import ImportProfile
 from kilowatch.catalog.tables_people import Group, Invitation, Plan
@@ -116,6 +118,7 @@ class Desk:
         corrections.set_rules(change, self.gas.id, Rules(spike_factor=5.0))
         corrections.add(change, self.gas.id, Draft("comment", 0, DAY_MS, comment="old"))
         judgements.dismiss(change, self.gas.id, "old", "mark")
+        comments.add(change, self.gas.id, (1, 1), "old")
         at_ms = START_MS - 20 * DAY_MS
         point_settings.change_from(change, self.gas, {"multiplier": 2.0, "interval_s": 60}, at_ms)
         meter_events.reset(change, self.gas, at_ms, to=0.0)
@@ -292,6 +295,11 @@ CASES: list[tuple[str, str, Callable[[Desk], object]]] = [
         d.change, d.office, (True,) * 168, None)),
     ("removed", "site_opening", lambda d: site_calendar.remove_opening(
         d.change, d.office, d.one(SiteOpening).id)),
+    ("created", "chart_comment", lambda d: comments.add(d.change, d.gas.id, (5, 9), "new")),
+    ("changed", "chart_comment", lambda d: comments.edit(
+        d.change, d.gas.id, d.one(ChartComment).id, (1, 2), "other words")),
+    ("removed", "chart_comment", lambda d: comments.remove(
+        d.change, d.gas.id, d.one(ChartComment).id, manages=True)),
     ("created", "dismissed_finding", lambda d: judgements.dismiss(d.change, d.gas.id, "x", "m")),
     ("removed", "dismissed_finding", lambda d: judgements.restore(
         d.change, d.gas.id, "old", "mark")),

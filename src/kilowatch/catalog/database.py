@@ -19,6 +19,7 @@ from sqlalchemy.orm import Session
 
 from kilowatch.catalog import (  # the metadata is complete with them
     tables_alerts,  # noqa: F401
+    tables_comments,  # noqa: F401
     tables_corrections,  # noqa: F401
     tables_estate,  # noqa: F401
     tables_findings,  # noqa: F401

@@ -96,6 +96,7 @@ class _Whole:
             heating_base_c=terms.heating_base_c,
             cooling_base_c=terms.cooling_base_c,
             attention_per_week=terms.attention_per_week,
+            demand_period_s=terms.demand_period_s,
         )
 
     def _zone(self, site: Site) -> str:

@@ -16,6 +16,8 @@ from kilowatch.model.units import UNITS
 
 BASE_C_MIN, BASE_C_MAX = -10.0, 35.0
 """Base temperatures outside are slips, such as degrees Fahrenheit [°C]."""
+DEMAND_PERIODS_S = (900, 1800)
+"""What network tariffs bill peak demand over [s]."""
 ATTENTION_MAX = 50
 """More findings in a week than this are a flood that nobody reads."""
 
@@ -100,6 +102,29 @@ def set_attention(change: Change, site: Site, per_week: int) -> SiteTerms:
         )
     row = _row(change, site)
     row.attention_per_week = per_week
+    change.session.flush()
+    return row
+
+
+def set_demand_period(change: Change, site: Site, period_s: int | None) -> SiteTerms:
+    """Set over how long peak demand is a mean at a site, as its network tariff bills it.
+
+    Args:
+        change: An open change.
+        site: Which site.
+        period_s: 900 or 1,800 [s]; None for the platform's setting.
+
+    Raises:
+        KilowatchError: ``invalid_demand_period``.
+    """
+    if period_s not in (None, *DEMAND_PERIODS_S):
+        raise KilowatchError(
+            "invalid_demand_period",
+            f"Peak demand is a mean over 15 or 30 minutes, not over {period_s} s.",
+            data={"field": "demand_period_s"},
+        )
+    row = _row(change, site)
+    row.demand_period_s = period_s
     change.session.flush()
     return row
 

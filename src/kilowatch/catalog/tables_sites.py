@@ -29,6 +29,7 @@ class SiteTerms(Table):
     heating_base_c: Mapped[float]
     cooling_base_c: Mapped[float]
     attention_per_week: Mapped[int] = mapped_column(Integer)
+    demand_period_s: Mapped[int | None] = mapped_column(Integer)
     created_at_ms: Mapped[int]
 
 

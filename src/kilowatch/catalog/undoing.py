@@ -40,6 +40,7 @@ from kilowatch.catalog.tables import (
     User,
 )
 from kilowatch.catalog.tables_alerts import AlertChannel, AlertRule, AlertRuleChannel
+from kilowatch.catalog.tables_comments import ChartComment
 from kilowatch.catalog.tables_corrections import Correction, RuleSet
 from kilowatch.catalog.tables_findings import DismissedFinding
 from kilowatch.catalog.tables_imports import ImportProfile
@@ -197,7 +198,13 @@ DECISIONS: dict[Kind, Way | str] = {
     ("removed", "rule_set"): BringBack(RuleSet),
     **_of_sites(
         SiteTerms,
-        {"temperature_point_id", "heating_base_c", "cooling_base_c", "attention_per_week"},
+        {
+            "temperature_point_id",
+            "heating_base_c",
+            "cooling_base_c",
+            "attention_per_week",
+            "demand_period_s",
+        },
     ),
     **_of_sites(UtilityPrice, {"per_unit", "per", "label", "from_day"}, check_price),
     **_of_sites(UtilityCarbon, {"kg_per_unit", "per", "basis", "source", "from_day"}, check_price),
@@ -208,6 +215,11 @@ DECISIONS: dict[Kind, Way | str] = {
     ),
     ("changed", "event_verdict"): "by_hand",
     ("removed", "event_verdict"): "gone",
+    ("created", "chart_comment"): TakeAway(ChartComment, _delete),
+    ("changed", "chart_comment"): SetBack(
+        ChartComment, frozenset({"text", "start_ms", "end_ms", "changed_at_ms"})
+    ),
+    ("removed", "chart_comment"): BringBack(ChartComment),
     ("created", "dismissed_finding"): TakeAway(DismissedFinding, _delete),
     ("changed", "dismissed_finding"): "by_hand",
     ("removed", "dismissed_finding"): BringBack(DismissedFinding),

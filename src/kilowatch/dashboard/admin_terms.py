@@ -24,7 +24,7 @@ from kilowatch.model.errors import KilowatchError
 from kilowatch.model.site_facts import COOLING_BASE_C, HEATING_BASE_C
 
 WEATHER = ("temperature", "heating_base_c", "cooling_base_c")
-ATTENTION = ("attention_per_week",)
+ATTENTION = ("attention_per_week", "demand_period_s")
 
 
 async def weather(request: Request) -> Response:
@@ -85,9 +85,18 @@ def _set_attention(request: Request, fields: dict[str, str]) -> Response:
         per_week = _whole(fields, "attention_per_week")
         with rooms_of(request).registry.catalog.change(actor_of(request)) as change:
             site_terms.set_attention(change, site, per_week)
+            period = fields["demand_period_s"]
+            if period != (_known_period(request, site)):
+                period_s = _whole(fields, "demand_period_s") if period else None
+                site_terms.set_demand_period(change, site, period_s)
     except KilowatchError as error:
         return _attention(request, fields, problems_of(error))
     return RedirectResponse(f"/admin/sites/{site.id}/attention?saved", status_code=303)
+
+
+def _known_period(request: Request, site: Site) -> str:
+    found = rooms_of(request).registry.facts().get(site.id)
+    return str(found.demand_period_s or "") if found is not None else ""
 
 
 def _whole(fields: Mapping[str, str], name: str) -> int:
@@ -134,8 +143,15 @@ def _attention(
     site, rooms = site_of(request), rooms_of(request)
     with rooms.registry.catalog.reading() as session:
         known = facts.read_site(session, site)
-    shown = {"attention_per_week": str(known.attention_per_week)}
-    context = {"fields": shown | dict(fields or {})}
+    shown = {
+        "attention_per_week": str(known.attention_per_week),
+        "demand_period_s": str(known.demand_period_s or ""),
+    }
+    context = {
+        "fields": shown | dict(fields or {}),
+        "periods": [str(one) for one in site_terms.DEMAND_PERIODS_S],
+        "usual_min": rooms.settings.demand_period_s // 60,
+    }
     return _shown(request, site, "attention", context, problems)
 
 

@@ -24,8 +24,11 @@ Answer, an object::
                 times, complete (0 to 1) and shares (of the covered time, what is edited, estimated
                 and questionable, 0 to 1) for each channel; summary: the same for the first amount
                 and the first mean, summed over phases
-    demand      peak (highest mean over the demand period), peak_ms, period_s, load_factor,
-                baseload, unit; null where nothing counts
+    demand      peak (highest mean over the demand period), peak_ms, period_s (asked_s: that of
+                the site), load_factor, baseload, mean, unit, complete (what they rest on, 0 to
+                1), high (the highest reading of active power) and high_ms, power_factor: value
+                (sum P over sum S, negative for export), nature (inductive: lags; capacitive:
+                leads) and complete; null where nothing counts
     compare     null, or the other side: kind, point, window (its own days, how far back, what is
                 aligned, until_ms while the period runs), channels (start_ms where they are drawn,
                 -1 where nowhere; own_start_ms; beside: the channel that they lie beside, or null
@@ -43,7 +46,6 @@ Instants are milliseconds since 1970 in UTC. Numbers are in canonical units (Wh,
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -52,31 +54,27 @@ from kilowatch.catalog.spans import interval_text
 from kilowatch.dashboard.alignment import Asked, asked_of, window_beside
 from kilowatch.dashboard.comparing import Compared, changes, compared, compared_columns
 from kilowatch.dashboard.contact import Judge
+from kilowatch.dashboard.demand import Period, demand_of
 from kilowatch.dashboard.drawn import (
     Chosen,
-    Drawn,
     channel_columns,
     chosen,
     parameter_columns,
     point_columns,
-    rate_unit,
     read,
     refuse_too_many,
     statistics_of,
 )
 from kilowatch.dashboard.figures import elapsed_ms
 from kilowatch.dashboard.needs import Extent, View
-from kilowatch.dashboard.periods import Grain, Window, local_day, offsets
+from kilowatch.dashboard.periods import Window, local_day, offsets
 from kilowatch.dashboard.pricing import Pricing, Worth, asked_worth, can_be_priced
 from kilowatch.dashboard.settings import DashboardSettings
 from kilowatch.dashboard.words import t
 from kilowatch.model.blocks import IntervalBlock
-from kilowatch.model.calendar import Zone
 from kilowatch.model.errors import KilowatchError
-from kilowatch.model.parameters import PC, VALUE
 from kilowatch.model.points import DataPoint
 from kilowatch.model.site_facts import SiteFacts
-from kilowatch.pipeline.statistics import statistics
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,9 +121,11 @@ def series_answer(sources: Sources, point: DataPoint, query: Mapping[str, str]) 
     elapsed = elapsed_ms(frame.from_ms, frame.to_ms, now_ms, last_ms, point.gap_ms)
     until_ms = frame.from_ms + elapsed
     beside = compared(view, point, other, asked, frame, own, until_ms) if asked and extent else None
-    demand = _demand(
-        view, point, own.drawn, frame, min(frame.to_ms, now_ms), settings.demand_period_s
-    ) if extent else None  # fmt: skip
+    facts = sources.facts(point.site_id)
+    demand_s = (facts.demand_period_s if facts else None) or settings.demand_period_s
+    demand = (
+        demand_of(Period(view, point, frame, until_ms, demand_s), own.drawn) if extent else None
+    )
     names = [parameter.name for parameter in own.parameters]
     priced = _Priced.of(sources, point, worth)
     shown, worths = priced.own(own, rows)
@@ -301,44 +301,3 @@ def _extent(extent: Extent | None, point: DataPoint) -> dict[str, Any] | None:
         "last_day": local_day(extent.last_ms, point.zone).isoformat(),
         "packets": extent.packets,
     }
-
-
-def _demand(
-    view: View, point: DataPoint, drawn: Drawn, frame: Window, until_ms: int, demand_s: int
-) -> dict[str, Any] | None:
-    code, unit = _counted(point, drawn)
-    if code is None or until_ms <= frame.from_ms:
-        return None
-    grain = _demand_grain(point.interval_s, demand_s)
-    rows = view.series(point, [code], frame.from_ms, frame.to_ms, grain)
-    found = statistics(rows, frame.from_ms, until_ms, Zone.of(point.zone), demand_s)
-    if found.peak is None or found.peak.demand <= 0:
-        return None
-    return {
-        "unit": rate_unit(unit),
-        "peak": found.peak.demand,
-        "peak_ms": found.peak.start_ms,
-        "period_s": found.peak.duration_ms // 1000,
-        "load_factor": found.load_factor if math.isfinite(found.load_factor) else None,
-        "baseload": found.baseload if math.isfinite(found.baseload) else None,
-    }
-
-
-def _counted(point: DataPoint, drawn: Drawn) -> tuple[int | None, str]:
-    """Return the channel that peak demand is taken from: the energy, or the single amount."""
-    shown_codes = {code for _, code in drawn}
-    if point.kind == "electrical":
-        groups = {parameter.group for parameter, _ in drawn}
-        return (PC, "Wh") if groups & {"Energy", "Power"} else (None, "")
-    if VALUE in shown_codes and point.behaviour != "gauge" and point.unit_of_value.amount:
-        return VALUE, point.unit_of_value.amount
-    return None, ""
-
-
-def _demand_grain(interval_s: int, demand_s: int) -> Grain:
-    if interval_s >= demand_s:
-        return "interval"
-    for length_s in (demand_s, 1800):
-        if length_s % interval_s == 0:
-            return length_s
-    return "hour"

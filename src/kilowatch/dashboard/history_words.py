@@ -98,6 +98,7 @@ class Teller:
             "event": t(f"event.{columns['kind']}") if entry.subject == "meter_event" else "",
             "zone": str(columns.get("zone", "")),
             "code": str(columns.get("code", "")),
+            "text": str(columns.get("text", ""))[:VALUE_MAX],
             "rule": self._of("alert_rule", columns.get("rule_id")),
             "channel": self._of("alert_channel", columns.get("channel_id")),
             "settings": self._settings(fields),

@@ -174,6 +174,8 @@ class SiteFacts:
         open_days: Days on which it is open although they would be closed.
         openings: Opening hours over time, by their beginning; empty while nobody has set any.
         attention_per_week: How many findings are told in a week.
+        demand_period_s: Over how long peak demand is a mean here, 900 or 1,800 [s]; None for the
+            platform's setting.
         prices: Of the site, then of the organisation, the later ones first.
         carbon: CO2 factors, likewise.
     """
@@ -190,6 +192,7 @@ class SiteFacts:
     open_days: tuple[DayRange, ...] = ()
     openings: tuple[Opening, ...] = ()
     attention_per_week: int = ATTENTION_PER_WEEK
+    demand_period_s: int | None = None
     prices: tuple[Price, ...] = ()
     carbon: tuple[CarbonFactor, ...] = ()
 

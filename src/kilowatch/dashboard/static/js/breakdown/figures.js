@@ -1,6 +1,6 @@
 // The figures above and below the graph: three digits in tiles, everything in the list.
 import { fullWithUnit, scaleFor, share, short, withUnit } from "../numbers.js";
-import { t } from "../words.js";
+import { locale, t } from "../words.js";
 import { against, was } from "./compare.js";
 
 const COMPLETE = 0.9995;
@@ -47,7 +47,8 @@ export function tiles(host, answer, time) {
   const demand = answer.demand;
   if (demand) {
     const output = answer.point.utility === "production";
-    const node = tile(t(output ? "tile.peak_output" : "tile.peak"), demand.peak, demand.unit, when(answer, time, demand.peak_ms));
+    const node = tile(t(output ? "tile.peak_output" : "tile.peak"), demand.peak, demand.unit, [when(answer, time, demand.peak_ms),
+      demand.complete < COMPLETE ? t("figures.rests_on", { share: share(Math.min(demand.complete, 0.999)) }) : ""].filter(Boolean).join(", "));
     node.querySelector("dt").title = t("tile.peak_title", { minutes: Math.round(demand.period_s / 60) });
     found.push(node);
   }
@@ -125,5 +126,36 @@ export function list(host, answer, time) {
     body.append(line);
   }
   table.append(head, body);
-  host.replaceChildren(table);
+  host.replaceChildren(table, ...more(answer, time));
 }
+
+/** What peak demand brings along: each figure with its time, its definition, and what it rests on. */
+function more(answer, time) {
+  const { demand } = answer;
+  if (!demand) return [];
+  const rests = (complete) => (complete < COMPLETE ? t("figures.rests_on", { share: share(Math.min(complete, 0.999)) }) : "");
+  const minutes = Math.round(demand.period_s / 60);
+  const output = answer.point.utility === "production";
+  const peak = t(output ? "tile.peak_output" : "tile.peak");
+  const entries = [
+    ["peak", `${peak} (${t("figures.minutes", { n: minutes })})`, withUnit(demand.peak, demand.unit), fullWithUnit(demand.peak, demand.unit), when(answer, time, demand.peak_ms), demand.complete],
+    demand.high !== null && ["high", t("figures.high"), withUnit(demand.high, "W"), fullWithUnit(demand.high, "W"), when(answer, time, demand.high_ms), demand.complete],
+    demand.load_factor !== null && ["load_factor", t("tile.load_factor"), share(demand.load_factor), String(demand.load_factor), t("tile.load_factor_detail"), demand.complete],
+    demand.baseload !== null && ["baseload", t("figures.baseload"), withUnit(demand.baseload, demand.unit), fullWithUnit(demand.baseload, demand.unit), t("figures.baseload_detail"), demand.complete],
+    demand.power_factor && ["power_factor", t("figures.power_factor"), factor(demand.power_factor.value), String(demand.power_factor.value),
+      t(`figures.${demand.power_factor.nature ?? "nature_unknown"}`), demand.power_factor.complete],
+  ].filter(Boolean);
+  const listed = element("dl", "more-figures");
+  for (const [key, title, text, full, detail, complete] of entries) {
+    const node = element("div", "");
+    node.dataset.figure = key;
+    const value = element("dd", "", text);
+    value.title = full;
+    node.append(element("dt", "", title), value);
+    for (const extra of [detail, rests(complete)]) if (extra) node.append(element("dd", "at", extra));
+    listed.append(node);
+  }
+  return [listed];
+}
+
+const factor = (value) => new Intl.NumberFormat(locale, { minimumFractionDigits: 2, maximumFractionDigits: 3 }).format(value);

@@ -1,0 +1,156 @@
+"""Peak demand and what belongs to it: load factor, baseload, power factor, the highest reading.
+
+Each says how much of the period it rests on. Definitions are those of ``pipeline.statistics`` and
+of docs/use/breakdown.md.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from kilowatch.dashboard.drawn import Drawn, rate_unit, read
+from kilowatch.dashboard.needs import View
+from kilowatch.dashboard.periods import Grain, Window
+from kilowatch.model.blocks import IntervalBlock
+from kilowatch.model.calendar import Zone
+from kilowatch.model.parameters import AP, PC, PF, RP, VALUE
+from kilowatch.model.points import DataPoint
+from kilowatch.pipeline.rollups import mean_of
+from kilowatch.pipeline.statistics import statistics
+
+
+@dataclass(frozen=True, slots=True)
+class Period:
+    """What figures of demand are asked of.
+
+    Attributes:
+        view: Measurements.
+        point: Whose.
+        frame: The days that are shown.
+        until_ms: Until when there can be data by now [ms].
+        demand_s: Over how long peak demand is a mean, on the local clock [s].
+    """
+
+    view: View
+    point: DataPoint
+    frame: Window
+    until_ms: int
+    demand_s: int
+
+    @property
+    def span(self) -> tuple[int, int]:
+        """The days as instants [ms]."""
+        return self.frame.from_ms, self.frame.to_ms
+
+    def complete(self, rows: IntervalBlock) -> float:
+        """Return the share of what has passed that rows rest on, 0 to 1."""
+        passed = self.until_ms - self.frame.from_ms
+        return min(1.0, float(rows.covered_ms.sum()) / passed) if passed > 0 else 0.0
+
+
+def demand_of(period: Period, drawn: Drawn) -> dict[str, Any] | None:
+    """Return the figures of demand; None where what is shown counts nothing.
+
+    ``answer.py`` documents them. Blocks on the store.
+
+    Args:
+        period: Of what and when.
+        drawn: What is shown.
+
+    Raises:
+        KilowatchError: 503 from the store.
+    """
+    point, frame = period.point, period.frame
+    code, unit = _counted(point, drawn)
+    if code is None or period.until_ms <= frame.from_ms:
+        return None
+    grain = demand_grain(point.interval_s, period.demand_s)
+    rows = read(period.view, point, [code], period.span, grain)[code]
+    found = statistics(rows, frame.from_ms, period.until_ms, Zone.of(point.zone), period.demand_s)
+    if found.peak is None or found.peak.demand <= 0:
+        return None
+    body = {
+        "unit": rate_unit(unit),
+        "peak": found.peak.demand,
+        "peak_ms": found.peak.start_ms,
+        "period_s": found.peak.duration_ms // 1000,
+        "asked_s": period.demand_s,
+        "load_factor": _known(found.load_factor),
+        "baseload": _known(found.baseload),
+        "mean": _known(found.mean),
+        "complete": found.completeness,
+        "high": None,
+        "high_ms": None,
+        "power_factor": None,
+    }
+    if point.kind == "electrical":
+        levels = read(period.view, point, [AP, RP, PF], period.span, frame.asked)
+        body |= _highest(period, levels[AP])
+        body["power_factor"] = _power_factor(period, levels)
+    return body
+
+
+def demand_grain(interval_s: int, demand_s: int) -> Grain:
+    """Return the granularity that gives the demand periods of a data point.
+
+    Intervals as long as a period, or longer, stand for themselves.
+    """
+    if interval_s >= demand_s:
+        return "interval"
+    for length_s in (demand_s, 1800):
+        if length_s % interval_s == 0:
+            return length_s
+    return "hour"
+
+
+def _counted(point: DataPoint, drawn: Drawn) -> tuple[int | None, str]:
+    """Return the channel that peak demand is taken from: the energy, or the single amount."""
+    shown_codes = {code for _, code in drawn}
+    if point.kind == "electrical":
+        groups = {parameter.group for parameter, _ in drawn}
+        return (PC, "Wh") if groups & {"Energy", "Power"} else (None, "")
+    if VALUE in shown_codes and point.behaviour != "gauge" and point.unit_of_value.amount:
+        return VALUE, point.unit_of_value.amount
+    return None, ""
+
+
+def _highest(period: Period, power: IntervalBlock) -> dict[str, Any]:
+    """Return the highest reading of active power with the start of its interval."""
+    if not np.isfinite(power.high).any():
+        return {}
+    at = int(np.nanargmax(power.high))
+    begin_ms, end_ms = int(power.start_ms[at]), int(power.start_ms[at] + power.duration_ms[at])
+    if power.duration_ms[at] > period.point.interval_s * 1000:
+        fine = read(period.view, period.point, [AP], (begin_ms, end_ms), "interval")[AP]
+        if np.isfinite(fine.high).any():
+            begin_ms = int(fine.start_ms[int(np.nanargmax(fine.high))])
+    return {"high": float(power.high[at]), "high_ms": begin_ms}
+
+
+def _power_factor(period: Period, levels: dict[int, IntervalBlock]) -> dict[str, Any] | None:
+    """Return the power factor of the period, and whether the load leads or lags.
+
+    The rows of the factor are weighted by apparent energy, so their mean is the sum of P over the
+    sum of S, exactly, at any granularity. After IEC the sign is that of the active power, and the
+    load is inductive (it lags) where reactive and active power have one sign.
+    """
+    value = mean_of(levels[PF])
+    if not math.isfinite(value):
+        return None
+    active, reactive = _mean(levels[AP]), _mean(levels[RP])
+    nature = None
+    if math.isfinite(active * reactive) and active * reactive:
+        nature = "inductive" if active * reactive > 0 else "capacitive"
+    return {"value": value, "nature": nature, "complete": period.complete(levels[PF])}
+
+
+def _mean(rows: IntervalBlock) -> float:
+    return mean_of(rows) if len(rows) else math.nan
+
+
+def _known(value: float) -> float | None:
+    return value if math.isfinite(value) else None
