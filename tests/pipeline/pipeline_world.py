@@ -252,7 +252,13 @@ class MemoryStore:
         """Return what there is."""
         found = self._all()
         grids = self.figures.get("interval", {})
-        return {
+        without = {
+            series: StoredStream(0, 0, 0, max(g for g, b in grids.items() for x in b
+                                              if series in x.series))
+            for blocks in grids.values() for block in blocks
+            for series in np.unique(block.series).tolist()
+        }  # fmt: skip
+        return without | {
             series: StoredStream(
                 int((found.series == series).sum()),
                 int(found.at_ms[found.series == series].max()),
@@ -282,7 +288,11 @@ class World:
         self.time_s = 0.0
         self.stored: list[int] = []
         self.settings = PipelineSettings(
-            flush_in_background=False, clock=lambda: self.time_s, slice_rows=50, late_quiet_s=0.0
+            flush_in_background=False,
+            clock=lambda: self.time_s,
+            slice_rows=50,
+            late_quiet_s=0.0,
+            formulas_s=0.0,
         )
         self.consumer: Consumer
         self.view: View

@@ -54,6 +54,9 @@ class Family:
 
 VALUE = 0  # the channel of a single-value data point
 GAS_ENERGY = 1  # energy of a gas point's volume, by calorific value
+RATIO = 2
+"""The value of a formula that is a quotient: its rows hold what is divided in ``amount`` and what
+it is divided by in ``unallocated``, so that means are quotients of sums. Readers see ``VALUE``."""
 
 FAMILIES: tuple[Family, ...] = (
     Family("aP", 1, "Active power", "W", Role.POWER, "Power"),

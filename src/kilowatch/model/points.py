@@ -60,6 +60,8 @@ class DataPoint:
         editing: Its validation rules and what people have corrected.
         history: Settings of earlier periods, factors, and what happened to the meter;
             the fields above are those of now.
+        formula: What it is computed from, with other data points as ``#12``; empty for one whose
+            packets are pushed.
     """
 
     id: int
@@ -80,6 +82,7 @@ class DataPoint:
     register_max: float | None = None
     editing: Editing = NOTHING
     history: History = NO_HISTORY
+    formula: str = ""
 
     @property
     def unit_of_value(self) -> Unit:

@@ -77,5 +77,28 @@ _ALL = (
     Unit("", ""),
 )
 
-UNITS: dict[str, Unit] = {unit.symbol: unit for unit in _ALL}
-"""Every unit by its symbol; the empty symbol is a plain number."""
+_PARTS = frozenset(unit.symbol for unit in _ALL if unit.symbol and "/" not in unit.symbol) | {
+    "1", "h", "m2", "kvar", "kvarh", "kVA", "kVAh"
+}  # fmt: skip
+"""What the unit of a formula's result can be made of."""
+
+
+class _Units(dict[str, Unit]):
+    """Units that data points can be registered with; looked up, also those of results."""
+
+    def __missing__(self, symbol: str) -> Unit:
+        """Return a unit made of others, such as kWh/m2; it is held as it is shown.
+
+        Raises:
+            KeyError: It is not.
+        """
+        if not set(symbol.replace("·", "/").split("/")) <= _PARTS:
+            raise KeyError(symbol)
+        return Unit(symbol, symbol, amount=symbol)
+
+
+UNITS: dict[str, Unit] = _Units({unit.symbol: unit for unit in _ALL})
+"""Every unit by its symbol; the empty symbol is a plain number.
+
+``UNITS[…]`` also knows units of formulas' results (kWh/m2); ``in`` and ``get`` do not.
+"""

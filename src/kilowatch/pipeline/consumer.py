@@ -13,6 +13,7 @@ import structlog
 from kilowatch.model.errors import KilowatchError
 from kilowatch.pipeline.contexts import Contexts
 from kilowatch.pipeline.flushing import Flush, Flusher
+from kilowatch.pipeline.following import Formulas
 from kilowatch.pipeline.intake import Intake
 from kilowatch.pipeline.recomputing import Recomputer
 from kilowatch.pipeline.recovering import recovered
@@ -39,6 +40,8 @@ class PipelineSettings:
         late_quiet_s: How long no reading must have come late before a stream's history is
             computed again [s].
         late_wait_s_max: When it is, all the same, while they keep coming [s].
+        formulas_s: Least time between two looks at formulas whose inputs have grown [s]; pages
+            are told of changes as often.
         retry_s_max: Longest wait after a failure [s].
         flush_in_background: Write in a thread of its own, so that new packets are seen meanwhile.
         clock: Seconds that never go back.
@@ -53,6 +56,7 @@ class PipelineSettings:
     slice_rows: int = 5_000
     late_quiet_s: float = 2.0
     late_wait_s_max: float = 60.0
+    formulas_s: float = 0.25
     retry_s_max: float = 30.0
     flush_in_background: bool = True
     clock: Callable[[], float] = time.monotonic
@@ -134,6 +138,9 @@ class Consumer:
             registered=registered,
             quiet_s=settings.late_quiet_s, wait_s_max=settings.late_wait_s_max,
         )  # fmt: skip
+        self._formulas = Formulas(
+            streams, self._file, settings.slice_rows, clock, settings.formulas_s
+        )
         self._changed: set[int] = set()
         self._oldest: float | None = None
         self._flushing = False
@@ -200,6 +207,7 @@ class Consumer:
             self._note(failure)
         self._follow_catalogue()
         entries = self._take()
+        self._note_changed(self._formulas.live())
         if self._due():
             if self._flusher.busy and self._is_big():
                 self._flusher.wait()  # the disk sets the pace, and memory stays bounded
@@ -226,13 +234,15 @@ class Consumer:
         if self._recompute_pause.lasts:
             return False
         try:
-            self._note_changed(self._recomputer.slice(self._points))
+            changed = self._recomputer.slice(self._points)
+            self._note_changed(changed | self._formulas.look_behind(changed))
+            self._note_changed(self._formulas.slice())
         except KilowatchError as error:
             self._recompute_pause.begin()
             self._note(error)
             return False
         self._recompute_pause.over()
-        return self._recomputer.waiting
+        return self._recomputer.waiting or self._formulas.waiting
 
     def _take(self) -> int:
         if self._streams.hot.readings >= self._settings.held_rows_max:
@@ -247,6 +257,7 @@ class Consumer:
         changed = self._intake.take(entries, points.by_series)
         self._streams.seq = entries[-1].seq
         self._note_changed(changed)
+        self._formulas.note(self._intake.made)
         self._recomputer.note_late(self._intake.late)
         self._recomputer.note_arrivals(self._intake.first_ms)
         self._recomputer.look_at(changed, points)
@@ -305,6 +316,7 @@ class Consumer:
         return readings >= self._settings.flush_rows or figures >= self._settings.flush_figures
 
     def _start_flush(self) -> None:
+        self._note_changed(self._formulas.live(now=True))
         states = self._streams.states
         changed, self._changed, self._oldest = self._changed, set(), None
         self._flushing = True
@@ -315,6 +327,7 @@ class Consumer:
         if points.revision != self._revision:
             self._recomputer.look_at(list(self._streams.states), points)
             self._recomputer.follow_sisters((), points)
+            self._note_changed(self._formulas.follow_catalogue(points))
             self._revision = points.revision
 
     def _note(self, error: Exception) -> None:

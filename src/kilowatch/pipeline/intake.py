@@ -9,7 +9,7 @@ from itertools import pairwise
 import numpy as np
 
 from kilowatch.log import Entry
-from kilowatch.model.blocks import Ints, ReadingBlock
+from kilowatch.model.blocks import IntervalBlock, Ints, ReadingBlock
 from kilowatch.model.clock import ClockWitness
 from kilowatch.model.points import DataPoint
 from kilowatch.pipeline.contexts import Contexts, note_context
@@ -62,6 +62,7 @@ class Intake:
 
     Attributes:
         late: Series whose history the last batch has changed.
+        made: The interval rows of the last batch.
     """
 
     def __init__(
@@ -73,6 +74,7 @@ class Intake:
         self._shapes = Shapes()
         self._late = LateReadings(streams)
         self.late: frozenset[int] = frozenset()
+        self.made = IntervalBlock.empty()
         self._arrivals: Mapping[int, Arrival] = {}
         self._looking = Looking()
 
@@ -89,7 +91,7 @@ class Intake:
         Raises:
             KilowatchError: The store could not be read.
         """
-        self.late, self._arrivals = frozenset(), {}
+        self.late, self._arrivals, self.made = frozenset(), {}, IntervalBlock.empty()
         arrivals = self._decode(entries)
         if not arrivals:
             return set()
@@ -123,7 +125,7 @@ class Intake:
 
         self._streams.hot.add(tail, apply)
         self.late = frozenset(late.seq)
-        self._arrivals = arrivals
+        self._arrivals, self.made = arrivals, made
         return set(arrivals)
 
     def first_ms(self, series: int) -> int | None:

@@ -105,7 +105,7 @@ class Recomputer:
         for one in series:
             point = points.by_series(one)
             state = self._streams.states[one]
-            if point is None or not state.packets:
+            if point is None or not state.packets or point.formula:
                 continue
             wanted, progress = self._registered.settings_of(point, state.witness), state.progress
             if wanted is progress.settings or wanted == progress.settings:

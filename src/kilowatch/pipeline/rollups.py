@@ -13,7 +13,7 @@ import numpy as np
 
 from kilowatch.model.blocks import Floats, IntervalBlock, Ints
 from kilowatch.model.calendar import Grain, Zone, grain_end_ms, grain_start_ms
-from kilowatch.model.parameters import PF
+from kilowatch.model.parameters import PF, RATIO
 from kilowatch.pipeline.grids import Bools
 from kilowatch.pipeline.samples import finite
 
@@ -151,6 +151,10 @@ def _means(rows: IntervalBlock, first: Ints) -> Floats:
             loaded = known & is_factor & (rows.amount > 0)
             by_load = _weighted(value, np.where(loaded, rows.amount, 0.0), first)
             mean = np.where(np.isnan(by_load), mean, by_load)
+        quotient = rows.channel[first] == RATIO
+        if quotient.any():
+            above, below = _sum_of_known(rows.amount, first), _sum_of_known(rows.unallocated, first)
+            mean = np.where(quotient, finite(above / below), mean)
     return mean
 
 

@@ -68,6 +68,15 @@ def findings_of(state: StreamState, point: DataPoint) -> tuple[Finding, ...]:
         violations = (*violations, editing_failed(failure))
     if not state.failure:
         return (*violations, *falls)
+    if point.formula:
+        return (
+            Finding(
+                "formula.stopped",
+                f"This formula is not computed any more: {state.failure} What it gave before is "
+                "still shown.",
+                data={"reason": state.failure},
+            ),
+        )
     return (
         *violations,
         *falls,

@@ -231,6 +231,7 @@ def grid_of(point: DataPoint, progress: Progress) -> PointGrid:
     settings = dict(progress.settings or {})
     clock = settings.pop("clock", "wall")
     settings.pop("editing", None)  # of what is made of intervals afterwards (``editing.py``)
+    settings.pop("inputs", None)  # of what a formula is computed from (``compiled.py``)
     history = History.of_plain(settings.pop("history", None))
     applied = replace(point, **settings, history=history)
     return PointGrid(

@@ -8,6 +8,7 @@ from typing import Protocol
 from kilowatch.log import Entry
 from kilowatch.model.errors import KilowatchError
 from kilowatch.model.points import DataPoint
+from kilowatch.pipeline.compiled import Book
 from kilowatch.pipeline.conflicts import Conflicts
 from kilowatch.pipeline.gaps import Gaps
 from kilowatch.pipeline.hot import HotTail
@@ -60,6 +61,7 @@ class Streams:
         busy: Why nothing can be read yet, or an empty string.
         fault: Why the pipeline does not go on, or an empty string.
         meters: What is counted for metrics.
+        formulas: The formulas of the present data points.
     """
 
     def __init__(self) -> None:
@@ -74,6 +76,7 @@ class Streams:
         self.busy = "the store is opening"
         self.fault = ""
         self.meters = Meters()
+        self.formulas = Book()
         self._store: Store | None = None
 
     def open(self, store: Store, seq: int, states: dict[int, StreamState]) -> None:

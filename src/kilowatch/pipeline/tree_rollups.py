@@ -141,7 +141,7 @@ def tree_roll_up(
 
     Args:
         rows: Reads the rows of the period at the granularity.
-        points: Which; those outside count as if they were not there.
+        points: Which; those outside count as if they were not there, and formulas do not count.
         fed_by: Who feeds whom, always or from when on (``catalog.feeding``).
         period: First bucket start, and first that is not wanted [ms].
         grain: Length of the buckets.
@@ -150,6 +150,7 @@ def tree_roll_up(
     Raises:
         KilowatchError: 400 ``several_zones``; 503 from the store.
     """
+    points = [point for point in points if not point.formula]  # made of what is counted already
     zones = {point.zone for point in points}
     if len(zones) > 1:
         raise KilowatchError(

@@ -29,6 +29,7 @@ from kilowatch.pipeline.computed import Other, other_rows
 from kilowatch.pipeline.conflicts import Conflict
 from kilowatch.pipeline.explaining import READINGS_MAX, Sources, explain, nothing_to_explain
 from kilowatch.pipeline.figures import Shown, Span, figures
+from kilowatch.pipeline.formula_view import as_seen, asked_of_rows, channels_seen, is_current
 from kilowatch.pipeline.frames import Frame
 from kilowatch.pipeline.grids import PointGrid
 from kilowatch.pipeline.hot import HotView
@@ -122,8 +123,9 @@ class View(ReadingsView):
     ) -> IntervalBlock:
         """Return the same for several data points at once, sorted by series first."""
         shown, hot = self._look(points)
-        span = Span(list(channels), from_ms, to_ms, grain)
-        return figures(self._streams.store.pages, hot, shown, span, self._other())
+        span = Span(asked_of_rows(channels, points), from_ms, to_ms, grain)
+        rows = figures(self._streams.store.pages, hot, shown, span, self._other())
+        return as_seen(rows, points)
 
     def tree(
         self,
@@ -231,19 +233,27 @@ class View(ReadingsView):
         state = self._streams.states.get(point.series)
         if state is None or not state.packets or state.progress.settings is None:
             return True
+        if point.formula:
+            waits = point.series in self._streams.recomputing
+            return not waits and is_current(point, state, self._streams.formulas)
         wanted = settings_of(point, state.witness)
         return wanted == state.progress.settings and point.series not in self._streams.recomputing
 
     def channels(self, point: DataPoint) -> list[int]:
         """Return the channels that have ever had data, totals and derived energies included."""
         state = self._streams.states.get(point.series)
-        return sorted(state.progress.channels) if state else []
+        return channels_seen(state.progress.channels) if state else []
 
     def days_with_data(self, point: DataPoint, from_ms: int, to_ms: int) -> list[date]:
         """Return the site's local days with data that begin in [from_ms, to_ms), sorted."""
         shown, hot = self._look([point])
         if not shown:
             return []
+        if point.formula:
+            found = self.series(point, self.channels(point), from_ms, to_ms, "day")
+            zone = shown[point.series].zone
+            dates: list[date] = np.unique(zone.dates(found.start_ms)).astype(object).tolist()
+            return dates
         ((series, one),) = shown.items()
         reads = self._streams.store.pages
         stored = reads.days(series, one.generation, from_ms, min(to_ms, one.day_ms))

@@ -139,7 +139,10 @@ class ClickHouseReads:
         return newest_intervals(intervals_of(rows))
 
     def streams(self) -> dict[int, StoredStream]:
-        """Return what there is of every stream; looks at all readings, so not for a page."""
+        """Return what there is of every stream; looks at all readings, so not for a page.
+
+        A formula has intervals and no readings.
+        """
         grids = self._select("SELECT series, max(generation) AS g FROM interval GROUP BY series")
         generations = dict(
             zip(grids.column("series").to_pylist(), grids.column("g").to_pylist(), strict=True)
@@ -148,7 +151,8 @@ class ClickHouseReads:
             "SELECT series, uniqExact(at) AS packets, max(at) AS last, max(seq) AS newest "
             "FROM reading GROUP BY series"
         )
-        return {
+        without = {series: StoredStream(0, 0, 0, last) for series, last in generations.items()}
+        return without | {
             row["series"]: StoredStream(
                 row["packets"], row["last"], row["newest"], generations.get(row["series"], 0)
             )

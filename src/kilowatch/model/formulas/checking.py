@@ -298,7 +298,7 @@ def _adds_up(ratio: Ratio, measures: dict[Reference, Measure]) -> bool:
     for tree in (ratio.above, ratio.below):
         of = types_of(tree, measures)[id(tree)]
         powers = dict(of.dimension)
-        rate = of.degree == 0 and powers.get("h") == -1 and len(powers) == 2
+        rate = of.degree == 0 and powers.get("h") == -1
         kinds.append(1 if of.degree == 1 else 2 if rate else 0)
     return kinds[0] == kinds[1] != 0
 

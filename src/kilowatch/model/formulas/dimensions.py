@@ -130,4 +130,4 @@ def unit_of(dimension: Dimension) -> Unit:
     """
     symbol = shown(dimension).unit
     known = UNITS.get(symbol)
-    return known or Unit(symbol, symbol, amount=symbol)
+    return known or UNITS[symbol] if "^" not in symbol else Unit(symbol, symbol, amount=symbol)

@@ -54,9 +54,15 @@ class Figures:
 
     @staticmethod
     def missing(count: int, blame: int, why: Why = Why.MISSING) -> Figures:
-        """Return what an input without any figure gives."""
-        none = np.zeros(count, np.int64)
-        return Figures(np.full(count, np.nan), none + why, none + blame, none, np.ones(count), none)
+        """Return what an input without any figure gives; its arrays may be filled in."""
+        return Figures(
+            np.full(count, np.nan),
+            np.full(count, int(why), np.int64),
+            np.full(count, blame, np.int64),
+            np.zeros(count, np.int64),
+            np.ones(count),
+            np.zeros(count, np.int64),
+        )
 
 
 def evaluate(tree: Node, inputs: Mapping[Reference, Figures]) -> Figures:
