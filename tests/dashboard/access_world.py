@@ -292,6 +292,8 @@ QUERIES: dict[str, str] = {
     "/data/circuits": "points={point_id}",
     "/data/heatmap": "point={point_id}",
     "/data/heatmap.csv": "point={point_id}",
+    "/data/profile": "point={point_id}",
+    "/data/profile.csv": "point={point_id}",
     "/data/overlays": "point={point_id}&from=1794000000000&to=1794100000000",
     "/data/forecast": "point={point_id}",
     "/export": "place=s{site_id}&place=p{point_id}&place=o{organisation_id}",

@@ -1,4 +1,4 @@
-"""Heat map in a real browser: seen, clicked, by keyboard alone, on a phone."""
+"""Heat map and load profile in a real browser: seen, clicked, by keyboard alone, on a phone."""
 
 from __future__ import annotations
 
@@ -124,3 +124,34 @@ def test_the_heat_map_says_when_it_can_not_be_loaded(live_world: World, watched:
     page.wait_for_selector("#heat[data-ready]")
     expect(page.locator("#chart-failed")).to_be_hidden()
     watched.faults.clear()
+
+
+def test_the_load_profile_leads_to_its_peaks(
+    live_world: World, watched: Watched, axe_source: str
+) -> None:
+    """Four typical days, the curve, ten peak days; two months compared; a click opens a peak."""
+    main = live_world.point("main").id
+    page = watched.open(f"/heatmap/{main}")
+    page.get_by_role("link", name="Load profile").click()
+    page.wait_for_selector("#profile[data-ready]")
+    expect(page.locator("#typical svg")).to_have_count(4)
+    expect(page.locator("#typical h3")).to_have_text(
+        ["Weekday", "Saturday", "Sunday", "Holiday or closed"]
+    )
+    expect(page.locator("#peaks tbody tr")).to_have_count(10)
+    expect(page.locator("#compared")).to_be_hidden()
+    page.locator("#typical svg").first.hover(position={"x": 300, "y": 100})
+    expect(page.locator("#typical .hover").first).to_contain_text("Half of the days")
+    page.locator("#period").select_option("month")
+    page.wait_for_selector("#profile[data-ready]")
+    page.locator("#against").select_option("before")
+    page.wait_for_selector("#profile[data-ready]")
+    expect(page.locator("#compared tbody tr", has_text="Near-base load")).to_contain_text("%")
+    expect(page.locator("#other-name")).to_have_text("October 2026")
+    assert "against=before" in page.url
+    without_barriers(watched, axe_source)
+    page.locator("label", has=page.locator("input[name=profile][value=table]")).click()
+    expect(page.locator("#profile-table tbody tr").first).to_be_visible()
+    page.locator("#peaks a").first.click()
+    page.wait_for_selector("#breakdown[data-ready]")
+    expect(page.locator("[data-period-label]")).to_contain_text("November 2026")

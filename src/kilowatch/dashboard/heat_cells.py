@@ -48,6 +48,7 @@ class Cells:
         top: Where it begins on the day's wall clock [min from midnight].
         bottom: Where it ends [min from midnight].
         again: Whether it is the second time that this hour comes on its day.
+        wall: What the wall clock shows when it begins [min from midnight].
         value: Mean of the cell [unit]; NaN where less than half of it was measured.
         covered: Share of the cell that was measured, 0 to 1.
     """
@@ -58,6 +59,7 @@ class Cells:
     top: Floats
     bottom: Floats
     again: Bools
+    wall: Ints
     value: Floats
     covered: Floats
 
@@ -84,7 +86,14 @@ class Scale:
 
 
 def cells_of(
-    rows: IntervalBlock, from_ms: int, to_ms: int, bin_s: int, zone: Zone, *, amounts: bool
+    rows: IntervalBlock,
+    from_ms: int,
+    to_ms: int,
+    bin_s: int,
+    zone: Zone,
+    *,
+    amounts: bool,
+    least: float = COVERED_MIN,
 ) -> Cells:
     """Lay buckets of one channel into the cells of a period.
 
@@ -95,6 +104,7 @@ def cells_of(
         bin_s: Length of a cell [s]; one is shorter where the clock changes within it.
         zone: The site's clock.
         amounts: Whether the rows are amounts: their cells are rates, amount over measured time.
+        least: Share of a cell that must be measured for its value to be known.
     """
     edges = bucket_edges_ms(from_ms, to_ms, bin_s, zone)
     start, end = edges[:-1], edges[1:]
@@ -104,18 +114,19 @@ def cells_of(
     inside[inside] &= start[place[inside]] == rows.start_ms[inside]
     own, place = rows.take(inside), place[inside]
     covered[place] = np.minimum(own.covered_ms / (end - start)[place], 1.0)
-    known = (own.covered_ms > 0) & (covered[place] >= COVERED_MIN)
+    known = (own.covered_ms > 0) & (covered[place] >= least)
     with np.errstate(divide="ignore", invalid="ignore"):
         rate = own.amount * HOUR_MS / own.covered_ms if amounts else own.mean
     value[place] = np.where(known, rate, np.nan)
     day = zone.day_index(start)
     top = (zone.local_ms(start) - day * DAY_MS) / MINUTE_MS
     bottom = top + (end - start) / MINUTE_MS
+    wall = top.astype(np.int64)
     again = np.zeros(len(start), np.bool_)
     for one in changing_days(from_ms, to_ms, zone):
         mine = np.flatnonzero(day == one)
         top[mine], bottom[mine], again[mine] = _on_the_wall(start[mine], end[mine], one, zone)
-    return Cells(start, end, day, top, bottom, again, value, covered)
+    return Cells(start, end, day, top, bottom, again, wall, value, covered)
 
 
 def changing_days(from_ms: int, to_ms: int, zone: Zone) -> list[int]:
