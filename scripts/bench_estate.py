@@ -143,6 +143,7 @@ def _facts(client: httpx.Client) -> dict[str, float]:
 def _pages(client: httpx.Client) -> list[tuple[str, str]]:
     """Return a title and an address for everything that is measured."""
     organisation = re.findall(r"/organization/\d+", client.get("/tree").text)[0]
+    owner = organisation.rpartition("/")[2]
     search = client.get("/tree?q=site+001+five").text
     fine = int(re.findall(r"/breakdown/(\d+)", search)[0])
     plain = int(re.findall(r"/breakdown/(\d+)", client.get("/tree?q=site+100+circuit").text)[0])
@@ -179,6 +180,10 @@ def _pages(client: httpx.Client) -> list[tuple[str, str]]:
         ("load profile, frame", f"/profile/{fine}"),
         ("load profile, year of a 5-minute point", f"/data/profile?point={fine}&period=12m"),
         ("load profile, two years of it", f"/data/profile?point={fine}&period=12m&against=year"),
+        ("energy flow, frame", f"/flow?place=s{site}"),
+        ("energy flow, a site's month", f"/data/flow?place=s{site}&period=month"),
+        ("energy flow, a site's year", f"/data/flow?place=s{site}&period=year"),
+        ("energy flow, month of 10,000 data points", f"/data/flow?place=o{owner}&period=month"),
         ("sentinel", f"/sentinel?place=s{site}"),
         ("sentinel, its circuits", f"/data/circuits?points={circuits}"),
         ("waste, everything", "/waste"),

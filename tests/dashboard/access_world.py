@@ -292,6 +292,8 @@ QUERIES: dict[str, str] = {
     "/data/circuits": "points={point_id}",
     "/data/heatmap": "point={point_id}",
     "/data/heatmap.csv": "point={point_id}",
+    "/data/flow": "place=s{site_id}",
+    "/data/flow.csv": "place=s{site_id}",
     "/data/profile": "point={point_id}",
     "/data/profile.csv": "point={point_id}",
     "/data/overlays": "point={point_id}&from=1794000000000&to=1794100000000",
@@ -302,6 +304,7 @@ QUERIES: dict[str, str] = {
     "/sentinel": "place=s{site_id}",
     "/forecast": "place=s{site_id}",
     "/forecast/site": "place=s{site_id}",
+    "/flow": "place=s{site_id}",
     "/waste": "place=s{site_id}",
 }
 """What an address must be asked with, where its path is not enough."""

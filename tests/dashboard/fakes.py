@@ -33,7 +33,7 @@ from kilowatch.pipeline.grids import PointGrid
 from kilowatch.pipeline.preview import Preview
 from kilowatch.pipeline.rollups import roll_up
 from kilowatch.pipeline.state import Progress, grid_of, settings_of
-from kilowatch.pipeline.tree_rollups import DatedFeeding
+from kilowatch.pipeline.tree_rollups import DatedFeeding, Feeding, TreeRollUp, tree_roll_up
 
 HOUR_MS = 3_600_000
 DAY_MS = 24 * HOUR_MS
@@ -113,6 +113,7 @@ class FakeView:
         self.sums: dict[int, tuple[Finding, ...]] = {}
         self.dismissed: dict[int, tuple[Finding, ...]] = {}
         self.waiting: dict[int, list[Conflict]] = {}
+        self.now_ms = 1 << 62
 
     def put(self, point: DataPoint, rows: IntervalBlock, *, packets: int | None = None) -> None:
         """Give a data point its rows and make the last one known."""
@@ -168,7 +169,8 @@ class FakeView:
                 rows = roll_up(rows, grain, Zone.of(point.zone))
             order = np.lexsort((rows.start_ms, rows.channel))
             found.append(rows.take(order))
-        return IntervalBlock.concatenate(found)
+        both = IntervalBlock.concatenate(found)
+        return both.take(np.argsort(both.series, kind="stable"))
 
     def channels(self, point: DataPoint) -> list[int]:
         """Return the channels with data."""
@@ -253,6 +255,21 @@ class FakeView:
         """Return what was set for a point; the asking is remembered."""
         self.previewed.append((point, changed, *span))
         return self.previews.get(point.series, NOTHING_CHANGES)
+
+    def tree(
+        self,
+        points: Sequence[DataPoint],
+        fed_by: Feeding | DatedFeeding,
+        from_ms: int,
+        to_ms: int,
+        grain: Any,
+    ) -> TreeRollUp:
+        """Return totals along the tree, by the real function."""
+
+        def rows(some: Sequence[DataPoint], channels: Sequence[int]) -> IntervalBlock:
+            return self.series_many(some, channels, from_ms, to_ms, grain)
+
+        return tree_roll_up(rows, points, fed_by, (from_ms, to_ms), grain, self.now_ms)
 
     def sum_findings(
         self,

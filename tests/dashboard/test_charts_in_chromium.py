@@ -1,4 +1,4 @@
-"""Heat map and load profile in a real browser: seen, clicked, by keyboard alone, on a phone."""
+"""The pages of charts in a real browser: seen, clicked, by keyboard alone, on a phone."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ import re
 import pytest
 from playwright.sync_api import Page, expect
 
+from kilowatch import catalog as catalogs
+from kilowatch.catalog import tables
 from tests.dashboard.conftest import Watched
 from tests.dashboard.test_pages_in_chromium import FITS, barriers
 from tests.dashboard.worlds import World
@@ -155,3 +157,41 @@ def test_the_load_profile_leads_to_its_peaks(
     page.locator("#peaks a").first.click()
     page.wait_for_selector("#breakdown[data-ready]")
     expect(page.locator("[data-period-label]")).to_contain_text("November 2026")
+
+
+def test_the_energy_flow_leads_to_the_meters(
+    live_world: World, watched: Watched, axe_source: str
+) -> None:
+    """From the navigation to a site's flow, its table and its file; a click opens a meter."""
+    with live_world.catalog.change(catalogs.Actor("test")) as change:
+        for name in ("hvac", "server"):
+            row = change.session.get(tables.DataPoint, live_world.point(name).id)
+            assert row is not None
+            row.parent_id = live_world.point("main").id
+    page = watched.open("/")
+    page.get_by_role("link", name="Energy flow").click()
+    page.wait_for_selector("#flow[data-ready]")
+    page.locator("#place").select_option(label="Office Dublin")
+    page.wait_for_selector("#flow[data-ready]")
+    expect(page.locator("#flow .flow-node", has_text="Unmetered")).to_be_visible()
+    expect(page.locator("#facts")).to_contain_text("Unmetered")
+    without_barriers(watched, axe_source)
+    page.locator("label", has=page.locator("input[name=flow][value=table]")).click()
+    rows = page.locator("#flow-rows tbody tr")
+    expect(rows.first).to_contain_text("Supply")
+    figures = {
+        row.locator("th").inner_text(): float(
+            row.locator("td.num").first.get_attribute("data-value") or 0
+        )
+        for row in rows.all()
+    }
+    parts = figures["HVAC"] + figures["Server room"] + figures["Unmetered"]
+    assert parts == pytest.approx(figures["Main supply"])
+    assert not barriers(watched, axe_source)
+    page.locator("#utility").select_option(label="Gas")
+    page.wait_for_selector("#flow[data-ready]")
+    expect(page.locator("#flow")).to_contain_text("m³")
+    page.locator("#flow a", has_text="Gas boiler").click()
+    page.wait_for_selector("#breakdown[data-ready]")
+    expect(page.locator("h1")).to_contain_text("Gas boiler")
+    assert "period=month" in page.url

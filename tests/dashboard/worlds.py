@@ -124,6 +124,7 @@ def build(
     catalog = catalogs.open(folder / "catalog.sqlite", clock=clock)
     points, sites, credential = _register(catalog)
     view, requests = FakeView(), FakeRequests()
+    view.now_ms = now[0]
     writer = LogWriter(folder / "log.sqlite", on_commit=lambda _seq: None)
     log = LogReader(folder / "log.sqlite")
     settings = DashboardSettings(

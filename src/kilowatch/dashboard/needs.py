@@ -17,6 +17,7 @@ from kilowatch.dashboard.periods import Grain
 from kilowatch.health import Facts, Report
 from kilowatch.log.records import Backfill, Counters, Head, KeptPacket
 from kilowatch.model.blocks import IntervalBlock, ReadingBlock
+from kilowatch.model.calendar import Grain as Bucket
 from kilowatch.model.durations import Durations
 from kilowatch.model.editing import Editing
 from kilowatch.model.findings import Finding
@@ -27,7 +28,7 @@ from kilowatch.model.points import DataPoint
 from kilowatch.model.silences import Contact
 from kilowatch.pipeline.conflicts import Conflict
 from kilowatch.pipeline.grids import PointGrid
-from kilowatch.pipeline.tree_rollups import DatedFeeding
+from kilowatch.pipeline.tree_rollups import DatedFeeding, Feeding, TreeRollUp
 
 
 class Extent(Protocol):
@@ -161,6 +162,14 @@ class View(Protocol):
     def preview_events(  # noqa: D102
         self, point: DataPoint, changed: DataPoint, span: tuple[int, int]
     ) -> Preview: ...
+    def tree(  # noqa: D102
+        self,
+        points: Sequence[DataPoint],
+        fed_by: Feeding | DatedFeeding,
+        from_ms: int,
+        to_ms: int,
+        grain: Bucket,
+    ) -> TreeRollUp: ...
     def sum_findings(  # noqa: D102
         self,
         points: Sequence[DataPoint],

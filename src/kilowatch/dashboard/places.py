@@ -50,15 +50,24 @@ def site_names(request: Request) -> dict[int, tuple[str, str]]:
     return {site.id: (site.name, owner.name) for owner in tree for site in owner.sites}
 
 
-def places_of(request: Request, points: list[DataPoint]) -> list[tuple[str, str]]:
-    """Return organisations and sites to choose from, as value and text."""
+def places_of(
+    request: Request, points: list[DataPoint], *, whole: bool = False
+) -> list[tuple[str, str]]:
+    """Return organisations and sites to choose from, as value and text.
+
+    Args:
+        request: Behind a door.
+        points: What the person may read.
+        whole: Whether an organisation can be chosen where there is only one, too.
+    """
     mine = {p.organisation_id for p in points}
     tree = [o for o in rooms_of(request).registry.tree(visit_of(request).person) if o.id in mine]
     found = []
     for owner in tree:
         before = ""
-        if len(tree) > 1:
+        if len(tree) > 1 or (whole and len(owner.sites) > 1):
             found.append((f"o{owner.id}", owner.name))
+        if len(tree) > 1:
             before = f"{owner.name} \N{EM DASH} "
         found += [(f"s{site.id}", f"{before}{site.name}") for site in owner.sites]
     return found

@@ -79,18 +79,21 @@ PAGES: tuple[tuple[str, str, str], ...] = (
     ("sentinel", "/sentinel", "eye"),
     ("waste", "/waste", "waste"),
     ("forecast", "/forecast", "forecast"),
+    ("energy_flow", "/flow", "flow"),
 )
 """Pages of the whole estate: key, address and icon. All but the first are tools of a plan."""
 
+WITHOUT_INSIGHTS = frozenset({"energy_flow"})
+"""Those that are there where nobody looks for insights too."""
+
 
 def _sections(visit: Visit, rooms: Rooms, current: str) -> list[dict[str, Any]]:
-    """Return the pages of the estate that a person has; none where nobody looks for insights."""
-    if rooms.insights is None:
-        return []
+    """Return the pages of the estate that a person has, without insights only those of sums."""
     return [
         {"key": key, "href": href, "icon": icon, "current": key == current}
         for key, href, icon in PAGES
-        if key == "home" or has_tool(visit.person, key)
+        if (key == "home" or has_tool(visit.person, key))
+        and (rooms.insights is not None or key in WITHOUT_INSIGHTS)
     ]
 
 

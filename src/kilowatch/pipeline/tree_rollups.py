@@ -96,6 +96,14 @@ class UtilityTotal:
 
 
 @dataclass(frozen=True, slots=True)
+class Era:
+    """Buckets, shape (k,), in which the tree is the same, and who feeds whom in it."""
+
+    buckets: Bools
+    parents: Mapping[int, int | None]
+
+
+@dataclass(frozen=True, slots=True)
 class TreeRollUp:
     """The tree over a period.
 
@@ -107,6 +115,7 @@ class TreeRollUp:
         loops: Data points that feed each other in a circle; each counts as if nobody fed it.
         too_coarse: Data points whose intervals are longer than the buckets: in no sum.
         without_amount: Data points that count nothing (a temperature).
+        eras: Who feeds whom, in which buckets.
     """
 
     edges_ms: Ints
@@ -116,6 +125,7 @@ class TreeRollUp:
     loops: frozenset[int] = frozenset()
     too_coarse: frozenset[int] = frozenset()
     without_amount: frozenset[int] = frozenset()
+    eras: tuple[Era, ...] = ()
 
 
 def amount_of(point: DataPoint) -> tuple[int, str] | None:
@@ -191,7 +201,7 @@ def tree_roll_up(
             )
         )
     without = frozenset(point.id for point in points) - counting.keys()
-    return TreeRollUp(edges, tuple(utilities), sums, mains, loops, too_coarse, without)
+    return TreeRollUp(edges, tuple(utilities), sums, mains, loops, too_coarse, without, tuple(eras))
 
 
 def sum_findings(
@@ -367,31 +377,23 @@ def _sum_of_known(parts: Sequence[Floats], size: int) -> Floats:
     return np.where(known.any(axis=0), np.where(known, figures, 0.0).sum(axis=0), np.nan)
 
 
-@dataclass(frozen=True, slots=True)
-class _Era:
-    """Buckets, shape (k,), in which the tree is the same, and who feeds whom in it."""
-
-    buckets: Bools
-    parents: Mapping[int, int | None]
-
-
 def _eras(
     points: Mapping[int, DataPoint], fed_by: Feeding | DatedFeeding, start_ms: Ints
-) -> tuple[list[_Era], frozenset[int]]:
+) -> tuple[list[Era], frozenset[int]]:
     """Return the trees of some buckets, one after the other, and whoever feeds itself in one."""
     dated = [(0, fed_by)] if isinstance(fed_by, Mapping) else list(fed_by)
     begins = np.array([from_ms for from_ms, _ in dated], np.int64)
     number = np.maximum(np.searchsorted(begins, start_ms, side="right") - 1, 0)
-    found: list[_Era] = []
+    found: list[Era] = []
     loops: frozenset[int] = frozenset()
     for era in sorted(set(number.tolist())) or [len(dated) - 1]:
         parents, circle = _parents(points, dated[era][1])
-        found.append(_Era(number == era, parents))
+        found.append(Era(number == era, parents))
         loops |= circle
     return found, loops
 
 
-def _children(eras: Sequence[_Era]) -> dict[int, list[tuple[Bools, list[int]]]]:
+def _children(eras: Sequence[Era]) -> dict[int, list[tuple[Bools, list[int]]]]:
     """Return whom each main feeds, in which buckets."""
     found: dict[int, list[tuple[Bools, list[int]]]] = {}
     for era in eras:

@@ -1,0 +1,154 @@
+// Energy flow: bands from the supply to where it goes, and a table that says the same.
+import { submitting } from "../insight/finder.js";
+import { fullWithUnit, share, withUnit } from "../numbers.js";
+import { t } from "../words.js";
+import { element, fetched, start, tile } from "./fetching.js";
+import { svg } from "./plot.js";
+import { layout } from "./sankey.js";
+
+const host = document.getElementById("flow");
+let data = null;
+
+const nameOf = (node) => (node.kind === "others" ? t("drawn.others", { n: node.members }) : node.name || t(`drawn_flow.${node.kind}`));
+const days = () => host.dataset.days;
+function address(node) {
+  if (node.point) return `/breakdown/${node.point}?${days()}`;
+  if (node.kind === "site") return `/flow?${new URLSearchParams({ ...Object.fromEntries(new URLSearchParams(host.dataset.flow.split("?")[1])), place: node.key })}`;
+  return "";
+}
+
+function about(node) {
+  const of = data.supplied + data.produced;
+  const parts = [withUnit(node.amount, data.unit)];
+  if (of > 0 && node.kind !== "supply" && node.amount < of * 0.9995) parts.push(t("drawn.of_all", { share: share(node.amount / of) }));
+  if (node.complete !== null && node.complete < 0.9995) parts.push(t("drawn.known", { share: share(node.complete) }));
+  return parts.join(" · ");
+}
+
+function picture() {
+  const wide = host.clientWidth;
+  if (!wide) return;
+  const narrow = wide < 560;
+  const labels = narrow ? 112 : 210;
+  const deepest = Math.max(1, ...data.nodes.map((node) => node.depth));
+  const width = Math.max(wide, labels + 12 + deepest * 100);
+  const laid = layout(data, width, labels);
+  const drawn = svg("svg", { width, height: laid.height, viewBox: `0 0 ${width} ${laid.height}`, role: "group", "aria-label": t("drawn.flow_label", { place: host.dataset.place }) });
+  const lines = svg("defs");
+  const hatched = svg("pattern", { id: "flow-hatch", width: 8, height: 8, patternUnits: "userSpaceOnUse", patternTransform: "rotate(45)" }, svg("rect", { width: 8, height: 8, class: "ground" }), svg("line", { x1: 0, y1: 0, x2: 0, y2: 8, class: "stroke" }));
+  lines.append(hatched);
+  drawn.append(lines);
+  for (const link of laid.links) {
+    const x0 = link.source.x + laid.bar;
+    const x1 = link.target.x;
+    const middle = (x0 + x1) / 2;
+    const kind = ["unmetered", "unknown", "excess", "export"].includes(link.target.kind) ? link.target.kind : ["excess", "production"].includes(link.source.kind) ? link.source.kind : "plain";
+    const path = svg("path", { class: `flow-link ${kind}`, d: `M${x0} ${link.y0.toFixed(1)}C${middle} ${link.y0.toFixed(1)} ${middle} ${link.y1.toFixed(1)} ${x1} ${link.y1.toFixed(1)}`, "stroke-width": link.thick.toFixed(1) });
+    const title = svg("title");
+    title.textContent = `${nameOf(link.source)} → ${nameOf(link.target)}: ${withUnit(link.amount, data.unit)}`;
+    path.append(title);
+    drawn.append(path);
+  }
+  for (const node of laid.nodes) {
+    const href = address(node);
+    const group = svg(href ? "a" : "g", { class: `flow-node ${node.kind}`, href: href || null });
+    const title = svg("title");
+    title.textContent = `${nameOf(node)}: ${fullWithUnit(node.amount, data.unit)}`;
+    const text = svg("text", { x: node.x + laid.bar + 6, y: node.y + node.height / 2 });
+    const name = svg("tspan", { class: "name" });
+    const room = node.depth === laid.deepest ? labels - 10 : Math.max(80, (width - labels) / laid.deepest - 24);
+    const letters = Math.max(8, Math.floor(room / 7));
+    const whole = nameOf(node);
+    name.textContent = whole.length > letters ? `${whole.slice(0, letters - 1)}…` : whole;
+    const value = svg("tspan", { class: "value", x: node.x + laid.bar + 6, dy: "1.25em" });
+    value.textContent = about(node).split(" · ").slice(0, narrow ? 1 : 2).join(" · ");
+    if (node.height >= 30) { text.setAttribute("dy", "-0.2em"); text.append(name, value); }
+    else { value.removeAttribute("x"); value.removeAttribute("dy"); value.setAttribute("dx", "6"); value.textContent = withUnit(node.amount, data.unit); text.setAttribute("dy", "0.35em"); text.append(name, value); }
+    group.append(title, svg("rect", { x: node.x, y: node.y, width: laid.bar, height: node.height, rx: 2 }), text);
+    drawn.append(group);
+  }
+  host.style.minHeight = `${laid.height}px`;
+  host.replaceChildren(drawn);
+  host.dataset.drawn = String(Number(host.dataset.drawn ?? 0) + 1);
+}
+
+function facts() {
+  const tiles = [tile(t("drawn_flow.supply"), withUnit(data.supplied, data.unit), data.complete < 0.9995 ? t("drawn.known", { share: share(data.complete) }) : "")];
+  if (data.produced) tiles.push(tile(t("drawn_flow.production"), withUnit(data.produced, data.unit)));
+  if (data.exported) tiles.push(tile(t("drawn_flow.export"), withUnit(data.exported, data.unit)));
+  if (data.produced || data.exported) tiles.push(tile(t("drawn.used"), withUnit(data.used, data.unit), t("drawn.used_of")));
+  tiles.push(tile(t("drawn_flow.unmetered"), withUnit(data.unmetered, data.unit), data.used > 0 ? t("drawn.of_all", { share: share(data.unmetered / data.used) }) : ""));
+  document.getElementById("facts").replaceChildren(...tiles);
+}
+
+function findings() {
+  const into = document.getElementById("flow-findings");
+  into.replaceChildren(...data.surplus.map((one) => {
+    const box = element("div", "notice late");
+    const p = element("p");
+    const more = one.own > 0 ? ` (${share(one.below / one.own - 1)})` : "";
+    p.append(element("span", "", t("drawn.surplus", { name: one.name, below: withUnit(one.below, data.unit), own: withUnit(one.own, data.unit), more })), " ",
+      element("a", "", t("drawn.surplus_next"), { href: `/quality/${one.point}` }));
+    box.append(p);
+    return box;
+  }));
+  if (data.missing.length) {
+    const box = element("div", "notice");
+    box.append(element("p", "", t("drawn.too_long", { names: data.missing.slice(0, 5).join(", "), n: data.missing.length })));
+    into.append(box);
+  }
+}
+
+function table() {
+  const body = document.querySelector("#flow-rows tbody");
+  const of = data.supplied + data.produced;
+  const sources = new Map();
+  for (const link of data.links) sources.set(link.target, [...(sources.get(link.target) ?? []), link.source]);
+  const byKey = new Map(data.nodes.map((node) => [node.key, node]));
+  body.replaceChildren(...data.nodes.map((node) => {
+    const tr = element("tr");
+    const th = element("th", "", "", { scope: "row" });
+    const inner = element("span", `deep deep-${Math.min(6, Math.max(0, node.depth))}`);
+    const href = address(node);
+    inner.append(href ? element("a", "", nameOf(node), { href }) : element("span", node.kind === "point" ? "" : "muted", nameOf(node)));
+    th.append(inner);
+    const from = (sources.get(node.key) ?? []).map((key) => nameOf(byKey.get(key))).join(", ");
+    tr.append(th, element("td", "muted", t(`drawn_part.${node.kind}`), { "data-label": t("drawn.kind_of_part") }),
+      element("td", "muted", from, { "data-label": t("drawn.from") }),
+      element("td", "num", withUnit(node.amount, data.unit), { title: fullWithUnit(node.amount, data.unit), "data-label": t("drawn.amount"), "data-value": node.amount }),
+      element("td", "num", of > 0 ? share(node.amount / of) : "–", { "data-label": t("drawn.share") }),
+      element("td", "num", node.complete === null ? "–" : share(node.complete), { "data-label": t("drawn.complete") }));
+    return tr;
+  }));
+}
+
+async function load() {
+  const answer = await fetched(host.dataset.flow);
+  if (!answer) return;
+  data = answer;
+  const some = data.links.length > 0;
+  document.getElementById("flow-none").hidden = some;
+  for (const part of document.querySelectorAll("[data-known]")) part.hidden = !some;
+  if (some) { facts(); findings(); table(); picture(); }
+  host.removeAttribute("aria-busy");
+  host.dataset.ready = "yes";
+}
+
+for (const input of document.querySelectorAll("input[data-view=flow]")) {
+  input.addEventListener("change", () => {
+    const asTable = input.value === "table";
+    document.getElementById("flow-scroll").hidden = asTable;
+    document.getElementById("flow-table").hidden = !asTable;
+    if (!asTable && data) picture();
+  });
+}
+let planned = null;
+let width = host.clientWidth;
+new ResizeObserver(() => {
+  if (host.clientWidth === width) return;
+  width = host.clientWidth;
+  clearTimeout(planned);
+  planned = setTimeout(() => { if (data && data.links.length) picture(); }, 60);
+}).observe(host);
+submitting();
+start(load);
