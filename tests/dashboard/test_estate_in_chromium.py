@@ -11,19 +11,10 @@ from kilowatch import catalog as catalogs
 from kilowatch.catalog import handing_over, sheets
 from kilowatch.catalog.startup import Wishes
 from tests.dashboard.conftest import Watched
-from tests.dashboard.test_pages_in_chromium import FITS, barriers
+from tests.dashboard.test_pages_in_chromium import barriers
 from tests.dashboard.worlds import KEY, World
 
 pytestmark = pytest.mark.browser
-
-PAGES = (
-    "/admin", "/admin/organizations", "/admin/organizations/{acme}", "/admin/sites",
-    "/admin/sites/{site}", "/admin/organizations/{acme}/sites/new", "/admin/sites/{site}/meters",
-    "/admin/sites/{site}/meters/{meter}", "/admin/data-points?q=nowhere",
-    "/admin/data-points/{point}/move", "/admin/organizations/{acme}/import",
-    "/admin/credentials", "/admin/organizations/{acme}/credentials/new",
-    "/admin/organizations/{acme}/credentials/{credential}", "/startup",
-)  # fmt: skip
 
 
 def fill(path: str, world: World) -> str:
@@ -35,21 +26,6 @@ def fill(path: str, world: World) -> str:
         acme=point.organisation_id, site=point.site_id, point=point.id, meter=1,
         credential=world.credential.id,
     )  # fmt: skip
-
-
-@pytest.mark.parametrize("path", PAGES)
-def test_axe_finds_no_barrier_and_a_phone_is_wide_enough(
-    live_world: World, watched: Watched, axe_source: str, path: str
-) -> None:
-    """WCAG 2.2 AA in both themes, and nothing sticks out at 360 px."""
-    page = watched.open(fill(path, live_world))
-    page.wait_for_load_state("load")
-    for theme in ("light", "dark"):
-        page.emulate_media(color_scheme="dark" if theme == "dark" else "light")
-        expect(page.locator("html")).to_have_attribute("data-theme", theme)
-        assert not barriers(watched, axe_source)
-    page.set_viewport_size({"width": 360, "height": 740})
-    assert page.evaluate(FITS, 360)
 
 
 def test_a_table_goes_in_by_keyboard_after_a_look(

@@ -8,15 +8,9 @@ from playwright.sync_api import expect
 from kilowatch.model.insight import InsightEvent
 from tests.dashboard.conftest import Watched
 from tests.dashboard.insight_world import furnish
-from tests.dashboard.test_pages_in_chromium import FITS, barriers
 from tests.dashboard.worlds import World
 
 pytestmark = pytest.mark.browser
-
-PATHS = (
-    "/sentinel", "/event/{hvac}/{weekend}", "/event/{main}/{voltage}", "/glossary", "/waste",
-    "/waste?place=s{site}", "/forecast", "/forecast?point={new}", "/",
-)  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -30,36 +24,6 @@ def fill(path: str, world: World, found: dict[str, InsightEvent]) -> str:
     points = {name: point.id for name, point in world.points.items()}
     sites = {"site": world.sites["Office Dublin"]}
     return path.format(**points, **sites, **{name: one.id for name, one in found.items()})
-
-
-@pytest.mark.parametrize("path", PATHS)
-def test_axe_finds_no_barrier(
-    live_world: World,
-    found: dict[str, InsightEvent],
-    watched: Watched,
-    axe_source: str,
-    path: str,
-) -> None:
-    """WCAG 2.2 AA in both themes."""
-    page = watched.open(fill(path, live_world, found))
-    page.wait_for_load_state("load")
-    if path == "/":
-        expect(page.locator(".stands").first).to_be_visible()
-    for theme in ("light", "dark"):
-        page.emulate_media(color_scheme="dark" if theme == "dark" else "light")
-        expect(page.locator("html")).to_have_attribute("data-theme", theme)
-        assert not barriers(watched, axe_source)
-
-
-@pytest.mark.parametrize("path", PATHS)
-def test_no_page_is_wider_than_its_window(
-    live_world: World, found: dict[str, InsightEvent], watched: Watched, path: str
-) -> None:
-    """From the smallest phone to a wall screen nothing has to be scrolled sideways."""
-    page = watched.open(fill(path, live_world, found))
-    for width in (2560, 1440, 1100, 768, 390, 360):
-        page.set_viewport_size({"width": width, "height": 800})
-        page.wait_for_function(FITS, arg=width)
 
 
 def test_an_event_is_a_picture_and_a_table(

@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Browser, expect
 
 from tests.dashboard.conftest import Watched
-from tests.dashboard.fakes import Last, Status
+from tests.dashboard.fakes import Last
 from tests.dashboard.test_live import request
 from tests.dashboard.worlds import World
 
@@ -20,13 +20,6 @@ AXE = """async tags => (await axe.run(document, {
     runOnly: {type: "tag", values: tags}, resultTypes: ["violations"],
 })).violations"""
 FITS = "width => document.documentElement.scrollWidth <= width"
-PAGES = (
-    "/", "/site/{site}", "/breakdown/{main}", "/breakdown/{main}?view=table&grain=hour",
-    "/breakdown/{main}?period=month&phases=apart&compare=previous&worth=money",
-    "/breakdown/{server}", "/breakdown/{new}",
-    "/breakdown/{one}", "/attributes/{main}", "/attributes/{new}", "/admin/data-points",
-    "/admin/data-points/new", "/admin/data-points/{gas}", "/nowhere",
-)  # fmt: skip
 
 
 def fill(path: str, world: World) -> str:
@@ -47,24 +40,6 @@ def barriers(watched: Watched, source: str) -> list[str]:
     ]
 
 
-@pytest.mark.parametrize("path", PAGES)
-def test_axe_finds_no_barrier(
-    live_world: World, watched: Watched, axe_source: str, path: str
-) -> None:
-    """WCAG 2.2 AA in both themes, the empty and the late states included."""
-    point = live_world.point("main")
-    live_world.view.statuses[point.series] = Status(point.series, ignored={"aP1": 2})
-    page = watched.open(fill(path, live_world))
-    page.wait_for_load_state("load")
-    if path.startswith("/attributes"):
-        page.wait_for_selector("html[data-live=on]")
-    for theme in ("light", "dark"):
-        page.emulate_media(color_scheme="dark" if theme == "dark" else "light")
-        expect(page.locator("html")).to_have_attribute("data-theme", theme)
-        assert not barriers(watched, axe_source)
-    watched.faults[:] = [fault for fault in watched.faults if "404" not in fault]
-
-
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_axe_finds_no_barrier_at_the_door(
     browser: Browser, live_world: World, axe_source: str, theme: str
@@ -80,15 +55,6 @@ def test_axe_finds_no_barrier_at_the_door(
     expect(page.get_by_role("alert")).to_contain_text("do not belong together")
     assert not barriers(watched, axe_source)
     context.close()
-
-
-@pytest.mark.parametrize("path", PAGES[:-1])
-def test_no_page_is_wider_than_its_window(live_world: World, watched: Watched, path: str) -> None:
-    """From the smallest phone to a wall screen nothing has to be scrolled sideways."""
-    page = watched.open(fill(path, live_world))
-    for width in (2560, 1440, 1100, 768, 390, 360):
-        page.set_viewport_size({"width": width, "height": 800})
-        page.wait_for_function(FITS, arg=width)  # a graph follows its window a moment later
 
 
 def test_everything_can_be_reached_by_keyboard(live_world: World, watched: Watched) -> None:

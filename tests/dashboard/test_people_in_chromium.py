@@ -15,18 +15,12 @@ from kilowatch.catalog.tables import Site, User
 from tests.dashboard.conftest import Watched
 from tests.dashboard.house import House
 from tests.dashboard.mailbox import Mailbox
-from tests.dashboard.test_pages_in_chromium import FITS, barriers
+from tests.dashboard.test_pages_in_chromium import barriers
 from tests.dashboard.worlds import ADMIN, KEY, PASSWORD, VIEWER, build, served
 
 pytestmark = pytest.mark.browser
 
 HOME = "/organization/1"
-PAGES = (
-    "/account", "/account/password", "/account/second-factor", "/account/sessions",
-    "/account/tokens", f"{HOME}/users", f"{HOME}/users/2", f"{HOME}/groups", f"{HOME}/groups/1",
-    f"{HOME}/plans", f"{HOME}/history",
-)  # fmt: skip
-OPEN = ("/login", "/login/code", "/forgotten", "/new-password", "/confirm-address", "/invitation")
 NEW = "quite another password"
 
 
@@ -75,24 +69,6 @@ def faults(watched: Watched, expected: str = "") -> list[str]:
     return [one for one in watched.faults if not expected or expected not in one]
 
 
-def test_axe_finds_no_barrier(context: BrowserContext, live: House, axe_source: str) -> None:
-    """WCAG 2.2 AA on every page of account and people, in both themes."""
-    watched = begin(context, live, None)
-    for path in OPEN:
-        watched.open(path)
-        for theme in ("light", "dark"):
-            watched.page.emulate_media(color_scheme=theme)
-            assert not barriers(watched, axe_source), path
-    watched.log_in()
-    for path in PAGES:
-        watched.open(path)
-        for theme in ("light", "dark"):
-            watched.page.emulate_media(color_scheme=theme)  # type: ignore[arg-type]
-            expect(watched.page.locator("html")).to_have_attribute("data-theme", theme)
-            assert not barriers(watched, axe_source), path
-    assert not watched.faults
-
-
 def test_axe_finds_no_barrier_where_something_is_wrong(
     context: BrowserContext, live: House, axe_source: str
 ) -> None:
@@ -108,17 +84,6 @@ def test_axe_finds_no_barrier_where_something_is_wrong(
     expect(page.locator("#current_password-problem")).to_be_visible()
     assert not barriers(watched, axe_source)
     assert not faults(watched, "422")
-
-
-def test_no_page_is_wider_than_its_window(context: BrowserContext, live: House) -> None:
-    """From the smallest phone to a wall screen nothing has to be scrolled sideways."""
-    watched = begin(context, live)
-    for path in (*PAGES, "/forgotten", "/new-password"):
-        watched.open(path)
-        for width in (2560, 1440, 768, 390, 360):
-            watched.page.set_viewport_size({"width": width, "height": 800})
-            watched.page.wait_for_function(FITS, arg=width)
-    assert not watched.faults
 
 
 def test_an_invitation_from_mail_to_the_first_page(context: BrowserContext, live: House) -> None:

@@ -13,15 +13,9 @@ from kilowatch.catalog.tables import Organisation, Site
 from kilowatch.model.opening import week_of_text
 from tests.dashboard.conftest import Watched
 from tests.dashboard.test_estate_in_chromium import fill
-from tests.dashboard.test_pages_in_chromium import FITS, barriers
 from tests.dashboard.worlds import World
 
 pytestmark = pytest.mark.browser
-
-PAGES = (
-    "/admin/sites/{site}/calendar", "/admin/sites/{site}/weather", "/admin/sites/{site}/prices",
-    "/admin/sites/{site}/attention", "/admin/organizations/{acme}/prices",
-)  # fmt: skip
 
 
 def furnish(world: World) -> Site:
@@ -42,22 +36,6 @@ def furnish(world: World) -> Site:
         prices.set_price(change, whole, own, site=site)
         site_calendar.add_days(change, site, "Closure", date(2026, 12, 24), opened=False)
     return site
-
-
-@pytest.mark.parametrize("path", PAGES)
-def test_axe_finds_no_barrier_and_a_phone_is_wide_enough(
-    live_world: World, watched: Watched, axe_source: str, path: str
-) -> None:
-    """WCAG 2.2 AA in both themes, and nothing sticks out at 360 px."""
-    furnish(live_world)
-    page = watched.open(fill(path, live_world))
-    page.wait_for_load_state("load")
-    for theme in ("light", "dark"):
-        page.emulate_media(color_scheme="dark" if theme == "dark" else "light")
-        expect(page.locator("html")).to_have_attribute("data-theme", theme)
-        assert not barriers(watched, axe_source)
-    page.set_viewport_size({"width": 360, "height": 740})
-    assert page.evaluate(FITS, 360)
 
 
 def opening(world: World, site: Site) -> str:

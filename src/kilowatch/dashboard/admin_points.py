@@ -30,6 +30,7 @@ from kilowatch.dashboard.admin_placing import feeder
 from kilowatch.dashboard.asking import actor_of
 from kilowatch.dashboard.contact import STATES, Judge
 from kilowatch.dashboard.dated_form import COMMENT_MAX, from_when
+from kilowatch.dashboard.measures import shown
 from kilowatch.dashboard.needs import LastValue
 from kilowatch.dashboard.numbers import whole_number
 from kilowatch.dashboard.registry import may_point
@@ -57,7 +58,7 @@ class Entry:
     @property
     def text(self) -> str:
         """The last value with its unit."""
-        return f"{self.last.value:.3g} {self.last.unit}" if self.last else ""
+        return shown(self.last.value, self.last.unit) if self.last else ""
 
     @property
     def interval(self) -> str:

@@ -16,6 +16,7 @@ from kilowatch.dashboard.attributes import latest_text
 from kilowatch.dashboard.contact import Judge
 from kilowatch.dashboard.curl import curl_line
 from kilowatch.dashboard.hourly import has_hours, unit_of_amount
+from kilowatch.dashboard.measures import shown
 from kilowatch.dashboard.numbers import whole_number
 from kilowatch.dashboard.periods import PERIODS
 from kilowatch.dashboard.pricing import CANONICAL
@@ -25,8 +26,10 @@ from kilowatch.dashboard.shell import crumbs_of, page, tool_test, tree_of
 from kilowatch.dashboard.today import today_of
 from kilowatch.dashboard.treeview import Branching, leaves_of
 from kilowatch.dashboard.words import t
+from kilowatch.model.errors import KilowatchError
 from kilowatch.model.points import DataPoint
 
+GRAPH_PACKETS = 2  # fewer make no graph
 CARDS_MAX = 60  # data points on one overview; a larger site is walked through its tree
 
 
@@ -65,6 +68,7 @@ def _breakdown(request: Request) -> Response:
         "periods": PERIODS,
         "period": wanted if wanted in PERIODS else "day",
         "period_label": "",
+        "packets": _packets(rooms, point),
         "curl": curl_line(
             point,
             rooms.settings,
@@ -99,6 +103,15 @@ def _manages(who: Person, point: DataPoint) -> bool:
     return may_point(who, "manage", point) and has_tool(who, "admin", point.organisation_id)
 
 
+def _packets(rooms: Rooms, point: DataPoint) -> int:
+    """Return how many packets have come: the frame keeps the place of what they will fill."""
+    try:
+        extent = rooms.view.extent(point)
+    except KilowatchError:
+        return GRAPH_PACKETS  # the store opens: mostly there are some
+    return extent.packets if extent is not None else 0
+
+
 def _overlays(who: Person, point: DataPoint) -> list[str]:
     """Return the overlays that a person's plan has."""
     tools = {"expected": "breakdown", "forecast": "forecast", "anomaly": "sentinel"}
@@ -122,7 +135,7 @@ def _overview(request: Request, kind: str) -> Response:
                 "point": point,
                 "value": found.value if found else None,
                 "unit": found.unit if found else "",
-                "text": f"{found.value:.3g} {found.unit}" if found else "",
+                "text": shown(found.value, found.unit) if found else "",
                 "fresh": fresh,
                 "state": fresh.state,
             }

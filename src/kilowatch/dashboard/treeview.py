@@ -10,6 +10,7 @@ from typing import Any
 from kilowatch.catalog.directory import Directory
 from kilowatch.catalog.tree import Leaf, MeterNode, OrganisationNode, SiteNode
 from kilowatch.dashboard.contact import Freshness, Judge
+from kilowatch.dashboard.measures import shown
 from kilowatch.dashboard.needs import LastValue
 from kilowatch.dashboard.numbers import whole_number
 from kilowatch.model.points import DataPoint
@@ -154,7 +155,7 @@ class _Drawer:
             "fresh": fresh,
             "value": last.value if last else None,
             "unit": last.unit if last else "",
-            "text": f"{last.value:.3g} {last.unit}" if last else "",
+            "text": shown(last.value, last.unit) if last else "",
             "state": fresh.state,
             "holds_current": f"point-{leaf.id}" == self.wanted.current,
         }

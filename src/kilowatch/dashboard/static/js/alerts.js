@@ -6,8 +6,9 @@ const watched = form?.querySelector("[name=watched]");
 
 function show() {
   const point = form.querySelector("[data-watched]");
-  if (point) point.hidden = watched.value !== "point";
+  if (point) { delete point.dataset.off; point.hidden = watched.value !== "point"; }
   for (const part of form.querySelectorAll("[data-for]")) {
+    delete part.dataset.off; // the server's guess, for the first paint
     part.hidden = !part.dataset.for.split(" ").includes(choice.value);
   }
 }

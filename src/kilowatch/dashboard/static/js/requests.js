@@ -70,9 +70,9 @@ function add(request) {
   const item = draw(request);
   item.classList.add("arrived");
   // What is being read stays where it is: below the top, the list keeps its place.
-  const before = list.scrollHeight;
+  const before = list.scrollHeight, box = list.parentElement;
   list.prepend(item);
-  if (list.scrollTop > 0) list.scrollTop += list.scrollHeight - before;
+  if (box.scrollTop > 0) box.scrollTop += list.scrollHeight - before;
   while (list.children.length > SHOWN) list.lastElementChild.remove();
   none.hidden = true;
 }

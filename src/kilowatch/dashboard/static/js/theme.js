@@ -14,4 +14,6 @@
     apply();
   };
   apply();
+  // Parts that a script shows are put away before the first paint, not after it.
+  document.documentElement.classList.add("js");
 })();

@@ -75,7 +75,7 @@ export class Calendar {
         if (date.getUTCMonth() === start.getUTCMonth()) cell.append(this.button(iso(date), marked));
         line.append(cell);
       }
-      if (line.textContent) rows.push(line);
+      rows.push(line); // always six, so that nothing below moves from month to month
     }
     this.grid.replaceChildren(...rows);
     const stop = this.grid.querySelector(`[value="${focused}"]`) ?? this.grid.querySelector(".chosen:not(:disabled)")

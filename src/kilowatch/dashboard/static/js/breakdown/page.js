@@ -97,6 +97,7 @@ function say(kind, title, next, { retry = false, link = null } = {}) {
   anchor.hidden = !link;
   if (link) { anchor.href = link.href; anchor.textContent = link.text; }
   message.hidden = false;
+  delete message.dataset.reserved;
   if (!answer) frame("message");
 }
 
@@ -122,6 +123,7 @@ function show(quiet) {
   root.querySelector("[data-zone]").textContent = answer.point.zone;
   for (const id of ["empty", "single"]) document.getElementById(id).hidden = true;
   message.hidden = true;
+  delete message.dataset.reserved;
   if (!extent) { document.getElementById("empty").hidden = false; frame("empty"); figures(false); return; }
   if (extent.packets < 2) {
     const single = document.getElementById("single");

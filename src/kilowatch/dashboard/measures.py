@@ -1,0 +1,59 @@
+"""Figures as a page first shows them: as the browser would write them for an English reader.
+
+``static/js/numbers.js`` writes them again by the reader's own locale and units. Where both write
+the same, nothing moves when it does.
+"""
+
+from __future__ import annotations
+
+import math
+
+PREFIXED = frozenset({"Wh", "varh", "W", "var", "VA", "Pa"})
+PREFIXES = ((1e9, "G"), (1e6, "M"), (1e3, "k"))
+SIGNS = {"m3": "m³", "m3/h": "m³/h", "W/m2": "W/m²"}
+CURRENCY_SIGNS = {"EUR": "€", "GBP": "£", "USD": "$"}
+
+
+def shown(value: float | None, unit: str) -> str:
+    """Return a value in three digits with the unit that fits.
+
+    Example:
+        >>> shown(20_355.7, "W"), shown(1284.5, "m3"), shown(0.05, "m3"), shown(None, "W")
+        ('20.4 kW', '1,285 m³', '50 L', '–')
+    """
+    if value is None or not math.isfinite(value):
+        return "\N{EN DASH}"
+    size, factor, sign = abs(value), 1.0, SIGNS.get(unit, unit)
+    if unit in PREFIXED:
+        for least, prefix in PREFIXES:
+            if size >= least:
+                factor, sign = 1 / least, f"{prefix}{unit}"
+                break
+    elif unit == "kg" and size >= 1e3:
+        factor, sign = 1e-3, "t"
+    elif unit in ("m3", "m3/h") and 0 < size < 0.1:
+        factor, sign = 1e3, unit.replace("m3", "L")
+    return f"{_three_digits(value * factor)} {sign}".strip()
+
+
+def money(value: float | None, currency: str) -> str:
+    r"""Return an amount of money in three digits.
+
+    Example:
+        >>> money(47.3, "EUR"), money(-1284.4, "EUR"), money(0.264, "CHF")
+        ('€47.30', '-€1,284', 'CHF\xa00.26')
+    """
+    if value is None or not math.isfinite(value):
+        return "\N{EN DASH}"
+    size = abs(value)
+    amount = f"{size:,.0f}" if size >= 100 or size == 0 else f"{size:,.2f}"
+    sign = CURRENCY_SIGNS.get(currency, f"{currency}\N{NO-BREAK SPACE}")
+    return f"{'-' if value < 0 else ''}{sign}{amount}"
+
+
+def _three_digits(value: float) -> str:
+    """Return three significant digits, and never fewer than the whole part has."""
+    if abs(value) >= 1000:
+        return f"{value:,.0f}"
+    digits = f"{value:.3g}"
+    return f"{float(digits):f}".rstrip("0").rstrip(".") if "e" in digits else digits

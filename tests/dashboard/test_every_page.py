@@ -1,0 +1,154 @@
+"""Every page there is, found from the routes, in a real browser: barriers, width, shift, help.
+
+A page that is added is looked at here by itself; one that cannot be opened, or that names a kind
+of object nobody makes in ``access_world.py``, fails.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import pytest
+from playwright.sync_api import Browser, Page
+from playwright.sync_api import Error as BrowserError
+from starlette.testclient import TestClient
+
+from kilowatch.dashboard.access import Door
+from tests.dashboard.access_world import PEOPLE, Matrix, Side
+from tests.dashboard.conftest import Watched
+from tests.dashboard.fakes import Status
+from tests.dashboard.insight_world import furnish
+from tests.dashboard.test_pages_in_chromium import FITS, RULES
+from tests.dashboard.test_sites_in_chromium import furnish as furnish_site
+from tests.dashboard.walk import WalkedPage, pages
+from tests.dashboard.worlds import build, served
+
+pytestmark = pytest.mark.browser
+
+ROLE = "partner administrator"
+"""Every door opens for them."""
+WIDTHS = (2560, 768, 360)
+SHIFT_MAX = 0.02
+FURTHER = (
+    "/breakdown/{server}", "/breakdown/{new}", "/breakdown/{one}", "/attributes/{new}",
+    "/admin/data-points/{gas}", "/admin/data-points?q=nowhere", "/forecast?point={new}", "/waste",
+    "/event/{hvac}/{weekend}", "/event/{main}/{voltage}", "/nowhere",
+)  # fmt: skip
+"""Pages in other states than that of the walk: late, empty, one packet, nothing found."""
+SETTLED = """() => !document.querySelector('[aria-busy="true"], .htmx-request')"""
+WIDER = """width => [...document.querySelectorAll('body *')].filter(
+    one => one.getBoundingClientRect().right > width + 1
+        && !one.closest('.side, .scroll, pre, [tabindex]')
+).slice(0, 3).map(one => one.outerHTML.slice(0, 120))"""
+OPENED = "() => document.querySelectorAll('main details').forEach(one => { one.open = true; })"
+SHIFTED = """new PerformanceObserver(list => {
+    window.shifted ??= [0, []];
+    for (const entry of list.getEntries()) {
+        if (entry.hadRecentInput) continue;
+        window.shifted[0] += entry.value;
+        window.shifted[1].push(...entry.sources.map(one => one.node?.outerHTML?.slice(0, 80)));
+    }
+}).observe({type: 'layout-shift', buffered: true});"""
+"""Adds up what moved by itself; the measure is Chromium's, as in Core Web Vitals."""
+
+
+@dataclass
+class House:
+    """The matrix of the access test with insights in it, served."""
+
+    matrix: Matrix
+    pages: list[WalkedPage] = field(default_factory=list)
+
+
+@pytest.fixture(scope="module")
+def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+    """Build an organisation with one of everything and with events, and serve it."""
+    folder = tmp_path_factory.mktemp("house")
+    world = build(folder, days=40)
+    events = furnish(world)
+    furnish_site(world)
+    main = world.point("main")
+    world.view.statuses[main.series] = Status(main.series, ignored={"aP1": 2})
+    matrix = Matrix(world, folder)
+    ours = matrix.ours
+    shown = Side(ours.numbers | {"point_id": main.id}, ours.personal, [])
+
+    def address_of(door: Door) -> str:
+        """Pages are about a data point that has data; an event is where it was found."""
+        return (ours if "event_id" in door.path else shown).address(door, PEOPLE[ROLE])
+
+    stranger = TestClient(world.app, follow_redirects=False)
+    found = list(pages(matrix.client(ROLE), stranger, address_of))
+    names: dict[str, object] = {name: point.id for name, point in world.points.items()}
+    names |= {name: event.id for name, event in events.items()}
+    found += [WalkedPage(path, path.format(**names), path) for path in FURTHER]
+    with served(world):
+        yield House(matrix, found)
+    world.writer.close()
+    world.log.close()
+    world.catalog.close()
+
+
+def barriers(page: Page, tags: list[str] | None) -> list[str]:
+    """Return what axe finds; with no tags, contrast alone, which is what a theme changes."""
+    only = {"type": "rule", "values": ["color-contrast"]}
+    found = page.evaluate(
+        "only => axe.run(document, {runOnly: only, resultTypes: ['violations']})",
+        {"type": "tag", "values": tags} if tags else only,
+    )
+    return [
+        f"{one['id']}: {one['help']} at {node['target']} {node.get('failureSummary', '')}"
+        for one in found["violations"]
+        for node in one["nodes"]
+    ]
+
+
+def test_no_page_has_a_barrier_or_moves_or_is_too_wide(
+    house: House, browser: Browser, axe_source: str
+) -> None:
+    """WCAG 2.2 AA on every page in both themes; nothing jumps; the smallest phone shows it all."""
+    assert len(house.pages) > 60, "the walk finds the pages"
+    url, wrong = house.matrix.world.url, list[str]()
+    for signed_in in (True, False):
+        context = browser.new_context(viewport={"width": 1280, "height": 900}, locale="en-IE")
+        context.add_init_script(SHIFTED)
+        context.set_default_timeout(15_000)
+        watched = Watched(context.new_page(), url)
+        if signed_in:
+            watched.log_in(PEOPLE[ROLE])
+        for one in house.pages:
+            if one.signed_in is signed_in:
+                found = _looked_at(watched, f"{url}{one.address}", axe_source)
+                wrong += [f"{one.address}: {fault}" for fault in found]
+                faults = [fault for fault in watched.faults if one.path != "/nowhere"]
+                wrong += [f"{one.address}: {fault}" for fault in faults]
+                watched.faults.clear()
+        context.close()
+    assert not wrong, "\n".join(wrong)
+
+
+def _looked_at(watched: Watched, address: str, axe_source: str) -> list[str]:
+    """Return everything that is wrong with a page."""
+    page = watched.page
+    page.set_viewport_size({"width": 1280, "height": 900})
+    page.emulate_media(color_scheme="light")
+    page.goto(address)
+    page.wait_for_function(SETTLED)
+    total, moved = page.evaluate("window.shifted ?? [0, []]")
+    wrong = [f"moved by {total:.3f}: {moved[:3]}"] if total > SHIFT_MAX else []
+    if page.locator("h1").count() != 1:
+        wrong.append(f"has {page.locator('h1').count()} first headings")
+    page.evaluate(OPENED)
+    page.evaluate(axe_source)
+    wrong += barriers(page, RULES)
+    page.emulate_media(color_scheme="dark")
+    page.wait_for_selector("html[data-theme=dark]", state="attached")
+    wrong += [f"dark: {one}" for one in barriers(page, None)]
+    for width in WIDTHS:
+        page.set_viewport_size({"width": width, "height": 800})
+        try:
+            page.wait_for_function(FITS, arg=width, timeout=2_000)  # a graph follows a moment later
+        except BrowserError:
+            wrong.append(f"is wider than {width} px: {page.evaluate(WIDER, width)}")
+    return wrong
