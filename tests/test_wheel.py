@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 import kilowatch
+from kilowatch.dashboard.manual import PARTS
 
 ROOT = Path(__file__).resolve().parents[1]
 VENDOR = "kilowatch/dashboard/static/vendor"
@@ -58,6 +59,14 @@ def test_the_wheel_holds_the_browser_libraries_with_their_licences(content: set[
     libraries = {"echarts.min.js", "htmx.min.js"}
     licences = {"echarts.LICENSE.txt", "echarts.NOTICE.txt", "htmx.LICENSE.txt"}
     assert {f"{VENDOR}/{name}" for name in libraries | licences} <= content
+
+
+def test_the_wheel_holds_the_manual(content: set[str]) -> None:
+    """Help leads to chapters that are there at a site without internet."""
+    pages = [path for part in PARTS for path in (ROOT / "docs" / part).glob("*.md")]
+    assert len(pages) > 15
+    names = {f"kilowatch/dashboard/docs/{path.parent.name}/{path.name}" for path in pages}
+    assert names <= content
 
 
 def test_the_wheel_holds_nothing_that_only_developers_need(content: set[str]) -> None:

@@ -306,6 +306,7 @@ QUERIES: dict[str, str] = {
     "/forecast/site": "place=s{site_id}",
     "/flow": "place=s{site_id}",
     "/waste": "place=s{site_id}",
+    "/manual": "page=use/insights",
 }
 """What an address must be asked with, where its path is not enough."""
 

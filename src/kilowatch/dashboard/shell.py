@@ -11,6 +11,7 @@ from starlette.responses import Response
 from kilowatch.catalog.rights import Person, has_tool, may_anywhere
 from kilowatch.catalog.tree import OrganisationNode, SiteNode
 from kilowatch.dashboard.contact import Judge
+from kilowatch.dashboard.help import help_of
 from kilowatch.dashboard.readers import reader_of
 from kilowatch.dashboard.rooms import Rooms, Visit, rooms_of, visit_of
 from kilowatch.dashboard.treeview import Branching, branches
@@ -48,6 +49,7 @@ def page(
         "csrf": visit.csrf,
         "current": current,
         "crumbs": crumbs,
+        "help": help_of(template),
         "person": {
             "name": visit.person.name,
             "email": visit.person.email,
