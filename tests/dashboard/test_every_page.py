@@ -6,11 +6,12 @@ of object nobody makes in ``access_world.py``, fails.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import pytest
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, Page, expect
 from playwright.sync_api import Error as BrowserError
 from starlette.testclient import TestClient
 
@@ -22,7 +23,7 @@ from tests.dashboard.insight_world import furnish
 from tests.dashboard.test_pages_in_chromium import FITS, RULES
 from tests.dashboard.test_sites_in_chromium import furnish as furnish_site
 from tests.dashboard.walk import WalkedPage, pages
-from tests.dashboard.worlds import build, served
+from tests.dashboard.worlds import ADMIN, PASSWORD, build, served
 
 pytestmark = pytest.mark.browser
 
@@ -152,3 +153,84 @@ def _looked_at(watched: Watched, address: str, axe_source: str) -> list[str]:
         except BrowserError:
             wrong.append(f"is wider than {width} px: {page.evaluate(WIDER, width)}")
     return wrong
+
+
+class Keys:
+    """A person without a mouse: every step is a key, and every stop can be seen."""
+
+    def __init__(self, page: Page) -> None:
+        self.page = page
+
+    def press(self, *keys: str) -> None:
+        """Press keys one after the other."""
+        for key in keys:
+            self.page.keyboard.press(key)
+
+    def to(self, selector: str, *, key: str = "Tab", most: int = 160) -> None:
+        """Go on until something has the focus, and see that it shows.
+
+        Raises:
+            AssertionError: It cannot be reached, or nobody would see that it has the focus.
+        """
+        for _ in range(most):
+            if self.page.evaluate("what => document.activeElement.matches(what)", selector):
+                assert self.page.evaluate(FOCUS_SHOWS), f"{selector} has the focus unseen"
+                return
+            self.press(key)
+        raise AssertionError(f"{selector} is not reached by {key}")
+
+
+FOCUS_SHOWS = """() => {
+    const shows = one => getComputedStyle(one).outlineStyle !== 'none';
+    const here = document.activeElement;
+    return shows(here) || [...(here.labels ?? [])].some(shows);
+}"""
+
+
+def test_a_month_s_work_is_done_with_the_keyboard_alone(house: House, browser: Browser) -> None:
+    """Log in, find a data point, another period, the table, a file, an event acknowledged."""
+    world = house.matrix.world
+    context = browser.new_context(viewport={"width": 1280, "height": 900}, locale="en-IE")
+    context.set_default_timeout(15_000)
+    watched = Watched(context.new_page(), world.url)
+    page, keys = watched.page, Keys(watched.page)
+    page.goto(f"{world.url}/login")
+    page.keyboard.type(ADMIN)
+    keys.press("Tab")
+    page.keyboard.type(PASSWORD)
+    keys.press("Enter")
+    page.wait_for_selector("#tree", state="attached")
+    keys.press("/")
+    page.keyboard.type("hvac")
+    expect(page.locator("#tree .leaf")).to_have_count(1)
+    keys.press("ArrowDown")
+    keys.to("#tree .leaf a")
+    keys.press("Enter")
+    page.wait_for_selector("#breakdown[data-ready]")
+    keys.to(".skip")
+    keys.press("Enter")
+    keys.to("input[name=period]")
+    keys.press("ArrowRight")
+    expect(page).to_have_url(re.compile("period=week"))
+    keys.to("input[name=view]")
+    keys.press("ArrowRight")
+    expect(page.locator("#table table")).to_be_visible()
+    keys.to("[data-csv]")
+    with page.expect_download() as file:
+        keys.press("Enter")
+    assert file.value.suggested_filename.endswith(".csv")
+    keys.to('a[href="/sentinel"]')
+    keys.press("Enter")
+    page.wait_for_url(re.compile("/sentinel"))
+    keys.to(".event-head")
+    title = page.locator(".event-head strong").first.inner_text()
+    keys.press("Enter")
+    page.wait_for_selector("#event[data-ready]")
+    expect(page.get_by_role("heading", level=1)).to_contain_text(title)
+    keys.to("#comment")
+    page.keyboard.type("seen")
+    keys.to("button[value=acknowledged]")
+    keys.press("Enter")
+    expect(page.locator(".story li").first).to_contain_text("seen")
+    assert not watched.faults
+    context.close()

@@ -43,6 +43,15 @@ document.addEventListener("keydown", (event) => {
   search.focus();
 });
 
+// From the search down into what was found; Enter opens the first of it.
+const field = document.getElementById("search");
+field?.form.addEventListener("submit", (event) => { event.preventDefault(); tree.querySelector(".leaf a")?.click(); });
+field?.addEventListener("keydown", (event) => {
+  if (event.key !== "ArrowDown") return;
+  event.preventDefault();
+  tree.querySelector(field.value ? ".leaf a" : "a")?.focus();
+});
+
 // The drawer of narrow screens
 const opener = document.getElementById("opener");
 let veil = null;
