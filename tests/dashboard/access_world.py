@@ -289,6 +289,7 @@ QUERIES: dict[str, str] = {
     "/data/points": "point={point_id}&q=",
     "/data/requests": "point={point_id}",
     "/data/today": "points={point_id}",
+    "/manual": "page=use/insights",
     "/data/circuits": "points={point_id}",
     "/data/heatmap": "point={point_id}",
     "/data/heatmap.csv": "point={point_id}",
@@ -306,7 +307,6 @@ QUERIES: dict[str, str] = {
     "/forecast/site": "place=s{site_id}",
     "/flow": "place=s{site_id}",
     "/waste": "place=s{site_id}",
-    "/manual": "page=use/insights",
 }
 """What an address must be asked with, where its path is not enough."""
 

@@ -11,22 +11,25 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, Route, expect
 from playwright.sync_api import Error as BrowserError
 from starlette.testclient import TestClient
 
+from kilowatch.catalog import people, plans, registry
 from kilowatch.dashboard.access import Door
-from tests.dashboard.access_world import PEOPLE, Matrix, Side
-from tests.dashboard.conftest import Watched
+from kilowatch.dashboard.app import DOORS
+from tests.dashboard.access_world import ENDLESS, PEOPLE, QUERIES, Matrix, Side
+from tests.dashboard.conftest import Watched, form_token
 from tests.dashboard.fakes import Status
 from tests.dashboard.insight_world import furnish
 from tests.dashboard.test_pages_in_chromium import FITS, RULES
 from tests.dashboard.test_sites_in_chromium import furnish as furnish_site
-from tests.dashboard.walk import WalkedPage, pages
-from tests.dashboard.worlds import ADMIN, PASSWORD, build, served
+from tests.dashboard.walk import FOR_MACHINES, PAGE, PARAMETER, WalkedPage, pages
+from tests.dashboard.worlds import ADMIN, PASSWORD, World, build, served
 
 pytestmark = pytest.mark.browser
 
+PARTS_OF_THE_WALK = 4  # each within the time that one test may take on a busy machine
 ROLE = "partner administrator"
 """Every door opens for them."""
 WIDTHS = (2560, 768, 360)
@@ -60,6 +63,14 @@ class House:
 
     matrix: Matrix
     pages: list[WalkedPage] = field(default_factory=list)
+
+
+def logged_in(world: World, email: str) -> TestClient:
+    """Return a client in which somebody is logged in."""
+    client = TestClient(world.app, follow_redirects=True)
+    sent = {"csrf": form_token(client), "email": email, "password": PASSWORD}
+    assert client.post("/login", data=sent).status_code == 200
+    return client
 
 
 @pytest.fixture(scope="module")
@@ -105,8 +116,9 @@ def barriers(page: Page, tags: list[str] | None) -> list[str]:
     ]
 
 
+@pytest.mark.parametrize("part", range(PARTS_OF_THE_WALK))
 def test_no_page_has_a_barrier_or_moves_or_is_too_wide(
-    house: House, browser: Browser, axe_source: str
+    house: House, browser: Browser, axe_source: str, part: int
 ) -> None:
     """WCAG 2.2 AA on every page in both themes; nothing jumps; the smallest phone shows it all."""
     assert len(house.pages) > 60, "the walk finds the pages"
@@ -118,7 +130,7 @@ def test_no_page_has_a_barrier_or_moves_or_is_too_wide(
         watched = Watched(context.new_page(), url)
         if signed_in:
             watched.log_in(PEOPLE[ROLE])
-        for one in house.pages:
+        for one in house.pages[part::PARTS_OF_THE_WALK]:
             if one.signed_in is signed_in:
                 found = _looked_at(watched, f"{url}{one.address}", axe_source)
                 wrong += [f"{one.address}: {fault}" for fault in found]
@@ -199,7 +211,7 @@ def test_a_month_s_work_is_done_with_the_keyboard_alone(house: House, browser: B
     keys.press("Tab")
     page.keyboard.type(PASSWORD)
     keys.press("Enter")
-    page.wait_for_selector("#tree", state="attached")
+    page.wait_for_selector("html[data-live=on]")
     keys.press("/")
     page.keyboard.type("hvac")
     expect(page.locator("#tree .leaf")).to_have_count(1)
@@ -234,3 +246,107 @@ def test_a_month_s_work_is_done_with_the_keyboard_alone(house: House, browser: B
     expect(page.locator(".story li").first).to_contain_text("seen")
     assert not watched.faults
     context.close()
+
+
+PARTS = re.compile(r"^https?://[^/]+/(?!static|live)")
+
+
+def test_what_cannot_be_loaded_says_so_in_its_place(house: House, browser: Browser) -> None:
+    """Whatever fails after the frame, the page says it and has a way on; nothing loads for ever.
+
+    Every page whose parts are fetched is opened with a server that answers them 500, and again
+    with one that is out of reach. The message stands where the part would have been; the rest of
+    the page stays.
+    """
+    world = house.matrix.world
+    context = browser.new_context(viewport={"width": 1280, "height": 900}, locale="en-IE")
+    context.set_default_timeout(15_000)
+    watched = Watched(context.new_page(), world.url)
+    watched.log_in(PEOPLE[ROLE])
+    page, wrong, asked = watched.page, list[str](), [0]
+
+    def refuse(route: Route) -> None:
+        if route.request.resource_type not in ("fetch", "xhr"):
+            route.continue_()
+            return
+        asked[0] += 1
+        if asked[0] % 2:
+            route.fulfill(status=500, content_type="application/problem+json", body="{}")
+        else:
+            route.abort()
+
+    page.route(PARTS, refuse)
+    for one in house.pages:
+        if not one.signed_in or one.path == "/nowhere":
+            continue
+        before = asked[0]
+        page.goto(f"{world.url}{one.address}")
+        page.evaluate("window.scrollTo(0, document.body.scrollHeight)")
+        page.wait_for_timeout(250)
+        if asked[0] == before:
+            continue  # the page came whole
+        says = page.locator("main .notice.bad:visible, main [role=alert]:visible, #requests")
+        try:
+            page.wait_for_function(CALM, timeout=6_000)
+            expect(says.first).to_be_visible(timeout=6_000)
+        except (BrowserError, AssertionError):
+            wrong.append(f"{one.address}: {page.locator('main').inner_text()[:300]!r}")
+    context.close()
+    assert asked[0] > 20, "something was asked for"
+    assert not wrong, "\n".join(wrong)
+
+
+CALM = """() => {
+    const busy = [...document.querySelectorAll('main [aria-busy=true]')];
+    const seen = one => one.checkVisibility?.() ?? one.offsetParent;
+    return !busy.some(seen) && !/Loading …/.test(document.querySelector('main').innerText);
+}"""
+
+
+def test_an_empty_organisation_is_told_what_to_do_on_every_page(house: House) -> None:
+    """Nothing is registered, nothing has come: no page breaks, and each offers a next step."""
+    world = house.matrix.world
+    with world.catalog.change(world.catalog_actor()) as change:
+        empty = registry.add_organisation(change, "Hollow", country="IE")
+        user, _ = people.add_user(change, "hollow@example.com", password=PASSWORD)
+        people.set_role(change, user, empty, "partner administrator")
+        number = empty.id
+    client = logged_in(world, "hollow@example.com")
+    wrong, seen = list[str](), 0
+    for door in DOORS:
+        kinds = set(PARAMETER.findall(door.path)) - {"organisation_id", "number"}
+        if "GET" not in door.methods or kinds or door.path in {*ENDLESS, *FOR_MACHINES}:
+            continue
+        address = PARAMETER.sub(str(number), door.path)
+        answer = client.get(address, headers=PAGE)
+        if "{number" in door.path and answer.status_code == 404:
+            continue  # a site of this number is somebody else's
+        if answer.status_code >= 400 and "?" not in address and door.path in QUERIES:
+            continue  # it has to be asked about a data point, and there is none
+        if answer.status_code >= 400:
+            wrong.append(f"{address}: {answer.status_code}")
+        elif '<main class="content"' in answer.text:
+            seen += 1
+            main = answer.text.partition('<main class="content"')[2].partition("</main>")[0]
+            if door.path != "/glossary" and not re.search(r"<(a|button) [^>]*", main):
+                wrong.append(f"{address}: no next step")
+    assert seen > 25
+    assert not wrong, "\n".join(wrong)
+
+
+def test_who_lacks_a_tool_is_told_so_on_its_pages(house: House) -> None:
+    """Forbidden is one sentence and one way on, as a page, for every tool that a plan may lack."""
+    world = house.matrix.world
+    with world.catalog.change(world.catalog_actor()) as change:
+        acme = registry.find_organisation(change.session, "Acme")
+        bare = plans.add(change, acme.id, "Nothing but home", [])
+        user, _ = people.add_user(change, "bare@example.com", password=PASSWORD)
+        people.set_role(change, user, acme, "partner administrator").plan_id = bare.id
+    client = logged_in(world, "bare@example.com")
+    for one in house.pages:
+        door = next((door for door in DOORS if door.path == one.path), None)
+        if door is not None and door.tool:
+            answer = client.get(one.address, headers=PAGE)
+            assert answer.status_code == 403, one.address
+            assert "Your plan does not include this page." in answer.text
+            assert "<a " in answer.text

@@ -54,6 +54,6 @@ def money(value: float | None, currency: str) -> str:
 def _three_digits(value: float) -> str:
     """Return three significant digits, and never fewer than the whole part has."""
     if abs(value) >= 1000:
-        return f"{value:,.0f}"
+        return f"{math.copysign(math.floor(abs(value) + 0.5), value):,.0f}"  # as a browser rounds
     digits = f"{value:.3g}"
     return f"{float(digits):f}".rstrip("0").rstrip(".") if "e" in digits else digits

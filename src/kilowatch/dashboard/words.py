@@ -15,8 +15,8 @@ IN_BROWSER = (
     "age.", "bell.", "calendar.", "chart.", "compare.", "copy.", "controls.",
     "drawn.", "drawn_", "failed.", "figures.",
     "insight.actual", "insight.expected", "insight.hour", "insight.normal", "insight.range",
-    "late.", "none.", "overlay.", "product", "quality.", "recomputing.", "requests.", "state.",
-    "table.", "tile.", "worth.",
+    "late.", "loading", "none.", "overlay.", "product", "quality.", "recomputing.", "requests.",
+    "state.", "table.", "tile.", "worth.",
 )  # fmt: skip
 """What the ES modules use; the rest stays on the server."""
 

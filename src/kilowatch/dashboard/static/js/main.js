@@ -5,6 +5,7 @@ import { fullWithUnit, money, withUnit } from "./numbers.js";
 import { t } from "./words.js";
 import "./bell.js";
 import "./copy.js";
+import "./parts.js";
 import "./tree.js";
 
 // Theme

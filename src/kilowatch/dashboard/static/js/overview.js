@@ -1,5 +1,6 @@
 // The cards of a site: today's total and its shape, hour by hour.
 import { listen } from "./live.js";
+import { failure } from "./parts.js";
 import { fullWithUnit, scaleFor, short } from "./numbers.js";
 import { cardsAsRead } from "./units.js";
 import { t } from "./words.js";
@@ -61,8 +62,14 @@ function show() {
 
 async function load() {
   if (!cards.length) return;
-  const reply = await fetch(`/data/today?points=${cards.map((card) => card.dataset.card).join(",")}`);
-  if (!reply.ok) return;
+  const numbers = cards.map((card) => card.dataset.card).join(",");
+  const reply = await fetch(`/data/today?points=${numbers}`).catch(() => null);
+  document.querySelector("main .part-failed")?.remove();
+  if (!reply?.ok) {
+    for (const card of cards) card.querySelector("[data-caption]").textContent = t("tile.not_loaded");
+    document.querySelector("main .points").before(failure(load));
+    return;
+  }
   answer = cardsAsRead((await reply.json()).points);
   show();
 }

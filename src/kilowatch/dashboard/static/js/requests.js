@@ -6,6 +6,7 @@ const SHOWN = 50;
 const card = document.getElementById("requests");
 const list = card.querySelector("[data-list]");
 const none = card.querySelector("[data-none]");
+const waiting = none.textContent;
 const line = document.getElementById("request-line");
 const clock = new Intl.DateTimeFormat(locale, { hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23", timeZone: card.dataset.zone });
 let everything = card.dataset.everything !== undefined;
@@ -80,12 +81,13 @@ function add(request) {
 async function load() {
   const mine = ++loads; // an answer to an earlier question is none to this one
   came = [];
-  const reply = await fetch(`/data/requests?point=${card.dataset.point}${everything ? "&all=1" : ""}`);
-  const requests = reply.ok ? (await reply.json()).requests : null;
+  const reply = await fetch(`/data/requests?point=${card.dataset.point}${everything ? "&all=1" : ""}`).catch(() => null);
+  const requests = reply?.ok ? (await reply.json()).requests : null;
   if (mine !== loads) return;
   const since = came;
   came = null;
-  if (!requests) return;
+  none.textContent = requests ? waiting : t("requests.failed");
+  if (!requests) { none.hidden = list.children.length > 0; return; }
   fetched = new Map();
   for (const same of requests.map((one) => JSON.stringify(one))) fetched.set(same, (fetched.get(same) ?? 0) + 1);
   list.replaceChildren(...requests.map(draw));

@@ -9,6 +9,7 @@ export async function fetched(address) {
     return await reply.json();
   } catch {
     failed.hidden = false;
+    for (const busy of document.querySelectorAll("main [aria-busy]")) busy.removeAttribute("aria-busy");
     return null;
   }
 }
