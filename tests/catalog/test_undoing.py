@@ -16,6 +16,7 @@ from kilowatch.catalog import (
     comments,
     corrections,
     data_points,
+    formulas,
     giving,
     groups,
     history,
@@ -36,6 +37,7 @@ from kilowatch.catalog import (
 )
 from kilowatch.catalog.changes import RECORDED, Change
 from kilowatch.catalog.corrections_check import Draft
+from kilowatch.catalog.formulas import Wish
 from kilowatch.catalog.invitations import Wishes
 from kilowatch.catalog.prices import CarbonDraft, PriceDraft
 from kilowatch.catalog.settings_check import Settings
@@ -98,6 +100,9 @@ class Desk:
         registry.add_appliance(change, free, "Lamp")
         data_points.register(change, office, "Gas", GAS, stream_id="gas")
         data_points.register(change, office, "Feeder", POWER, stream_id="feeder")
+        names = formulas.names_of(change.session, acme.id)
+        twice = Wish(f"#{self.one(DataPoint, stream_id='feeder').id}.energy * 2", 86_400)
+        formulas.create(change, office, "Twice", twice, names)
         channel = alerts.add_channel(change, acme.id, "Mail", "email", "ann@", b"sealed")
         spare = alerts.add_channel(change, acme.id, "Spare", "email", "bob@", b"sealed")
         rule = alerts.add_rule(change, acme.id, "Silent", "offline", alerts.Watched(), {"a": 1})
@@ -160,6 +165,14 @@ def change_site(**facts: Any) -> Callable[[Desk], object]:
         reshaping.change_site(desk.change, desk.office, reshaping.SiteFacts(**now))
 
     return act
+
+
+def other_formula(desk: Desk) -> None:
+    """Compute twice the feeder as thrice."""
+    names = formulas.names_of(desk.session, desk.acme.id)
+    twice = desk.one(DataPoint, name="Twice")
+    thrice = Wish(f"#{desk.one(DataPoint, stream_id='feeder').id}.energy * 3", 86_400)
+    formulas.change(desk.change, twice.id, "Twice", thrice, names)
 
 
 def renamed_organisation(desk: Desk) -> None:
@@ -238,6 +251,7 @@ def close_tom(desk: Desk) -> None:
 CASES: list[tuple[str, str, Callable[[Desk], object]]] = [
     ("changed", "organisation", renamed_organisation),
     ("changed", "organisation", lambda d: setattr(d.acme, "second_factor_required", True)),
+    ("changed", "formula", other_formula),
     ("created", "site", lambda d: registry.add_site(d.change, d.acme, "New", zone="UTC")),
     ("changed", "site", change_site(name="Elsewhere", city="Dublin", zone="Europe/Rome")),
     ("created", "site_zone", shop_zone("Europe/Rome", 5)),

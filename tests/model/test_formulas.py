@@ -73,7 +73,7 @@ def read(text: str) -> Checked:
         ("[Heat] [Heat]", 7, "an operator"),
         ("[Heta]", 0, "Did you mean [Heat]?"),
         ("[Heat", 0, "Close it"),
-        ("[Lift]", 0, "Write the site before it, such as [Cork / Lift] or [Dublin / Lift]."),
+        ("[Lift]", 0, "Write which one: [Cork / Lift] or [Dublin / Lift]."),
         ("[Main supply]", 0, "Write which: .energy"),
         ("[Main supply].enrgy", 0, "Did you mean .energy?"),
         ("[Main supply].", 14, "the figure that is meant"),

@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session
 
 from kilowatch.catalog.changes import Change
 from kilowatch.catalog.corrections_check import Draft, check_rules, checked
+from kilowatch.catalog.formula_use import refuse_computed
 from kilowatch.catalog.tables import DataPoint
 from kilowatch.catalog.tables_corrections import Correction as Row
 from kilowatch.catalog.tables_corrections import RuleSet
@@ -29,6 +30,7 @@ from kilowatch.model.editing import (
 from kilowatch.model.errors import KilowatchError
 from kilowatch.model.parameters import CHANNEL_BY_NAME, channel_name
 
+CORRECT_INPUTS = "Correct what it is made of: its figures follow."
 CORRECTIONS_MAX = 500
 """Of one data point, those undone not counted: each is looked at whenever its range is shown."""
 
@@ -60,6 +62,8 @@ def add(change: Change, data_point_id: int, draft: Draft) -> Row:
         KilowatchError: ``unknown_data_point``, ``too_many_corrections``, or what ``checked`` finds.
     """
     point = _point(change.session, data_point_id)
+    if draft.kind != "comment":
+        refuse_computed(change.session, point.id, CORRECT_INPUTS)
     draft = checked(change.session, point, draft, change.now_ms)
     count = select(func.count()).where(
         Row.data_point_id == point.id, Row.undone_at_ms.is_(None), Row.kind != "comment"
@@ -156,6 +160,7 @@ def set_rules(change: Change, data_point_id: int, rules: Rules) -> None:
         KilowatchError: ``unknown_data_point``; ``invalid_rule`` with ``data["field"]``.
     """
     point = _point(change.session, data_point_id)
+    refuse_computed(change.session, point.id, CORRECT_INPUTS)
     check_rules(rules)
     row = change.session.scalar(select(RuleSet).where(RuleSet.data_point_id == point.id))
     if row is None:

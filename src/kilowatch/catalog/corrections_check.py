@@ -8,6 +8,7 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
+from kilowatch.catalog.formula_use import formula_of
 from kilowatch.catalog.tables import DataPoint
 from kilowatch.model.editing import CORRECTION_KINDS, METHODS, CorrectionKind, Method, Rules
 from kilowatch.model.errors import KilowatchError
@@ -136,6 +137,12 @@ def _check_method(session: Session, point: DataPoint, draft: Draft) -> None:
             "sister",
             "There is no such other data point in this organisation.",
             "Choose one that measured at the same time.",
+        )
+    if formula_of(session, other.id) is not None:
+        raise _invalid(
+            "sister",
+            f"{other.name} is computed from other data points.",
+            "Choose a meter that measures.",
         )
     if other.utility != point.utility:
         raise _invalid(

@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 
 from kilowatch.catalog import secrets
 from kilowatch.catalog.changes import Change
+from kilowatch.catalog.formula_use import refuse_broken, refuse_computed
 from kilowatch.catalog.histories import COLUMNS
 from kilowatch.catalog.point_settings import change_always, change_from, settings_at
 from kilowatch.catalog.registry import add_meter, check_name
@@ -26,6 +27,7 @@ from kilowatch.catalog.tables import Appliance, DataPoint, Meter, Organisation, 
 from kilowatch.model.errors import KilowatchError
 
 STREAM_ID_MAX = 200
+FORMULA_DECIDES = "Change its formula: unit, interval and behaviour follow from it."
 _UNFIT = re.compile(r"[\x00-\x1f\x7f]|^\s|\s$")
 
 
@@ -51,7 +53,7 @@ def check_stream_id(stream_id: str) -> str:
     return stream_id
 
 
-def register(
+def register(  # noqa: PLR0913 - each is a fact about it
     change: Change,
     site: Site,
     name: str,
@@ -61,6 +63,7 @@ def register(
     meter: Meter | None = None,
     appliance: Appliance | None = None,
     parent: DataPoint | None = None,
+    computed: bool = False,
 ) -> DataPoint:
     """Register a data point; collector and pipeline know it within a second.
 
@@ -73,12 +76,13 @@ def register(
         meter: The meter whose reading it is; a meter of the same name is added when None.
         appliance: The appliance of that meter, or None for the meter as a whole.
         parent: The data point that feeds this one.
+        computed: Whether a formula gives it its unit, which then was checked (``formulas.py``).
 
     Raises:
         KilowatchError: ``stream_id_taken``, ``invalid_stream_id``, ``invalid_name``,
             ``name_taken``, or what ``settings_check.checked`` finds.
     """
-    settings = checked(settings)
+    settings = settings if computed else checked(settings)
     name = check_name(name, "data point")
     stream_id = check_stream_id(stream_id or new_stream_id(settings.utility))
     _refuse_taken(change.session, site.organisation_id, stream_id)
@@ -146,6 +150,7 @@ def change_settings(
     point = change.session.get(DataPoint, data_point_id)
     if point is None:
         raise _unknown(str(data_point_id))
+    refuse_computed(change.session, point.id, FORMULA_DECIDES)
     settings = checked(settings)
     if settings.kind != point.kind:
         raise KilowatchError(
@@ -172,6 +177,7 @@ def change_settings(
         elif changed and from_ms is not None:
             change_from(change, point, changed, from_ms, comment=comment)
     change.session.flush()
+    refuse_broken(change.session, point)
     return point
 
 

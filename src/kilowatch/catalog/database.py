@@ -23,6 +23,7 @@ from kilowatch.catalog import (  # the metadata is complete with them
     tables_corrections,  # noqa: F401
     tables_estate,  # noqa: F401
     tables_findings,  # noqa: F401
+    tables_formulas,  # noqa: F401
     tables_imports,  # noqa: F401
     tables_people,  # noqa: F401
     tables_settings,  # noqa: F401
@@ -33,7 +34,7 @@ from kilowatch.catalog.tables import Counter
 from kilowatch.model.errors import KilowatchError
 
 BUSY_TIMEOUT_S = 10  # a writer holds the file for milliseconds; a load of 100,000 points for 1 s
-HEAD = "0009"
+HEAD = "0011"
 """The migration that this version of the program needs; a test compares."""
 
 Clock = Callable[[], int]

@@ -13,6 +13,7 @@ from kilowatch.catalog.corrections import editings
 from kilowatch.catalog.histories import Histories, load_histories
 from kilowatch.catalog.tables import DataPoint as Row
 from kilowatch.catalog.tables import Environment, SeriesHistory, Site
+from kilowatch.catalog.tables_formulas import Formula
 from kilowatch.model.editing import NOTHING
 from kilowatch.model.points import LATENESS_SHARE, DataPoint
 
@@ -81,11 +82,14 @@ def load_streams(
     for number, editing in editings(connection, series_of).items():
         series = series_of[number]
         points[series] = replace(points[series], editing=editing)
+    for number, text in connection.execute(select(Formula.data_point_id, Formula.text)):
+        points[series_of[number]] = replace(points[series_of[number]], formula=text)
     histories = load_histories(connection)
     if histories:
         _give_histories(points, histories)
     for series, point in points.items():
-        if (point.editing is not NOTHING or point.history) and known.get(series) == point:
+        more = point.editing is not NOTHING or point.history or point.formula
+        if more and known.get(series) == point:
             points[series] = known[series]
     return Streams(revision, points, _past_series(connection, environment))
 

@@ -16,6 +16,7 @@ from sqlalchemy.orm import Session
 from kilowatch.catalog import (
     alerts,
     corrections,
+    formulas,
     giving,
     groups,
     invitations,
@@ -43,6 +44,7 @@ from kilowatch.catalog.tables_alerts import AlertChannel, AlertRule, AlertRuleCh
 from kilowatch.catalog.tables_comments import ChartComment
 from kilowatch.catalog.tables_corrections import Correction, RuleSet
 from kilowatch.catalog.tables_findings import DismissedFinding
+from kilowatch.catalog.tables_formulas import Formula
 from kilowatch.catalog.tables_imports import ImportProfile
 from kilowatch.catalog.tables_people import Group, GroupMember, GroupPlace, Invitation, Plan
 from kilowatch.catalog.tables_settings import RecordedEvent
@@ -226,6 +228,13 @@ DECISIONS: dict[Kind, Way | str] = {
     ("created", "import_profile"): TakeAway(ImportProfile, _delete),
     ("changed", "import_profile"): SetBack(ImportProfile, frozenset({"name", "shape"})),
     ("removed", "import_profile"): BringBack(ImportProfile),
+    ("created", "formula"): "measured",
+    ("changed", "formula"): SetBack(
+        Formula,
+        frozenset({"text"}),
+        lambda change, _who, row, before: formulas.set_back(change, row, before["text"]),
+    ),
+    ("removed", "formula"): "measured",
     ("created", "alert_channel"): TakeAway(
         AlertChannel,
         lambda change, _, row: alerts.remove_channel(change, row),

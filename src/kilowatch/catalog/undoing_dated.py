@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 from kilowatch.catalog import point_settings, reshaping, site_zones
 from kilowatch.catalog.changes import Change
 from kilowatch.catalog.factors_check import FACTORS
+from kilowatch.catalog.formula_use import refuse_broken, refuse_computed
 from kilowatch.catalog.histories import COLUMNS
 from kilowatch.catalog.registry import check_name
 from kilowatch.catalog.rights import Person
@@ -63,9 +64,12 @@ class DataPointBack:
                 change.session.get(DataPoint, parent) if parent is not None else None,
             )
         settings = {name: value for name, value in before.items() if name in _SETTINGS}
+        if settings or "utility" in before:
+            refuse_computed(change.session, point.id, "Undo the change of its formula.")
         if settings:
             point_settings.change_always(change, point, settings)
         change.session.flush()
+        refuse_broken(change.session, point)
 
 
 @dataclass(frozen=True, slots=True)

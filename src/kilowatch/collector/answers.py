@@ -26,6 +26,7 @@ TITLES = {
     "credentials_wrong": "Credentials are wrong",
     "not_secure": "The request was not secure",
     "stream_not_allowed": "This credential may not use the stream",
+    "stream_computed": "The stream is computed by a formula",
     "stream_unknown": "No such stream",
     "no_data_yet": "The stream has not received a packet yet",
     "path_unknown": "No such address",

@@ -110,10 +110,13 @@ class Intake:
             None if the directory is asked once more first, and ``step`` will be called.
 
         Raises:
-            KilowatchError: ``stream_unknown`` or ``stream_not_allowed``.
+            KilowatchError: ``stream_unknown``, ``stream_not_allowed`` or ``stream_computed``.
         """
         point = self._replies.directory.find(access.credential, stream_id)
         if point is not None and access.credential.allowed(point):
+            if point.formula:
+                exchange.point = point
+                raise refusals.stream_computed(stream_id)
             access.points[stream_id] = point
             return point
         if self._look_again(exchange, step):

@@ -151,6 +151,17 @@ def stream_not_allowed(stream_id: str) -> KilowatchError:
     )
 
 
+def stream_computed(stream_id: str) -> KilowatchError:
+    """Return the 403 for a stream whose figures are computed from others."""
+    return KilowatchError(
+        "stream_computed",
+        f"The stream {stream_id!r} is computed by a formula and takes no packets.",
+        status=403,
+        remedy="Push to the streams that it is made of, or register another data point.",
+        data={"stream_id": stream_id},
+    )
+
+
 def kind_mismatch(stream_id: str, registered: str) -> KilowatchError:
     """Return the 400 for electrical parameters to a single-value point, or the reverse."""
     wanted = (

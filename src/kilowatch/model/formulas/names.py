@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -36,17 +35,18 @@ class Names:
 
     def __init__(self, placed: Iterable[Placed]) -> None:
         self._placed = {one.point.id: one for one in placed}
-        names = Counter(one.point.name.casefold() for one in self._placed.values())
-        self._shown = {
-            number: one.point.name
-            if names[one.point.name.casefold()] == 1
-            else f"{one.site} / {one.point.name}"
-            for number, one in self._placed.items()
-        }
         self._by_name: dict[str, list[int]] = {}
         for number, one in self._placed.items():
-            for name in {one.point.name, f"{one.site} / {one.point.name}", one.point.stream_id}:
-                self._by_name.setdefault(_key(name), []).append(number)
+            ways = (one.point.name, f"{one.site} / {one.point.name}", one.point.stream_id)
+            for name in {_key(way) for way in ways}:
+                self._by_name.setdefault(name, []).append(number)
+        self._shown = {number: self._plainest(one) for number, one in self._placed.items()}
+
+    def _plainest(self, one: Placed) -> str:
+        """Return the shortest way to name a data point that means no other."""
+        ways = (one.point.name, f"{one.site} / {one.point.name}")
+        clear = (way for way in ways if len(self._by_name[_key(way)]) == 1)
+        return next(clear, one.point.stream_id)
 
     def points(self) -> list[tuple[str, DataPoint]]:
         """Return every data point with the name that a formula shows, by name."""
@@ -67,12 +67,12 @@ class Names:
         if len(found) == 1:
             return found[0]
         if found:
-            choices = sorted(f"[{self._site_name(number)}]" for number in found)[:3]
+            choices = sorted(self.shown(number) for number in found)[:3]
             raise fault(
                 "ambiguous",
                 f"{len(found)} data points are called {word.text!r}.",
                 word.span,
-                f"Write the site before it, such as {' or '.join(choices)}.",
+                f"Write which one: {' or '.join(choices)}.",
             )
         close = nearest(word.text, list(self._shown.values()))
         raise fault(
@@ -124,10 +124,6 @@ class Names:
                 parts += [text[place : word.span[0]], f"#{self.find(word)}"]
                 place = word.span[1]
         return "".join([*parts, text[place:]]).strip()
-
-    def _site_name(self, number: int) -> str:
-        one = self._placed[number]
-        return f"{one.site} / {one.point.name}"
 
 
 def measure_of(point: DataPoint, reference: Reference) -> Measure:
