@@ -27,7 +27,9 @@ from kilowatch.model.parameters import (
 )
 from kilowatch.model.points import DataPoint
 from kilowatch.model.silences import Contact
+from kilowatch.pipeline.compiled import compiled
 from kilowatch.pipeline.conflicts import Conflict
+from kilowatch.pipeline.formula_preview import FormulaPreview, preview_of
 from kilowatch.pipeline.gaps import Missing, days_of, gaps_of, missing_of, totals_of
 from kilowatch.pipeline.grids import PointGrid
 from kilowatch.pipeline.preview import Preview
@@ -171,6 +173,19 @@ class FakeView:
             found.append(rows.take(order))
         both = IntervalBlock.concatenate(found)
         return both.take(np.argsort(both.series, kind="stable"))
+
+    def preview_formula(
+        self, point: DataPoint, used: Sequence[DataPoint | None], span: tuple[int, int] | int
+    ) -> FormulaPreview:
+        """Return what a formula gives in the last hours of its inputs."""
+        formula = compiled(point, tuple(used))
+        named = [one for one in used if one is not None]
+        codes = [one.measure.channel for one in formula.inputs]
+        lasts = [self.lasts[one.series].at_ms for one in named if one.series in self.lasts]
+        from_ms, to_ms = span if isinstance(span, tuple) else (0, 0)
+        if isinstance(span, int) and lasts:
+            from_ms, to_ms = min(lasts) - span * point.interval_s * 1000, min(lasts) + 1
+        return preview_of(formula, self.series_many(named, codes, from_ms, to_ms, "interval"))
 
     def channels(self, point: DataPoint) -> list[int]:
         """Return the channels with data."""

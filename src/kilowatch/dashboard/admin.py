@@ -209,6 +209,9 @@ def _create(request: Request, fields: Fields) -> Response:
 
 def _edit(request: Request) -> Response:
     point = point_of(request)
+    if point.formula:
+        asked = f"?{request.url.query}" if request.url.query else ""
+        return RedirectResponse(f"/admin/data-points/{point.id}/formula{asked}", status_code=303)
     saved = request.query_params.get("saved", "")
     with rooms_of(request).registry.catalog.reading() as session:
         row = session.get(Row, point.id)

@@ -16,6 +16,7 @@ from kilowatch.catalog.spans import interval_text
 from kilowatch.dashboard.backfilling import RUNS_SHOWN, conflicts_of, runs_of, selectable
 from kilowatch.dashboard.curl import PLACEHOLDER, curl_line
 from kilowatch.dashboard.data import json_answer
+from kilowatch.dashboard.formula_names import formula_context
 from kilowatch.dashboard.needs import PointStatus
 from kilowatch.dashboard.numbers import whole_number
 from kilowatch.dashboard.periods import clock_text, iso_local
@@ -74,6 +75,18 @@ def concerns(event: dict[str, Any], point: DataPoint) -> bool:
 
 def _attributes(request: Request) -> Response:
     rooms, visit, point = rooms_of(request), visit_of(request), point_of(request)
+    crumbs = [*crumbs_of(rooms, visit.person, point), {"name": t("nav.attributes")}]
+    shown = has_tool(visit.person, "breakdown", point.organisation_id)
+    crumbs[-2] = {"name": point.name, "href": f"/breakdown/{point.id}" if shown else ""}
+    if point.formula:
+        told = formula_context(request, point) | {
+            "page": "attributes",
+            "point": point,
+            "interval": interval_text(point.interval_s),
+            "manages": may_point(visit.person, "manage", point),
+        }
+        here = f"point-{point.id}"
+        return page(request, "attributes_formula.html", crumbs, told, current=here)
     context = {
         "page": "attributes",
         "point": point,
@@ -83,9 +96,6 @@ def _attributes(request: Request) -> Response:
         "environment": rooms.settings.environment,
         **_changing(rooms, point, request),
     }
-    crumbs = [*crumbs_of(rooms, visit.person, point), {"name": t("nav.attributes")}]
-    shown = has_tool(visit.person, "breakdown", point.organisation_id)
-    crumbs[-2] = {"name": point.name, "href": f"/breakdown/{point.id}" if shown else ""}
     return page(request, "attributes.html", crumbs, context, current=f"point-{point.id}")
 
 

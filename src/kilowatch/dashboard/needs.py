@@ -27,6 +27,7 @@ from kilowatch.model.packet import Form
 from kilowatch.model.points import DataPoint
 from kilowatch.model.silences import Contact
 from kilowatch.pipeline.conflicts import Conflict
+from kilowatch.pipeline.formula_preview import FormulaPreview
 from kilowatch.pipeline.grids import PointGrid
 from kilowatch.pipeline.tree_rollups import DatedFeeding, Feeding, TreeRollUp
 
@@ -159,6 +160,9 @@ class View(Protocol):
     def preview(  # noqa: D102
         self, point: DataPoint, editing: Editing, from_ms: int, to_ms: int
     ) -> Preview: ...
+    def preview_formula(  # noqa: D102
+        self, point: DataPoint, used: Sequence[DataPoint | None], span: tuple[int, int] | int
+    ) -> FormulaPreview: ...
     def preview_events(  # noqa: D102
         self, point: DataPoint, changed: DataPoint, span: tuple[int, int]
     ) -> Preview: ...

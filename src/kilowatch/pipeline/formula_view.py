@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -10,6 +10,7 @@ import numpy as np
 from kilowatch.model.blocks import IntervalBlock
 from kilowatch.model.parameters import RATIO, VALUE
 from kilowatch.model.points import DataPoint
+from kilowatch.model.silences import Contact
 from kilowatch.pipeline.compiled import Book
 from kilowatch.pipeline.state import StreamState
 
@@ -48,6 +49,28 @@ def as_seen(rows: IntervalBlock, points: Sequence[DataPoint]) -> IntervalBlock:
 def channels_seen(channels: Collection[int]) -> list[int]:
     """Return the channels that readers know."""
     return sorted({VALUE if one == RATIO else one for one in channels})
+
+
+def contact_of(
+    point: DataPoint, book: Book, told: Callable[[DataPoint], Contact | None]
+) -> Contact | None:
+    """Return when a formula's inputs spoke: it is as silent as the one that is silent longest.
+
+    Args:
+        point: The formula.
+        book: All formulas.
+        told: Returns the same of a data point whose packets are pushed, or of another formula.
+    """
+    formula = book.by_series.get(point.series)
+    if formula is None or formula.problem:
+        return None
+    found = [told(one) for one in formula.used if one is not None]
+    known = [one for one in found if one is not None]
+    if not known or len(known) < len(found):
+        return None
+    live = [one for one in known if one.live] or known
+    worst = max(live, key=lambda one: (one.silent, -one.heard_ms))
+    return replace(worst, allowed_ms=max(worst.allowed_ms, 2 * point.gap_ms))
 
 
 def is_current(point: DataPoint, state: StreamState, book: Book) -> bool:

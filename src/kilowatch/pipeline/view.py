@@ -29,7 +29,14 @@ from kilowatch.pipeline.computed import Other, other_rows
 from kilowatch.pipeline.conflicts import Conflict
 from kilowatch.pipeline.explaining import READINGS_MAX, Sources, explain, nothing_to_explain
 from kilowatch.pipeline.figures import Shown, Span, figures
-from kilowatch.pipeline.formula_view import as_seen, asked_of_rows, channels_seen, is_current
+from kilowatch.pipeline.formula_preview import FormulaPreview, preview_formula
+from kilowatch.pipeline.formula_view import (
+    as_seen,
+    asked_of_rows,
+    channels_seen,
+    contact_of,
+    is_current,
+)
 from kilowatch.pipeline.frames import Frame
 from kilowatch.pipeline.grids import PointGrid
 from kilowatch.pipeline.hot import HotView
@@ -86,11 +93,17 @@ class View(ReadingsView):
         dismissed: Callable[[], Collection[tuple[int, str, str]]] = tuple,
     ) -> None:
         super().__init__(streams, now, silences)
-        self.contact = contact
+        self._contact = contact
         self.silent_now = silent
         self._log = log
         self._rhythm_ms = rhythm_ms
         self._dismissed = dismissed
+
+    def contact(self, point: DataPoint) -> Contact | None:
+        """Return when a data point spoke last; of a formula, its inputs."""
+        if not point.formula:
+            return self._contact(point)
+        return contact_of(point, self._streams.formulas, self.contact)
 
     def series(
         self, point: DataPoint, channels: Sequence[int], from_ms: int, to_ms: int, grain: Grain
@@ -205,6 +218,12 @@ class View(ReadingsView):
             for one in (present, proposed)
         )
         return preview(before, after, present.zone)
+
+    def preview_formula(
+        self, point: DataPoint, used: Sequence[DataPoint | None], span: tuple[int, int] | int
+    ) -> FormulaPreview:
+        """Return ``formula_preview.preview_formula``: what a formula gives, with its inputs."""
+        return preview_formula(self._streams, point, used, span)
 
     def preview_events(self, point: DataPoint, changed: DataPoint, span: Between) -> Preview:
         """Return what other records about the meter would change in the local days of a range.

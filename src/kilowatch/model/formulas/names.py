@@ -53,6 +53,10 @@ class Names:
         found = [(self._shown[number], one.point) for number, one in self._placed.items()]
         return sorted(found, key=lambda pair: pair[0].casefold())
 
+    def knows(self, point_id: int) -> bool:
+        """Tell whether a data point is one of them."""
+        return point_id in self._placed
+
     def find(self, word: Word) -> int:
         """Return the number of the data point that a word names.
 

@@ -1,0 +1,52 @@
+"""What a person may name in a formula, and what they may see of one."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from starlette.requests import Request
+
+from kilowatch.dashboard.formula_picture import picture_of
+from kilowatch.dashboard.registry import may_point
+from kilowatch.dashboard.rooms import rooms_of, visit_of
+from kilowatch.model.errors import KilowatchError
+from kilowatch.model.formulas import Names, Placed, points_in
+from kilowatch.model.points import DataPoint
+
+
+def names_for(request: Request, organisation_id: int) -> Names:
+    """Return what a person may name in a formula of an organisation."""
+    rooms, who = rooms_of(request), visit_of(request).person
+    sites = {s.id: s.name for o in rooms.registry.tree(who) for s in o.sites}
+    points = rooms.registry.directory().points.values()
+    return Names(
+        Placed(point, sites.get(point.site_id, ""))
+        for point in points
+        if point.organisation_id == organisation_id and may_point(who, "read", point)
+    )
+
+
+def formula_context(request: Request, point: DataPoint) -> dict[str, Any]:
+    """Return what Attributes shows of a formula: its text, its inputs, its last intervals."""
+    rooms = rooms_of(request)
+    names, directory = names_for(request, point.organisation_id), rooms.registry.directory()
+    numbers = points_in(point.formula)
+    used = [directory.by_id(number) for number in numbers]
+    try:
+        shown = picture_of(rooms.view, point, used, names)
+        problem = ""
+    except KilowatchError as error:
+        shown, problem = None, f"{error.detail} {error.remedy}".strip()
+    seen = [one for one in used if one is not None and names.knows(one.id)]
+    last = rooms.view.last_values(seen)
+    return {
+        "formula": names.with_names(point.formula),
+        "inputs": [
+            {"point": one, "last": last.get(one.series), "name": names.shown(one.id)[1:-1]}
+            for one in seen
+        ],
+        "hidden": len(numbers) - len(seen),
+        "shown": shown,
+        "problem": problem,
+        "findings": rooms.view.findings([point]).get(point.series, ()),
+    }
