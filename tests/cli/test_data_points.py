@@ -119,3 +119,17 @@ def test_the_list_never_cuts_a_stream_id(shell: Shell, acme: dict[str, Any]) -> 
     text = shell("data-point", "list").text
     assert long in text
     assert all(stream_id in text for stream_id in acme["streams"].values())
+
+
+def test_a_formula_is_registered_changed_and_shown(shell: Shell, acme: dict[str, Any]) -> None:
+    """One command: with a text it registers or changes, without one it shows."""
+    shell("data-point", "add", "--name", "Heat", "--utility", "heat", "--interval", "15m")
+    made = shell("data-point", "formula", "Twice", "--text", "2 * [heat]", "--json").json
+    assert (made["unit"], made["behaviour"], made["interval_s"]) == ("kWh", "amount", 900)
+    shell("data-point", "formula", "Twice", "--text", "[Heat] / 100 m2", "--interval", "1h")
+    shown = shell("data-point", "formula", "Twice", "--json").json
+    assert (shown["formula"], shown["unit"], shown["interval_s"]) == (
+        "[Heat] / 100 m2", "kWh/m2", 3600,
+    )  # fmt: skip
+    refused = shell("data-point", "formula", "Wrong", "--text", "[Heta] * 2").refusal
+    assert "Did you mean [Heat]?" in str(refused)

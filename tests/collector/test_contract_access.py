@@ -8,8 +8,9 @@ import httpx
 import pytest
 
 from kilowatch import catalog
-from kilowatch.catalog import credentials, data_points, people, registry
+from kilowatch.catalog import credentials, data_points, formulas, people, registry
 from kilowatch.catalog.credentials import Target
+from kilowatch.catalog.formulas import Wish
 from kilowatch.catalog.settings_check import Settings
 from tests.collector.harness import (
     KEY,
@@ -149,6 +150,13 @@ def test_what_was_registered_a_moment_ago_works_at_once(server: Server) -> None:
         site = registry.find_site(change.session, organisation, "Shop")
         settings = Settings("electrical", "electricity", 300, reading="cum")
         data_points.register(change, site, "Fresh", settings, stream_id="fresh")
+        names = formulas.names_of(change.session, organisation.id)
+        wish = Wish("2 * [Fresh].energy")
+        formulas.create(change, site, "Twice", wish, names, stream_id="twice")
         issued = credentials.issue(change, KEY, Target(organisation), environment="development")
         server.registry.keep("fresh", issued)
     assert server.push(packet("fresh"), by="fresh").json == {"status": "accepted"}
+    computed = server.push(packet("twice", value=1), by="fresh")
+    assert (computed.status, computed.code) == (403, "stream_computed"), (
+        "a formula takes no packets"
+    )

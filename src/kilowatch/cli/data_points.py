@@ -13,7 +13,7 @@ from kilowatch.catalog import Change, data_points, registry, spans
 from kilowatch.catalog.places import DEFAULT_ZONE, check_zone
 from kilowatch.catalog.settings_check import Settings, one_of
 from kilowatch.catalog.tables import DataPoint, Organisation, Site
-from kilowatch.cli import dated_settings
+from kilowatch.cli import dated_settings, formulas
 from kilowatch.cli.folder import DEFAULT
 from kilowatch.cli.registration import (
     AsJson,
@@ -213,4 +213,5 @@ def _point_for_programs(
 def register(app: typer.Typer) -> None:
     """Add ``kilowatch data-point`` to the command line."""
     dated_settings.add_to(data_point)
+    formulas.add_to(data_point)
     app.add_typer(data_point, name="data-point")

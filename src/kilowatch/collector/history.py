@@ -192,6 +192,8 @@ def _ready(point: DataPoint, item: _Item, number: int, now_ms: int) -> _Ready:
         packet = wire.decode(body, form, now_ms)
         if packet.stream_id != point.stream_id:
             raise refusals.stream_unknown(packet.stream_id)
+        if point.formula:
+            raise refusals.stream_computed(packet.stream_id)
         if packet.single != (point.kind == "single"):
             raise refusals.kind_mismatch(packet.stream_id, point.kind)
     except KilowatchError as error:

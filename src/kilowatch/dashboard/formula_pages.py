@@ -222,7 +222,7 @@ def _told(found: Understood) -> dict[str, str]:
     behaviour = "ratio" if found.checked.ratio is not None else found.checked.behaviour
     return {
         "unit": found.checked.unit.symbol or t("formula.plain_number"),
-        "behaviour": t(f"formula.gives.{behaviour}"),
+        "behaviour": t(f"formula_gives.{behaviour}"),
         "interval": spans.interval_text(found.interval_s),
         "utility": t(f"utility.{found.utility}"),
     }

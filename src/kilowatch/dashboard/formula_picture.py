@@ -98,7 +98,7 @@ def reason(found: FormulaPreview, heads: Sequence[tuple[str, str]], number: int)
         return ""
     blame = int(found.blame[number])
     name = heads[blame][0] if 0 <= blame < len(heads) else ""
-    return t(f"formula.why.{why.name.lower()}", name=name)
+    return t(f"formula_why.{why.name.lower()}", name=name)
 
 
 def _line(

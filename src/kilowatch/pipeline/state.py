@@ -6,6 +6,7 @@ the store. So a crash at any moment leads back to a point from which the log tel
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields, replace
 from functools import lru_cache
@@ -271,7 +272,9 @@ class SharedSettings:
 
 
 class StateFile:
-    """The pipeline's own file; one process uses it, one thread at a time.
+    """The pipeline's own file; one process uses it, its threads one after the other.
+
+    The thread that flushes saves while the consumer's reserves a generation.
 
     Args:
         path: The file; created if it is not there.
@@ -281,6 +284,7 @@ class StateFile:
     """
 
     def __init__(self, path: Path) -> None:
+        self._lock = threading.Lock()
         self._connection = apsw.Connection(str(path))
         self._connection.set_busy_timeout(10_000)
         self._connection.execute("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL")
@@ -356,7 +360,7 @@ class StateFile:
             for series, progress in (progresses or {}).items()
             if progress.events or progress.judged_ms or series in self._with_events
         ]
-        with self._connection:
+        with self._lock, self._connection:
             self._connection.executemany(
                 "INSERT OR REPLACE INTO events (series, generation, judged_ms, events)"
                 " VALUES (?, ?, ?, ?)",
@@ -378,7 +382,7 @@ class StateFile:
 
     def note_generation(self, series: int, generation: int) -> None:
         """Note that a generation is in use."""
-        with self._connection:
+        with self._lock, self._connection:
             self._connection.execute(
                 "INSERT OR REPLACE INTO generation (series, last) VALUES (?, ?)",
                 (series, generation),
@@ -386,7 +390,7 @@ class StateFile:
 
     def reserve_generation(self, series: int) -> int:
         """Return a generation that no row in the store has yet, whatever was left half done."""
-        with self._connection:
+        with self._lock, self._connection:
             self._connection.execute(
                 "INSERT INTO generation (series, last) VALUES (?, 2)"
                 " ON CONFLICT (series) DO UPDATE SET last = last + 1",
