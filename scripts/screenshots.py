@@ -27,7 +27,14 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-from playwright.sync_api import Browser, ConsoleMessage, Page, StorageState, sync_playwright
+from playwright.sync_api import (
+    Browser,
+    ConsoleMessage,
+    Page,
+    Playwright,
+    StorageState,
+    sync_playwright,
+)
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
@@ -83,21 +90,17 @@ def main() -> None:
     """Take every picture that was asked for, and write the index."""
     asked = _arguments()
     asked.out.mkdir(parents=True, exist_ok=True)
-    with _demo(asked.data, wait=not asked.soon) as url:
+    with demo(asked.data, wait=not asked.soon) as url:
         account = json.loads((asked.data / "demo.json").read_text(encoding="utf-8"))
-        numbers = _furnished(asked.data)
+        numbers = furnished(asked.data)
         with httpx.Client(base_url=url, timeout=60, headers=PAGE) as client:
-            _log_in(client, account["dashboard_password"])
-            numbers["event_id"] = _event(client, numbers)
+            log_in(client, account["dashboard_password"])
+            numbers["event_id"] = event_of(client, numbers)
             with httpx.Client(base_url=url, timeout=60) as stranger:
                 found = list(pages(client, stranger, address_with(numbers)))
         wanted = [one for one in found if not asked.only or any(w in one.name for w in asked.only)]
         with sync_playwright() as playwright:
-            browser = playwright.chromium.launch(
-                executable_path=_chromium(),
-                args=list(CHROMIUM_FLAGS),
-                chromium_sandbox=os.geteuid() != 0,  # Chromium refuses its sandbox to root
-            )
+            browser = started(playwright)
             taken = _take_all(browser, url, account["dashboard_password"], wanted, asked)
             browser.close()
     if not asked.only:
@@ -121,7 +124,7 @@ def _arguments() -> argparse.Namespace:
 
 
 @contextlib.contextmanager
-def _demo(data: Path, *, wait: bool) -> Iterator[str]:
+def demo(data: Path, *, wait: bool) -> Iterator[str]:
     """Yield the address of the demo's dashboard, its year and its insights complete."""
     there = _running(data)
     if there:
@@ -175,7 +178,7 @@ def _history_done(url: str) -> None:
         time.sleep(4)
 
 
-def _furnished(data: Path) -> dict[str, Any]:
+def furnished(data: Path) -> dict[str, Any]:
     """Return the numbers of one object of each kind; makes what the demo lacks, once."""
     kept = data / "gallery.json"
     known: dict[str, Any] = json.loads(kept.read_text()) if kept.is_file() else {}
@@ -216,7 +219,8 @@ def _furnished(data: Path) -> dict[str, Any]:
     return known
 
 
-def _log_in(client: httpx.Client, password: str) -> None:
+def log_in(client: httpx.Client, password: str) -> None:
+    """Log a client in with the demo's account."""
     found = re.search(r'name="csrf" value="([0-9a-f]+)"', client.get("/login").text)
     assert found
     form = {"csrf": found[1], "email": "demo@example.com", "password": password}
@@ -224,7 +228,7 @@ def _log_in(client: httpx.Client, password: str) -> None:
     assert answer.status_code == 303, answer.text[:500]
 
 
-def _event(client: httpx.Client, numbers: dict[str, Any]) -> str:
+def event_of(client: httpx.Client, numbers: dict[str, Any]) -> str:
     """Return an event that insights have found, and let pages be about its data point."""
     for number in (90, 365):
         shown = client.get(f"/sentinel?place=s{numbers['site_id']}&days={number}").text
@@ -234,6 +238,15 @@ def _event(client: httpx.Client, numbers: dict[str, Any]) -> str:
             numbers["point_id"] = int(point)
             return str(event)
     sys.exit("insights have found nothing yet: run this again when the demo has its year")
+
+
+def started(playwright: Playwright) -> Browser:
+    """Return a headless Chromium."""
+    return playwright.chromium.launch(
+        executable_path=_chromium(),
+        args=list(CHROMIUM_FLAGS),
+        chromium_sandbox=os.geteuid() != 0,  # Chromium refuses its sandbox to root
+    )
 
 
 def _chromium() -> str:
@@ -247,7 +260,7 @@ def _chromium() -> str:
 def _take_all(
     browser: Browser, url: str, password: str, wanted: list[WalkedPage], asked: argparse.Namespace
 ) -> list[Taken]:
-    state = _session(browser, url, password)
+    state = session(browser, url, password)
     taken = {one.name: Taken(one, {}, []) for one in wanted}
     for size in asked.sizes:
         width, height = SIZES[size]
@@ -270,7 +283,8 @@ def _take_all(
     return list(taken.values())
 
 
-def _session(browser: Browser, url: str, password: str) -> StorageState:
+def session(browser: Browser, url: str, password: str) -> StorageState:
+    """Log in through the form, and return what the browser keeps."""
     context = browser.new_context()
     page = context.new_page()
     page.goto(f"{url}/login")
@@ -286,7 +300,7 @@ def _session(browser: Browser, url: str, password: str) -> StorageState:
 def _take(page: Page, url: str, one: Taken, size: str, asked: argparse.Namespace) -> None:
     page.emulate_media(color_scheme="light")
     page.goto(f"{url}{one.page.address}", wait_until="load")
-    _settle(page)
+    settled(page)
     width = SIZES[size][0]
     wide = page.evaluate("document.documentElement.scrollWidth")
     if wide > width:
@@ -300,7 +314,7 @@ def _take(page: Page, url: str, one: Taken, size: str, asked: argparse.Namespace
     print(f"{one.page.name} ({size})", flush=True)
 
 
-def _settle(page: Page) -> None:
+def settled(page: Page) -> None:
     """Wait until nothing is under way, what comes only when it is scrolled to as well."""
     page.wait_for_function(SETTLED)
     page.evaluate("window.scrollTo(0, document.body.scrollHeight)")

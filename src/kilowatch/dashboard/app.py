@@ -20,19 +20,15 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from re import Pattern
-from typing import Any
 
 import jinja2
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
-from starlette.middleware.gzip import GZipMiddleware
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Mount, compile_path
-from starlette.staticfiles import StaticFiles
 from starlette.templating import Jinja2Templates
-from starlette.types import Receive, Scope, Send
 
 from kilowatch.catalog.database import Catalog
 from kilowatch.dashboard import (
@@ -105,6 +101,7 @@ from kilowatch.dashboard.registry import Registry
 from kilowatch.dashboard.rooms import Rooms
 from kilowatch.dashboard.security import BODY_BYTES_MAX, BodyLimit, SecurityHeaders
 from kilowatch.dashboard.settings import DashboardSettings
+from kilowatch.dashboard.static_files import Static
 from kilowatch.dashboard.words import t, utc
 from kilowatch.model.errors import KilowatchError
 from kilowatch.notify.desk import Desk
@@ -114,7 +111,6 @@ from kilowatch.notify.service import Notifier, NotifySettings
 
 HERE = Path(__file__).parent
 STATIC = HERE / "static"
-FOREVER = "public, max-age=31536000, immutable"  # the address changes with the content
 
 DOORS: tuple[Door, ...] = (
     Door("/login", login.log_in_page, Access.ANYONE),
@@ -246,7 +242,7 @@ def create_app(  # noqa: PLR0913 - each is a room
         await hub.stop()
 
     app = Starlette(
-        routes=[*_routes(), Mount(static, _Static(STATIC), name="static")],
+        routes=[*_routes(), Mount(static, Static(STATIC), name="static")],
         middleware=[
             Middleware(operating.PageTimes, times=health.page_times),
             Middleware(SecurityHeaders, production=settings.environment == "production"),
@@ -307,24 +303,6 @@ def _larger_bodies() -> list[tuple[Pattern[str], int]]:
 
 async def _refused(request: Request, error: Exception) -> Response:
     return await problems.refused(request, error)
-
-
-class _Static:
-    """Static files, compressed, kept by browsers until their address changes."""
-
-    def __init__(self, folder: Path) -> None:
-        self._files = GZipMiddleware(StaticFiles(directory=folder), minimum_size=1024)
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        async def with_age(message: Any) -> None:
-            if message["type"] == "http.response.start" and message["status"] == 200:
-                message["headers"] = [
-                    *message.get("headers", []),
-                    (b"cache-control", FOREVER.encode()),
-                ]
-            await send(message)
-
-        await self._files(scope, receive, with_age)
 
 
 def _templates() -> Jinja2Templates:
