@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from kilowatch import catalog as catalogs
 from kilowatch.catalog import data_points, people, registry, rights
@@ -13,6 +15,9 @@ from kilowatch.catalog.tables import DataPoint, Organisation, Site, User
 GOOD = "correct horse battery staple"
 KEY = bytes(range(32))
 START_MS = 1_795_435_200_000
+_ROWS: dict[str, type[Any]] = {
+    "organisations": Organisation, "sites": Site, "points": DataPoint, "users": User,
+}  # fmt: skip
 
 
 @dataclass
@@ -42,12 +47,42 @@ class World:
         return catalogs.Actor(self.users[name].email, self.users[name].id, "192.0.2.1")
 
 
-def build(folder: Path) -> World:
-    """Build Acme (Ann administers, Vera views, Tom has the shop) and Elsewhere (Sue, Ann views)."""
+Furnish = Callable[[World], None]
+_KEPT: dict[Furnish | None, tuple[bytes, dict[str, dict[str, int]]]] = {}
+"""The file that was made once, and the numbers in it; each test has a copy."""
+
+
+def build(folder: Path, furnish: Furnish | None = None) -> World:
+    """Build Acme (Ann administers, Vera views, Tom has the shop) and Elsewhere (Sue, Ann views).
+
+    Args:
+        folder: Where the catalogue goes.
+        furnish: Adds more to a world; called once in a run, since the file is kept.
+    """
     now = [START_MS]
-    opened = catalogs.open(folder / "catalog.sqlite", clock=lambda: now[0])
-    world = World(opened, now)
-    with opened.change(catalogs.Actor("test")) as change:
+    path = folder / "catalog.sqlite"
+    if furnish not in _KEPT:
+        made = World(catalogs.open(path, clock=lambda: now[0]), now)
+        _register(made)
+        if furnish is not None:
+            furnish(made)
+        made.catalog.close()
+        numbers = {
+            kind: {name: row.id for name, row in getattr(made, kind).items()} for kind in _ROWS
+        }
+        _KEPT[furnish] = path.read_bytes(), numbers
+    content, numbers = _KEPT[furnish]
+    path.write_bytes(content)
+    world = World(catalogs.open(path, clock=lambda: now[0]), now)
+    with world.catalog.reading() as session:
+        for kind, table in _ROWS.items():
+            found = {name: session.get_one(table, number) for name, number in numbers[kind].items()}
+            getattr(world, kind).update(found)
+    return world
+
+
+def _register(world: World) -> None:
+    with world.catalog.change(catalogs.Actor("test")) as change:
         for name in ("Acme", "Elsewhere"):
             world.organisations[name] = registry.add_organisation(change, name, country="IE")
         for name, owner in (("Office", "Acme"), ("Shop", "Acme"), ("Works", "Elsewhere")):
@@ -69,4 +104,3 @@ def build(folder: Path) -> World:
         people.set_role(change, world.users["tom"], acme, "end user")
         people.grant(change, world.users["tom"], world.sites["Shop"])
         people.set_role(change, world.users["sue"], elsewhere, "administrator")
-    return world

@@ -378,12 +378,16 @@ OTHERWISE: list[tuple[str, str, Callable[[Desk], object], Callable[[Desk], objec
 """What an undo brings back in another way, or only in part, and what must be true then."""
 
 
+def one_of_everything(world: World) -> None:
+    """Let Ann add one of everything."""
+    with world.catalog.change(world.actor("ann")) as change:
+        Desk(change, world).furnish()
+
+
 @pytest.fixture
 def folks(tmp_path: Path) -> Iterator[World]:
     """Return Acme with one of everything."""
-    world = build(tmp_path)
-    with world.catalog.change(world.actor("ann")) as change:
-        Desk(change, world).furnish()
+    world = build(tmp_path, one_of_everything)
     world.wait(1000)
     yield world
     world.catalog.close()
