@@ -184,6 +184,12 @@ def _pages(client: httpx.Client) -> list[tuple[str, str]]:
         ("energy flow, a site's month", f"/data/flow?place=s{site}&period=month"),
         ("energy flow, a site's year", f"/data/flow?place=s{site}&period=year"),
         ("energy flow, month of 10,000 data points", f"/data/flow?place=o{owner}&period=month"),
+        ("compare, frame", "/compare"),
+        ("compare, month of five sites", "/data/compare?period=month"),
+        (
+            "compare, month of ten data points",
+            f"/data/compare?period=month&items={','.join('p' + n for n in cards.split(',')[:10])}",
+        ),
         ("sentinel", f"/sentinel?place=s{site}"),
         ("sentinel, its circuits", f"/data/circuits?points={circuits}"),
         ("waste, everything", "/waste"),

@@ -195,3 +195,38 @@ def test_the_energy_flow_leads_to_the_meters(
     page.wait_for_selector("#breakdown[data-ready]")
     expect(page.locator("h1")).to_contain_text("Gas boiler")
     assert "period=month" in page.url
+
+
+def test_compare_ranks_what_is_chosen(live_world: World, watched: Watched, axe_source: str) -> None:
+    """Sites side by side; one out, a data point found and added; per square metre; a table."""
+    page = watched.open("/")
+    page.get_by_role("link", name="Compare").click()
+    page.wait_for_selector("#compare[data-ready]")
+    expect(page.locator("#ranking tbody tr")).to_have_count(2)
+    expect(page.locator("#ranking tbody tr").first).to_contain_text("Office Dublin")
+    expect(page.locator("#compare svg .bars")).to_have_count(2)
+    page.get_by_role("link", name="Take Supermarket Cork out").click()
+    expect(page.locator("#ranking tbody tr")).to_have_count(1)
+    page.fill("#q", "cork refrig")
+    page.get_by_role("button", name="Find").click()
+    page.get_by_role("link", name="Supermarket Cork — Refrigeration").click()
+    expect(page.locator("#ranking tbody tr", has_text="Refrigeration")).to_be_visible()
+    page.locator("#per").select_option("area")
+    page.wait_for_url(re.compile("per=area"))
+    row = page.locator("#ranking tbody tr", has_text="Refrigeration")
+    expect(row).to_contain_text("No floor area is set.")
+    expect(row.get_by_role("link", name="Set it")).to_be_visible()
+    without_barriers(watched, axe_source)
+    page.locator("#per").select_option("total")
+    page.wait_for_url(re.compile("per=total"))
+    page.wait_for_selector("#compare[data-ready]")
+    page.locator("label", has=page.locator("input[data-view=compare][value=lines]")).click()
+    expect(page.locator("#compare svg .line.item")).to_have_count(2)
+    page.locator("label", has=page.locator("input[data-view=compare][value=table]")).click()
+    expect(page.locator("#compare-table tbody tr").first).to_be_visible()
+    page.reload()
+    page.wait_for_selector("#compare[data-ready]", state="attached")
+    expect(page.locator("#compare-table tbody tr").first).to_be_visible()
+    assert "items=" in page.url
+    page.locator("#ranking").get_by_role("link", name="Refrigeration").click()
+    page.wait_for_selector("#breakdown[data-ready]")

@@ -87,6 +87,7 @@ class _Whole:
             openings=_openings(self.openings[site.id], zone),
             prices=tuple(_price(row, currency, zone) for row in _for(self.prices, site)),
             carbon=tuple(_factor(row, zone) for row in _for(self.carbon, site)),
+            area_m2=site.area_m2,
         )
         if terms is None:
             return facts

@@ -160,9 +160,15 @@ def bin_of(point: DataPoint, demand_s: int) -> int:
     return HOUR_S
 
 
+def _demand_s(rooms: Rooms, point: DataPoint) -> int:
+    """Return the demand period of a data point's site [s]."""
+    facts = rooms.registry.facts().get(point.site_id)
+    return (facts.demand_period_s if facts else None) or rooms.settings.demand_period_s
+
+
 def _cells(rooms: Rooms, point: DataPoint, days: Span) -> Cells:
     from_ms, to_ms = days.ms(point.zone)
-    bin_s = bin_of(point, rooms.settings.demand_period_s)
+    bin_s = bin_of(point, _demand_s(rooms, point))
     counted = amount_of(point)
     code = counted[0] if counted else VALUE
     rows = read_bins(rooms.view, point, code, (from_ms, to_ms), bin_s)
@@ -182,7 +188,7 @@ def _data(request: Request) -> dict[str, Any]:
         "point": {"id": point.id, "name": point.name, "zone": point.zone, "utility": point.utility},
         "unit": unit_of_rate(point),
         "amount_unit": unit_of_amount(point),
-        "bin_s": bin_of(point, rooms.settings.demand_period_s),
+        "bin_s": bin_of(point, _demand_s(rooms, point)),
         "offsets": offsets(first, last, point.zone),
         "periods": _periods(rooms, point, asked, some) if has_hours(point) else [],
     }
@@ -193,7 +199,7 @@ def _periods(
 ) -> list[dict[str, Any]]:
     facts, zone = rooms.registry.facts().get(point.site_id), Zone.of(point.zone)
     now_ms = rooms.clock()
-    bin_min = bin_of(point, rooms.settings.demand_period_s) // 60
+    bin_min = bin_of(point, _demand_s(rooms, point)) // 60
     found = []
     for days in spans:
         cells = _cells(rooms, point, days)

@@ -82,10 +82,11 @@ PAGES: tuple[tuple[str, str, str], ...] = (
     ("waste", "/waste", "waste"),
     ("forecast", "/forecast", "forecast"),
     ("energy_flow", "/flow", "flow"),
+    ("compare", "/compare", "compare"),
 )
 """Pages of the whole estate: key, address and icon. All but the first are tools of a plan."""
 
-WITHOUT_INSIGHTS = frozenset({"energy_flow"})
+WITHOUT_INSIGHTS = frozenset({"energy_flow", "compare"})
 """Those that are there where nobody looks for insights too."""
 
 

@@ -178,6 +178,7 @@ class SiteFacts:
             platform's setting.
         prices: Of the site, then of the organisation, the later ones first.
         carbon: CO2 factors, likewise.
+        area_m2: Floor area [m²]; None while nobody has said.
     """
 
     site_id: int
@@ -195,6 +196,7 @@ class SiteFacts:
     demand_period_s: int | None = None
     prices: tuple[Price, ...] = ()
     carbon: tuple[CarbonFactor, ...] = ()
+    area_m2: float | None = None
 
     @property
     def opening(self) -> Week | None:

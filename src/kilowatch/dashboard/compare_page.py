@@ -1,0 +1,214 @@
+"""Compare: sites and data points side by side, per square metre, degree day or piece.
+
+``/data/compare`` answers what is drawn; its query is that of the page (``compare_read.py``).
+Answer::
+
+    unit, per, per_unit, grain, first (first day of each bucket), last (their last days)
+    items  in order of rank: key, name, href, total, per, without (why there is no ``per``, with
+           ``set_href`` where somebody may set what is missing), money, currency, money_share,
+           carbon_kg, carbon_share, complete, change, compared (days), value and complete_of by
+           bucket (per square metre where that is asked for)
+    other  the name of the days beside; "" where nothing is compared
+"""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import urlencode
+
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import Response
+
+from kilowatch.catalog.rights import has_tool, may
+from kilowatch.dashboard.access import Access, Door
+from kilowatch.dashboard.chart_files import csv_answer
+from kilowatch.dashboard.chart_period import navigation
+from kilowatch.dashboard.compare_read import (
+    AGAINST,
+    ITEMS_MAX,
+    PERIODS,
+    Asked,
+    Item,
+    exportable_points,
+    read,
+)
+from kilowatch.dashboard.compare_rows import Row, bucket_names, rows_of, series_of
+from kilowatch.dashboard.compare_sums import GRAINS, PERS
+from kilowatch.dashboard.data import json_answer
+from kilowatch.dashboard.places import site_names
+from kilowatch.dashboard.rooms import rooms_of, visit_of
+from kilowatch.dashboard.shell import page
+from kilowatch.dashboard.words import t
+
+TO_SET = {"area": "", "thermometer": "/weather"}
+"""Where, below a site's page of administration, what is missing can be set."""
+
+
+async def compare(request: Request) -> Response:
+    """Show the frame; what is in it comes from ``/data/compare``."""
+    return await run_in_threadpool(_page, request)
+
+
+async def compare_data(request: Request) -> Response:
+    """Answer ``/data/compare``; its shape stands at the top of this module."""
+    return json_answer(await run_in_threadpool(_data, request))
+
+
+async def compare_csv(request: Request) -> Response:
+    """Answer the ranking as a file, or with ``table=values`` the chart's figures."""
+    return await run_in_threadpool(_csv, request)
+
+
+def _page(request: Request) -> Response:
+    asked = read(request)
+    crumbs = [{"name": t("nav.compare")}]
+    context: dict[str, Any] = {"page": "compare", "asked": asked}
+    if asked.span is not None:
+        names = site_names(request)
+        context |= {
+            "periods": PERIODS,
+            "grains": GRAINS,
+            "pers": PERS,
+            "against": AGAINST,
+            "items_max": ITEMS_MAX,
+            "address": _address(asked),
+            "toggled": lambda key: "/compare?" + urlencode(asked.with_item(key), doseq=True),
+            "sites": {number: names.get(number, ("", ""))[0] for number in asked.candidates},
+            "exports": exportable_points(visit_of(request).person, asked.items),
+            **navigation(asked.span, None, {}),
+        }
+        for way in ("previous", "next"):
+            if context[way] is not None:
+                context[way] = asked.query(**context[way])
+    return page(request, "compare.html", crumbs, context)
+
+
+def _address(asked: Asked) -> str:
+    return urlencode(asked.query(), doseq=True)
+
+
+def _data(request: Request) -> dict[str, Any]:
+    asked = read(request)
+    if asked.span is None or not asked.items:
+        return {"unit": "", "items": [], "first": [], "last": [], "other": ""}
+    first, last = bucket_names(asked.span.first, asked.span.days, asked.grain)
+    rows = ranked(rows_of(request, asked))
+    return {
+        "unit": asked.unit,
+        "utility": asked.utility,
+        "per": asked.per,
+        "grain": asked.grain,
+        "first": first,
+        "last": last,
+        "other": asked.other.name if asked.other else "",
+        "items": [_item(request, asked, row) for row in rows],
+    }
+
+
+def ranked(rows: list[Row]) -> list[Row]:
+    """Return rows with the highest first; those without a figure at the end, by their names."""
+    return sorted(
+        rows,
+        key=lambda row: (
+            row.per.value is None,
+            -(row.per.value or 0.0),
+            -(row.days.total or 0.0),
+            row.item.name,
+        ),
+    )
+
+
+def _item(request: Request, asked: Asked, row: Row) -> dict[str, Any]:
+    assert asked.span is not None
+    site = rooms_of(request).registry.facts().get(row.item.site_id)
+    area = site.area_m2 if site and asked.per == "area" else None
+    without = asked.per == "area" and not area
+    drawn = series_of(row, asked.span.first, asked.grain, area)
+    return {
+        "key": row.item.key,
+        "name": row.item.name,
+        "href": _href(row.item, asked),
+        "total": row.days.total,
+        "per": row.per.value,
+        "per_unit": row.per.unit,
+        "without": row.per.without,
+        "set_href": _set_href(request, row.item, row.per.without),
+        "money": row.money.value,
+        "currency": row.money.unit,
+        "money_share": row.money.share,
+        "carbon_kg": row.carbon.value,
+        "carbon_share": row.carbon.share,
+        "complete": row.days.completeness,
+        "change": row.change,
+        "compared": row.compared,
+        "value": [None] * len(drawn["value"]) if without else drawn["value"],
+        "complete_of": drawn["complete"],
+    }
+
+
+def _href(item: Item, asked: Asked) -> str:
+    if item.key.startswith("s"):
+        return f"/site/{item.site_id}"
+    assert asked.span is not None
+    days = {"period": "custom", "date": asked.span.first, "until": asked.span.last}
+    return f"/breakdown/{item.points[0].id}?{urlencode(days)}"
+
+
+def _set_href(request: Request, item: Item, without: str) -> str:
+    """Return where what is missing can be set; "" for who may not."""
+    who, owner = visit_of(request).person, item.points[0].organisation_id
+    if without not in TO_SET or not has_tool(who, "admin", owner):
+        return ""
+    if not may(who, "manage", organisation_id=owner, site_id=item.site_id):
+        return ""
+    return f"/admin/sites/{item.site_id}{TO_SET[without]}"
+
+
+def _csv(request: Request) -> Response:
+    asked = read(request, to_export=True)
+    if asked.span is None or not asked.items:
+        return csv_answer("compare", [t("comparing.item")], [])
+    rows = ranked(rows_of(request, asked))
+    name = f"compare {asked.utility} {asked.span.first}"
+    if request.query_params.get("table") == "values":
+        return _values(asked, rows, name)
+    unit = asked.unit
+    per = next((row.per.unit for row in rows if row.per.unit), "")
+    head = [
+        t("comparing.item"), f"{t('comparing.total')} [{unit}]",
+        f"{t(f'comparing_per.{asked.per}')} [{unit}{f'/({per})' if per else ''}]",
+        t("comparing.money"), t("comparing.currency"), f"{t('comparing.carbon')} [kg]",
+        t("comparing.complete"), t("comparing.change"), t("comparing.compared"),
+    ]  # fmt: skip
+    return csv_answer(
+        name,
+        head,
+        [
+            [
+                row.item.name, row.days.total, row.per.value, row.money.value, row.money.unit,
+                row.carbon.value, row.days.completeness, row.change, row.compared,
+            ]
+            for row in rows
+        ],
+    )  # fmt: skip
+
+
+def _values(asked: Asked, rows: list[Row], name: str) -> Response:
+    assert asked.span is not None
+    first, last = bucket_names(asked.span.first, asked.span.days, asked.grain)
+    drawn = [series_of(row, asked.span.first, asked.grain, None)["value"] for row in rows]
+    head = [t("comparing.first"), t("comparing.last")]
+    head += [f"{row.item.name} [{asked.unit}]" for row in rows]
+    values = [
+        [begin, end, *(column[number] for column in drawn)]
+        for number, (begin, end) in enumerate(zip(first, last, strict=True))
+    ]
+    return csv_answer(f"{name} {asked.grain}", head, values)
+
+
+DOORS: tuple[Door, ...] = (
+    Door("/compare", compare, Access.SIGNED_IN, tool="compare"),
+    Door("/data/compare", compare_data, Access.SIGNED_IN, tool="compare"),
+    Door("/data/compare.csv", compare_csv, Access.EXPORT_SOMEWHERE, tool="export"),
+)

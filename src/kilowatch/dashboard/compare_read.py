@@ -1,0 +1,236 @@
+"""What Compare is asked for: which sites and data points, which days, per what."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from starlette.requests import Request
+
+from kilowatch.catalog.rights import Person
+from kilowatch.dashboard.admin_frame import asked_of
+from kilowatch.dashboard.chart_period import ROLLING, Span, span
+from kilowatch.dashboard.compare_sums import (
+    GRAINS,
+    PERS,
+    Grain,
+    Per,
+)
+from kilowatch.dashboard.flow import kind_of, kinds_of, may_export
+from kilowatch.dashboard.insight_period import newest_ms
+from kilowatch.dashboard.numbers import whole_number
+from kilowatch.dashboard.periods import local_day
+from kilowatch.dashboard.places import readable, site_names
+from kilowatch.dashboard.rooms import rooms_of, visit_of
+from kilowatch.model.errors import KilowatchError
+from kilowatch.model.points import DataPoint
+from kilowatch.pipeline.tree_rollups import amount_of
+
+ASKED = ("items", "utility", "period", "date", "until", "grain", "per", "against", "q")
+PERIODS = ("week", "month", "year", ROLLING, "custom")
+AGAINST = ("before", "year", "none")
+ITEMS_MAX = 10
+ITEMS_FIRST = 5
+WEEK_D, YEAR_D = 7, 364
+WITH_PAST = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """A site or a data point that is compared.
+
+    Attributes:
+        key: ``s2`` or ``p7``.
+        name: What people call it; of a data point its site's name stands before.
+        site_id: Its site.
+        zone: Its clock.
+        points: The data points that make up its sum; of a site all that count the utility.
+    """
+
+    key: str
+    name: str
+    site_id: int
+    zone: str
+    points: tuple[DataPoint, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What an address asks for, with every choice filled in.
+
+    Attributes:
+        items: What is compared.
+        kind: Utility and unit, as ``electricity:Wh``.
+        kinds: Those to choose from.
+        span: The days; None where there is nothing to see.
+        grain: Days, weeks or months in the chart.
+        per: What amounts are divided by.
+        against: ``before``, ``year`` or ``none``.
+        other: The days that these lie beside, weekday by weekday.
+        divisors: A data point to divide by, by site.
+        candidates: Data points that could be, by site.
+        found: What a search found.
+        q: What was searched for.
+    """
+
+    items: Sequence[Item]
+    kind: str
+    kinds: Sequence[str]
+    span: Span | None
+    grain: Grain
+    per: Per
+    against: str
+    other: Span | None
+    divisors: Mapping[int, DataPoint]
+    candidates: Mapping[int, Sequence[DataPoint]]
+    found: Sequence[Item]
+    q: str
+
+    @property
+    def unit(self) -> str:
+        """Unit of the amounts."""
+        return self.kind.partition(":")[2]
+
+    @property
+    def utility(self) -> str:
+        """The utility."""
+        return self.kind.partition(":")[0]
+
+    def query(self, **other: str) -> dict[str, Any]:
+        """Return the address, with some of it changed."""
+        days = self.span.query() if self.span else {}
+        own = {
+            "items": ",".join(one.key for one in self.items), "utility": self.kind, **days,
+            "grain": self.grain, "per": self.per, "against": self.against,
+        }  # fmt: skip
+        chosen = [str(point.id) for point in self.divisors.values()]
+        return own | ({"divisor": chosen} if self.per == "production" and chosen else {}) | other
+
+    def with_item(self, key: str) -> dict[str, Any]:
+        """Return the address with an item more, or without it."""
+        keys = [one.key for one in self.items]
+        kept = [one for one in keys if one != key] if key in keys else [*keys, key]
+        return self.query(items=",".join(kept) or "none")
+
+
+def read(request: Request, *, to_export: bool = False) -> Asked:
+    """Read an address; what a person may not see is not there to be compared.
+
+    Args:
+        request: Behind a door.
+        to_export: Only what the person may take along as a file.
+
+    Raises:
+        KilowatchError: 400 ``bad_period``, ``bad_date``, ``bad_grain``, ``bad_per`` or
+            ``bad_against``.
+    """
+    rooms, query, who = rooms_of(request), asked_of(request, ASKED), visit_of(request).person
+    query["items"] = request.query_params.get("items", "").strip()[:300]
+    everything = [p for p in readable(request, "compare") if amount_of(p) is not None]
+    if to_export:
+        everything = [p for p in everything if may_export(who, p)]
+    kinds = kinds_of(everything)
+    per, against = query["per"] or "total", query["against"] or "before"
+    grain = query["grain"]
+    _check("per", per, PERS)
+    _check("against", against, AGAINST)
+    if grain:
+        _check("grain", grain, GRAINS)
+    if not kinds:
+        return Asked((), "", (), None, "day", "total", against, None, {}, {}, (), "")
+    kind = query["utility"] if query["utility"] in kinds else kinds[0]
+    every = _items(request, [p for p in everything if kind_of(p) == kind])
+    items = _chosen(every, query["items"])
+    mine = [p for one in items or every.values() for p in one.points]
+    zone = mine[0].zone
+    today = local_day(rooms.clock(), zone)
+    seen = newest_ms(rooms.view, mine[:WITH_PAST])
+    anchor = today if seen is None else min(today, local_day(seen, zone))
+    chosen = span(query, PERIODS, anchor, today, "month")
+    sites = dict.fromkeys(one.site_id for one in items)
+    candidates: dict[int, list[DataPoint]] = {
+        number: [p for p in everything if p.site_id == number and kind_of(p) != kind]
+        for number in sites
+    }
+    return Asked(
+        items, kind, kinds, chosen, grain or _grain(chosen),  # type: ignore[arg-type]
+        per, against, other_span(chosen, against),  # type: ignore[arg-type]
+        _divisors(request, candidates), candidates,
+        _search(every, items, query["q"]), query["q"],
+    )  # fmt: skip
+
+
+def _check(name: str, word: str, words: Sequence[str]) -> None:
+    if word not in words:
+        raise KilowatchError(
+            f"bad_{name}", f"{word!r} is not one of the choices.", remedy=f"Use {', '.join(words)}."
+        )
+
+
+def _grain(days: Span) -> Grain:
+    return "day" if days.days <= 62 else "week" if days.days <= 190 else "month"
+
+
+def other_span(days: Span, against: str) -> Span | None:
+    """Return as many days before, or a year before, beginning on the same weekday."""
+    if against == "none":
+        return None
+    if against == "year" or days.days > YEAR_D:
+        return days.shifted(YEAR_D)
+    return days.shifted(-(-days.days // WEEK_D) * WEEK_D)
+
+
+def _items(request: Request, points: Sequence[DataPoint]) -> dict[str, Item]:
+    """Return all that can be compared: sites first, each followed by its data points."""
+    names = site_names(request)
+    by_site: dict[int, list[DataPoint]] = defaultdict(list)
+    for point in points:
+        by_site[point.site_id].append(point)
+    found: dict[str, Item] = {}
+    for number in sorted(by_site, key=lambda one: names.get(one, ("", ""))[0].casefold()):
+        name, own = names.get(number, ("", ""))[0], by_site[number]
+        found[f"s{number}"] = Item(f"s{number}", name, number, own[0].zone, tuple(own))
+        for point in own:
+            title = f"{name} \N{EM DASH} {point.name}"
+            found[f"p{point.id}"] = Item(f"p{point.id}", title, number, point.zone, (point,))
+    return found
+
+
+def _chosen(every: Mapping[str, Item], text: str) -> list[Item]:
+    if text == "none":
+        return []
+    named = [every[key] for key in dict.fromkeys(text.split(",")) if key in every]
+    if named:
+        return named[:ITEMS_MAX]
+    sites = [one for key, one in every.items() if key.startswith("s")]
+    if len(sites) == 1:
+        return list(every.values())[1 : ITEMS_FIRST + 1]
+    return sites[:ITEMS_FIRST]
+
+
+def _search(every: Mapping[str, Item], items: Sequence[Item], text: str) -> list[Item]:
+    words = text.casefold().split()
+    there = {one.key for one in items}
+    if not words:
+        return []
+    hits = (
+        one for key, one in every.items()
+        if key not in there and all(word in one.name.casefold() for word in words)
+    )  # fmt: skip
+    return [one for one, _ in zip(hits, range(12), strict=False)]
+
+
+def _divisors(
+    request: Request, candidates: Mapping[int, Sequence[DataPoint]]
+) -> dict[int, DataPoint]:
+    asked = [whole_number(text) for text in request.query_params.getlist("divisor")[:ITEMS_MAX]]
+    return {
+        number: point for number, some in candidates.items() for point in some if point.id in asked
+    }
+
+
+def exportable_points(who: Person, items: Sequence[Item]) -> bool:
+    """Tell whether a person may take anything of some items along as a file."""
+    return any(may_export(who, p) for one in items for p in one.points)

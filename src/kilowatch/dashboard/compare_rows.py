@@ -1,0 +1,191 @@
+"""What the items of Compare come to: day by day, per something, in money, against other days."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import Any
+
+import numpy as np
+from starlette.requests import Request
+
+from kilowatch.dashboard.chart_period import Span
+from kilowatch.dashboard.compare_read import WITH_PAST, Asked, Item
+from kilowatch.dashboard.compare_sums import (
+    Days,
+    Grain,
+    Per,
+    Priced,
+    bucketed,
+    change,
+    days_of,
+    degrees_by_day,
+    priced,
+    quotient,
+)
+from kilowatch.dashboard.flow import fed_over_time
+from kilowatch.dashboard.hourly import HOUR_MS, by_point, hourly
+from kilowatch.dashboard.rooms import Rooms, rooms_of
+from kilowatch.model.blocks import Floats
+from kilowatch.model.points import DataPoint
+from kilowatch.model.site_facts import SiteFacts
+from kilowatch.model.zones import Zone
+from kilowatch.pipeline.tree_rollups import DatedFeeding, amount_of
+
+
+@dataclass(frozen=True, slots=True)
+class Quotient:
+    """An amount per something.
+
+    Attributes:
+        value: How much; None where that is not known.
+        unit: Of what it is divided by; "" for nothing.
+        without: Why it is not known; "" where it is.
+        divisors: What each day is divided by, on both sides; None where it is always the same.
+    """
+
+    value: float | None
+    unit: str = ""
+    without: str = ""
+    divisors: tuple[Floats, Floats] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """What an item comes to.
+
+    Attributes:
+        item: Which.
+        days: Day by day.
+        other: The days beside; None where nothing is compared.
+        per: Its amount per what was asked for.
+        money: What it costs.
+        carbon: What it emits.
+        change: Against the days beside.
+        compared: How many days that rests on.
+    """
+
+    item: Item
+    days: Days
+    other: Days | None
+    per: Quotient
+    money: Priced
+    carbon: Priced
+    change: float | None
+    compared: int
+
+
+def rows_of(request: Request, asked: Asked) -> list[Row]:
+    """Read every item."""
+    rooms = rooms_of(request)
+    assert asked.span is not None
+    own = _days(rooms, asked.items, asked.span)
+    other = _days(rooms, asked.items, asked.other) if asked.other else None
+    facts = rooms.registry.facts()
+    found = []
+    for item in asked.items:
+        site = facts.get(item.site_id)
+        days, beside = own[item.key], other[item.key] if other else None
+        per = _per(rooms, asked, item, site, days)
+        changed, compared = (None, 0) if beside is None else change(days, beside, per.divisors)
+        if per.without in ("thermometer", "divisor"):
+            changed = None
+        found.append(
+            Row(
+                item, days, beside, per,
+                priced(days, site, asked.utility, asked.unit, "money"),
+                priced(days, site, asked.utility, asked.unit, "co2"),
+                changed, compared,
+            )
+        )  # fmt: skip
+    return found
+
+
+def _days(rooms: Rooms, items: Sequence[Item], days: Span) -> dict[str, Days]:
+    """Read the days of items, all data points of one clock together."""
+    found: dict[str, Days] = {}
+    for zone in dict.fromkeys(one.zone for one in items):
+        here = [one for one in items if one.zone == zone]
+        every = {p.id: p for one in here for p in one.points}
+        points = list(every.values())
+        fed: DatedFeeding = [(0, rooms.registry.fed_by(points))]
+        if len(points) <= WITH_PAST:
+            fed = fed_over_time(rooms, points)
+        # What another one of an item always feeds is in that one's figure: it is not read.
+        needed = {
+            point.id
+            for one in here
+            for mine in ({p.id for p in one.points},)
+            for point in one.points
+            if any(by.get(point.id) not in mine for _, by in fed)
+        }
+        tree = rooms.view.tree([every[n] for n in sorted(needed)], fed, *days.ms(zone), "day")
+        for one in here:
+            own = [p.id for p in one.points if p.id in needed and p.id not in tree.too_coarse]
+            found[one.key] = days_of(tree, own, rooms.clock())
+    return found
+
+
+def _per(rooms: Rooms, asked: Asked, item: Item, facts: SiteFacts | None, days: Days) -> Quotient:
+    if asked.per == "total":
+        return Quotient(days.total)
+    if asked.per == "area":
+        area, total = facts.area_m2 if facts else None, days.total
+        if not area:
+            return Quotient(None, "m2", "area")
+        return Quotient(None if total is None else total / area, "m2")
+    assert asked.span is not None
+    spans = (asked.span, asked.other or asked.span)
+    if asked.per == "production":
+        return _per_piece(rooms, asked.divisors.get(item.site_id), item, days, spans)
+    thermometer = _thermometer(rooms, facts)
+    if facts is None or thermometer is None:
+        return Quotient(None, "K·d", "thermometer")
+    own, other = (_degrees(rooms, thermometer, facts, asked.per, one) for one in spans)
+    value = quotient(days, own)
+    return Quotient(value, "K·d", "" if value is not None else "degrees", (own, other))
+
+
+def _per_piece(
+    rooms: Rooms, point: DataPoint | None, item: Item, days: Days, spans: tuple[Span, Span]
+) -> Quotient:
+    if point is None:
+        return Quotient(None, without="divisor")
+    counted = amount_of(point)
+    assert counted is not None
+    lone = Item("", "", item.site_id, item.zone, (point,))
+    own, other = (_days(rooms, [lone], one)[""].amount for one in spans)
+    value = quotient(days, own)
+    return Quotient(value, counted[1], "" if value is not None else "divided", (own, other))
+
+
+def _thermometer(rooms: Rooms, facts: SiteFacts | None) -> DataPoint | None:
+    if facts is None or facts.temperature_point is None:
+        return None
+    return rooms.registry.directory().by_id(facts.temperature_point)
+
+
+def _degrees(
+    rooms: Rooms, thermometer: DataPoint, facts: SiteFacts, per: Per, days: Span
+) -> Floats:
+    from_ms, to_ms = days.ms(thermometer.zone)
+    hours = by_point(hourly(rooms.view, [thermometer], from_ms, to_ms), thermometer)
+    laid = hours.on_grid(from_ms, (to_ms - from_ms) // HOUR_MS)
+    found = degrees_by_day(laid, from_ms, Zone.of(thermometer.zone), facts, per, days.days)
+    return np.asarray(found)
+
+
+def series_of(row: Row, first: date, grain: Grain, area: float | None) -> dict[str, Any]:
+    """Return an item's days, weeks or months, per square metre where it has an area."""
+    _, sums, complete = bucketed(row.days, first, grain)
+    values = [None if one is None else one / (area or 1.0) for one in sums]
+    return {"value": values, "complete": complete}
+
+
+def bucket_names(first: date, days: int, grain: Grain) -> tuple[list[str], list[str]]:
+    """Return the first and the last day of each bucket of a period."""
+    whole = np.zeros(days)
+    names, _, _ = bucketed(Days(whole.astype(np.int64), whole, whole, whole), first, grain)
+    lasts = [one - timedelta(1) for one in names[1:]] + [first + timedelta(days - 1)]
+    return [one.isoformat() for one in names], [one.isoformat() for one in lasts]

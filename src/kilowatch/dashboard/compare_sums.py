@@ -1,0 +1,228 @@
+"""Sites and data points side by side: day by day, in money and CO2, and per something.
+
+Arrays in, plain values out. A day is a local day of its own site: the first of one is the first of
+another, whatever their zones. What is not known stays so; no quotient is made of it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import Literal
+
+import numpy as np
+
+from kilowatch.dashboard.pricing import rates
+from kilowatch.insights.degree_days import degree_days
+from kilowatch.insights.hours import Hours
+from kilowatch.model.blocks import Floats, Ints
+from kilowatch.model.site_facts import SiteFacts
+from kilowatch.model.zones import Zone
+from kilowatch.pipeline.grids import Bools
+from kilowatch.pipeline.tree_rollups import TreeRollUp
+
+Per = Literal["total", "area", "heating", "cooling", "production"]
+PERS: tuple[Per, ...] = ("total", "area", "heating", "cooling", "production")
+Grain = Literal["day", "week", "month"]
+GRAINS: tuple[Grain, ...] = ("day", "week", "month")
+
+COMPLETE = 0.9
+"""Share of a day that must be known on both sides before it is held against another one."""
+KNOWN_DAYS = 0.9
+"""Share of a period's days whose temperature must be known for its degree days to be a sum."""
+
+
+@dataclass(frozen=True, slots=True)
+class Days:
+    """What an item counted on consecutive local days, shape (days,).
+
+    Attributes:
+        start_ms: Start of each day [ms since 1970, UTC].
+        amount: What it counted [unit]; NaN where nothing is known.
+        complete: Share of what has passed of the day that is known, 0 to 1.
+        passed: Share of the day that has passed, 0 to 1.
+    """
+
+    start_ms: Ints
+    amount: Floats
+    complete: Floats
+    passed: Floats
+
+    @property
+    def total(self) -> float | None:
+        """The sum of what is known [unit]; None where nothing is."""
+        known = np.isfinite(self.amount)
+        return float(self.amount[known].sum()) if known.any() else None
+
+    @property
+    def completeness(self) -> float:
+        """Known share of what has passed, 0 to 1."""
+        weight = float(self.passed.sum())
+        return float((self.complete * self.passed).sum() / weight) if weight else 0.0
+
+
+def days_of(tree: TreeRollUp, numbers: Sequence[int], now_ms: int) -> Days:
+    """Return the sum of those of some data points that no other one of them feeds.
+
+    Args:
+        tree: Sums by day.
+        numbers: The data points of a site, or a single one.
+        now_ms: What is later has not passed [ms].
+    """
+    start, end = tree.edges_ms[:-1], tree.edges_ms[1:]
+    passed = np.clip((np.minimum(end, now_ms) - start) / (end - start), 0.0, 1.0)
+    amount, weight, count = np.full(len(start), np.nan), np.zeros(len(start)), np.zeros(len(start))
+    mine = frozenset(numbers)
+    for number in numbers:
+        sums = tree.points[number]
+        root = _root(tree, number, mine)
+        known = root & np.isfinite(sums.amount)
+        amount[known] = np.nan_to_num(amount[known]) + sums.amount[known]
+        weight += np.where(root, sums.completeness, 0.0)
+        count += root
+    return Days(start, amount, weight / np.maximum(count, 1), passed)
+
+
+def _root(tree: TreeRollUp, number: int, mine: frozenset[int]) -> Bools:
+    """Return in which buckets a data point is fed by none of the others."""
+    found = np.zeros(len(tree.edges_ms) - 1, np.bool_)
+    for era in tree.eras:
+        parent = era.parents.get(number)
+        if parent is None or parent not in mine:
+            found |= era.buckets
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class Priced:
+    """A sum in money or CO2.
+
+    Attributes:
+        value: What it comes to; None where no day has a price or a factor.
+        unit: Currency, or ``kg``.
+        share: Of the amount, what has a price or a factor, 0 to 1.
+    """
+
+    value: float | None
+    unit: str
+    share: float
+
+
+def priced(
+    days: Days,
+    facts: SiteFacts | None,
+    utility: str,
+    canonical: str,
+    worth: Literal["money", "co2"],
+) -> Priced:
+    """Return what days cost or emitted, each at the price of its own date."""
+    found = rates(facts, utility, canonical, worth)
+    factor = found.per_unit()[found.at(days.start_ms)]
+    known = np.isfinite(days.amount)
+    with_price = known & np.isfinite(factor)
+    if not with_price.any():
+        return Priced(None, found.unit, 0.0)
+    value = float((days.amount[with_price] * factor[with_price]).sum())
+    whole = float(np.abs(days.amount[known]).sum())
+    part = float(np.abs(days.amount[with_price]).sum())
+    return Priced(value, found.unit, part / whole if whole else 1.0)
+
+
+def quotient(days: Days, divisor: Floats) -> float | None:
+    """Return amounts per something that differs from day to day; None where that is not known.
+
+    Args:
+        days: Amounts.
+        divisor: Of each day, shape (days,); NaN where not known.
+    """
+    over = days.passed > 0
+    both = over & np.isfinite(days.amount) & np.isfinite(divisor)
+    if not both.any() or both.sum() < KNOWN_DAYS * (over & np.isfinite(days.amount)).sum():
+        return None
+    whole = float(divisor[both].sum())
+    return float(days.amount[both].sum()) / whole if whole > 0 else None
+
+
+def change(
+    own: Days, other: Days, divisors: tuple[Floats, Floats] | None = None
+) -> tuple[float | None, int]:
+    """Return by how much days differ from those they lie beside, and how many days that rests on.
+
+    Only days that are over, and nearly whole on both sides: half a month is not held against a
+    whole one, and a gap is no saving.
+
+    Args:
+        own: The days.
+        other: The others, as many.
+        divisors: What each day is divided by on both sides, or None.
+    """
+    count = min(len(own.amount), len(other.amount))
+    both = np.ones(count, np.bool_)
+    for side in (own, other):
+        both &= np.isfinite(side.amount[:count]) & (side.passed[:count] >= 1)
+        both &= side.complete[:count] >= COMPLETE
+    sums = [1.0, 1.0]
+    if divisors is not None:
+        for part in divisors:
+            both &= np.isfinite(part[:count])
+        sums = [float(part[:count][both].sum()) for part in divisors]
+    before = float(other.amount[:count][both].sum())
+    if not both.any() or before == 0 or min(sums) <= 0:
+        return None, int(both.sum())
+    return float(own.amount[:count][both].sum()) / before * sums[1] / sums[0] - 1, int(both.sum())
+
+
+def bucketed(
+    days: Days, first: date, grain: Grain
+) -> tuple[list[date], list[float | None], list[float]]:
+    """Return days, weeks from Monday or months: their first days, sums, and known shares."""
+    names: list[date] = []
+    sums: list[float | None] = []
+    weights: list[tuple[float, float]] = []
+    for number, (amount, complete, passed) in enumerate(
+        zip(days.amount.tolist(), days.complete.tolist(), days.passed.tolist(), strict=True)
+    ):
+        day = first + timedelta(number)
+        name = _bucket(day, grain)
+        if not names or _bucket(names[-1], grain) != name:
+            names.append(day)
+            sums.append(None)
+            weights.append((0.0, 0.0))
+        if math.isfinite(amount):
+            sums[-1] = (sums[-1] or 0.0) + amount
+        weights[-1] = weights[-1][0] + complete * passed, weights[-1][1] + passed
+    return names, sums, [known / whole if whole else 0.0 for known, whole in weights]
+
+
+def _bucket(day: date, grain: Grain) -> date:
+    if grain == "week":
+        return day - timedelta(day.weekday())
+    return day.replace(day=1) if grain == "month" else day
+
+
+def degrees_by_day(
+    temperature_c: Floats, first_ms: int, zone: Zone, facts: SiteFacts, per: Per, days: int
+) -> Floats:
+    """Return the degree days of consecutive local days, shape (days,) [K·d]; NaN if not known.
+
+    Args:
+        temperature_c: Outdoor temperature of consecutive hours, NaN where not known [°C].
+        first_ms: Start of the first hour, at midnight [ms since 1970, UTC].
+        zone: The site's clock.
+        facts: Base temperatures.
+        per: ``heating`` or ``cooling``.
+        days: How many.
+    """
+    found = np.full(days, np.nan)
+    if not len(temperature_c):
+        return found
+    values = temperature_c[None, :]
+    laid = Hours(first_ms, values, zone, np.zeros(values.shape, np.bool_), values)
+    summed = degree_days(laid, facts.heating_base_c, facts.cooling_base_c)
+    place = summed.day - int(laid.day[0])
+    inside = (place >= 0) & (place < days)
+    own = (summed.heating if per == "heating" else summed.cooling)[0]
+    found[place[inside]] = own[inside]
+    return found

@@ -1,0 +1,167 @@
+// Compare: bars or lines side by side, a table of the same, and the ranking.
+import { submitting } from "../insight/finder.js";
+import { count, fullWithUnit, money, scaleFor, share, short, withUnit } from "../numbers.js";
+import { dateText } from "../sitetime.js";
+import { t } from "../words.js";
+import { element, fetched, start } from "./fetching.js";
+import { plot, svg } from "./plot.js";
+
+const host = document.getElementById("compare");
+const shown = { day: { day: "numeric", month: "short" }, month: { month: "short", year: "numeric" } };
+const SUFFIX = { m2: "m²", m3: "m³" };
+let data = null;
+let draw = null;
+
+const over = (unit) => (unit ? `/${SUFFIX[unit] ?? (unit.includes("·") ? `(${unit})` : unit)}` : "");
+/** The class of an item's colour: that of its chip, whatever its rank. */
+const colourOf = (item) => [...document.querySelector(`[data-item="${item.key}"]`).classList].find((name) => name.startsWith("item-") && name !== "item-mark");
+const perText = (item, value, full = false) => {
+  if (value === null) return "–";
+  const text = full ? fullWithUnit(value, data.unit) : withUnit(value, data.unit);
+  return `${text}${over(item.per_unit)}`;
+};
+const signed = (value) => `${value > 0 ? "+" : value < 0 ? "−" : "±"}${share(Math.abs(value))}`;
+
+function bucketText(i, long = false) {
+  const [first, last] = [data.first[i], data.last[i]];
+  if (data.grain === "month") return dateText(first, shown.month);
+  if (data.grain === "week") return long ? `${dateText(first, shown.day)} – ${dateText(last, shown.day)}` : dateText(first, shown.day);
+  return dateText(first, long ? { weekday: "short", day: "numeric", month: "short", year: "numeric" } : shown.day);
+}
+
+function scale() {
+  const values = data.items.flatMap((item) => item.value).filter((value) => value !== null);
+  const high = Math.max(0, ...values);
+  const low = Math.min(0, ...values);
+  return { ...scaleFor(data.unit, Math.max(high, -low)), high, low };
+}
+
+function picture(view) {
+  const { factor, unit, high, low } = scale();
+  const area = data.per === "area";
+  const n = data.first.length;
+  const items = data.items.filter((item) => item.value.some((value) => value !== null));
+  const width = 1 / Math.max(1, items.length);
+  const wide = 0.84;
+  const columns = (k) => ({ start: data.first.map((_, i) => i + (1 - wide) / 2 + k * width * wide), end: data.first.map((_, i) => i + (1 - wide) / 2 + (k + 1) * width * wide) });
+  const whole = { start: data.first.map((_, i) => i), end: data.first.map((_, i) => i + 1) };
+  const scaled = (item) => item.value.map((value) => (value === null ? null : value * factor));
+  document.getElementById("compare-unit").textContent = `${unit}${area ? "/m²" : ""}`;
+  return {
+    label: t("drawn.compare_label", { names: items.map((item) => item.name).join(", ") }),
+    height: 340, unit: "", low: low * factor, high: (high || 1) * factor,
+    x: { from: 0, to: n, ticks: data.first.map((_, i) => ({ at: i + 0.5, text: bucketText(i) })) },
+    bars: view === "bars" ? items.map((item, k) => ({ class: colourOf(item), ...columns(k), value: scaled(item), partial: item.complete_of.map((known) => known < 0.9) })) : [],
+    lines: view === "lines" ? items.map((item) => ({ class: `item ${colourOf(item)}`, ...whole, value: scaled(item) })) : [],
+    tell: (at) => {
+      const i = Math.floor(at);
+      if (i < 0 || i >= n) return null;
+      return { title: bucketText(i, true), lines: items.map((item) => {
+        const value = item.value[i];
+        const known = item.complete_of[i] < 0.9995 && value !== null ? ` (${t("drawn.known", { share: share(item.complete_of[i]) })})` : "";
+        return [item.name, value === null ? t("drawn.missing") : `${withUnit(value, data.unit)}${area ? "/m²" : ""}${known}`];
+      }) };
+    },
+  };
+}
+
+function table() {
+  const into = document.getElementById("compare-table");
+  const { factor, unit } = scale();
+  const area = data.per === "area" ? "/m²" : "";
+  const node = element("table", "figures-table");
+  const labels = element("tr");
+  labels.append(element("th", "", t("drawn.period"), { scope: "col" }), ...data.items.map((item) => element("th", "num", `${item.name} [${unit}${area}]`, { scope: "col" })));
+  const head = element("thead");
+  head.append(labels);
+  const body = element("tbody");
+  data.first.forEach((_, i) => {
+    const tr = element("tr");
+    tr.append(element("th", "", bucketText(i, true), { scope: "row" }), ...data.items.map((item) => (item.value[i] === null
+      ? element("td", "num hole", "–", { title: t("drawn.missing") })
+      : element("td", "num", short(item.value[i] * factor), { title: `${fullWithUnit(item.value[i], data.unit)}${area}` }))));
+    body.append(tr);
+  });
+  node.append(element("caption", "sr", t("drawn.compare_label", { names: data.items.map((item) => item.name).join(", ") })), head, body);
+  into.replaceChildren(node);
+}
+
+function without(item) {
+  const box = element("span", "muted small", t(`drawn_without.${item.without}`));
+  if (item.set_href) box.append(" ", element("a", "", t("drawn.set_it"), { href: item.set_href }));
+  return box;
+}
+
+function ranking() {
+  const body = document.querySelector("#ranking tbody");
+  const normal = data.per !== "total";
+  const size = (item) => (normal ? item.per : item.total) ?? 0;
+  const most = Math.max(1e-12, ...data.items.map(size));
+  body.replaceChildren(...data.items.map((item) => {
+    const tr = element("tr");
+    const th = element("th", "", "", { scope: "row" });
+    th.append(element("i", `item-mark ${colourOf(item)}`, "", { "aria-hidden": "true" }), " ", element("a", "", item.name, { href: item.href }));
+    const bar = element("td", "bar-cell");
+    bar.append(svg("svg", { class: `rank ${colourOf(item)}`, height: 12, width: "100%", "aria-hidden": "true" }, svg("rect", { width: `${Math.max(0, 100 * size(item) / most).toFixed(1)}%`, height: 12, rx: 2 })));
+    tr.append(th, bar);
+    const cell = (word, text, title = "") => element("td", "num", text, { "data-label": t(word), ...(title ? { title } : {}) });
+    if (normal) {
+      const td = cell("drawn.per", item.per === null ? "" : perText(item, item.per), item.per === null ? "" : perText(item, item.per, true));
+      if (item.per === null) td.append(without(item));
+      tr.append(td);
+    }
+    const total = cell("drawn.total", withUnit(item.total, data.unit), fullWithUnit(item.total, data.unit));
+    if (item.total !== null) total.dataset.value = item.total;
+    const partly = (part) => (part < 0.9995 ? ` (${t("drawn.priced", { share: share(part) })})` : "");
+    tr.append(total,
+      cell("drawn.money", item.money === null ? "–" : `${money(item.money, item.currency)}${partly(item.money_share)}`),
+      cell("drawn.carbon", item.carbon_kg === null ? "–" : `${withUnit(item.carbon_kg, "kg")}${partly(item.carbon_share)}`),
+      cell("drawn.complete", share(item.complete)));
+    if (data.other) {
+      const td = cell("drawn.change", item.change === null ? "–" : signed(item.change));
+      if (item.change !== null) td.className = `num ${item.change > 0.005 ? "over" : item.change < -0.005 ? "under" : ""}`;
+      td.append(element("br"), element("span", "muted small", item.compared ? t("drawn.compared_days", { n: count(item.compared) }) : t("drawn.no_days")));
+      tr.append(td);
+    }
+    return tr;
+  }));
+}
+
+function notes() {
+  const parts = [];
+  const missing = data.items.filter((item) => item.without === "area").map((item) => item.name);
+  if (missing.length) parts.push(t("drawn.not_drawn", { names: missing.join(", ") }));
+  if (["heating", "cooling", "production"].includes(data.per)) parts.push(t("drawn.as_amounts"));
+  document.getElementById("compare-notes").textContent = parts.join(" ");
+}
+
+function view() {
+  const chosen = document.querySelector("input[data-view=compare]:checked").value;
+  const into = document.getElementById("compare-table");
+  host.hidden = chosen === "table";
+  into.hidden = chosen !== "table";
+  if (!data) return;
+  if (chosen === "table") table();
+  else if (!draw) draw = plot(host, () => picture(document.querySelector("input[data-view=compare]:checked").value));
+  else draw();
+}
+
+async function load() {
+  const answer = await fetched(host.dataset.compare);
+  if (!answer) return;
+  data = answer;
+  ranking();
+  notes();
+  view();
+  host.removeAttribute("aria-busy");
+  host.dataset.ready = "yes";
+}
+
+const names = ["bars", "lines", "table"];
+const wanted = location.hash.slice(1);
+for (const input of document.querySelectorAll("input[data-view=compare]")) {
+  input.checked = names.includes(wanted) ? input.value === wanted : input.checked;
+  input.addEventListener("change", () => { history.replaceState(null, "", `${location.pathname}${location.search}#${input.value}`); view(); });
+}
+submitting();
+start(load);

@@ -1,0 +1,257 @@
+"""Comparisons against plain sums: weekdays meet weekdays, prices have a day, gaps save nothing."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+from datetime import date, timedelta
+
+import numpy as np
+import pytest
+from sqlalchemy import select
+from starlette.testclient import TestClient
+
+from kilowatch import catalog as catalogs
+from kilowatch.catalog import prices, tables
+from kilowatch.dashboard.chart_period import Span
+from kilowatch.dashboard.compare_read import other_span
+from kilowatch.dashboard.compare_sums import (
+    Days,
+    bucketed,
+    change,
+    degrees_by_day,
+    priced,
+    quotient,
+)
+from kilowatch.dashboard.periods import midnight_ms
+from kilowatch.model.site_facts import Price, SiteFacts
+from kilowatch.model.zones import Zone
+from tests.dashboard.conftest import Logged
+from tests.dashboard.worlds import STRANGER, VIEWER, World
+
+ZONE = "Europe/Dublin"
+PAGE = {"accept": "text/html"}
+TODAY = date(2026, 11, 9)
+
+
+def days(*amounts: float, complete: float = 1.0, running: bool = False) -> Days:
+    """Return days that counted so much; the last one may be running still."""
+    start = midnight_ms(date(2026, 10, 1), ZONE)
+    n = len(amounts)
+    passed = np.ones(n)
+    passed[-1] = 0.5 if running else 1.0
+    known = np.where(np.isfinite(amounts), complete, 0.0)
+    return Days(start + np.arange(n, dtype=np.int64) * 86_400_000, np.array(amounts), known, passed)
+
+
+def test_weekdays_meet_weekdays() -> None:
+    """A month lies beside as many days five weeks before; a year before is 52 weeks."""
+    month = Span("month", date(2026, 10, 1), date(2026, 10, 31), TODAY)
+    for against, back in (("before", 35), ("year", 364)):
+        other = other_span(month, against)
+        assert other
+        assert (month.first - other.first).days == back
+        assert (other.days, other.first.weekday()) == (31, month.first.weekday())
+    year = other_span(Span("year", date(2025, 1, 1), date(2025, 12, 31), TODAY), "before")
+    assert year
+    assert year.first == date(2024, 1, 3)
+    assert other_span(month, "none") is None
+
+
+def test_half_a_month_is_not_held_against_a_whole_one() -> None:
+    """The running day, and days that either side lacks, count on neither."""
+    own = days(10.0, 20.0, math.nan, 40.0, 5.0, running=True)
+    other = days(5.0, math.nan, 7.0, 20.0, 50.0)
+    changed, compared = change(own, other)
+    assert changed == pytest.approx((10 + 40) / (5 + 20) - 1)
+    assert compared == 2
+    assert change(own, days(5.0, 5.0, 5.0, 5.0, 5.0, complete=0.5)) == (None, 0)
+    assert change(days(5.0, 5.0), days(0.0, 0.0)) == (None, 2)
+
+
+def test_what_differs_from_day_to_day_is_divided_day_by_day() -> None:
+    """30 kWh over 3 degree days is 10 each; a year with the same need per degree did not change."""
+    own, other = days(10.0, 20.0), days(40.0, 20.0)
+    cold, colder = np.array([1.0, 2.0]), np.array([4.0, 2.0])
+    assert quotient(own, cold) == pytest.approx(10.0)
+    assert quotient(own, np.array([0.0, 0.0])) is None
+    assert quotient(own, np.array([1.0, math.nan])) is None
+    changed, compared = change(own, other, (cold, colder))
+    assert changed == pytest.approx(0.0)
+    assert compared == 2
+
+
+def test_each_day_costs_its_own_price() -> None:
+    """From 2 October on a kilowatt-hour costs twice as much; a day without a price is said."""
+    begin = midnight_ms(date(2026, 10, 2), ZONE)
+    new = Price(2, "electricity", 0.4, "kWh", "EUR", begin, date(2026, 10, 2), "new")
+    old = Price(1, "electricity", 0.2, "kWh", "EUR", 0, None, "old")
+    own = days(1_000.0, 3_000.0)
+    both = SiteFacts(1, ZONE, "IE", "", "EUR", prices=(new, old))
+    found = priced(own, both, "electricity", "Wh", "money")
+    assert found.value == pytest.approx(0.2 + 1.2)
+    assert (found.unit, found.share) == ("EUR", 1.0)
+    late = SiteFacts(1, ZONE, "IE", "", "EUR", prices=(new,))
+    found = priced(own, late, "electricity", "Wh", "money")
+    assert found.value == pytest.approx(1.2)
+    assert found.share == pytest.approx(0.75)
+    assert priced(own, None, "electricity", "Wh", "co2").value is None
+
+
+def test_weeks_begin_on_monday_and_months_on_the_first() -> None:
+    """What a period cuts off stays cut off: the first bucket begins with the period."""
+    own = days(*[1.0] * 31, 2.0)
+    names, sums, complete = bucketed(own, date(2026, 10, 1), "week")
+    assert names[:2] == [date(2026, 10, 1), date(2026, 10, 5)]
+    assert (sums[0], sums[1], complete[0]) == (4.0, 7.0, 1.0)
+    names, sums, _ = bucketed(own, date(2026, 10, 1), "month")
+    assert (names, sums) == ([date(2026, 10, 1), date(2026, 11, 1)], [31.0, 2.0])
+    _, sums, complete = bucketed(days(math.nan, math.nan), date(2026, 10, 1), "week")
+    assert (sums, complete) == ([None], [0.0])
+
+
+def test_degree_days_are_those_of_local_days() -> None:
+    """10 °C throughout is 5.5 K·d a day, also on the day of 25 hours; an unknown day is unknown."""
+    first = midnight_ms(date(2026, 10, 24), ZONE)
+    values = np.full(24 + 25 + 24, 10.0)
+    values[49:] = math.nan
+    facts = SiteFacts(1, ZONE, "IE", "", "EUR")
+    found = degrees_by_day(values, first, Zone.of(ZONE), facts, "heating", 3)
+    assert found[:2] == pytest.approx([5.5, 5.5])
+    assert math.isnan(found[2])
+    cooling = degrees_by_day(values, first, Zone.of(ZONE), facts, "cooling", 3)
+    assert cooling[:2] == pytest.approx([0.0, 0.0])
+
+
+@pytest.fixture(scope="module")
+def set_up(world: World) -> World:
+    """Give Dublin a floor area, a thermometer and a tree, and the organisation prices."""
+    with world.catalog.change(catalogs.Actor("test")) as change_:
+        acme = change_.session.scalars(select(tables.Organisation).filter_by(name="Acme")).one()
+        site = change_.session.get(tables.Site, world.sites["Office Dublin"])
+        assert site is not None
+        site.area_m2 = 2_000.0
+        from kilowatch.catalog.tables_sites import SiteTerms  # noqa: PLC0415
+
+        change_.session.add(
+            SiteTerms(organisation_id=acme.id, site_id=site.id,
+                      temperature_point_id=world.point("outdoor").id, heating_base_c=15.5,
+                      cooling_base_c=18.0, attention_per_week=3, created_at_ms=0)
+        )  # fmt: skip
+        for name in ("hvac", "server"):
+            row = change_.session.get(tables.DataPoint, world.point(name).id)
+            assert row is not None
+            row.parent_id = world.point("main").id
+        draft = prices.PriceDraft("electricity", 0.25, "contract")
+        prices.set_price(change_, acme, draft)
+    return world
+
+
+def energy(world: World, name: str, first: date, last: date) -> float:
+    """Return what a data point counted on local days, interval by interval [Wh]."""
+    rows = world.view.rows[world.point(name).series]
+    from_ms, to_ms = midnight_ms(first, ZONE), midnight_ms(last + timedelta(1), ZONE)
+    inside = (rows.channel == 24) & (rows.start_ms >= from_ms) & (rows.start_ms < to_ms)
+    parts = np.concatenate([rows.amount[inside], rows.unallocated[inside]])
+    return float(parts[np.isfinite(parts)].sum())
+
+
+def items_of(client: TestClient, query: str) -> dict[str, dict[str, object]]:
+    """Return the answer's items by their name."""
+    answer = client.get(f"/data/compare?{query}")
+    assert answer.status_code == 200, answer.text
+    return {item["name"]: item for item in answer.json()["items"]}
+
+
+def test_the_answer_agrees_with_the_intervals(set_up: World, admin: TestClient) -> None:
+    """October, with the hour that came twice: totals, per square metre, cost and ranking."""
+    first, last = date(2026, 10, 1), date(2026, 10, 31)
+    main = energy(set_up, "main", first, last)
+    chiller = energy(set_up, "chiller", first, last)
+    found = items_of(admin, "period=month&date=2026-10-10&per=area&against=none")
+    dublin, cork = found["Office Dublin"], found["Supermarket Cork"]
+    assert list(found) == ["Office Dublin", "Supermarket Cork"]
+    assert dublin["total"] == pytest.approx(main)
+    assert cork["total"] == pytest.approx(chiller)
+    assert dublin["per"] == pytest.approx(main / 2_000)
+    assert dublin["money"] == pytest.approx(main / 1000 * 0.25)
+    assert (cork["per"], cork["without"]) == (None, "area")
+    assert cork["set_href"] == f"/admin/sites/{set_up.sites['Supermarket Cork']}"
+    assert sum(dublin["value"]) == pytest.approx(main / 2_000)  # type: ignore[call-overload]
+    assert len(dublin["value"]) == 31  # type: ignore[arg-type]
+
+
+def test_a_week_against_the_one_before(set_up: World, admin: TestClient) -> None:
+    """The change is that of two plain sums; of degree days, of two quotients."""
+    week, before = date(2026, 10, 26), date(2026, 10, 19)
+    own = energy(set_up, "main", week, week + timedelta(6))
+    other = energy(set_up, "main", before, before + timedelta(6))
+    query = f"items=p{set_up.point('main').id}&period=week&date={week}&against=before"
+    (item,) = items_of(admin, query).values()
+    assert item["change"] == pytest.approx(own / other - 1)
+    assert item["compared"] == 7
+    (item,) = items_of(admin, query + "&per=heating").values()
+    rows = set_up.view.rows[set_up.point("outdoor").series]
+    sums = []
+    for begin in (week, before):
+        from_ms, to_ms = midnight_ms(begin, ZONE), midnight_ms(begin + timedelta(7), ZONE)
+        inside = (rows.start_ms >= from_ms) & (rows.start_ms < to_ms)
+        hours = rows.mean[inside].reshape(-1, 4).mean(axis=1)
+        sums.append(float(np.maximum(15.5 - hours, 0).sum()) / 24)
+    # 25 October, a day of 25 hours, lies in the week before: it counts as one day all the same.
+    assert item["per"] == pytest.approx(own / sums[0])
+    assert item["change"] == pytest.approx(own / sums[0] / (other / sums[1]) - 1, abs=0.01)
+
+
+def test_per_unit_produced_is_that_of_the_same_site(set_up: World, admin: TestClient) -> None:
+    """Energy per cubic metre of water used there; a site without a choice says so."""
+    query = "period=month&date=2026-10-10&per=production&against=none"
+    found = items_of(admin, f"{query}&divisor={set_up.point('water').id}")
+    dublin = found["Office Dublin"]
+    rows = set_up.view.rows[set_up.point("water").series]
+    from_ms, to_ms = midnight_ms(date(2026, 10, 1), ZONE), midnight_ms(date(2026, 11, 1), ZONE)
+    water = rows.amount[(rows.start_ms >= from_ms) & (rows.start_ms < to_ms)].sum()
+    main = energy(set_up, "main", date(2026, 10, 1), date(2026, 10, 31))
+    assert dublin["per"] == pytest.approx(main / water)
+    assert dublin["per_unit"] == "m3"
+    assert found["Supermarket Cork"]["without"] == "divisor"
+
+
+def test_the_files_say_the_same(set_up: World, admin: TestClient) -> None:
+    """The ranking, and the days of every item beside each other."""
+    query = "period=month&date=2026-10-10&per=area&against=none"
+    ranking = list(csv.reader(io.StringIO(admin.get(f"/data/compare.csv?{query}").text)))
+    main = energy(set_up, "main", date(2026, 10, 1), date(2026, 10, 31))
+    assert ranking[0][:3] == ["Site or data point", "Total [Wh]", "Per square metre [Wh/(m2)]"]
+    assert float(ranking[1][2]) == pytest.approx(main / 2_000)
+    values = list(
+        csv.reader(io.StringIO(admin.get(f"/data/compare.csv?table=values&{query}").text))
+    )
+    assert len(values) == 32
+    assert sum(float(row[2]) for row in values[1:]) == pytest.approx(main)
+
+
+def test_nobody_compares_what_is_not_theirs(set_up: World, logged: Logged) -> None:
+    """Items of others are left out of the address without a word; a viewer takes no file along."""
+    items = f"s{set_up.sites['Office Dublin']},p{set_up.point('main').id}"
+    stranger = logged(STRANGER)
+    assert set(items_of(stranger, f"items={items}")) == {"Werk — Presse"}
+    page = stranger.get(f"/compare?items={items}&q=main", headers=PAGE).text
+    assert "Main supply" not in page
+    assert logged(VIEWER).get(f"/data/compare.csv?items={items}").status_code == 403
+    found = items_of(logged(VIEWER), f"items={items}&per=area")
+    assert all(item["set_href"] == "" for item in found.values())
+
+
+def test_items_are_added_and_taken_out_by_links(set_up: World, admin: TestClient) -> None:
+    """A search leads to links that hold the rest of the address; words that are none are told."""
+    text = admin.get("/compare?items=none&q=cork+fridge", headers=PAGE).text
+    assert "Nothing is chosen." in text
+    assert "Nothing found" in text
+    text = admin.get("/compare?items=none&q=cork+refrig&per=area&grain=week", headers=PAGE).text
+    key = f"p{set_up.point('chiller').id}"
+    assert f"/compare?items={key}&amp;utility=electricity%3AWh" in text
+    assert "per=area" in text
+    for query in ("per=head", "grain=eon", "against=mars", "period=day"):
+        assert admin.get(f"/data/compare?{query}").status_code == 400, query
