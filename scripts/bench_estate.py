@@ -143,7 +143,6 @@ def _facts(client: httpx.Client) -> dict[str, float]:
 def _pages(client: httpx.Client) -> list[tuple[str, str]]:
     """Return a title and an address for everything that is measured."""
     organisation = re.findall(r"/organization/\d+", client.get("/tree").text)[0]
-    owner = organisation.rpartition("/")[2]
     search = client.get("/tree?q=site+001+five").text
     fine = int(re.findall(r"/breakdown/(\d+)", search)[0])
     plain = int(re.findall(r"/breakdown/(\d+)", client.get("/tree?q=site+100+circuit").text)[0])
@@ -175,7 +174,8 @@ def _pages(client: httpx.Client) -> list[tuple[str, str]]:
             f"/data/days?point={fine}&month={dt.datetime.now(dt.UTC):%Y-%m}",
         ),
         ("heat map, frame", f"/heatmap/{fine}"),
-        ("heat map, year of a 5-minute point by 30 min", f"/data/heatmap?point={fine}&period=12m"),
+        ("heat map, year of a 5-minute point", f"/data/heatmap?point={fine}&period=12m"),
+        ("heat map, the same by 15 min", f"/data/heatmap?point={fine}&period=12m&bin=15"),
         ("heat map, year of an hourly point", f"/data/heatmap?point={plain}&period=12m"),
         ("load profile, frame", f"/profile/{fine}"),
         ("load profile, year of a 5-minute point", f"/data/profile?point={fine}&period=12m"),
@@ -183,7 +183,6 @@ def _pages(client: httpx.Client) -> list[tuple[str, str]]:
         ("energy flow, frame", f"/flow?place=s{site}"),
         ("energy flow, a site's month", f"/data/flow?place=s{site}&period=month"),
         ("energy flow, a site's year", f"/data/flow?place=s{site}&period=year"),
-        ("energy flow, month of 10,000 data points", f"/data/flow?place=o{owner}&period=month"),
         ("compare, frame", "/compare"),
         ("compare, month of five sites", "/data/compare?period=month"),
         (

@@ -516,3 +516,4 @@ class Matrix:
         held._trees.clear()
         held._facts = None
         held._fed_by.clear()
+        held._fed_over.clear()

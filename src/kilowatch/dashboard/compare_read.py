@@ -141,7 +141,9 @@ def read(request: Request, *, to_export: bool = False) -> Asked:
     if not kinds:
         return Asked((), "", (), None, "day", "total", against, None, {}, {}, (), "")
     kind = query["utility"] if query["utility"] in kinds else kinds[0]
-    every = _items(request, [p for p in everything if kind_of(p) == kind])
+    mine = [p for p in everything if kind_of(p) == kind]
+    named = None if query["q"] else frozenset(query["items"].split(","))
+    every = _items(request, mine, named)
     items = _chosen(every, query["items"])
     mine = [p for one in items or every.values() for p in one.points]
     zone = mine[0].zone
@@ -182,8 +184,16 @@ def other_span(days: Span, against: str) -> Span | None:
     return days.shifted(-(-days.days // WEEK_D) * WEEK_D)
 
 
-def _items(request: Request, points: Sequence[DataPoint]) -> dict[str, Item]:
-    """Return all that can be compared: sites first, each followed by its data points."""
+def _items(
+    request: Request, points: Sequence[DataPoint], named: frozenset[str] | None
+) -> dict[str, Item]:
+    """Return what can be compared: each site, followed by its data points.
+
+    Args:
+        request: Behind a door.
+        points: All that count the utility.
+        named: Keys of the data points that are wanted; None for all. Of ten thousand most are not.
+    """
     names = site_names(request)
     by_site: dict[int, list[DataPoint]] = defaultdict(list)
     for point in points:
@@ -193,6 +203,8 @@ def _items(request: Request, points: Sequence[DataPoint]) -> dict[str, Item]:
         name, own = names.get(number, ("", ""))[0], by_site[number]
         found[f"s{number}"] = Item(f"s{number}", name, number, own[0].zone, tuple(own))
         for point in own:
+            if named is not None and len(by_site) > 1 and f"p{point.id}" not in named:
+                continue
             title = f"{name} \N{EM DASH} {point.name}"
             found[f"p{point.id}"] = Item(f"p{point.id}", title, number, point.zone, (point,))
     return found

@@ -24,7 +24,6 @@ from kilowatch.dashboard.compare_sums import (
     priced,
     quotient,
 )
-from kilowatch.dashboard.flow import fed_over_time
 from kilowatch.dashboard.hourly import HOUR_MS, by_point, hourly
 from kilowatch.dashboard.rooms import Rooms, rooms_of
 from kilowatch.model.blocks import Floats
@@ -111,7 +110,7 @@ def _days(rooms: Rooms, items: Sequence[Item], days: Span) -> dict[str, Days]:
         points = list(every.values())
         fed: DatedFeeding = [(0, rooms.registry.fed_by(points))]
         if len(points) <= WITH_PAST:
-            fed = fed_over_time(rooms, points)
+            fed = rooms.registry.fed_over_time(points)
         # What another one of an item always feeds is in that one's figure: it is not read.
         needed = {
             point.id

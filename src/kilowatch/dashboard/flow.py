@@ -11,8 +11,8 @@ organisation), ``utility`` (``electricity:Wh``), ``period`` (``day``, ``week``, 
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 from urllib.parse import urlencode
@@ -22,7 +22,6 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 
-from kilowatch.catalog import feeding
 from kilowatch.catalog.rights import Person, has_tool
 from kilowatch.dashboard.access import Access, Door
 from kilowatch.dashboard.admin_frame import asked_of
@@ -45,8 +44,8 @@ ASKED = ("place", "utility", "period", "date", "until")
 PERIODS = ("day", "week", "month", "year", "custom")
 ALL_METERS = 150
 """Data points of a place up to which each of them is drawn; above, a site is the end."""
-WITH_PAST = 1_000
-"""Data points up to which it is looked up who fed whom in the past; above, it is as now."""
+AT_ONCE = 1_000
+"""Data points of a utility that are added up at once; a larger organisation is no choice."""
 UTILITIES = ("electricity", "gas", "heat", "cooling", "water")
 """In this order; others follow by name."""
 
@@ -142,7 +141,9 @@ def read(request: Request, *, to_export: bool = False) -> Asked:
     if to_export:
         who = visit_of(request).person
         everything = [p for p in everything if may_export(who, p)]
-    places = places_of(request, everything, whole=True)
+    counts = Counter((p.organisation_id, kind_of(p)) for p in everything)
+    large = {f"o{owner}" for (owner, _), count in counts.items() if count > AT_ONCE}
+    places = [one for one in places_of(request, everything, whole=True) if one[0] not in large]
     place = query["place"]
     if place not in dict(places):
         place = sites_of(request, everything, "")[0]
@@ -226,27 +227,11 @@ def _tree(
 ) -> TreeRollUp:
     """Read sums by day, or by month where months are whole and there are many data points."""
     fed: DatedFeeding = [(0, rooms.registry.fed_by(points))]
-    if past and len(points) <= WITH_PAST:
-        fed = fed_over_time(rooms, points)
+    if past:
+        fed = rooms.registry.fed_over_time(points)
     months = days.period in ("month", "year") and not past
     from_ms, to_ms = days.ms(zone)
     return rooms.view.tree(points, fed, from_ms, to_ms, "month" if months else "day")
-
-
-def fed_over_time(rooms: Rooms, points: Sequence[DataPoint]) -> DatedFeeding:
-    """Return who fed whom from when on, over all of the organisations of some data points."""
-    with rooms.registry.catalog.reading() as session:
-        stories = [
-            feeding.fed_by_over_time(session, owner)
-            for owner in dict.fromkeys(p.organisation_id for p in points)
-        ]
-    found: list[tuple[int, Mapping[int, int | None]]] = []
-    for at_ms in sorted({at_ms for story in stories for at_ms, _ in story}):
-        then: dict[int, int | None] = {}
-        for story in stories:
-            then |= [by for since, by in story if since <= at_ms][-1]
-        found.append((at_ms, then))
-    return found
 
 
 def _passed(tree: TreeRollUp, now_ms: int) -> Any:
@@ -263,7 +248,7 @@ def _produced(tree: TreeRollUp | None, points: Sequence[DataPoint]) -> list[tupl
 def _exports(rooms: Rooms, points: Sequence[DataPoint], days: Span, zone: str) -> dict[int, float]:
     """Return what electrical meters gave away, by their number [Wh]."""
     some = [p for p in points if p.kind == "electrical"]
-    if not some or len(some) > WITH_PAST:
+    if not some or len(some) > ALL_METERS:
         return {}
     giving = {p.series: p.id for p in some if PE in rooms.view.channels(p)}
     if not giving:

@@ -59,6 +59,8 @@ PERIODS = (ROLLING, "year", "month", "custom")
 BINS_MIN = (15, 30, 60)
 """Lengths of a cell on offer [min]; a year of five minutes is 105,120 cells, and nobody's eyes."""
 USUAL_MIN = 30
+LONG_DAYS = 92
+"""Above, an hour is usual: hours are stored, and a year of finer intervals is added up."""
 HOUR_S = 3600
 EPOCH = date(1970, 1, 1)
 
@@ -154,11 +156,12 @@ def read(request: Request, point: DataPoint) -> Asked:
     anchor = min(today, local_day(extent.last_ms, point.zone)) if extent else today
     choices = choices_of(point, rooms.view.channels(point) if extent else [])
     bins = tuple(one for one in BINS_MIN if one * 60 >= point.interval_s)
+    chosen = span(query, PERIODS, anchor, today, ROLLING)
     return Asked(
-        span(query, PERIODS, anchor, today, ROLLING),
+        chosen,
         _chosen(choices, query["channel"]),
         choices,
-        _bin(bins, query["bin"]),
+        _bin(bins, query["bin"], chosen.days, point.interval_s),
         bins,
         extent,
     )
@@ -193,12 +196,13 @@ def _chosen(choices: Sequence[Choice], name: str) -> Choice | None:
     return next((one for one in choices if one.name in ("aP", "value")), choices[0])
 
 
-def _bin(bins: Sequence[int], text: str) -> int:
+def _bin(bins: Sequence[int], text: str, days: int, interval_s: int) -> int:
     if text and text not in [str(one) for one in BINS_MIN]:
         raise KilowatchError(
             "bad_bin", f"{text!r} is no length of a cell.", remedy="Use 15, 30 or 60 minutes."
         )
-    wanted = int(text) if text else USUAL_MIN
+    stored = days > LONG_DAYS and interval_s != USUAL_MIN * 60
+    wanted = int(text) if text else 60 if stored else USUAL_MIN
     return max(wanted, min(bins, default=wanted))
 
 

@@ -23,6 +23,7 @@ from kilowatch.catalog.rights import Person, may
 from kilowatch.catalog.tables import Environment, Site
 from kilowatch.model.points import DataPoint
 from kilowatch.model.site_facts import SiteFacts
+from kilowatch.pipeline.tree_rollups import DatedFeeding
 
 LOOK_EVERY_S = 0.25
 TREES_KEPT = 64
@@ -43,6 +44,7 @@ class Registry:
         self._directory: Directory | None = None
         self._looked_s = 0.0
         self._fed_by: dict[int, tuple[int, dict[int, int | None]]] = {}
+        self._fed_over: dict[tuple[int, int], tuple[int, DatedFeeding]] = {}
         self._facts: tuple[int, Mapping[int, SiteFacts]] | None = None
         self._trees: OrderedDict[tuple[int, int], list[trees.OrganisationNode]] = OrderedDict()
 
@@ -98,6 +100,30 @@ class Registry:
                 with self._lock:
                     self._fed_by[owner] = known
             found |= known[1]
+        return found
+
+    def fed_over_time(self, points: Iterable[DataPoint]) -> DatedFeeding:
+        """Return from when on which data point fed each one, at the points' sites, rising.
+
+        Who feeds whom is a matter of one site; each site's story is kept until the catalogue steps.
+        """
+        revision = self.catalog.revision()
+        stories: list[DatedFeeding] = []
+        for place in sorted({(point.organisation_id, point.site_id) for point in points}):
+            with self._lock:
+                known = self._fed_over.get(place)
+            if known is None or known[0] != revision:
+                with self.catalog.reading() as session:
+                    known = (revision, feeding.fed_by_over_time(session, *place))
+                with self._lock:
+                    self._fed_over[place] = known
+            stories.append(known[1])
+        found: list[tuple[int, dict[int, int | None]]] = []
+        for at_ms in sorted({at_ms for story in stories for at_ms, _ in story}):
+            then: dict[int, int | None] = {}
+            for story in stories:
+                then |= [by for since, by in story if since <= at_ms][-1]
+            found.append((at_ms, then))
         return found
 
     def point(self, who: Person, data_point_id: int) -> DataPoint | None:
