@@ -87,10 +87,10 @@ def test_the_heat_map_leads_to_the_day(
     rows = page.locator("#heat-table tbody tr")
     expect(rows).to_have_count(31)
     autumn = page.locator("#heat-table tbody tr", has_text="Sun 25 Oct 2026")
-    expect(autumn.locator("td").nth(3)).to_have_text(re.compile(r"^[\d.]+ / [\d.]+$"))
+    expect(autumn.locator("td").nth(2)).to_have_text(re.compile(r"^[\d.]+ / [\d.]+$"))
     with page.expect_download() as file:
         page.get_by_role("link", name="CSV").click()
-    assert file.value.suggested_filename == "main-supply-ap-2026-10-01-30min.csv"
+    assert file.value.suggested_filename == "main-supply-ap-2026-10-01-60min.csv"
 
 
 def test_the_heat_map_by_keyboard_alone(live_world: World, watched: Watched) -> None:

@@ -68,6 +68,8 @@ def test_half_a_month_is_not_held_against_a_whole_one() -> None:
     assert compared == 2
     assert change(own, days(5.0, 5.0, 5.0, 5.0, 5.0, complete=0.5)) == (None, 0)
     assert change(days(5.0, 5.0), days(0.0, 0.0)) == (None, 2)
+    few = days(1.0, math.nan, math.nan)
+    assert change(days(2.0, 2.0, 2.0), few) == (None, 1), "one day does not stand for three"
 
 
 def test_what_differs_from_day_to_day_is_divided_day_by_day() -> None:

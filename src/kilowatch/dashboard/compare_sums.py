@@ -151,7 +151,8 @@ def change(
     """Return by how much days differ from those they lie beside, and how many days that rests on.
 
     Only days that are over, and nearly whole on both sides: half a month is not held against a
-    whole one, and a gap is no saving.
+    whole one, and a gap is no saving. Where that leaves less than half of the days that are over,
+    nothing is said.
 
     Args:
         own: The days.
@@ -169,7 +170,8 @@ def change(
             both &= np.isfinite(part[:count])
         sums = [float(part[:count][both].sum()) for part in divisors]
     before = float(other.amount[:count][both].sum())
-    if not both.any() or before == 0 or min(sums) <= 0:
+    enough = both.any() and 2 * int(both.sum()) >= int((own.passed[:count] >= 1).sum())
+    if not enough or before == 0 or min(sums) <= 0:
         return None, int(both.sum())
     return float(own.amount[:count][both].sum()) / before * sums[1] / sums[0] - 1, int(both.sum())
 

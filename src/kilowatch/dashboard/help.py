@@ -27,6 +27,7 @@ GROUPS: tuple[tuple[str, str], ...] = (
     ("alert", "operate/notifications"),
     ("attributes", "start/dashboard#attributes"),
     ("breakdown", "use/breakdown"),
+    ("compare", "use/charts#compare"),
     ("event", "use/insights#an-event"),
     ("export", "use/export"),
     ("flow", "use/charts#energy-flow"),

@@ -164,9 +164,13 @@ def _complete_building(
 
 def _site(change: Change, whole: Organisation, building: Building) -> Site:
     names = {site.name: site for site in registry.sites(change.session, whole.id)}
-    return names.get(building.name) or registry.add_site(
+    if building.name in names:
+        return names[building.name]
+    site = registry.add_site(
         change, whole, building.name, zone=ZONE_NAME, country=COUNTRY, city=building.town.name
     )
+    site.area_m2 = building.area_m2
+    return site
 
 
 def _credential(change: Change, whole: Organisation, key: bytes, kept: _Kept) -> None:

@@ -24,17 +24,22 @@ SUBMETER = _parameters("aP", "rP", "v", "c", "pC")
 
 @dataclass(frozen=True, slots=True)
 class Building:
-    """A site of the demo organisation; ``about`` is for the docs."""
+    """A site of the demo organisation with its floor area [m²]; ``about`` is for the docs."""
 
     key: str
     name: str
     town: Town
     about: str
+    area_m2: float
 
 
-OFFICE = Building("office", "Canal House (office)", DUBLIN, "4,000 m², 160 people, gas boiler")
-MARKET = Building("market", "Lee Market (supermarket)", CORK, "open 7 to 22, bakery, cold rooms")
-SCHOOL = Building("school", "Claddagh School", GALWAY, "240 pupils, kitchen, 20 kW of solar panels")
+OFFICE = Building("office", "Canal House (office)", DUBLIN, "160 people, gas boiler", 4_000.0)
+MARKET = Building(
+    "market", "Lee Market (supermarket)", CORK, "open 7 to 22, bakery, cold rooms", 1_600.0
+)
+SCHOOL = Building(
+    "school", "Claddagh School", GALWAY, "240 pupils, kitchen, 20 kW of solar panels", 1_900.0
+)
 BUILDINGS = (OFFICE, MARKET, SCHOOL)
 
 

@@ -120,7 +120,7 @@ function ranking() {
     if (data.other) {
       const td = cell("drawn.change", item.change === null ? "–" : signed(item.change));
       if (item.change !== null) td.className = `num ${item.change > 0.005 ? "over" : item.change < -0.005 ? "under" : ""}`;
-      td.append(element("br"), element("span", "muted small", item.compared ? t("drawn.compared_days", { n: count(item.compared) }) : t("drawn.no_days")));
+      td.append(element("br"), element("span", "muted small", item.change === null ? t("drawn.no_days") : t("drawn.compared_days", { n: count(item.compared) })));
       tr.append(td);
     }
     return tr;

@@ -129,7 +129,7 @@ function axes(pen) {
     const [x, y] = box(i, 0, DAY_MIN);
     const text = dense ? time.month(data.days.start_ms[i], first && day.slice(5, 7) === "01" || i === 0) : time.short(data.days.start_ms[i]);
     const where = map.turned ? y : x;
-    if (where - last < (map.turned ? 14 : 46)) return;
+    if (where - last < (map.turned ? 14 : 46) || (!map.turned && x > map.left + map.wide - 40)) return;
     last = where;
     if (map.turned) {
       pen.textAlign = "right";
