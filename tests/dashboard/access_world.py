@@ -25,6 +25,7 @@ from kilowatch.catalog import (
     bulk,
     credentials,
     data_points,
+    export_links,
     groups,
     handing_over,
     invitations,
@@ -37,6 +38,7 @@ from kilowatch.catalog import (
 )
 from kilowatch.catalog.changes import Change
 from kilowatch.catalog.credentials import Target
+from kilowatch.catalog.export_links import Wanted
 from kilowatch.catalog.settings_check import Settings
 from kilowatch.catalog.tables import AuditEntry, LoginSession, Organisation, Role, Site, Table, User
 from kilowatch.catalog.tables_estate import ImportDraft, PackageLink
@@ -61,6 +63,7 @@ EVERYBODY = READERS | {"end user"}
 
 WHO: dict[Access, frozenset[str]] = {
     Access.ANYONE: EVERYBODY,
+    Access.OF_LINK: frozenset(),
     Access.SIGNED_IN: EVERYBODY,
     Access.READ_POINT: READERS,
     Access.EXPORT_POINT: ANALYSTS,
@@ -276,9 +279,17 @@ def _history_file(own: Furnishing, user: User) -> int:
     return file.id
 
 
+def _export_link(own: Furnishing, user: User) -> int:
+    wanted = Wanted(own.organisation.id, own.name("link"), {"pairs": []}, "csv", 7)
+    made = export_links.make(own.change, KEY, user.id, wanted)
+    own.made["secrets"].append(made.token)
+    return made.row.id
+
+
 PERSONAL: dict[str, Callable[[Furnishing, User], int]] = {
     "draft_id": _draft,
     "file_id": _history_file,
+    "export_id": _export_link,
 }
 """As ``KINDS``, for what belongs to a person: made for each of them."""
 
@@ -313,7 +324,7 @@ QUERIES: dict[str, str] = {
 }
 """What an address must be asked with, where its path is not enough."""
 
-NAMED_IN_FORM = frozenset({"/account/sessions", "/account/tokens/revoke"})
+NAMED_IN_FORM = frozenset({"/account/sessions", "/account/tokens/revoke", "/export/links/revoke"})
 """Their forms name something by its number: somebody else's is not there."""
 
 ENDLESS = {"/live": "a stream that never ends; tests/dashboard/test_live.py looks into it"}
@@ -394,10 +405,16 @@ class Matrix:
             self._named = {
                 "session": str(change.session.execute(session).scalar_one()),
                 "token": str(made.row.id),
+                "export_link": str(self._theirs_link(change, stranger)),
             }
         self._tokens = {role: self._log_in(email) for role, email in PEOPLE.items()}
         shutil.copyfile(self._file, self._copy)
         self._before = self.digest()
+
+    def _theirs_link(self, change: Change, stranger: User) -> int:
+        number = self.theirs.numbers["organisation_id"]
+        wanted = Wanted(number, f"{MARK} link", {"pairs": []}, "csv", 7)
+        return export_links.make(change, KEY, stranger.id, wanted).row.id
 
     def _staff(self, change: Change) -> dict[str, User]:
         acme = registry.find_organisation(change.session, "Acme")

@@ -328,6 +328,10 @@ class FakeView:
         """Return no readings, likewise."""
         return ReadingBlock.concatenate([])
 
+    def versions(self, points: Sequence[DataPoint]) -> list[tuple[object, ...]]:
+        """Return how many packets each has."""
+        return [(one.series, self.packets.get(one.series)) for one in points]
+
     def grid(self, point: DataPoint) -> PointGrid:
         """Return the plain settings."""
         return grid_of(point, Progress(settings=settings_of(point, {"decision": "offset"})))

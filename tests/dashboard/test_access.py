@@ -98,7 +98,9 @@ def expected(door: Door, role: str, side: str) -> str:
 
 def outcome(status: int) -> str:
     """Return what an answer means."""
-    return {403: "refused", 404: "hidden"}.get(status, f"no: {status}" if status >= 500 else "yes")
+    return {401: "refused", 403: "refused", 404: "hidden"}.get(
+        status, f"no: {status}" if status >= 500 else "yes"
+    )
 
 
 @pytest.mark.parametrize("side", ["ours", "theirs", "mixed"])
@@ -128,6 +130,8 @@ def test_every_role_at_every_door_gets_what_was_decided(
             if door.access is Access.ANYONE and status == 403:
                 status = 200  # its form is bound to a visitor, not to this session
             found, wanted = outcome(status), expected(door, role, side)
+            if door.access is Access.OF_LINK:
+                wanted = "refused"  # a session opens nothing there, whoever has it
             if found != wanted:
                 wrong.append(f"{method} {address}: {status} ({found}), not {wanted}")
             shown = answer.text + answer.headers.get("location", "")
@@ -164,6 +168,8 @@ def test_without_a_log_in_there_is_only_the_log_in(matrix: Matrix) -> None:
             answer = client.request(method, path, headers=PAGE)
             if door.access is Access.ANYONE:
                 assert answer.status_code in (200, 303, 403), (method, path)
+            elif door.access is Access.OF_LINK:
+                assert answer.status_code == 401, path
             elif method == "GET":
                 assert answer.status_code == 303, path
                 assert answer.headers["location"].startswith("/login")

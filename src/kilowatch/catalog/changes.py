@@ -29,7 +29,8 @@ RECORDED: frozenset[tuple[str, str]] = frozenset(
      ("ended the other sessions", "user"), ("asked for another address", "user"),
      ("asked for a new password", "user"), ("sent a link for a new password", "user"),
      ("set a new password by mail", "user"), ("made an API token", "user"),
-     ("revoked an API token", "user"), ("set up a second factor", "user"),
+     ("revoked an API token", "user"), ("made an export link", "user"),
+     ("revoked an export link", "user"), ("set up a second factor", "user"),
      ("removed the second factor", "user"), ("made recovery codes", "user"),
      ("used a recovery code", "user")}
 )  # fmt: skip

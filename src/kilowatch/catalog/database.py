@@ -22,6 +22,7 @@ from kilowatch.catalog import (  # the metadata is complete with them
     tables_comments,  # noqa: F401
     tables_corrections,  # noqa: F401
     tables_estate,  # noqa: F401
+    tables_exports,  # noqa: F401
     tables_findings,  # noqa: F401
     tables_formulas,  # noqa: F401
     tables_imports,  # noqa: F401

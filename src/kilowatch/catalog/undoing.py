@@ -310,6 +310,8 @@ DECISIONS: dict[Kind, Way | str] = {
     ("set a new password by mail", "user"): "secret",
     ("made an API token", "user"): "secret",
     ("revoked an API token", "user"): "secret",
+    ("made an export link", "user"): "secret",
+    ("revoked an export link", "user"): "secret",
     ("set up a second factor", "user"): "secret",
     ("removed the second factor", "user"): "secret",
     ("made recovery codes", "user"): "secret",

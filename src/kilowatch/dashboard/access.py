@@ -39,6 +39,7 @@ class Access(Enum):
     """
 
     ANYONE = "anyone"
+    OF_LINK = "who brings the token of the link that the path names; no session opens it"
     SIGNED_IN = "anyone who is logged in; the handler shows only what is theirs"
     READ_POINT = "who may read the data point named in the path or the query"
     EXPORT_POINT = "who may take the data point's figures along as a file"
@@ -69,7 +70,8 @@ ACTION: dict[Access, Action] = {
     Access.MANAGE_SOMEWHERE: "manage",
     Access.ADMINISTER_SOMEWHERE: "administer",
 }
-"""What a person must be allowed to do behind each door but three: anyone, signed in, partner."""
+"""What a person must be allowed to do behind each door, but those of anyone, of a link, of who is
+signed in, and of partners."""
 
 ABOUT_A_POINT = frozenset(
     {Access.READ_POINT, Access.EXPORT_POINT, Access.ACT_ON_POINT, Access.MANAGE_POINT}
@@ -119,7 +121,7 @@ class Door:
 
     def _guarded(self) -> Handler:
         async def endpoint(request: Request) -> Response:
-            if self.access is Access.ANYONE:
+            if self.access in (Access.ANYONE, Access.OF_LINK):
                 return await self.handler(request)
             rooms = rooms_of(request)
             visit = await run_in_threadpool(_visit, rooms, request, self.access)

@@ -188,6 +188,7 @@ class View(Protocol):
     def readings_many(  # noqa: D102
         self, points: Sequence[DataPoint], from_ms: int, to_ms: int
     ) -> ReadingBlock: ...
+    def versions(self, points: Sequence[DataPoint]) -> list[tuple[object, ...]]: ...  # noqa: D102
     def grid(self, point: DataPoint) -> PointGrid: ...  # noqa: D102
     def subscribe(  # noqa: D102
         self, loop: asyncio.AbstractEventLoop, series: Collection[int] | None = None

@@ -10,6 +10,43 @@ from kilowatch.model.errors import KilowatchError
 
 OWN_MAX = 2
 ALL_MAX = 6
+NAMES_MAX = 10_000
+FETCHES = 60  # of a link within ten minutes: a refresh in Excel asks two or three times
+FAILURES = 30  # of a network address within ten minutes, with tokens that open nothing
+WITHIN_S = 600.0
+
+
+@dataclass(slots=True)
+class Rate:
+    """Counts what happens under a name within a while; safe from any thread.
+
+    Attributes:
+        most: How often it may.
+        within_s: Length of the while [s].
+    """
+
+    most: int
+    within_s: float
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+    _seen: dict[str, list[float]] = field(default_factory=dict)
+
+    def full(self, name: str, now_s: float) -> float:
+        """Return how long a name has to wait [s]; 0 for not at all."""
+        with self._lock:
+            seen = self._seen.get(name, [])
+            recent = [at_s for at_s in seen if at_s > now_s - self.within_s]
+            if len(recent) < self.most:
+                return 0.0
+            return recent[-self.most] + self.within_s - now_s
+
+    def note(self, name: str, now_s: float) -> None:
+        """Count."""
+        with self._lock:
+            if len(self._seen) > NAMES_MAX:
+                self._seen.clear()  # who invents names must not fill the memory
+            seen = self._seen.setdefault(name, [])
+            seen.append(now_s)
+            del seen[: -self.most]
 
 
 @dataclass(slots=True)
@@ -19,11 +56,15 @@ class Slots:
     Attributes:
         own_max: Of one person.
         all_max: Of everybody.
+        fetches: Of each link.
+        failures: With tokens that open nothing, of each network address.
         turn: Held by the one that asks the store, so that pages find a connection free.
     """
 
     own_max: int = OWN_MAX
     all_max: int = ALL_MAX
+    fetches: Rate = field(default_factory=lambda: Rate(FETCHES, WITHIN_S))
+    failures: Rate = field(default_factory=lambda: Rate(FAILURES, WITHIN_S))
     turn: threading.Lock = field(default_factory=threading.Lock)
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _running: Counter[int] = field(default_factory=Counter)

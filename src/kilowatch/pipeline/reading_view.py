@@ -45,3 +45,19 @@ class ReadingsView(GapView):
         parts = [self._streams.store.pages.readings(series, from_ms, to_ms, single=single)]
         parts += [one for key in series for one in hot.readings(key, from_ms, to_ms)]
         return newest_readings(ReadingBlock.concatenate(parts))
+
+    def versions(self, points: Sequence[DataPoint]) -> list[tuple[object, ...]]:
+        """Return what differs as soon as a figure of a data point may; from memory.
+
+        What people set (corrections, rules) is in the catalogue's revision, not here.
+        """
+        found: list[tuple[object, ...]] = []
+        for point in points:
+            state = self._streams.states.get(point.series)
+            if state is not None:
+                progress = state.progress
+                under_way = self._streams.recomputing.get(point.series)
+                settings = repr(progress.settings)
+                seen = (state.seq, state.packets, state.late_seq, progress.generation)
+                found.append((point.series, *seen, settings, under_way))
+        return found
