@@ -195,6 +195,9 @@ def _pages(client: httpx.Client) -> list[tuple[str, str]]:
         ("waste, one site", f"/waste?place=s{site}"),
         ("forecast", f"/forecast?place=s{site}"),
         ("forecast, a site's table", f"/forecast/site?place=s{site}"),
+        ("export, its page", f"/export?place=s{site}"),
+        ("export, preview of a site", f"/export/preview?place=s{site}&grain=hour"),
+        ("export, preview of everything", f"/export/preview?place=o{organisation[14:]}"),
         ("readiness", "/health/ready"),
         ("metrics", "/metrics"),
     ]

@@ -84,6 +84,8 @@ def pages(
     for door in DOORS:
         if "GET" not in door.methods or door.path in ENDLESS or door.path in FOR_MACHINES:
             continue
+        if door.access is Access.OF_LINK:
+            continue  # for programs with a token; no session opens it
         address = address_of(door)
         open_to_all = door.access is Access.ANYONE
         asking = stranger if open_to_all else client

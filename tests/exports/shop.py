@@ -11,6 +11,7 @@ from kilowatch.exports.excel_file import Summary, Wording
 from kilowatch.exports.formats import chunks_of
 from kilowatch.exports.plan import Place, Plan, plan
 from kilowatch.exports.slices import Reader
+from kilowatch.exports.tables import Heading
 from kilowatch.model.points import DataPoint
 from kilowatch.pipeline import View
 from tests.pipeline.pipeline_world import HOUR_MS, World, point, single
@@ -24,7 +25,12 @@ def notes(written: Summary) -> list[tuple[str, str]]:
     return [("Exported by", "A. Lee"), ("Rows", str(written.rows))]
 
 
-WORDS = Wording("Data", "Notes", lambda one, zone: f"{one.people or one.name} {zone}", notes)
+def heading(one: Heading, zone: str) -> str:
+    """Return what a column of a workbook is called."""
+    return one.people or (f"{one.name} ({zone})" if one.kind == "local" else one.name)
+
+
+WORDS = Wording("Data", "Notes", heading, notes)
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -122,10 +123,8 @@ def test_excel_has_real_dates_in_local_time_and_notes(shop: Shop) -> None:
     book = openpyxl.load_workbook(io.BytesIO(content))
     sheet: Any = book["Data"]
     head = [cell.value for cell in sheet[1]]
-    assert head[:3] == ["start_local Europe/Dublin", "utc_offset_min Europe/Dublin",
-                        "start_utc Europe/Dublin"]  # fmt: skip
-    assert head[3:5] == ["=Supply Active energy, imported [kWh] Europe/Dublin",
-                         "Gas [m3] Europe/Dublin"]  # fmt: skip
+    assert head[:3] == ["start_local (Europe/Dublin)", "utc_offset_min", "start_utc"]
+    assert head[3:5] == ["=Supply Active energy, imported [kWh]", "Gas [m3]"]
     assert sheet["D1"].data_type == "s"
     assert sheet.freeze_panes == "A2"
     first = [cell.value for cell in sheet[2]]
@@ -156,6 +155,46 @@ def test_parquet_knows_its_units_and_its_zone(shop: Shop) -> None:
     long = pq.read_table(pa.BufferReader(shop.file("parquet", f"{ALL} grain=interval")))
     gas = long.filter(pa.compute.equal(long["stream_id"], "gas"))
     assert len(gas) == len(shop.view.series(shop.gas, [VALUE], 0, 1 << 50, "interval"))
+
+
+def test_tableau_reads_its_extract_with_its_own_library(shop: Shop, tmp_path: Path) -> None:
+    """The file is what Tableau opens: one table, plain times, the totals of the pages, no zeros."""
+    tableau = pytest.importorskip(
+        "tableauhyperapi", reason="Tableau has no package for this machine"
+    )
+    for layout in ("long", "wide"):
+        path = tmp_path / f"{layout}.hyper"
+        path.write_bytes(shop.file("hyper", f"{ALL} grain=interval layout={layout}"))
+        with (
+            tableau.HyperProcess(
+                tableau.Telemetry.DO_NOT_SEND_USAGE_DATA_TO_TABLEAU,
+                parameters={"log_config": ""},
+            ) as engine,
+            tableau.Connection(engine.endpoint, str(path)) as connection,
+        ):
+            name = tableau.TableName("Extract", "Extract")
+            table = connection.catalog.get_table_definition(name)
+            kinds = {str(c.name.unescaped): str(c.type) for c in table.columns}
+            assert kinds["start_utc"] == kinds["start_local"] == "TIMESTAMP"
+            what = '"value"' if layout == "long" else '"=Supply pC [kWh]"'
+            where = "WHERE \"stream_id\" = 'supply'" if layout == "long" else ""
+            asked = f'SELECT sum({what}), min("start_utc"), count(*) FROM {name} {where}'
+            ((total, first, rows),) = connection.execute_list_query(asked)
+            assert total == pytest.approx(kwh(shop), rel=1e-12)
+            assert str(first) == "2024-10-26 00:00:00"
+            assert rows in (144, 145)
+            if layout == "wide":
+                known = connection.execute_scalar_query(f'SELECT count("Gas [m3]") FROM {name}')
+                assert known == 137, "what is not known is NULL"
+
+
+def test_without_tableaus_package_the_answer_says_how_to_install_it(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An extra that is missing is no fault: the command that brings it is in the answer."""
+    monkeypatch.setattr("kilowatch.exports.tableau.available", lambda: False)
+    with pytest.raises(KilowatchError, match=r"pip install 'kilowatch\[tableau\]'"):
+        shop.plan(ALL).check("hyper")
 
 
 def test_what_a_sheet_cannot_hold_is_refused_before_work(

@@ -24,13 +24,15 @@ from kilowatch.model.parameters import WIRE_CHANNELS
 
 Order = Literal["iso", "day_first", "month_first", "unix_s", "unix_ms"]
 ORDERS: tuple[Order, ...] = ("iso", "day_first", "month_first", "unix_s", "unix_ms")
-IGNORE, TIME, POINT = "ignore", "time", "point"
+IGNORE, TIME, POINT, NAMED = "ignore", "time", "point", "parameter"
 PARAMETERS = ("value", *WIRE_CHANNELS)
 DATE = re.compile(
     r"(\d{1,2})[./-](\d{1,2})[./-](\d{2}|\d{4})"
     r"(?:[ T,]+(\d{1,2}):(\d{2})(?::(\d{2})(?:[.,]\d+)?)?\s*([ap]m)?)?",
     re.ASCII | re.IGNORECASE,
 )
+_DAY_WITH_OFFSET = re.compile(r"^(\d{4}-\d\d-\d\d) (?=[+-]\d{2}:\d{2}$)")
+_BEFORE_OFFSET = re.compile(r" (?=[+-]\d{2}:\d{2}$)")
 _SPACES = "'\u2019 \u00a0\u202f"  # what thousands are grouped with everywhere
 
 
@@ -50,7 +52,8 @@ class Column:
 
     Attributes:
         name: Its header; that of a file without one is ``column 3``.
-        role: ``ignore``, ``time``, ``point`` (names the data point of the line), or a parameter.
+        role: ``ignore``, ``time``, ``point`` (names the data point of the line), ``parameter``
+            (names the parameter of the line's value), or a parameter.
         stream: Stream id of a parameter's data point; empty for that of the line or the file.
     """
 
@@ -117,22 +120,66 @@ def lines(
         yield from _ndjson(text, shape, streams)
         return
     clocks: dict[str, _LocalClock] = {}
+
+    def told(one: _Said) -> Line:
+        clock = clocks.get(one.owner)
+        if clock is None:
+            clock = clocks[one.owner] = _LocalClock(shape.zone or zones[one.owner])
+        return _line(one, shape, clock)
+
+    held: _Said | None = None
+    for one in _said(text, shape, streams):
+        if isinstance(one, Line):
+            if held is not None:
+                yield told(held)
+            held = None
+            yield one
+        elif held is not None and held.goes_on(one):
+            held.values.extend(one.values)
+        else:
+            if held is not None:
+                yield told(held)
+            held = one
+    if held is not None:
+        yield told(held)
+
+
+@dataclass(frozen=True, slots=True)
+class _Said:
+    """What a line says of one data point; lines that name their parameter go on in the next."""
+
+    number: int
+    owner: str
+    stamp: str
+    values: list[tuple[str, str]]
+    named: bool
+
+    def goes_on(self, after: _Said) -> bool:
+        """Tell whether the next line has more of the same packet."""
+        return self.named and (self.owner, self.stamp) == (after.owner, after.stamp)
+
+
+def _said(text: str, shape: Shape, streams: Mapping[str, str]) -> Iterator[_Said | Line]:
+    named = next((n for n, one in enumerate(shape.columns) if one.role == NAMED), None)
     for number, cells, stream in _told(text, shape, streams):
         if not stream.known:
             yield Line(number, "", b"", stream.mistake)
             continue
-        stamp = _joined(cells, shape)
-        packets = _packets(cells, shape, stream.name)
+        parameter = "" if named is None else (cells[named] if named < len(cells) else "")
+        if named is not None and parameter not in PARAMETERS:
+            what = (
+                f"{parameter[:40]!r} is not what a packet says; sums over phases cannot be put in."
+            )
+            yield Line(number, stream.name, b"", what)
+            continue
+        packets = _packets(cells, shape, stream.name, parameter)
         if not packets:
             yield Line(number, stream.name, b"", "The line has no value.")
-        for owner, said in packets.items():
+        for owner, values in packets.items():
             if not owner:
                 yield Line(number, "", b"", "The line does not say of which data point it is.")
                 continue
-            clock = clocks.get(owner)
-            if clock is None:
-                clock = clocks[owner] = _LocalClock(shape.zone or zones[owner])
-            yield _line(number, owner, stamp, said, shape, clock)
+            yield _Said(number, owner, _joined(cells, shape), values, named is not None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,6 +209,8 @@ def _told(
             yield number, cells, _Owner(shape.stream)
         elif called in streams:
             yield number, cells, _Owner(streams[called])
+        elif called.removeprefix("'") in streams:  # our exports keep spreadsheets from calculating
+            yield number, cells, _Owner(streams[called.removeprefix("'")])
         else:
             yield number, cells, _Owner("", f"There is no data point {called[:80]!r} here.")
 
@@ -172,30 +221,26 @@ def _joined(cells: Sequence[str], shape: Shape) -> str:
     return " ".join(cell for column, cell in said if column.role == TIME and cell)
 
 
-def _packets(cells: Sequence[str], shape: Shape, stream: str) -> dict[str, list[tuple[str, str]]]:
-    """Return what a row says, by data point."""
+def _packets(
+    cells: Sequence[str], shape: Shape, stream: str, parameter: str
+) -> dict[str, list[tuple[str, str]]]:
+    """Return what a row says, by data point; its value is that of a parameter that it names."""
     packets: dict[str, list[tuple[str, str]]] = {}
     for column, cell in zip(shape.columns, cells, strict=False):
         if cell and column.role in PARAMETERS:
-            packets.setdefault(column.stream or stream, []).append((column.role, cell))
+            role = parameter or column.role
+            packets.setdefault(column.stream or stream, []).append((role, cell))
     return packets
 
 
-def _line(
-    number: int,
-    stream: str,
-    stamp: str,
-    said: Sequence[tuple[str, str]],
-    shape: Shape,
-    clock: _LocalClock,
-) -> Line:
+def _line(one: _Said, shape: Shape, clock: _LocalClock) -> Line:
     try:
-        moment = clock.instant(_moment(stamp, shape.order))
-        values = {name: _number(text, shape.decimal) for name, text in said}
+        moment = clock.instant(_moment(one.stamp, shape.order))
+        values = {name: _number(text, shape.decimal) for name, text in one.values}
     except ValueError as error:
-        return Line(number, stream, b"", str(error))
-    packet = {"id": stream, "tsISO8601": moment.isoformat(), **values}
-    return Line(number, stream, json.dumps(packet, ensure_ascii=False).encode())
+        return Line(one.number, one.owner, b"", str(error))
+    packet = {"id": one.owner, "tsISO8601": moment.isoformat(), **values}
+    return Line(one.number, one.owner, json.dumps(packet, ensure_ascii=False).encode())
 
 
 class _LocalClock:
@@ -256,7 +301,8 @@ def _moment(text: str, order: Order) -> datetime:
 
 
 def _iso(text: str) -> datetime:
-    text = text.replace("/", "-", 2)
+    text = _DAY_WITH_OFFSET.sub(r"\1T00:00", text.replace("/", "-", 2))
+    text = _BEFORE_OFFSET.sub("", text)
     if re.match(r"\d{4}-\d\d-\d\d[T ]24:00", text):
         return datetime.fromisoformat(text.replace("24:00", "00:00", 1)) + timedelta(days=1)
     return datetime.fromisoformat(text)

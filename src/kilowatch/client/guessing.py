@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from kilowatch.client.columns import (
     DATE,
     IGNORE,
+    NAMED,
     NUMBERS,
     PARAMETERS,
     POINT,
@@ -19,7 +20,9 @@ from kilowatch.client.columns import (
     Shape,
     rows_of,
 )
+from kilowatch.client.workbooks import csv_of, is_workbook
 from kilowatch.model.errors import KilowatchError
+from kilowatch.model.parameters import CHANNEL_BY_NAME
 
 SEPARATORS = (";", "\t", "|", ",")
 """Most telling first: who writes decimal commas separates with something else."""
@@ -31,6 +34,10 @@ COLUMNS_MAX = 200
 _TIME_NAMES = ("ts", "time", "timestamp", "tsiso8601", "date", "datum", "zeit", "datetime")
 _POINT_NAMES = ("id", "stream_id", "stream", "data_point", "meter")
 _CLOCK = re.compile(r"\d{1,2}:\d{2}(?::\d{2})?", re.ASCII)
+_OFFSET = re.compile(r"[+-]\d{2}:\d{2}", re.ASCII)
+_HEADING = re.compile(r"(?P<name>.+?)(?: (?P<parameter>\w+))?(?: \[[^\]]*\])?")
+"""How our own exports head a column: name of the data point, parameter unless it is a single
+value, unit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +65,8 @@ def text_of(content: bytes) -> tuple[str, str]:
     Raises:
         KilowatchError: ``unreadable_file``.
     """
+    if is_workbook(content):
+        return csv_of(content), "Excel"
     for mark, encoding in ((b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16")):
         if content.startswith(mark):
             return content.decode(encoding, "replace"), encoding
@@ -65,7 +74,7 @@ def text_of(content: bytes) -> tuple[str, str]:
         raise KilowatchError(
             "unreadable_file",
             "This is not a text file.",
-            remedy="In a spreadsheet, save it as CSV UTF-8.",
+            remedy="Bring a workbook, or save it as CSV UTF-8.",
             data={"field": "file"},
         )
     try:
@@ -135,21 +144,40 @@ def _columns(
         cells = [row[n].strip() for row in rows if n < len(row) and row[n].strip()]
         plain = name.casefold().replace(" ", "_")
         written = _time_order(cells) if order is None or plain in _TIME_NAMES else None
-        clock_only = bool(cells) and all(_CLOCK.fullmatch(cell) for cell in cells)
-        if clock_only and order is not None:
-            columns.append(Column(name, TIME))  # the time of day beside its date
+        beside = bool(cells) and (
+            all(_CLOCK.fullmatch(cell) for cell in cells)
+            or all(_OFFSET.fullmatch(cell) for cell in cells)
+        )
+        if beside and order is not None:
+            columns.append(Column(name, TIME))  # the time of day, or the offset, beside its date
         elif written and (order is None):
             order, doubtful = written
             columns.append(Column(name, TIME))
         elif plain in _POINT_NAMES and cells and any(cell in streams for cell in cells):
             columns.append(Column(name, POINT))
-        elif name in PARAMETERS:
-            columns.append(Column(name, name))
-        elif name in streams:
-            columns.append(Column(name, "value", streams[name]))
+        elif plain == "parameter" and cells and any(cell in CHANNEL_BY_NAME for cell in cells):
+            columns.append(Column(name, NAMED))
+        elif name in PARAMETERS or plain == "value":
+            columns.append(Column(name, "value" if plain == "value" else name))
         else:
-            columns.append(Column(name))
+            columns.append(_of_heading(name, streams))
     return _one_value(columns, rows), order or "iso", doubtful
+
+
+def _of_heading(name: str, streams: Mapping[str, str]) -> Column:
+    """Return a column that is headed by its data point, or one that nothing is known of."""
+    for text in (name, name.removeprefix("'")):
+        if text in streams:
+            return Column(name, "value", streams[text])
+        found = _HEADING.fullmatch(text)
+        if found is None:
+            continue
+        whole = " ".join(part for part in (found["name"], found["parameter"]) if part)
+        if whole in streams:
+            return Column(name, "value", streams[whole])
+        if found["parameter"] in PARAMETERS and found["name"] in streams:
+            return Column(name, found["parameter"], streams[found["name"]])
+    return Column(name)
 
 
 def _one_value(columns: list[Column], rows: Sequence[Sequence[str]]) -> tuple[Column, ...]:

@@ -48,6 +48,7 @@ from kilowatch.dashboard.numbers import whole_number
 from kilowatch.dashboard.rooms import Rooms, rooms_of, visit_of
 from kilowatch.dashboard.shell import page
 from kilowatch.dashboard.words import t
+from kilowatch.exports import tableau
 from kilowatch.exports.definition import FORMATS, Definition, read
 from kilowatch.exports.plan import Plan
 from kilowatch.model.errors import KilowatchError
@@ -230,7 +231,7 @@ def _links(
         "chosen": [one.point.name for one in chosen(rooms, who, asked)] if asked.places else [],
         "query": urlencode(asked.pairs()),
         "rows": rows,
-        "formats": list(FORMATS),
+        "formats": [one for one in FORMATS if one != "hyper" or tableau.available()],
         "valid_days": VALID_DAYS,
         "made": made,
         "mine": who.id,

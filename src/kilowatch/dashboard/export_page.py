@@ -26,6 +26,7 @@ from kilowatch.dashboard.exporting import (
 from kilowatch.dashboard.rooms import Rooms, rooms_of, visit_of
 from kilowatch.dashboard.shell import page
 from kilowatch.dashboard.words import t
+from kilowatch.exports import tableau
 from kilowatch.exports.definition import (
     EXTRAS,
     FORMATS,
@@ -151,6 +152,8 @@ def _shown(rooms: Rooms, export: Plan) -> dict[str, Any]:
         "excel_rows": EXCEL_ROWS_MAX,
         "fits_excel": estimate.rows < EXCEL_ROWS_MAX,
         "silent": [one.name for one in export.silent],
+        "tableau": tableau.available(),
+        "install": tableau.INSTALL,
     }
 
 

@@ -19,7 +19,7 @@ from kilowatch.model.parameters import VALUE, channel_name, family_of
 from kilowatch.model.points import DataPoint
 from kilowatch.model.units import UNITS
 
-ROLES = (shapes.IGNORE, shapes.TIME, shapes.POINT)
+ROLES = (shapes.IGNORE, shapes.TIME, shapes.POINT, shapes.NAMED)
 
 
 def shape_of(form: FormData, guessed: Shape, streams: Mapping[str, str]) -> Shape:

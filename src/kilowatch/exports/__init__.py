@@ -7,5 +7,5 @@ Refuses: to decide who may have what (the dashboard does), to know the catalogue
 figure (the pipeline owns every number).
 Read first: ``definition.py`` (what a person asks for), ``plan.py`` (what that means for the data
 points there are), ``long_rows.py`` and ``wide_rows.py`` (slices to rows), then one writer:
-``csv_file.py``, ``excel_file.py``, ``parquet_file.py``.
+``csv_file.py``, ``excel_file.py``, ``parquet_file.py``, ``hyper_file.py``.
 """

@@ -42,6 +42,7 @@ FORMATS: dict[str, tuple[str, str]] = {
     "csv": ("csv", "text/csv; charset=utf-8"),
     "xlsx": ("xlsx", "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"),
     "parquet": ("parquet", "application/vnd.apache.parquet"),
+    "hyper": ("hyper", "application/octet-stream"),
 }
 """By word: ending of the file's name, and its media type."""
 PLACES_MAX = 500  # chosen one by one: an address has room for so many; a site counts as one

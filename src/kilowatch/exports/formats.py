@@ -11,6 +11,7 @@ import pyarrow as pa
 
 from kilowatch.exports.csv_file import csv_chunks, local_texts
 from kilowatch.exports.excel_file import Wording, excel_chunks
+from kilowatch.exports.hyper_file import hyper_chunks
 from kilowatch.exports.long_rows import long_table
 from kilowatch.exports.parquet_file import parquet_chunks
 from kilowatch.exports.plan import Plan
@@ -45,6 +46,8 @@ def chunks_of(
         return csv_chunks(table)
     if format_word == "xlsx":
         return excel_chunks(table, words)
+    if format_word == "hyper":
+        return hyper_chunks(table, about)
     return parquet_chunks(table, about)
 
 

@@ -10,7 +10,16 @@ import pyarrow as pa
 from kilowatch.exports.fields import Field
 from kilowatch.exports.plan import Plan, Subject
 from kilowatch.exports.slices import ROWS_A_SLICE, Reader, along_points
-from kilowatch.exports.tables import Heading, Table, instants, numbers, qualities, schema_of, times
+from kilowatch.exports.tables import (
+    Heading,
+    Table,
+    instants,
+    numbers,
+    qualities,
+    schema_of,
+    texts,
+    times,
+)
 from kilowatch.model.blocks import Floats, IntervalBlock, Ints, ReadingBlock
 from kilowatch.model.zones import Zone
 
@@ -49,7 +58,7 @@ def long_table(plan: Plan, reader: Reader, rows: int = ROWS_A_SLICE) -> Table:
 def _batches(
     plan: Plan, reader: Reader, rows: int, headings: Sequence[Heading]
 ) -> Iterator[pa.RecordBatch]:
-    schema = schema_of(headings)
+    schema = schema_of(headings, coded=True)
     for part in along_points(plan, rows):
         fields = [(one, field) for one in part.subjects for field in one.fields]
         zone = part.subjects[0].zone
@@ -165,9 +174,9 @@ def _of_readings(
 
 
 def _zone_column(plan: Plan, zone: str, rows: int) -> list[pa.Array]:
-    return [] if len(plan.zones) == 1 else [pa.array([zone]).take(pa.array(np.zeros(rows, int)))]
+    return [] if len(plan.zones) == 1 else [texts(np.zeros(rows, np.int64), [zone])]
 
 
 def _names(fields: Sequence[Owned], number: Ints) -> list[pa.Array]:
-    place = pa.array(number)
-    return [pa.array([name(own) for own in fields]).take(place) for _, name in _NAMES]
+    codes = pa.array(number, pa.int32())
+    return [texts(codes, [name(own) for own in fields]) for _, name in _NAMES]

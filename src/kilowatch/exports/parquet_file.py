@@ -72,9 +72,9 @@ def parquet_chunks(table: Table, about: Mapping[str, str]) -> Iterator[bytes]:
         for batch in table.batches:
             held.append(batch)
             if sum(one.num_rows for one in held) >= ROWS_A_GROUP:
-                writer.write_table(pa.Table.from_batches(held, table.schema).cast(schema))
+                writer.write_table(pa.Table.from_batches(held).cast(schema))
                 held = []
             yield pipe.taken()
         if held:
-            writer.write_table(pa.Table.from_batches(held, table.schema).cast(schema))
+            writer.write_table(pa.Table.from_batches(held).cast(schema))
     yield pipe.taken()

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
+from kilowatch.exports import tableau
 from kilowatch.exports.definition import GRAINS, Definition, refused
 from kilowatch.exports.fields import Field, fields_of
 from kilowatch.exports.needs import Extent, Measurements
@@ -127,6 +128,8 @@ class Plan:
                 "There is no data of what was chosen in this period.",
                 remedy="Choose other data points, parameters or another period.",
             )
+        if format_word == "hyper" and not tableau.available():
+            raise tableau.missing()
         found = self.estimate()
         if self.asked.layout == "wide" and len(self.fields) > WIDE_COLUMNS_MAX - 6:
             raise KilowatchError(

@@ -22,11 +22,12 @@ TYPES: dict[Kind, pa.DataType] = {
     "local": pa.timestamp("ms"),
     "offset": pa.int16(),
     "utc": pa.timestamp("ms", "UTC"),
-    "text": pa.string(),
+    "text": pa.string(),  # in batches as codes into a dictionary: names repeat
     "number": pa.float64(),
     "count": pa.int64(),
     "share": pa.float64(),
 }
+CODED = pa.dictionary(pa.int32(), pa.string())
 QUALITY = pa.array([quality.name.lower() for quality in sorted(Quality)])
 
 
@@ -63,15 +64,24 @@ class Table:
 
     @property
     def schema(self) -> pa.Schema:
-        """The schema of every batch."""
+        """The schema of the file."""
         return schema_of(self.headings)
 
 
-def schema_of(headings: Sequence[Heading]) -> pa.Schema:
-    """Return the schema of a table; units are in the columns' metadata."""
+def schema_of(headings: Sequence[Heading], *, coded: bool = False) -> pa.Schema:
+    """Return the schema of a table; units are in the columns' metadata.
+
+    Args:
+        headings: The columns.
+        coded: That of batches, in which texts are codes into a dictionary.
+    """
     return pa.schema(
         [
-            pa.field(one.name, TYPES[one.kind], metadata={"unit": one.unit} if one.unit else None)
+            pa.field(
+                one.name,
+                CODED if coded and one.kind == "text" else TYPES[one.kind],
+                metadata={"unit": one.unit} if one.unit else None,
+            )
             for one in headings
         ]
     )
@@ -125,5 +135,13 @@ def numbers(values: npt.NDArray[np.float64]) -> pa.Array:
 
 
 def qualities(codes: Ints) -> pa.Array:
-    """Return the words of qualities."""
-    return QUALITY.take(pa.array(codes))
+    """Return the words of qualities; a code below zero is no quality."""
+    return texts(codes, QUALITY, codes < 0)
+
+
+def texts(
+    codes: Ints, words: pa.Array | Sequence[str], unknown: npt.NDArray[np.bool_] | None = None
+) -> pa.Array:
+    """Return words by their codes, shape (n,); columns of the same array of codes share it."""
+    places = codes if isinstance(codes, pa.Array) else pa.array(codes, pa.int32(), mask=unknown)
+    return pa.DictionaryArray.from_arrays(places, pa.array(words, pa.string()))

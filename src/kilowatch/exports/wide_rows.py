@@ -20,7 +20,8 @@ from kilowatch.model.zones import Zone
 def wide_table(plan: Plan, reader: Reader, cells: int = CELLS_A_SLICE) -> Table:
     """Return the table; nothing is read before its batches are."""
     fields = plan.fields
-    plain, people = headings(fields, people=False), headings(fields, people=True)
+    source = plan.asked.grain == "source"  # as packets say it: it can be imported again
+    plain, people = headings(fields, people=False), headings(fields, people=not source)
     heads = times(plan)
     for n, (_, field) in enumerate(fields):
         heads.append(Heading(plain[n], "number", field.unit, people[n]))
@@ -38,7 +39,7 @@ def _has_gaps(plan: Plan, measure: str) -> bool:
 def _batches(
     plan: Plan, reader: Reader, cells: int, heads: Sequence[Heading]
 ) -> Iterator[pa.RecordBatch]:
-    schema, fields = schema_of(heads), plan.fields
+    schema, fields = schema_of(heads, coded=True), plan.fields
     for from_ms, to_ms in along_time(plan, cells):
         subjects = [one for one in plan.subjects if one.from_ms < to_ms and one.to_ms > from_ms]
         if not subjects:
@@ -70,10 +71,7 @@ def _of_figures(
         worst, covered = np.full(len(at_ms), -1), np.zeros(len(at_ms))
         np.maximum.at(worst, place, block.quality[row])
         np.add.at(covered, place, block.covered_ms[row] / block.duration_ms[row])
-        words = qualities(np.maximum(worst, 0))
-        columns.append(
-            pa.compute.if_else(pa.array(worst >= 0), words, pa.scalar(None, pa.string()))
-        )
+        columns.append(qualities(worst))
         columns.append(pa.array(covered / len(fields)))
     return columns
 
