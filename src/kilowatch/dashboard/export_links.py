@@ -220,7 +220,8 @@ def _links(
         except KilowatchError as error:
             problems, asked = problems_of(error), Definition()
     with rooms.registry.catalog.reading() as session:
-        rows = export_links.of_people(session, who.id, _administered(request))
+        found = export_links.of_people(session, who.id, _administered(request))
+    rows = [one for one in found if one.organisation_id in who.standings]
     context = {
         "page": "export",
         "problems": defaultdict(str, problems or {}),
