@@ -163,6 +163,8 @@ def _pages(client: httpx.Client) -> list[tuple[str, str]]:
         ("search, none found", "/tree?q=nothing+of+this+name"),
         ("admin table", "/admin/data-points"),
         ("admin form", f"/admin/data-points/{plain}"),
+        ("new formula", f"/admin/data-points/new-formula?site={site}"),
+        ("data points for a formula", f"/admin/formula/names?site={site}&find=circuit+07"),
         ("attributes", f"/attributes/{plain}"),
         ("attributes, panels", f"/attributes/{plain}/panels"),
         ("breakdown, frame", f"/breakdown/{plain}"),

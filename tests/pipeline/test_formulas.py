@@ -156,6 +156,25 @@ def test_a_formula_is_worth_what_its_worst_input_is(world: World) -> None:
     assert rows.quality.tolist() == [Quality.VALID] * 2, "and as before once it is taken back"
 
 
+def test_an_interval_of_a_formula_explains_itself_and_adds_nothing_to_a_tree(
+    world: World,
+) -> None:
+    """Each input with its figure, or why there is no result; a site's total does not know it."""
+    at = START_MS + 4 * QUARTER_MS
+    told = world.view.explain(PER_PIECE, at)["formula"]
+    energy, pieces = (one["value"] for one in told["inputs"])
+    assert told["value"] == pytest.approx(energy / pieces)
+    assert world.view.explain(PER_PIECE, START_MS)["formula"]["why"] == "incomplete"
+    assert world.view.explain(PER_PIECE, START_MS + 5 * QUARTER_MS)["formula"]["why"] == (
+        "divided_by_zero"
+    )
+    tree = world.view.tree([DIAL, SUM, COLD], {}, START_MS, START_MS + 3 * HOUR_MS, "hour")
+    (total,) = tree.utilities
+    alone = world.view.tree([DIAL], {}, START_MS, START_MS + 3 * HOUR_MS, "hour")
+    assert total.total.amount.tolist() == alone.utilities[0].total.amount.tolist()
+    assert {SUM.id, COLD.id} <= tree.without_amount
+
+
 def test_another_text_computes_the_history_anew_with_progress(world: World) -> None:
     """While a formula's history is computed, pages show the one before and say how far it is."""
     before = shown(world, SUM)

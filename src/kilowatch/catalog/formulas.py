@@ -101,8 +101,7 @@ def understand(wish: Wish, names: Names) -> Understood:
     """
     found = check(parse(wish.text, names.find), names.measure)
     kept = names.with_numbers(wish.text)
-    by_id = {one.id: one for _, one in names.points()}
-    used = [by_id[one.point_id] for one in found.inputs]
+    used = [names.point(one.point_id) for one in found.inputs]
     longest_s = max(one.interval_s for one in used)
     interval_s = longest_s if wish.interval_s is None else wish.interval_s
     check_interval(interval_s)

@@ -25,7 +25,7 @@ from kilowatch.pipeline.insight.subjects import Subject, subject_of
 from kilowatch.pipeline.insight.surroundings import Surroundings
 from kilowatch.pipeline.insight.view import InsightView
 from kilowatch.pipeline.streams import Streams
-from kilowatch.pipeline.tree_rollups import amount_of
+from kilowatch.pipeline.tree_rollups import counted_of
 from kilowatch.pipeline.view import View
 
 _RATE = {"Wh": "W", "m3": "m3/h"}
@@ -229,7 +229,7 @@ class Tidings:
         )  # fmt: skip
 
     def _about(self, event: InsightEvent, point: DataPoint) -> About:
-        counted = amount_of(point)
+        counted = counted_of(point)
         unit = counted[1] if counted else ""
         site = self._known.facts().get(point.site_id)
         price = None

@@ -156,7 +156,7 @@ def _leading(rooms: Rooms, points: Sequence[DataPoint]) -> DataPoint:
             p.series not in seen,
             not unit_of_amount(p),
             p.utility != "electricity",
-            fed_by.get(p.id) in here,
+            fed_by.get(p.id) in here or bool(p.formula),
             p.name.casefold(),
         ),
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from starlette.requests import Request
@@ -17,13 +18,19 @@ from kilowatch.model.points import DataPoint
 def names_for(request: Request, organisation_id: int) -> Names:
     """Return what a person may name in a formula of an organisation."""
     rooms, who = rooms_of(request), visit_of(request).person
-    sites = {s.id: s.name for o in rooms.registry.tree(who) for s in o.sites}
-    points = rooms.registry.directory().points.values()
-    return Names(
-        Placed(point, sites.get(point.site_id, ""))
-        for point in points
-        if point.organisation_id == organisation_id and may_point(who, "read", point)
-    )
+    directory = rooms.registry.directory()
+
+    def make() -> Iterable[Placed]:
+        sites = {s.id: s.name for o in rooms.registry.tree(who) for s in o.sites}
+        return [
+            Placed(point, sites.get(point.site_id, ""))
+            for point in directory.points.values()
+            if point.organisation_id == organisation_id and may_point(who, "read", point)
+        ]
+
+    # The directory is another one after every change, of names and of rights too.
+    key = (organisation_id, who.id, who.sites, who.data_points, tuple(who.standings.items()))
+    return rooms.names.of(directory, key, make)
 
 
 def formula_context(request: Request, point: DataPoint) -> dict[str, Any]:

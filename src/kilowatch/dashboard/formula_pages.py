@@ -231,7 +231,7 @@ def _told(found: Understood) -> dict[str, str]:
 def _picture(request: Request, site: Site, found: Understood, names: Names) -> Picture | None:
     """Return what it gives in the last intervals; None while no input has said anything."""
     rooms = rooms_of(request)
-    by_id = {point.id: point for _, point in names.points()}
+    directory = rooms.registry.directory()
     settings = found.settings
     assert settings.unit is not None
     assert settings.behaviour is not None
@@ -239,7 +239,7 @@ def _picture(request: Request, site: Site, found: Understood, names: Names) -> P
         0, 0, "", "", site.organisation_id, site.id, site.zone, "single", found.utility,
         settings.unit, found.interval_s, 0.0, settings.behaviour, formula=found.kept,
     )  # fmt: skip
-    used = [by_id.get(number) for number in points_in(found.kept)]
+    used = [directory.by_id(number) for number in points_in(found.kept)]
     return picture_of(rooms.view, point, used, names)
 
 

@@ -35,6 +35,7 @@ from kilowatch.dashboard.treeview import leaves_of
 from kilowatch.dashboard.words import t
 from kilowatch.dashboard.worth import NOTHING, Worth, basis_of, worth
 from kilowatch.model.points import DataPoint
+from kilowatch.pipeline.tree_rollups import amount_of
 
 DAY_MS = 86_400_000
 ATTENTION_DAYS = 7
@@ -255,7 +256,7 @@ def lines_of(rooms: Rooms, points: Sequence[DataPoint]) -> list[Line]:
     fed_by, here = rooms.registry.fed_by(points), {point.id for point in points}
     roots = [
         p for p in points
-        if has_hours(p) and unit_of_amount(p) and fed_by.get(p.id) not in here
+        if has_hours(p) and amount_of(p) is not None and fed_by.get(p.id) not in here
     ]  # fmt: skip
     if not roots:
         return []

@@ -19,7 +19,7 @@ from kilowatch.model.blocks import Floats, Ints
 from kilowatch.model.insight import Expected
 from kilowatch.model.points import DataPoint
 from kilowatch.pipeline.insight.subjects import COVERED_MIN, subject_of
-from kilowatch.pipeline.tree_rollups import amount_of
+from kilowatch.pipeline.tree_rollups import counted_of
 
 HOUR_MS = 3_600_000
 
@@ -50,13 +50,13 @@ NO_HOURS = Hourly(np.empty(0, np.int64), np.empty(0))
 
 def unit_of_rate(point: DataPoint) -> str:
     """Return the unit of a data point's hourly means; its own for a gauge."""
-    counted = amount_of(point)
+    counted = counted_of(point)
     return rate_unit(counted[1]) if counted else point.unit_of_value.canonical
 
 
 def unit_of_amount(point: DataPoint) -> str:
     """Return the unit of what a data point counts; empty for a gauge."""
-    counted = amount_of(point)
+    counted = counted_of(point)
     return counted[1] if counted else ""
 
 

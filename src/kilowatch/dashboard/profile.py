@@ -59,7 +59,7 @@ from kilowatch.model.parameters import VALUE
 from kilowatch.model.points import DataPoint
 from kilowatch.model.zones import Zone
 from kilowatch.pipeline.statistics import COVERED_ENOUGH
-from kilowatch.pipeline.tree_rollups import amount_of
+from kilowatch.pipeline.tree_rollups import counted_of
 
 ASKED = ("period", "date", "until", "against")
 PERIODS = (ROLLING, "year", "month", "custom")
@@ -169,7 +169,7 @@ def _demand_s(rooms: Rooms, point: DataPoint) -> int:
 def _cells(rooms: Rooms, point: DataPoint, days: Span) -> Cells:
     from_ms, to_ms = days.ms(point.zone)
     bin_s = bin_of(point, _demand_s(rooms, point))
-    counted = amount_of(point)
+    counted = counted_of(point)
     code = counted[0] if counted else VALUE
     rows = read_bins(rooms.view, point, code, (from_ms, to_ms), bin_s)
     return cells_of(

@@ -11,6 +11,7 @@ from starlette.templating import Jinja2Templates
 from kilowatch.catalog.rights import Person
 from kilowatch.dashboard.import_jobs import Jobs
 from kilowatch.dashboard.live import Hub
+from kilowatch.dashboard.names_kept import NamesKept
 from kilowatch.dashboard.needs import (
     Health,
     Insights,
@@ -51,6 +52,7 @@ class Rooms:
         jobs: Files of history that are looked at or put in.
         insights: What was found out about use; None where nobody looks.
         outlooks: Forecasts that pages have just asked for.
+        names: What people may name in formulas.
         exports: Exports that are under way.
     """
 
@@ -70,6 +72,7 @@ class Rooms:
     jobs: Jobs = field(default_factory=Jobs)
     insights: Insights | None = None
     outlooks: Outlooks = field(default_factory=Outlooks)
+    names: NamesKept = field(default_factory=NamesKept)
     exports: Slots = field(default_factory=Slots)
 
 

@@ -32,6 +32,7 @@ from kilowatch.model.blocks import Floats
 from kilowatch.model.insight import Standing, WasteHours
 from kilowatch.model.opening import text_of_week
 from kilowatch.model.points import DataPoint
+from kilowatch.pipeline.tree_rollups import amount_of
 
 ASKED = ("place", "days", "until")
 ALL = "all"
@@ -117,7 +118,8 @@ def _waste(request: Request) -> Response:
     rooms = rooms_of(request)
     asked = asked_of(request, ASKED)
     crumbs = [{"name": t("nav.waste")}]
-    everything = [p for p in readable(request, "waste") if has_hours(p) and unit_of_amount(p)]
+    # A formula's waste is that of what it is made of.
+    everything = [p for p in readable(request, "waste") if has_hours(p) and amount_of(p)]
     places = places_of(request, everything)
     if asked["place"] not in (*dict(places), ALL):
         # Of an estate all waste at once is asked for by name: it is a look at every hour of it.

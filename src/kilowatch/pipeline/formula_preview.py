@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -112,6 +113,35 @@ def preview_of(formula: Compiled, rows: IntervalBlock) -> FormulaPreview:
             for one in formula.inputs
         ),
     )
+
+
+def explained(streams: Streams, point: DataPoint, span: tuple[int, int]) -> dict[str, Any]:
+    """Return what an interval of a formula rests on, ready for JSON; nothing for other streams."""
+    formula = streams.formulas.by_series.get(point.series)
+    if formula is None:
+        return {}
+    told: dict[str, Any] = {"text": point.formula, "problem": formula.problem, "inputs": []}
+    if formula.checked is None:
+        return {"formula": told}
+    found = preview_of(formula, inputs_of(streams, [formula], *span))
+    known = len(found.start_ms) > 0
+    told["unit"] = found.unit
+    told["why"] = Why(int(found.why[0])).name.lower() if known else "missing"
+    told["value"] = _known(found.value[0]) if known else None
+    told["inputs"] = [
+        {
+            "data_point_id": one.reference.point_id,
+            "figure": one.reference.parameter,
+            "unit": one.unit,
+            "value": _known(one.value[0]) if known else None,
+        }
+        for one in found.inputs
+    ]
+    return {"formula": told}
+
+
+def _known(value: float) -> float | None:
+    return float(value) if np.isfinite(value) else None
 
 
 def shown_factor(formula: Compiled) -> float:

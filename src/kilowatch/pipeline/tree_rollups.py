@@ -114,7 +114,7 @@ class TreeRollUp:
         mains: By the data point's number.
         loops: Data points that feed each other in a circle; each counts as if nobody fed it.
         too_coarse: Data points whose intervals are longer than the buckets: in no sum.
-        without_amount: Data points that count nothing (a temperature).
+        without_amount: Data points that add nothing (a temperature, a formula).
         eras: Who feeds whom, in which buckets.
     """
 
@@ -129,6 +129,14 @@ class TreeRollUp:
 
 
 def amount_of(point: DataPoint) -> tuple[int, str] | None:
+    """Return what a data point adds to the tree: channel and unit.
+
+    None for a gauge, and for a formula: what that is made of is counted already.
+    """
+    return None if point.formula else counted_of(point)
+
+
+def counted_of(point: DataPoint) -> tuple[int, str] | None:
     """Return the channel of what a data point counts, and its unit; None for a gauge."""
     if point.kind == "electrical":
         return PC, "Wh"
@@ -160,7 +168,6 @@ def tree_roll_up(
     Raises:
         KilowatchError: 400 ``several_zones``; 503 from the store.
     """
-    points = [point for point in points if not point.formula]  # made of what is counted already
     zones = {point.zone for point in points}
     if len(zones) > 1:
         raise KilowatchError(

@@ -29,7 +29,7 @@ from kilowatch.pipeline.computed import Other, other_rows
 from kilowatch.pipeline.conflicts import Conflict
 from kilowatch.pipeline.explaining import READINGS_MAX, Sources, explain, nothing_to_explain
 from kilowatch.pipeline.figures import Shown, Span, figures
-from kilowatch.pipeline.formula_preview import FormulaPreview, preview_formula
+from kilowatch.pipeline.formula_preview import FormulaPreview, explained, preview_formula
 from kilowatch.pipeline.formula_view import (
     as_seen,
     asked_of_rows,
@@ -438,7 +438,7 @@ class View(ReadingsView):
         state = self._streams.states.get(point.series)
         if state is None or state.progress.settings is None:
             return nothing_to_explain(point, at_ms)
-        return explain(
+        found = explain(
             Sources(
                 lambda from_ms, to_ms: self.series(
                     point, self.channels(point), from_ms, to_ms, "interval"
@@ -448,7 +448,9 @@ class View(ReadingsView):
             point,
             state,
             at_ms,
-        ) | {"clock_reason": self.status(point).clock_reason}
+        )
+        found |= explained(self._streams, point, (found["start_ms"], found["end_ms"]))
+        return found | {"clock_reason": self.status(point).clock_reason}
 
     def lag(self) -> Lag:
         """Return how far readers are behind the log."""

@@ -41,6 +41,8 @@ class Names:
             for name in {_key(way) for way in ways}:
                 self._by_name.setdefault(name, []).append(number)
         self._shown = {number: self._plainest(one) for number, one in self._placed.items()}
+        pairs = [(self._shown[number], one.point) for number, one in self._placed.items()]
+        self._points = sorted(pairs, key=lambda pair: pair[0].casefold())
 
     def _plainest(self, one: Placed) -> str:
         """Return the shortest way to name a data point that means no other."""
@@ -50,12 +52,15 @@ class Names:
 
     def points(self) -> list[tuple[str, DataPoint]]:
         """Return every data point with the name that a formula shows, by name."""
-        found = [(self._shown[number], one.point) for number, one in self._placed.items()]
-        return sorted(found, key=lambda pair: pair[0].casefold())
+        return self._points
 
     def knows(self, point_id: int) -> bool:
         """Tell whether a data point is one of them."""
         return point_id in self._placed
+
+    def point(self, point_id: int) -> DataPoint:
+        """Return one of the data points, which is there."""
+        return self._placed[point_id].point
 
     def find(self, word: Word) -> int:
         """Return the number of the data point that a word names.

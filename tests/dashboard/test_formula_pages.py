@@ -1,0 +1,65 @@
+"""Formulas on pages: who may name what, what is refused, and what a reader sees of inputs."""
+
+from __future__ import annotations
+
+import re
+
+from starlette.testclient import TestClient
+
+from kilowatch.catalog import people
+from kilowatch.catalog.tables import DataPoint, User
+from tests.dashboard.conftest import Logged, form_token
+from tests.dashboard.worlds import ADMIN, END_USER, STRANGER, World
+
+NEW = "/admin/data-points/new-formula"
+
+
+def sent(client: TestClient, world: World, **fields: str) -> dict[str, str]:
+    """Return the fields of the form."""
+    site = str(world.point("main").site_id)
+    plain = {"name": "", "site": site, "formula": "", "interval": "", "utility": "", "point": ""}
+    return plain | fields | {"csrf": form_token(client, "/account")}
+
+
+def test_a_reader_sees_the_result_and_only_inputs_that_are_theirs(
+    world: World, logged: Logged
+) -> None:
+    """A tenant who was given the formula sees its figures, and not the meters behind it."""
+    admin = logged(ADMIN)
+    form = sent(admin, world, name="Both", formula="[Main supply].energy + [HVAC].energy")
+    answer = admin.post(NEW, data=form)
+    assert answer.status_code == 303, answer.text
+    number = int(re.findall(r"data-points/(\d+)/formula", answer.headers["location"])[0])
+    shown = admin.get(f"/attributes/{number}").text
+    assert "Computed from" in shown
+    assert "HVAC" in shown
+    assert admin.get(f"/admin/data-points/{number}").status_code == 303, "it has its own form"
+    with world.catalog.change(world.catalog_actor()) as change:
+        user = change.session.query(User).filter_by(email=END_USER).one()
+        people.grant(change, user, change.session.get_one(DataPoint, number))
+    tenant = logged(END_USER)
+    theirs = tenant.get(f"/attributes/{number}").text.split("<main")[1]
+    assert "that you may not see" in theirs
+    assert "HVAC" not in theirs
+    assert tenant.get(NEW).status_code in (403, 404)
+    refused = admin.post(
+        f"/admin/data-points/{number}/formula",
+        data=sent(admin, world, name="Both", formula="[Both] * 2", point=str(number)),
+    )
+    assert refused.status_code == 422
+    assert "computed from itself" in refused.text
+    both = {"formula": "[Both] + [Nobody]"}
+    preview = admin.post("/admin/formula/preview", data=sent(admin, world, **both)).text
+    assert "<mark>[Nobody]</mark>" in preview
+
+
+def test_another_organisation_can_neither_name_nor_see(world: World, logged: Logged) -> None:
+    """Their names are not found, their site can't be chosen, their numbers are nobody's."""
+    stranger = logged(STRANGER)
+    number = world.point("main").id
+    form = sent(stranger, world, formula=f"#{number}.energy * 2")
+    for site in (form["site"], re.findall(r'<option value="(\d+)"', stranger.get(NEW).text)[0]):
+        answer = stranger.post("/admin/formula/preview", data=form | {"site": site}).text
+        assert "Choose the site" in answer or "There is no data point" in answer
+        names = stranger.get(f"/admin/formula/names?site={site}&find=Main").text
+        assert "Main supply" not in names
