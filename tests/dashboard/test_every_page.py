@@ -350,3 +350,39 @@ def test_who_lacks_a_tool_is_told_so_on_its_pages(house: House) -> None:
             assert answer.status_code == 403, one.address
             assert "Your plan does not include this page." in answer.text
             assert "<a " in answer.text
+
+
+def test_a_page_on_paper_has_its_content_and_says_what_it_is(
+    house: House, browser: Browser
+) -> None:
+    """A4 without navigation, light whatever the screen is, with address and time at the foot."""
+    world = house.matrix.world
+    context = browser.new_context(locale="en-IE", color_scheme="dark")
+    watched = Watched(context.new_page(), world.url)
+    watched.log_in()
+    page = watched.open(f"/breakdown/{world.point('main').id}?period=week")
+    drawn = page.locator("#chart").get_attribute("data-drawn")
+    page.evaluate("dispatchEvent(new Event('beforeprint'))")
+    page.wait_for_function(
+        "was => document.getElementById('chart').dataset.drawn > was", arg=int(drawn or 0)
+    )
+    page.emulate_media(media="print", forced_colors="none")
+    page.set_viewport_size({"width": 703, "height": 1000})  # A4 less its margins, at 96 dpi
+    for gone in (".side", ".bar", ".panel", ".button"):
+        expect(page.locator(gone).first).to_be_hidden()
+    for there in ("h1", "[data-period-label]", "#tiles", "#chart canvas", "#printed"):
+        expect(page.locator(there).first).to_be_visible()
+    expect(page.locator("html")).to_have_attribute("data-theme", "light")
+    expect(page.locator("#printed")).to_contain_text("period=week")
+    assert page.evaluate(FITS, 703), page.evaluate(WIDER, 703)
+    page.evaluate("dispatchEvent(new Event('afterprint'))")
+    expect(page.locator("html")).to_have_attribute("data-theme", "dark")
+    page.set_viewport_size({"width": 1280, "height": 900})
+    page.emulate_media(media="screen", forced_colors="active", reduced_motion="reduce")
+    expect(page.locator("#tree [aria-current]")).to_be_visible()
+    edge = "one => getComputedStyle(one).borderTopStyle"
+    assert page.locator(".card").first.evaluate(edge) == "solid"
+    slow = "one => getComputedStyle(one).transitionDuration"
+    assert page.locator(".tree .twist .icon").first.evaluate(slow) in ("0s", "1e-05s", "0.00001s")
+    assert not watched.faults
+    context.close()

@@ -13,6 +13,15 @@
     try { localStorage.setItem("theme", choice); } catch { /* private browsing: for this page only */ }
     apply();
   };
+  // Paper is light, whatever the screen is; charts draw themselves anew on the same event.
+  const paper = (on) => {
+    if (on) document.documentElement.dataset.theme = "light"; else { apply(); return; }
+    const foot = document.getElementById("printed");
+    if (foot) foot.textContent = [foot.dataset.said, new Date().toLocaleString(document.documentElement.dataset.locale), document.title, location.href].join(" · ");
+    document.dispatchEvent(new CustomEvent("kw:theme"));
+  };
+  addEventListener("beforeprint", () => paper(true));
+  addEventListener("afterprint", () => paper(false));
   apply();
   // Parts that a script shows are put away before the first paint, not after it.
   document.documentElement.classList.add("js");
