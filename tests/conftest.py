@@ -9,6 +9,10 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, sync_playwright
 
+from tests.budget import (  # noqa: F401 - pytest finds its hooks here
+    pytest_collection_modifyitems,
+    pytest_terminal_summary,
+)
 from tests.ready_made import copy_new_catalogues, hash_cheaply, hash_for_real
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 import kilowatch
+from tests.budget import LONG
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = Path(kilowatch.__file__).parent
@@ -86,6 +87,12 @@ def test_no_tracked_file_names_a_registry_host() -> None:
 def test_no_tracked_file_names_a_path_of_a_developers_machine() -> None:
     """The platform must not depend on a folder that exists on one computer only."""
     assert places(r"(^|[^A-Za-z0-9_.-])/(work|farm)/|/tmp/prob[e]") == []
+
+
+def test_the_files_that_begin_first_are_there() -> None:
+    """A file that was renamed would begin last again, and everybody would wait for it."""
+    assert [file for file in LONG if not (ROOT / file).is_file()] == []
+    assert len(set(LONG)) == len(LONG)
 
 
 def test_no_module_is_longer_than_one_sitting() -> None:

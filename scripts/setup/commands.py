@@ -21,7 +21,8 @@ from scripts.setup.process import ROOT, SetupError, run, say
 Arguments = Sequence[str]
 CODE = ("dev", "scripts", "src", "tests")
 # A whole run goes in two processes, file by file: the machine it is meant for has two cores.
-WHOLE = ("-n", "2", "--dist", "loadfile")
+# Not those with most tests first, as xdist would have it: tests/budget.py puts the longest first.
+WHOLE = ("-n", "2", "--dist", "loadfile", "--no-loadscope-reorder")
 
 
 def become(command: Sequence[object]) -> None:
