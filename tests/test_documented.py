@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import typer.main
 
-from kilowatch.cli.app import app
+from kilowatch.cli.app import command_line
 from kilowatch.cli.settings import Settings
 from kilowatch.dashboard.app import DOORS
 from kilowatch.model.blocks import Quality
@@ -38,7 +38,7 @@ def test_no_setting_is_documented_that_does_not_exist() -> None:
 
 def test_every_command_is_documented() -> None:
     """What the program can do stands on one page."""
-    commands = typer.main.get_command(app).commands  # type: ignore[attr-defined]
+    commands = typer.main.get_command(command_line()).commands  # type: ignore[attr-defined]
     missing = [name for name in commands if f"`kilowatch {name}" not in COMMANDS]
     assert not missing
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.server
+import json
 import os
 import signal
 import threading
@@ -15,8 +16,8 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.journeys.pushing import client_of, startup_package
-from tests.journeys.server import Server
-from tests.journeys.waiting import status, until, until_stored
+from tests.journeys.server import Server, kilowatch
+from tests.journeys.waiting import until, until_stored
 
 pytestmark = pytest.mark.journey
 
@@ -111,11 +112,13 @@ def test_after_a_power_cut_the_time_away_is_known(server: Server) -> None:
     until((server.data / "collector.up.json").exists)
     server.kill()
     server.start()
-    runs = status(server.data)["platform"]["runs"]
+    said = kilowatch("status", "--json", data=server.data, check=False)
+    runs = json.loads(said)["platform"]["runs"]
     for process in ("collector", "platform"):
         assert runs[process]["before_clean"] is False
         assert 0 <= runs[process]["away_s"] < 60
     assert server.stop() == 0
     server.start()
-    runs = status(server.data)["platform"]["runs"]
+    said = kilowatch("status", "--json", data=server.data, check=False)
+    runs = json.loads(said)["platform"]["runs"]
     assert all(runs[process]["before_clean"] for process in ("collector", "platform"))

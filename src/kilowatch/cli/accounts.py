@@ -12,7 +12,8 @@ from kilowatch.catalog import people, registry, second_factor, secrets
 from kilowatch.catalog.startup import DEFAULT_COUNTRY
 from kilowatch.catalog.tables import ROLES, User
 from kilowatch.cli.folder import DEFAULT
-from kilowatch.cli.registration import Data, Server, paper
+from kilowatch.cli.options import Data
+from kilowatch.cli.registration import Server, paper
 from kilowatch.model.errors import KilowatchError
 
 account = typer.Typer(help="Accounts of people.", no_args_is_help=True)

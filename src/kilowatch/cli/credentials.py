@@ -16,9 +16,9 @@ from kilowatch.catalog.credentials import Target
 from kilowatch.catalog.settings_check import one_of
 from kilowatch.catalog.tables import SCOPES, Credential, Organisation
 from kilowatch.cli.folder import DEFAULT
+from kilowatch.cli.options import Data
 from kilowatch.cli.registration import (
     AsJson,
-    Data,
     OrganisationName,
     Server,
     chosen_environment,

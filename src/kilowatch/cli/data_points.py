@@ -15,9 +15,9 @@ from kilowatch.catalog.settings_check import Settings, one_of
 from kilowatch.catalog.tables import DataPoint, Organisation, Site
 from kilowatch.cli import dated_settings, formulas
 from kilowatch.cli.folder import DEFAULT
+from kilowatch.cli.options import Data
 from kilowatch.cli.registration import (
     AsJson,
-    Data,
     OrganisationName,
     Server,
     organisation_named,

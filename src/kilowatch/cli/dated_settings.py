@@ -18,14 +18,8 @@ from kilowatch.catalog.settings_check import one_of
 from kilowatch.catalog.tables import DataPoint, Organisation, Site
 from kilowatch.cli.explain import instant_ms
 from kilowatch.cli.folder import DEFAULT
-from kilowatch.cli.registration import (
-    AsJson,
-    Data,
-    OrganisationName,
-    Server,
-    organisation_named,
-    paper,
-)
+from kilowatch.cli.options import Data
+from kilowatch.cli.registration import AsJson, OrganisationName, Server, organisation_named, paper
 from kilowatch.model.errors import KilowatchError
 from kilowatch.model.points import BEHAVIOURS, CLOCKS, STAMPS
 

@@ -13,7 +13,8 @@ from rich.markup import escape
 
 from kilowatch.cli.ask import ask
 from kilowatch.cli.folder import DEFAULT
-from kilowatch.cli.registration import Data, Server, StreamOwner, owner_of_stream
+from kilowatch.cli.options import Data
+from kilowatch.cli.registration import Server, StreamOwner, owner_of_stream
 from kilowatch.log.records import BACKFILLED
 from kilowatch.model.errors import KilowatchError
 

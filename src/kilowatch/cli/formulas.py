@@ -14,14 +14,8 @@ from kilowatch.catalog import Change, formula_use, formulas, registry, spans
 from kilowatch.catalog.formulas import Wish
 from kilowatch.catalog.tables import DataPoint, Organisation, Site
 from kilowatch.cli.folder import DEFAULT
-from kilowatch.cli.registration import (
-    AsJson,
-    Data,
-    OrganisationName,
-    Server,
-    organisation_named,
-    paper,
-)
+from kilowatch.cli.options import Data
+from kilowatch.cli.registration import AsJson, OrganisationName, Server, organisation_named, paper
 from kilowatch.model.errors import KilowatchError
 
 

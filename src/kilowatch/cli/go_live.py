@@ -11,7 +11,8 @@ import typer
 from kilowatch.catalog import going_live, registry
 from kilowatch.catalog.going_live import WentLive
 from kilowatch.cli.folder import DEFAULT
-from kilowatch.cli.registration import AsJson, Data, Server, paper
+from kilowatch.cli.options import Data
+from kilowatch.cli.registration import AsJson, Server, paper
 
 
 def go_live(

@@ -16,14 +16,8 @@ from kilowatch.catalog.settings_check import one_of
 from kilowatch.cli.ask import ask
 from kilowatch.cli.explain import instant_ms
 from kilowatch.cli.folder import DEFAULT
-from kilowatch.cli.registration import (
-    AsJson,
-    Data,
-    Server,
-    StreamOwner,
-    owner_of_stream,
-    paper,
-)
+from kilowatch.cli.options import Data
+from kilowatch.cli.registration import AsJson, Server, StreamOwner, owner_of_stream, paper
 from kilowatch.client.history import HistoryDesk
 from kilowatch.model.errors import KilowatchError
 from kilowatch.model.packet import Form

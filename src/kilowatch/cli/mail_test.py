@@ -8,7 +8,8 @@ import typer
 
 from kilowatch.catalog.people import check_email
 from kilowatch.cli.folder import DEFAULT
-from kilowatch.cli.registration import Data, Server, paper
+from kilowatch.cli.options import Data
+from kilowatch.cli.registration import Server, paper
 from kilowatch.cli.settings import Settings
 from kilowatch.notify.mail import Mailer, Message, NoMailer
 from kilowatch.notify.smtp import MailServer, SmtpMailer

@@ -8,7 +8,8 @@ import typer
 
 from kilowatch.catalog.settings_check import one_of
 from kilowatch.cli.folder import DEFAULT
-from kilowatch.cli.registration import Data, Server, paper
+from kilowatch.cli.options import Data
+from kilowatch.cli.registration import Server, paper
 
 
 def maintenance(

@@ -16,9 +16,9 @@ from kilowatch.catalog.prices import CarbonDraft, PriceDraft
 from kilowatch.catalog.tables import Organisation, Site
 from kilowatch.catalog.tables_sites import UtilityCarbon, UtilityPrice
 from kilowatch.cli.folder import DEFAULT
+from kilowatch.cli.options import Data
 from kilowatch.cli.registration import (
     AsJson,
-    Data,
     OrganisationName,
     Server,
     organisation_named,

@@ -31,9 +31,6 @@ from kilowatch.model.errors import KilowatchError
 PUSH_PATH = "/measurements/v2/unifiedjson/"
 WIDE = 200  # a table that goes to a file or a pipe must not cut stream ids
 
-Data = Annotated[
-    Path, typer.Option("--data", help="The data folder.", envvar="KILOWATCH_DATA", metavar="DIR")
-]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for a program.")]
 OrganisationName = Annotated[
     str | None,

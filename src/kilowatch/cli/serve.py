@@ -19,7 +19,7 @@ from kilowatch.catalog import secrets
 from kilowatch.cli import settings as settings_module
 from kilowatch.cli.folder import DEFAULT, DataFolder
 from kilowatch.cli.logs import configure_logs
-from kilowatch.cli.registration import Data
+from kilowatch.cli.options import Data
 from kilowatch.cli.settings import Settings
 from kilowatch.cli.supervisor import Child, supervise
 from kilowatch.model.errors import KilowatchError

@@ -12,14 +12,8 @@ from kilowatch.catalog import Change, facts, local_days, registry, site_calendar
 from kilowatch.catalog.data_points import find_data_point
 from kilowatch.catalog.tables import DataPoint, Organisation, Site
 from kilowatch.cli.folder import DEFAULT
-from kilowatch.cli.registration import (
-    AsJson,
-    Data,
-    OrganisationName,
-    Server,
-    organisation_named,
-    paper,
-)
+from kilowatch.cli.options import Data
+from kilowatch.cli.registration import AsJson, OrganisationName, Server, organisation_named, paper
 from kilowatch.model.errors import KilowatchError
 from kilowatch.model.opening import week_of_text
 from kilowatch.model.public_holidays import public_holidays

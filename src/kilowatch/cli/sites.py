@@ -23,9 +23,9 @@ from kilowatch.cli import site_facts
 from kilowatch.cli.dated_settings import dated_change, local_text
 from kilowatch.cli.explain import instant_ms
 from kilowatch.cli.folder import DEFAULT
+from kilowatch.cli.options import Data
 from kilowatch.cli.registration import (
     AsJson,
-    Data,
     OrganisationName,
     Server,
     organisation_named,

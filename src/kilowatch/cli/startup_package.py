@@ -15,7 +15,8 @@ from kilowatch.catalog.examples import Pusher
 from kilowatch.catalog.startup import StartupPackage, Wishes
 from kilowatch.catalog.tables import DataPoint
 from kilowatch.cli.folder import DEFAULT
-from kilowatch.cli.registration import AsJson, Data, Server, chosen_environment, paper
+from kilowatch.cli.options import Data
+from kilowatch.cli.registration import AsJson, Server, chosen_environment, paper
 
 DEFAULTS = Wishes()
 

@@ -13,7 +13,7 @@ from rich.table import Table
 
 from kilowatch.cli.ask import ask
 from kilowatch.cli.folder import DEFAULT, DataFolder
-from kilowatch.cli.registration import Data
+from kilowatch.cli.options import Data
 from kilowatch.health import Facts, judge
 from kilowatch.model.errors import KilowatchError
 

@@ -17,13 +17,8 @@ from kilowatch.catalog.settings_check import Settings
 from kilowatch.catalog.tables import DataPoint, Organisation, Site
 from kilowatch.cli import weather_fetch
 from kilowatch.cli.folder import DEFAULT
-from kilowatch.cli.registration import (
-    Data,
-    OrganisationName,
-    Server,
-    organisation_named,
-    paper,
-)
+from kilowatch.cli.options import Data
+from kilowatch.cli.registration import OrganisationName, Server, organisation_named, paper
 from kilowatch.client.history import HistoryDesk, PutIn
 from kilowatch.client.weather_files import Asked, Reading, Weather, read
 from kilowatch.model.errors import KilowatchError

@@ -1,0 +1,38 @@
+"""The command line loads the command that is asked for, and its help shows all of them."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import typer
+
+from kilowatch.cli.app import COMMANDS, command_line
+
+
+def _names(app: typer.Typer) -> list[str]:
+    return list(typer.main.get_command(app).commands)  # type: ignore[attr-defined]
+
+
+def test_every_command_is_found_in_the_module_that_is_loaded_for_it() -> None:
+    """What works when all commands are loaded works when only its own is; nobody is forgotten."""
+    assert sorted(_names(command_line())) == sorted(COMMANDS)
+    for name in COMMANDS:
+        assert name in _names(command_line([name, "--data", "x"]))
+    assert sorted(_names(command_line(["no-such-command"]))) == sorted(COMMANDS)
+
+
+def test_a_command_does_not_load_what_only_others_need(tmp_path: Path) -> None:
+    """Status on a busy machine, or a push every minute, costs a third of what it did."""
+    program = (
+        "import sys; sys.argv = ['kilowatch', *sys.argv[1:]]\n"
+        "from kilowatch.cli.app import main\n"
+        "try:\n    main()\n"
+        "except SystemExit as ended:\n"
+        "    print(ended.code, {'sqlalchemy', 'pyarrow', 'numpy'} & set(sys.modules))"
+    )
+    command = [sys.executable, "-c", program, "status", "--data", str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout == "1 set()\n"
+    assert "kilowatch serve" in done.stderr, "it says what to do"
