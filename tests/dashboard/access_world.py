@@ -67,6 +67,8 @@ WHO: dict[Access, frozenset[str]] = {
     Access.SIGNED_IN: EVERYBODY,
     Access.READ_POINT: READERS,
     Access.EXPORT_POINT: ANALYSTS,
+    Access.COMMENT_POINT: ANALYSTS,
+    Access.EXPORT_SITE: ANALYSTS,
     Access.ACT_ON_POINT: ANALYSTS,
     Access.MANAGE_POINT: MANAGERS,
     Access.READ_SITE: READERS,

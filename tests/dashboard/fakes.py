@@ -160,7 +160,7 @@ class FakeView:
     ) -> IntervalBlock:
         """Return buckets of several data points."""
         found = []
-        for point in points:
+        for point in sorted(points, key=lambda one: one.series):
             rows = self.rows.get(point.series)
             if rows is None:
                 continue

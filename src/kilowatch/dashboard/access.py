@@ -43,9 +43,11 @@ class Access(Enum):
     SIGNED_IN = "anyone who is logged in; the handler shows only what is theirs"
     READ_POINT = "who may read the data point named in the path or the query"
     EXPORT_POINT = "who may take the data point's figures along as a file"
+    COMMENT_POINT = "who may write a comment beside the data point's chart"
     ACT_ON_POINT = "who may act on what was found at the data point"
     MANAGE_POINT = "who may change the data point's settings"
     READ_SITE = "who may read the whole site"
+    EXPORT_SITE = "who may take the whole site's figures along as a file"
     MANAGE_SITE = "who may change the site and what is on it"
     READ_ORGANISATION = "who may read the whole organisation"
     MANAGE_ORGANISATION = "who may change sites and settings in the whole organisation"
@@ -59,9 +61,11 @@ class Access(Enum):
 ACTION: dict[Access, Action] = {
     Access.READ_POINT: "read",
     Access.EXPORT_POINT: "export",
+    Access.COMMENT_POINT: "comment",
     Access.ACT_ON_POINT: "act",
     Access.MANAGE_POINT: "manage",
     Access.READ_SITE: "read",
+    Access.EXPORT_SITE: "export",
     Access.MANAGE_SITE: "manage",
     Access.READ_ORGANISATION: "read",
     Access.MANAGE_ORGANISATION: "manage",
@@ -74,9 +78,15 @@ ACTION: dict[Access, Action] = {
 signed in, and of partners."""
 
 ABOUT_A_POINT = frozenset(
-    {Access.READ_POINT, Access.EXPORT_POINT, Access.ACT_ON_POINT, Access.MANAGE_POINT}
+    {
+        Access.READ_POINT,
+        Access.EXPORT_POINT,
+        Access.COMMENT_POINT,
+        Access.ACT_ON_POINT,
+        Access.MANAGE_POINT,
+    }
 )
-ABOUT_A_SITE = frozenset({Access.READ_SITE, Access.MANAGE_SITE})
+ABOUT_A_SITE = frozenset({Access.READ_SITE, Access.EXPORT_SITE, Access.MANAGE_SITE})
 NOWHERE_IN_PARTICULAR = frozenset(
     {
         Access.SIGNED_IN,

@@ -132,7 +132,7 @@ def series_answer(sources: Sources, point: DataPoint, query: Mapping[str, str]) 
     found: dict[str, Any] = {
         "point": point_columns(point),
         "state": _state(frame, names, own, asked, worth),
-        "window": _window(frame, point, now_ms, extent),
+        "window": window_columns(frame, point, now_ms, extent.first_ms if extent else None),
         "extent": _extent(extent, point),
         "parameters": [parameter_columns(parameter) for parameter in own.offered],
         "parameters_shown": [parameter_columns(p) for p in shown.parameters],
@@ -255,9 +255,12 @@ def _state(
     }
 
 
-def _window(frame: Window, point: DataPoint, now_ms: int, extent: Extent | None) -> dict[str, Any]:
+def window_columns(
+    frame: Window, point: DataPoint, now_ms: int, first_ms: int | None
+) -> dict[str, Any]:
+    """Return a period as an answer has it; ``first_ms`` is when data began [ms], or None."""
     today = local_day(now_ms, point.zone)
-    begin = local_day(extent.first_ms, point.zone) if extent else today
+    begin = local_day(first_ms, point.zone) if first_ms is not None else today
     before, after = frame.step(-1), frame.step(1)
     grains = list(frame.grains)
     if frame.grain not in grains:

@@ -67,6 +67,7 @@ from kilowatch.dashboard import (
     history_pages,
     home,
     imports,
+    level_pages,
     login,
     manual,
     notifications,
@@ -127,6 +128,7 @@ DOORS: tuple[Door, ...] = (
     Door("/organization/{number:number}", breakdown.organization, Access.SIGNED_IN),
     Door("/site/{number:number}", breakdown.site, Access.SIGNED_IN),
     Door("/data/points", data.points, Access.READ_POINT, tool="breakdown"),
+    *level_pages.DOORS,
     Door("/breakdown/{point_id:number}", breakdown.breakdown, Access.READ_POINT, tool="breakdown"),
     Door(
         "/attributes/{point_id:number}", attributes.attributes, Access.READ_POINT, tool="attributes"

@@ -9,7 +9,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 
-from kilowatch.catalog.rights import Person, has_tool
+from kilowatch.catalog.rights import Person, has_tool, may
 from kilowatch.catalog.tree import OrganisationNode, SiteNode
 from kilowatch.dashboard.access import not_found
 from kilowatch.dashboard.attributes import latest_text
@@ -147,6 +147,11 @@ def _overview(request: Request, kind: str) -> Response:
         "page": "overview",
         "place": place,
         "kind": kind,
+        "stacked": kind == "site"
+        and has_tool(visit_of(request).person, "breakdown", organisation.id)
+        and may(
+            visit_of(request).person, "read", organisation_id=organisation.id, site_id=place.id
+        ),
         "groups": [(one, cards[one.id]) for one in _sites(place) if one.id in cards],
         "more": max(0, len(points) - CARDS_MAX),
     }

@@ -151,14 +151,23 @@ def _points(request: Request) -> dict[str, Any]:
                        for _, label, number in sorted(found)[:OFFERED_MAX]]}  # fmt: skip
 
 
-def _days(request: Request) -> dict[str, Any]:
+def asked_month(request: Request) -> tuple[date, date]:
+    """Read ``month=2026-11`` of an address; returns its first and last day.
+
+    Raises:
+        KilowatchError: 400 ``bad_month``.
+    """
     text = request.query_params.get("month", "")
     if not re.fullmatch(r"[0-9]{4}-(0[1-9]|1[0-2])", text) or not "1971" <= text <= "2200":
         raise KilowatchError(
             "bad_month", f"{text!r} is not a month.", remedy="Write it like 2026-11."
         )
+    return bounds("month", date.fromisoformat(f"{text}-01"))
+
+
+def _days(request: Request) -> dict[str, Any]:
+    first, last = asked_month(request)
     rooms, point = rooms_of(request), point_of(request)
-    first, last = bounds("month", date.fromisoformat(f"{text}-01"))
     from_ms = midnight_ms(first, point.zone)
     to_ms = midnight_ms(last + timedelta(1), point.zone)
     found = rooms.view.days_with_data(point, from_ms, to_ms)

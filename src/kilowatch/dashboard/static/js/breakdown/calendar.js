@@ -7,9 +7,9 @@ const iso = (date) => date.toISOString().slice(0, 10);
 const utc = (text) => new Date(`${text}T00:00:00Z`);
 
 export class Calendar {
-  constructor(host, { point, choose }) {
+  constructor(host, { source, choose }) {
     this.host = host;
-    this.point = point;
+    this.source = source;
     this.choose = choose;
     this.known = new Map(); // month -> Set of days
     this.month = null;
@@ -50,7 +50,7 @@ export class Calendar {
   async load() {
     const month = this.month;
     if (this.known.has(month)) return;
-    const answer = await fetch(`/data/days?point=${this.point}&month=${month}`);
+    const answer = await fetch(`${this.source}month=${month}`);
     if (!answer.ok) return;
     const { days } = await answer.json();
     this.known.set(month, new Set(days));

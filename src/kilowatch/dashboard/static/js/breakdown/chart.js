@@ -1,6 +1,7 @@
 // The graph: one panel for each parameter over one time axis, so that no axis has two units.
 import { scaleFor, short } from "../numbers.js";
 import { t } from "../words.js";
+import { colourOfBand, fillOf } from "./bands.js";
 import { what } from "./compare.js";
 import { overlaySeries } from "./overlays.js";
 import { alpha, band, bars, css, gapMarks, hatch } from "./marks.js";
@@ -52,7 +53,7 @@ function stackedTop(panel) {
   const beside = panel.against.flatMap((channel) => channel.rows.map((row) => whole(panel, row) ?? 0));
   for (const channel of panel.channels) {
     for (const row of channel.rows) {
-      const top = (row.value ?? 0) + (panel.inlineUnallocated ? row.unallocated : 0);
+      const top = Math.max(0, row.value ?? 0) + (panel.inlineUnallocated ? row.unallocated : 0);
       tops.set(row.start, (tops.get(row.start) ?? 0) + top);
     }
   }
@@ -73,6 +74,7 @@ function largestOf(panel) {
 }
 
 function colourOf(panel, channel, look) {
+  if (channel.band) return colourOfBand(channel, panel.channels.indexOf(channel), look.hue);
   if (panel.other) return css(`--${panel.other.utility}`) || css("--other");
   return channel.phase ? look.phases[channel.phase - 1] : look.hue;
 }
@@ -126,19 +128,22 @@ function barSeries(panel, index, look, scale, pixelMs) {
   for (const channel of panel.channels) {
     const colour = colourOf(panel, channel, look);
     const styles = [
-      { fill: colour },
+      { fill: channel.band ? fillOf(channel, panel.channels.indexOf(channel), look.hue) : colour },
       { fill: hatch(colour, alpha(colour, 0.35)) }, // the bucket is not wholly known
       { fill: hatch(colour) }, // used across a gap, time unknown
       { fill: alpha(colour, 0.5), stroke: look.late, lineWidth: 2, lineDash: [3, 3] }, // to be looked at
       { fill: alpha(colour, 0.35), stroke: colour, lineWidth: 1, lineDash: [1, 2] }, // estimated: dotted
       { fill: alpha(colour, 0.6), stroke: colour, lineWidth: 1 }, // a person set it
+      { fill: hatch(look.late, alpha(look.late, 0.2)), stroke: look.late, lineWidth: 1 }, // below zero: a sum is wrong
     ];
     const data = [];
     for (const row of thin(channel.rows, pixelMs, "amount")) {
       const base = ground.get(row.start) ?? 0;
       let top = base;
       const middle = (row.start + row.end) / 2;
-      if (row.value !== null && row.value !== 0) {
+      if (row.value !== null && row.value < 0 && channel.band) {
+        data.push([middle, row.start, row.end, row.value * scale.factor, 0, 6]);
+      } else if (row.value !== null && row.value !== 0) {
         top = base + row.value * scale.factor;
         const style = MARKED[row.quality] ?? (row.covered < 0.98 ? 1 : 0);
         data.push([middle, row.start, row.end, base, top, style]);
@@ -263,7 +268,7 @@ export function build(answer, time, width, narrow, over = null) {
     yAxis.push({
       gridIndex: i, type: "value", animation: false, splitNumber: heights[i] > 200 ? 5 : 3,
       scale: panel.measure === "mean" && FLOATING.has(panel.unit),
-      min: panel.measure === "amount" ? 0 : undefined,
+      min: panel.measure === "amount" && !panel.channels.some((channel) => channel.band === "remainder" && channel.rows.some((row) => row.value < 0)) ? 0 : undefined,
       minInterval: undefined,
       axisLine: { show: false }, axisTick: { show: false },
       axisLabel: { color: look.muted, fontFamily: look.family, fontSize: 12, formatter: (value) => short(value) },

@@ -45,8 +45,11 @@ export class Controls {
       const fine = ["interval", "15m", "30m", "hour", "day", "month"].includes(grain) ? grain : "hour";
       export_.href = `/export?place=p${answer.point.id}&period=custom&from=${first}&until=${last}&grain=${fine}`;
     }
-    if (csv) csv.href = `/data/series.csv?point=${answer.point.id}&${states.dataQuery(state)}`;
-    this.root.querySelector("[data-phases]").hidden = !answer.parameters.some((item) => item.summable && item.phases > 1);
+    if (csv) csv.href = `${this.root.dataset.csvSource ?? `/data/series.csv?point=${answer.point.id}&`}${states.dataQuery(state)}`;
+    const utility = this.root.querySelector("#utility");
+    if (utility) utility.value = state.utility || utility.options[0].value;
+    const phases = this.root.querySelector("[data-phases]");
+    if (phases) phases.hidden = !answer.parameters.some((item) => item.summable && item.phases > 1);
   }
 
   steps({ previous, next }) {
@@ -70,6 +73,7 @@ export class Controls {
 
   parameters(answer) {
     const host = this.root.querySelector("[data-parameters]");
+    if (!host) return;
     const shown = new Set(answer.parameters_shown.map((item) => item.name));
     const wanted = answer.parameters.map((item) => item.name).join();
     if (host.dataset.offered !== wanted) {
@@ -125,6 +129,7 @@ export class Controls {
       else this.change({ period: value, date: inside ? today : this.anchor(first, last), until: "", grain: "" });
     } else if (name === "grain") this.change({ grain: value });
     else if (name === "phases") this.change({ phases: value });
+    else if (name === "utility") this.change({ utility: value });
     else if (name === "worth") this.change({ worth: value === "energy" ? "" : value });
     else if (name === "view") this.change({ view: value === "graph" ? "" : value });
     else if (name === "parameter") this.choose();

@@ -48,7 +48,7 @@ export function tiles(host, answer, time) {
   if (demand) {
     const output = answer.point.utility === "production";
     const node = tile(t(output ? "tile.peak_output" : "tile.peak"), demand.peak, demand.unit, [when(answer, time, demand.peak_ms),
-      demand.complete < COMPLETE ? t("figures.rests_on", { share: share(Math.min(demand.complete, 0.999)) }) : ""].filter(Boolean).join(", "));
+      demand.complete < COMPLETE ? t("compare.known", { share: share(Math.min(demand.complete, 0.999)) }) : ""].filter(Boolean).join(", "));
     node.querySelector("dt").title = t("tile.peak_title", { minutes: Math.round(demand.period_s / 60) });
     found.push(node);
   }
@@ -152,10 +152,11 @@ function more(answer, time) {
     const value = element("dd", "", text);
     value.title = full;
     node.append(element("dt", "", title), value);
-    for (const extra of [detail, rests(complete)]) if (extra) node.append(element("dd", "at", extra));
+    for (const extra of [detail, complete === demand.complete ? "" : rests(complete)]) if (extra) node.append(element("dd", "at", extra));
     listed.append(node);
   }
-  return [listed];
+  const whole = rests(demand.complete);
+  return whole ? [listed, element("p", "at small", `${t("figures.demand_rests")} ${whole}.`)] : [listed];
 }
 
 const factor = (value) => new Intl.NumberFormat(locale, { minimumFractionDigits: 2, maximumFractionDigits: 3 }).format(value);

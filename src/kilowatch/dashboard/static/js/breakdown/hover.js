@@ -35,7 +35,7 @@ function panelLines(panel, scale, ms) {
   }
   return hits.flatMap(([channel, row]) => {
     const apart = channel.phase && channel.phase_title;
-    const name = apart ? `${panel.title} ${channel.phase_title}` : panel.title;
+    const name = channel.band ? channel.title : apart ? `${panel.title} ${channel.phase_title}` : panel.title;
     const range = panel.measure === "mean" && row.low !== null && row.high > row.low
       ? `${short(row.low * scale.factor)} – ${short(row.high * scale.factor)}` : "";
     const found = [line(name, `${short(row.value * scale.factor)} ${scale.unit}`.trim(), range, apart ? channel.phase : 0)];

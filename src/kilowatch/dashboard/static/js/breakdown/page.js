@@ -4,12 +4,14 @@ import { now } from "../freshness.js";
 import { age, dateText, SiteTime } from "../sitetime.js";
 import { seriesAsRead } from "../units.js";
 import { t } from "../words.js";
+import { bandAt, link, notes } from "./bands.js";
 import { Calendar } from "./calendar.js";
 import { build, panelsOf } from "./chart.js";
 import { Comparison } from "./compare.js";
 import { Controls } from "./controls.js";
 import { Hover } from "./hover.js";
 import { list, tiles } from "./figures.js";
+import { rowAt } from "./rows.js";
 import * as states from "./state.js";
 import * as overlay from "./overlays.js";
 import { draw as drawTable } from "./table.js";
@@ -17,7 +19,9 @@ import { tell } from "./worth.js";
 
 const root = document.getElementById("breakdown");
 const point = root.dataset.point;
-const series = Number(root.dataset.pointSeries);
+const series = root.dataset.pointSeries.split(",");
+const level = "level" in root.dataset; // a site or a meter: its total is stacked
+const source = root.dataset.source ?? `/data/series?point=${point}&`;
 const host = document.getElementById("chart");
 const message = document.getElementById("message");
 const tableHost = document.getElementById("table");
@@ -32,7 +36,7 @@ let asking = null;
 let overlays = null;
 const eventList = document.getElementById("overlay-events");
 
-const calendar = new Calendar(document.getElementById("calendar"), { point, choose: (day) => controls.day(day) });
+const calendar = new Calendar(document.getElementById("calendar"), { source: root.dataset.days ?? `/data/days?point=${point}&`, choose: (day) => controls.day(day) });
 const controls = new Controls(root, {
   change(changes) {
     state = { ...state, ...changes };
@@ -41,7 +45,7 @@ const controls = new Controls(root, {
   },
 });
 
-const comparison = new Comparison(root, { point, choose: (compare) => controls.change({ compare }) });
+const comparison = level ? null : new Comparison(root, { point, choose: (compare) => controls.change({ compare }) });
 const worthSaid = root.querySelector("[data-worth-said]");
 
 async function load({ quiet = false } = {}) {
@@ -50,7 +54,7 @@ async function load({ quiet = false } = {}) {
   asking = mine;
   if (!quiet) root.setAttribute("aria-busy", "true");
   try {
-    const reply = await fetch(`/data/series?point=${point}&${states.dataQuery(state)}`, {
+    const reply = await fetch(`${source}${states.dataQuery(state)}`, {
       signal: mine.signal, headers: { accept: "application/json" },
     });
     if (reply.status === 401) { location.assign(`/login?next=${encodeURIComponent(location.pathname + location.search)}`); return; }
@@ -113,7 +117,8 @@ function show(quiet) {
   if (!quiet && location.search) { state = spelled; states.write(state, { replace: true }); }
   const { window, extent } = answer;
   controls.show(answer, { ...spelled, view: state.view ?? "graph" });
-  comparison.show(answer, time);
+  comparison?.show(answer, time);
+  if (level) { root.className = `breakdown ${answer.point.utility}`; notes(root.querySelector("[data-notes]"), answer); }
   if (worthSaid) tell(worthSaid, answer);
   calendar.show({
     first: window.first, last: window.last, today: window.today, fresh: quiet,
@@ -121,7 +126,7 @@ function show(quiet) {
   });
   root.querySelector("[data-period-label]").textContent = label(window);
   root.querySelector("[data-zone]").textContent = answer.point.zone;
-  for (const id of ["empty", "single"]) document.getElementById(id).hidden = true;
+  for (const node of root.querySelectorAll("#empty, #single")) node.hidden = true;
   message.hidden = true;
   delete message.dataset.reserved;
   if (!extent) { document.getElementById("empty").hidden = false; frame("empty"); figures(false); return; }
@@ -168,6 +173,7 @@ function figures(on) {
   if (!on) return;
   tiles(strip, answer, time);
   list(below, answer, time);
+  if (level) link(below, answer);
 }
 
 function label({ period, first, last }) {
@@ -190,7 +196,7 @@ function drawChart() {
     const hover = new Hover(host);
     chart.getZr().on("mousemove", (event) => {
       const within = built && inside(event);
-      chart.getZr().setCursorStyle(within && built.coarse ? "pointer" : "default");
+      chart.getZr().setCursorStyle(within && (built.coarse || level) ? "pointer" : "default");
       if (!within) { hover.hide(); return; }
       const at = chart.convertFromPixel({ xAxisIndex: 0 }, event.offsetX);
       hover.show(built, time, at, event.offsetX, event.offsetY, overlay.eventsOn(overlays, overlay.chosen(state.over)), answer.compare);
@@ -219,9 +225,18 @@ function openEvent({ offsetX: x, offsetY: y }) {
   return Boolean(hit);
 }
 
+/** A click on a band leads to what is in it, for the same days. */
+function openBand(event) {
+  if (!built || !inside(event)) return;
+  const [at, value] = chart.convertFromPixel({ gridIndex: 0 }, [event.offsetX, event.offsetY]);
+  const band = bandAt(built.panels[0], rowAt, at, value, built.scales[0].factor);
+  if (band?.href) location.assign(band.href + location.search);
+}
+
 /** A click on a day, week or month opens it. */
 function drill(event) {
   if (openEvent(event)) return;
+  if (level) { openBand(event); return; }
   if (!built?.coarse || !inside(event)) return;
   const at = chart.convertFromPixel({ xAxisIndex: 0 }, event.offsetX);
   const hit = answer.channels.flatMap((channel) => channel.start_ms.map((start, i) => [start, channel.duration_ms[i]]))
@@ -250,7 +265,7 @@ function update() {
   }, Math.max(0, due - Date.now()));
 }
 listen("values", ({ values }) => {
-  if (!(series in values)) return;
+  if (!series.some((one) => one in values)) return;
   if (!answer || !answer.extent || answer.extent.packets < 2 || now() < answer.window.to_ms + 3_600_000) update();
 });
 listen("hello", () => { if (answer && now() < answer.window.to_ms + 3_600_000) update(); });

@@ -1,5 +1,5 @@
 // What is on the page is what is in the URL: period, date, granularity, parameters, phases, comparison, money, overlays, view.
-const KEYS = ["period", "date", "until", "grain", "show", "phases", "compare", "worth", "over", "view"];
+const KEYS = ["period", "date", "until", "grain", "show", "phases", "utility", "compare", "worth", "over", "view"];
 
 /** Read the state out of the address. */
 export function read() {

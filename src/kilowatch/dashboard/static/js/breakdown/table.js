@@ -21,7 +21,7 @@ function row(cells) {
 
 function columnsOf(panels, compare) {
   return panels.flatMap((panel) => panel.channels.flatMap((channel) => {
-    const name = channel.phase && channel.phase_title ? `${panel.title} ${channel.phase_title}` : panel.title;
+    const name = channel.band ? channel.title : channel.phase && channel.phase_title ? `${panel.title} ${channel.phase_title}` : panel.title;
     const largest = Math.max(0, ...channel.rows.map((item) => Math.abs(item.value ?? 0)));
     const scale = scaleFor(panel.unit, largest);
     const format = column(largest, scale.factor);

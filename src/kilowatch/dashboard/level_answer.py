@@ -1,0 +1,279 @@
+"""Breakdown of a site or of a meter: a total, stacked by what is right below, and the rest.
+
+The data endpoint answers what ``answer.py`` documents, so that the same page draws it, with a
+channel for each band: ``channel``, ``title``, ``band`` (``child``, ``others``, ``remainder``) and
+``href``, where a click leads. ``utilities`` are those to choose from (``utility`` in the address);
+``notes`` name what is in no band: ``too_coarse``, ``without_amount``, ``negative`` buckets.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+import numpy as np
+from starlette.requests import Request
+
+from kilowatch.dashboard.answer import window_columns
+from kilowatch.dashboard.contact import Judge
+from kilowatch.dashboard.drawn import iso_starts, nullable, rate_unit
+from kilowatch.dashboard.figures import elapsed_ms, figures
+from kilowatch.dashboard.level import Place, asked_kind
+from kilowatch.dashboard.needs import View
+from kilowatch.dashboard.periods import Window, local_day, window
+from kilowatch.dashboard.pricing import CANONICAL, CARBON_UNIT, Rates, Worth, asked_worth, rates
+from kilowatch.dashboard.rooms import Rooms, rooms_of
+from kilowatch.dashboard.words import t
+from kilowatch.model.blocks import Floats, IntervalBlock, Ints
+from kilowatch.model.calendar import Grain
+from kilowatch.model.points import DataPoint
+from kilowatch.pipeline.tree_bands import Band, Stack, stack_of
+from kilowatch.pipeline.tree_rollups import TreeRollUp
+
+BANDS_MAX = 8
+"""More colours than these nobody tells apart; the smaller ones are one band together."""
+LONGEST_INTERVAL_S = 3600
+"""Meters with longer intervals do not make a day's bars longer: they are named as left out."""
+
+
+def site_answer(request: Request, place: Place) -> dict[str, Any]:
+    """Break a place down for the days that an address asks for. Blocks on the store."""
+    rooms, query = rooms_of(request), request.query_params
+    now_ms, view = rooms.clock(), rooms.view
+    kind = asked_kind(place, query.get("utility", ""))
+    points = place.of_kind(kind)
+    proxy = _proxy(points)
+    extent = _extent(view, place, points)
+    today = local_day(now_ms, place.site.zone)
+    last_ms = extent[1] if extent else None
+    frame = window(query, proxy, min(today, local_day(last_ms, proxy.zone)) if last_ms else today)
+    asked = frame.asked
+    grain: Grain = proxy.interval_s if asked == "interval" else asked
+    asker = _Asker(rooms, place, points, kind, frame, grain, now_ms)
+    stack, edges, tree = asker.stack()
+    worth = asked_worth(query.get("worth", ""))
+    unit = kind[1]
+    told: dict[str, Any] = {"share": None, "basis": []}
+    if worth != "energy":
+        stack, unit, told = asker.priced(stack, edges, worth)
+    elapsed = elapsed_ms(frame.from_ms, frame.to_ms, now_ms, last_ms, proxy.gap_ms)
+    until_ms = frame.from_ms + elapsed
+    blocks = [(one, _rows(one, edges, now_ms)) for one in _few(stack.bands)]
+    total = Band(proxy, stack.total, stack.unallocated, stack.completeness)
+    channels = [
+        _channel(number, one, rows, place, unit) for number, (one, rows) in enumerate(blocks)
+    ]
+    parameter = {
+        "name": "total", "title": t(f"utility.{kind[0]}"), "group": "", "unit": unit,
+        "measure": "amount", "summable": False, "phases": 0,
+    }  # fmt: skip
+
+    def told_of(rows: IntervalBlock, channel: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        named = channel or {"channel": "total", "title": t("site.total"), "href": ""}
+        return {
+            "channel": named["channel"], "parameter_title": named["title"], "phase_title": "",
+            "href": named["href"], "measure": "amount", "unit": unit,
+            "rate_unit": rate_unit(unit), **asdict(figures(rows, "amount", elapsed, until_ms)),
+        }  # fmt: skip
+
+    whole = told_of(_rows(total, edges, now_ms))
+    return {
+        "point": {
+            "id": place.site.id, "name": place.name, "zone": place.site.zone, "utility": kind[0],
+            "interval_s": proxy.interval_s,
+        },
+        "state": _state(query, frame, kind, worth),
+        "window": window_columns(frame, proxy, now_ms, extent[0] if extent else None),
+        "extent": {
+            "first_ms": extent[0], "last_ms": extent[1], "packets": 2,
+            "first_day": local_day(extent[0], proxy.zone).isoformat(),
+            "last_day": local_day(extent[1], proxy.zone).isoformat(),
+        } if extent else None,
+        "utilities": [
+            {"word": "-".join(one), "text": t(f"utility.{one[0]}"), "unit": one[1]}
+            for one in place.kinds()
+        ],
+        "parameters": [],
+        "parameters_shown": [parameter],
+        "channels": channels,
+        "statistics": [told_of(rows, channel) for (_, rows), channel in
+                       zip(blocks, channels, strict=True)] + [whole],
+        "summary": [whole],
+        "demand": None,
+        "compare": None,
+        "worth": {"shown": worth, "available": kind[1] in CANONICAL, **told},
+        "status": _status(rooms, points, now_ms),
+        "notes": _notes(place, stack, tree, edges),
+    }  # fmt: skip
+
+
+def _proxy(points: Sequence[DataPoint]) -> DataPoint:
+    """Return a data point with the interval that the bars of all of them can have."""
+    lengths = [one.interval_s for one in points]
+    usual = [one for one in lengths if one <= LONGEST_INTERVAL_S]
+    return replace(points[0], interval_s=max(usual or [max(lengths)]))
+
+
+def _extent(view: View, place: Place, points: Sequence[DataPoint]) -> tuple[int, int] | None:
+    found = [one for main in place.mains(points) if (one := view.extent(main)) is not None]
+    if not found:
+        return None
+    return min(one.first_ms for one in found), max(one.last_ms for one in found)
+
+
+@dataclass(frozen=True, slots=True)
+class _Asker:
+    """Asks the tree for a period."""
+
+    rooms: Rooms
+    place: Place
+    points: Sequence[DataPoint]
+    kind: tuple[str, str]
+    frame: Window
+    grain: Grain
+    now_ms: int
+
+    def stack(self, grain: Grain | None = None) -> tuple[Stack, Ints, TreeRollUp]:
+        tree = self.rooms.view.tree(
+            self.points, self.place.fed_by, self.frame.from_ms, self.frame.to_ms,
+            grain or self.grain,
+        )  # fmt: skip
+        found = stack_of(tree, self.points, self.kind, self.place.tops)
+        return found, tree.edges_ms, tree
+
+    def priced(self, stack: Stack, edges: Ints, worth: Worth) -> tuple[Stack, str, dict[str, Any]]:
+        """Return bands in money or CO2; buckets in which a price begins are added up from days."""
+        facts = self.rooms.registry.facts().get(self.place.site.id)
+        over_time = rates(facts, *self.kind, worth)
+        number = over_time.at(edges[:-1])
+        if (number != over_time.at(edges[1:] - 1)).any():
+            daily, days, _ = self.stack("day")
+            into = np.searchsorted(edges, days[:-1], side="right") - 1
+            of_day = over_time.per_unit()[over_time.at(days[:-1])]
+            made = _each(stack, daily, lambda some: _summed(some * of_day, into, len(edges) - 1))
+            told = _told(daily.total, over_time, over_time.at(days[:-1]))
+        else:
+            factor = over_time.per_unit()[number]
+            made = _each(stack, stack, lambda some: some * factor)
+            told = _told(stack.total, over_time, number)
+        currency = facts.currency if facts is not None else ""
+        return made, over_time.unit or (CARBON_UNIT if worth == "co2" else currency), told
+
+
+def _each(stack: Stack, source: Stack, change: Callable[[Floats], Floats]) -> Stack:
+    by_key = {(one.point.id, one.remainder): one for one in source.bands}
+    bands = []
+    for band in stack.bands:
+        one = by_key[band.point.id, band.remainder]
+        bands.append(replace(band, amount=change(one.amount), unallocated=change(one.unallocated)))
+    return replace(
+        stack, bands=bands, total=change(source.total), unallocated=change(source.unallocated)
+    )
+
+
+def _summed(values: Floats, into: Ints, size: int) -> Floats:
+    known = np.isfinite(values) & (into >= 0)
+    sums = np.bincount(into[known], weights=values[known], minlength=size)
+    counts = np.bincount(into[known], minlength=size)
+    return np.where(counts > 0, sums, np.nan)
+
+
+def _told(total: Floats, over_time: Rates, number: Ints) -> dict[str, Any]:
+    amount = np.nan_to_num(total)
+    known = np.isfinite(over_time.per_unit()[number])
+    whole = float(amount.sum())
+    used = [over_time.basis[one] for one in np.unique(number[known & (amount != 0)]).tolist()]
+    return {
+        "share": float(amount[known].sum()) / whole if whole else None,
+        "basis": [
+            {"text": str(one), "from_ms": one.from_ms,
+             "from_day": one.from_day.isoformat() if one.from_day else None,
+             "whole_organisation": one.whole_organisation}
+            for one in used if one is not None
+        ],
+    }  # fmt: skip
+
+
+def _few(bands: Sequence[Band]) -> list[Band]:
+    """Return the largest submeters, the others as one, then what no submeter saw."""
+    children = sorted(
+        (one for one in bands if not one.remainder),
+        key=lambda one: -float(np.nansum(one.amount)),
+    )
+    shown, others = children[:BANDS_MAX], children[BANDS_MAX:]
+    if len(others) == 1:
+        shown, others = children, []
+    if others:
+        amounts = np.array([one.amount for one in others])
+        known = ~np.isnan(amounts)
+        together = np.where(known.any(axis=0), np.nansum(amounts, axis=0), np.nan)
+        nobody = replace(others[0].point, id=0, name=t("site.others", n=len(others)))
+        unallocated = np.sum([one.unallocated for one in others], axis=0)
+        complete = np.mean([one.completeness for one in others], axis=0)
+        shown.append(Band(nobody, together, unallocated, complete))
+    return shown + [one for one in bands if one.remainder]
+
+
+def _rows(band: Band, edges: Ints, now_ms: int) -> IntervalBlock:
+    """Return a band as interval rows; a bucket without data has none."""
+    known = np.isfinite(band.amount)
+    start, end = edges[:-1][known], edges[1:][known]
+    passed = np.clip(np.minimum(end, now_ms) - start, 0, None)
+    across = np.nan_to_num(band.unallocated[known])
+    amount = band.amount[known] - across
+    only = (across != 0) & (np.abs(amount) <= 1e-9 * np.abs(across))
+    zeros = np.zeros(len(start), np.int64)
+    nothing = np.full(len(start), np.nan)
+    return IntervalBlock(
+        series=zeros, channel=zeros, start_ms=start, duration_ms=end - start, version=zeros,
+        count=np.where(only, 0, 1), mean=nothing, low=nothing, high=nothing,
+        amount=np.where(only, np.nan, amount), unallocated=across,
+        covered_ms=(band.completeness[known] * passed).astype(np.int64), quality=zeros,
+    )  # fmt: skip
+
+
+def _channel(
+    number: int, band: Band, rows: IntervalBlock, place: Place, unit: str
+) -> dict[str, Any]:
+    others = band.point.id == 0
+    title = t("site.remainder", name=band.point.name) if band.remainder else band.point.name
+    return {
+        "channel": f"b{number}", "parameter": "total", "title": title,
+        "band": "remainder" if band.remainder else "others" if others else "child",
+        "href": "" if others or band.remainder else place.href(band), "opens": band.opens,
+        "phase": 0, "phase_title": "", "measure": "amount", "unit": unit,
+        "start": iso_starts(rows.start_ms, place.site.zone),
+        "start_ms": rows.start_ms.tolist(), "duration_ms": rows.duration_ms.tolist(),
+        "count": rows.count.tolist(), "amount": nullable(rows.amount),
+        "mean": nullable(rows.mean), "low": nullable(rows.low), "high": nullable(rows.high),
+        "unallocated": nullable(rows.unallocated), "covered_ms": rows.covered_ms.tolist(),
+        "quality": rows.quality.tolist(),
+    }  # fmt: skip
+
+
+def _state(
+    query: Mapping[str, str], frame: Window, kind: tuple[str, str], worth: str
+) -> dict[str, str]:
+    return {
+        "period": frame.period, "date": frame.first.isoformat(),
+        "until": frame.last.isoformat() if frame.period == "custom" else "",
+        "grain": frame.grain, "utility": "-".join(kind) if query.get("utility") else "",
+        "compare": "", "worth": "" if worth == "energy" else worth,
+    }  # fmt: skip
+
+
+def _status(rooms: Rooms, points: Sequence[DataPoint], now_ms: int) -> dict[str, Any]:
+    late = Judge(rooms.view, rooms.settings, now_ms).late(list(points))
+    return {"late": False, "came_ms": None, "lags": False, "join_ms": 0, "recomputing": None,
+            "late_points": late}  # fmt: skip
+
+
+def _notes(place: Place, stack: Stack, tree: TreeRollUp, edges: Ints) -> dict[str, Any]:
+    below = sum(int(np.count_nonzero(one.amount < -1e-6)) for one in stack.bands if one.remainder)
+    return {
+        "negative": below,
+        "too_coarse": sorted(place.points[one].name for one in tree.too_coarse
+                             if one in place.points)[:10],
+        "buckets": len(edges) - 1,
+    }  # fmt: skip
