@@ -23,6 +23,7 @@ from kilowatch import catalog as catalogs
 from kilowatch.catalog import (
     alerts,
     bulk,
+    comments,
     credentials,
     data_points,
     export_links,
@@ -229,6 +230,10 @@ def _said(own: Furnishing) -> int:
     return verdicts.give(own.change, about, None, comment=own.name("comment")).id
 
 
+def _comment(own: Furnishing) -> int:
+    return comments.add(own.change, own.made["point"].id, (1, 2), own.name("comment")).id
+
+
 EVENT = 9_000
 """Events are named by this plus the number of their data point."""
 
@@ -250,6 +255,7 @@ KINDS: dict[str, Callable[[Furnishing], int]] = {
     "profile_id": _profile,
     "event_id": _event,
     "said_id": _said,
+    "comment_id": _comment,
 }
 """By name in a path: makes one for an organisation, and returns its number. In this order."""
 
@@ -300,6 +306,7 @@ QUERIES: dict[str, str] = {
     "/data/series.csv": "point={point_id}",
     "/data/days": "point={point_id}&month=2026-11",
     "/data/points": "point={point_id}&q=",
+    "/data/comments": "point={point_id}&from=1794000000000&to=1794100000000",
     "/data/requests": "point={point_id}",
     "/data/today": "points={point_id}",
     "/manual": "page=use/insights",

@@ -71,14 +71,14 @@ def edit(
     """Change one's own comment.
 
     Raises:
-        KilowatchError: What ``add`` and ``find`` find; 403 ``not_yours``.
+        KilowatchError: What ``add`` and ``find`` find; 409 ``not_yours``.
     """
     row = find(change.session, data_point_id, comment_id)
     if not is_of(row, change.actor.user_id):
         raise KilowatchError(
             "not_yours",
             f"{row.created_by} wrote this comment, and only they can change it.",
-            status=403,
+            status=409,
             remedy="Write another one.",
         )
     start_ms, end_ms = _span(span)
@@ -92,14 +92,14 @@ def remove(change: Change, data_point_id: int, comment_id: int, *, manages: bool
     """Remove a comment: one's own, or anybody's for who manages the data point.
 
     Raises:
-        KilowatchError: What ``find`` finds; 403 ``not_yours``.
+        KilowatchError: What ``find`` finds; 409 ``not_yours``.
     """
     row = find(change.session, data_point_id, comment_id)
     if not manages and not is_of(row, change.actor.user_id):
         raise KilowatchError(
             "not_yours",
             f"{row.created_by} wrote this comment.",
-            status=403,
+            status=409,
             remedy="They, or a manager of the site, can remove it.",
         )
     change.session.delete(row)

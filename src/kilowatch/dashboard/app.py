@@ -50,6 +50,7 @@ from kilowatch.dashboard import (
     attributes,
     backfilling,
     breakdown,
+    comments,
     compare_page,
     data,
     dated_pages,
@@ -129,6 +130,7 @@ DOORS: tuple[Door, ...] = (
     Door("/site/{number:number}", breakdown.site, Access.SIGNED_IN),
     Door("/data/points", data.points, Access.READ_POINT, tool="breakdown"),
     *level_pages.DOORS,
+    *comments.DOORS,
     Door("/breakdown/{point_id:number}", breakdown.breakdown, Access.READ_POINT, tool="breakdown"),
     Door(
         "/attributes/{point_id:number}", attributes.attributes, Access.READ_POINT, tool="attributes"

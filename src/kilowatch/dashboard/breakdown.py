@@ -80,7 +80,8 @@ def _breakdown(request: Request) -> Response:
         if _manages(visit.person, point)
         else "",
         "looked": rooms.insights is not None and has_hours(point),
-        "overlays": _overlays(visit.person, point),
+        "overlays": _overlays(rooms, visit.person, point),
+        "comments": may_point(visit.person, "comment", point),
         "exports": may_point(visit.person, "export", point)
         and has_tool(visit.person, "export", point.organisation_id),
     }
@@ -112,11 +113,15 @@ def _packets(rooms: Rooms, point: DataPoint) -> int:
     return extent.packets if extent is not None else 0
 
 
-def _overlays(who: Person, point: DataPoint) -> list[str]:
-    """Return the overlays that a person's plan has."""
+def _overlays(rooms: Rooms, who: Person, point: DataPoint) -> list[str]:
+    """Return the overlays that there are, and that a person's plan has."""
+    always = ["gap", "comment"]
+    if rooms.insights is None or not has_hours(point):
+        return always
     tools = {"expected": "breakdown", "forecast": "forecast", "anomaly": "sentinel"}
     tools["waste"] = "sentinel"
-    return [name for name, tool in tools.items() if has_tool(who, tool, point.organisation_id)]
+    mine = [name for name, tool in tools.items() if has_tool(who, tool, point.organisation_id)]
+    return [*mine, *always]
 
 
 def _overview(request: Request, kind: str) -> Response:

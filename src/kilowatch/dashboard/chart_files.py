@@ -23,7 +23,7 @@ def csv_answer(name: str, head: Sequence[str], rows: Iterable[Sequence[object]])
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\r\n")
     writer.writerow(head)
-    writer.writerows([_cell(one) for one in row] for row in rows)
+    writer.writerows([safe_cell(one) for one in row] for row in rows)
     file = re.sub(r"[^A-Za-z0-9.]+", "-", name).strip("-").lower() or "data"
     return Response(
         text.getvalue(),
@@ -32,7 +32,7 @@ def csv_answer(name: str, head: Sequence[str], rows: Iterable[Sequence[object]])
     )
 
 
-def _cell(value: object) -> object:
+def safe_cell(value: object) -> object:
     """Return a cell: a name that a spreadsheet would take for a formula is put in quotes."""
     if value is None:
         return ""

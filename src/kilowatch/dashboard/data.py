@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import re
+from collections.abc import Sequence
 from datetime import date, timedelta
 from typing import Any
 
@@ -13,7 +14,9 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 
+from kilowatch.catalog import comments
 from kilowatch.dashboard.answer import Sources, series_answer
+from kilowatch.dashboard.chart_files import safe_cell
 from kilowatch.dashboard.periods import bounds, iso_local, midnight_ms
 from kilowatch.dashboard.places import readable, site_names
 from kilowatch.dashboard.rooms import point_of, rooms_of, visit_of
@@ -50,19 +53,24 @@ async def days(request: Request) -> Response:
 
 async def series_csv(request: Request) -> Response:
     """Answer the same figures as a file: one row for each bucket, full precision."""
-    found = await run_in_threadpool(_series, request)
+    found, said = await run_in_threadpool(_series_and_comments, request)
     state = found["state"]
     name = re.sub(r"[^A-Za-z0-9]+", "-", found["point"]["name"]).strip("-").lower() or "data"
     attachment = f'attachment; filename="{name}-{state["date"]}-{state["grain"]}.csv"'
     return Response(
-        csv_of(found),
+        csv_of(found, said),
         media_type="text/csv; charset=utf-8",
         headers={"content-disposition": attachment},
     )
 
 
-def csv_of(found: dict[str, Any]) -> str:
-    """Write an answer as CSV: local start and end, then each channel's columns."""
+def csv_of(found: dict[str, Any], said: Sequence[tuple[int, int, str]] = ()) -> str:
+    """Write an answer as CSV: local start and end, then each channel's columns.
+
+    Args:
+        found: What ``/data/series`` answers.
+        said: Comments as start, end [ms] and text; each stands in every row that it touches.
+    """
     columns = _columns(found["channels"])
     if found["compare"] is not None:
         columns += _columns(found["compare"]["channels"], compared_with(found["compare"]))
@@ -81,7 +89,16 @@ def csv_of(found: dict[str, Any]) -> str:
     zone = found["point"]["zone"]
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\r\n")
-    writer.writerow(["start", "end", *(title for title, _ in columns), "covered", "quality"])
+    writer.writerow(
+        [
+            "start",
+            "end",
+            *(title for title, _ in columns),
+            "covered",
+            "quality",
+            *(["comments"] if said else []),
+        ]
+    )
     first = {
         start: (covered / duration, Quality(quality).name.lower())
         for channel in reversed(found["channels"])
@@ -98,7 +115,9 @@ def csv_of(found: dict[str, Any]) -> str:
         row = ["" if value is None else repr(value) for value in values]
         covered, quality = first.get(start, (0.0, ""))
         ends = (iso_local(start, zone), iso_local(start + duration, zone))
-        writer.writerow([*ends, *row, f"{covered:.6g}", quality])
+        notes = [text for begin, end, text in said if begin < start + duration and end >= start]
+        told = [safe_cell("; ".join(notes))] if said else []
+        writer.writerow([*ends, *row, f"{covered:.6g}", quality, *told])
     return text.getvalue()
 
 
@@ -122,6 +141,16 @@ def _columns(
             title = f"{prefix}{channel['channel']} {key}{unit}"
             found.append((title, dict(zip(channel["start_ms"], channel[key], strict=True))))
     return found
+
+
+def _series_and_comments(
+    request: Request,
+) -> tuple[dict[str, Any], list[tuple[int, int, str]]]:
+    found, point = _series(request), point_of(request)
+    window = found["window"]
+    with rooms_of(request).registry.catalog.reading() as session:
+        rows = comments.of_point(session, point.id, window["from_ms"], window["to_ms"])
+        return found, [(row.start_ms, row.end_ms, f"{row.created_by}: {row.text}") for row in rows]
 
 
 def _series(request: Request) -> dict[str, Any]:

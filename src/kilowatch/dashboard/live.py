@@ -40,6 +40,7 @@ class Listener:
         first: The series that the page is about; told at once.
         sees_request: Whether a request's event is theirs to see.
         alerts: Whether alerts have changed since the page was told.
+        comments: Whether comments on the page's data point have.
     """
 
     person_id: int
@@ -48,6 +49,7 @@ class Listener:
     sees_request: Callable[[dict[str, Any]], bool] | None
     changed: set[int] = field(default_factory=set)
     alerts: bool = False
+    comments: bool = False
     requests: deque[dict[str, Any]] = field(
         default_factory=lambda: deque(maxlen=REQUESTS_WAITING_MAX)
     )
@@ -146,6 +148,18 @@ class Hub:
             with contextlib.suppress(RuntimeError):  # the loop is gone, and with it every page
                 self._loop.call_soon_threadsafe(self._mark_alerts)
 
+    def tell_comments(self, series: int) -> None:
+        """Say that comments on a data point changed; from any thread."""
+        if self._loop is not None and not self._loop.is_closed():
+            with contextlib.suppress(RuntimeError):  # as with alerts
+                self._loop.call_soon_threadsafe(self._mark_comments, series)
+
+    def _mark_comments(self, series: int) -> None:
+        for listener in self._listeners:
+            if listener.first == series and series in listener.allowed:
+                listener.comments = True
+                listener.wake.set()
+
     def _mark_alerts(self) -> None:
         for listener in self._listeners:
             listener.alerts = True
@@ -226,6 +240,9 @@ async def _news(listener: Listener, alerts_of: Callable[[], int]) -> AsyncIterat
     if listener.alerts:
         listener.alerts = False
         yield event("alerts", {"waiting": await asyncio.to_thread(alerts_of)})
+    if listener.comments:
+        listener.comments = False
+        yield event("comments", {})
     while listener.requests:
         yield event("request", listener.requests.popleft())
 

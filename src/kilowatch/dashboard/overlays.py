@@ -49,7 +49,7 @@ async def overlays(request: Request) -> Response:
 def _overlays(request: Request) -> dict[str, Any]:
     rooms, point = rooms_of(request), point_of(request)
     person = visit_of(request).person
-    from_ms, to_ms = _stretch(request)
+    from_ms, to_ms = stretch_of(request)
     if rooms.insights is None or not has_hours(point):
         return NOTHING
     electrical = point.kind == "electrical"
@@ -74,7 +74,12 @@ def _overlays(request: Request) -> dict[str, Any]:
     return body
 
 
-def _stretch(request: Request) -> tuple[int, int]:
+def stretch_of(request: Request) -> tuple[int, int]:
+    """Read ``from`` and ``to`` of an address [ms since 1970, UTC].
+
+    Raises:
+        KilowatchError: 400 ``bad_date``.
+    """
     query = request.query_params
     from_ms, to_ms = whole_number(query.get("from", "")), whole_number(query.get("to", ""))
     if from_ms is None or to_ms is None or not 0 < to_ms - from_ms <= (LONGEST_DAYS + 2) * DAY_MS:

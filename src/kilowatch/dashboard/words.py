@@ -12,8 +12,8 @@ from markupsafe import Markup
 
 FOLDER = Path(__file__).parent / "words"
 IN_BROWSER = (
-    "age.", "bands.", "bell.", "calendar.", "chart.", "compare.", "copy.", "controls.",
-    "drawn.", "drawn_", "failed.", "figures.",
+    "age.", "bands.", "bell.", "calendar.", "chart.", "comments.", "compare.", "copy.",
+    "controls.", "drawn.", "drawn_", "failed.", "figures.",
     "insight.actual", "insight.expected", "insight.hour", "insight.normal", "insight.range",
     "late.", "loading", "none.", "overlay.", "product", "quality.", "recomputing.", "requests.",
     "state.", "table.", "tile.", "worth.",

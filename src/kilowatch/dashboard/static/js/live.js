@@ -15,7 +15,7 @@ function open() {
   if (point) address.searchParams.set("point", point);
   if (document.body.dataset.requests !== undefined) address.searchParams.set("requests", "1");
   source = new EventSource(address);
-  for (const kind of ["hello", "values", "request", "alerts"]) {
+  for (const kind of ["hello", "values", "request", "alerts", "comments"]) {
     source.addEventListener(kind, (message) => deliver(kind, message));
   }
   source.addEventListener("open", () => { document.documentElement.dataset.live = "on"; });
@@ -32,7 +32,7 @@ function close() {
   document.documentElement.dataset.live = "off";
 }
 
-/** Call `listener` with each message of a kind: "hello", "values", "request" or "alerts". */
+/** Call `listener` with each message of a kind: "hello", "values", "request", "alerts" or "comments". */
 export function listen(kind, listener) {
   if (!listeners.has(kind)) listeners.set(kind, []);
   listeners.get(kind).push(listener);

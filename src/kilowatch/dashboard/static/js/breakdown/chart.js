@@ -100,7 +100,7 @@ function againstSeries(panel, index, look, scale, pixelMs, joinMs) {
   });
 }
 
-function gapSeries(panel, index, answer, look, scale) {
+function gapSeries(panel, index, answer, look, scale, shown) {
   const { from_ms: from, to_ms: to, now_ms: now } = answer.window;
   const own = panel.other ? panel.channels[0]?.rows ?? [] : null;
   const extent = own ? own.length && { first_ms: own[0].start, last_ms: own.at(-1).end + answer.point.interval_s * 1000 } : answer.extent;
@@ -118,7 +118,7 @@ function gapSeries(panel, index, answer, look, scale) {
   return [{
     type: "custom", xAxisIndex: index, yAxisIndex: index, silent: true, animation: false, z: 1,
     renderItem: gapMarks(texts, look), encode: { x: [1, 2], y: 3 },
-    data: panel.gaps.map((gap) => [(gap.from + gap.to) / 2, gap.from, gap.to, null]),
+    data: (shown ? panel.gaps : []).map((gap) => [(gap.from + gap.to) / 2, gap.from, gap.to, null]),
   }];
 }
 
@@ -276,7 +276,7 @@ export function build(answer, time, width, narrow, over = null) {
       axisPointer: { show: false },
     });
     legends.push({ panel, scale, top });
-    series.push(...gapSeries(panel, i, answer, look, scale));
+    series.push(...gapSeries(panel, i, answer, look, scale, !over || over.on.has("gap")));
     series.push(...(panel.measure === "amount"
       ? barSeries(panel, i, look, scale, pixelMs)
       : lineSeries(panel, i, look, scale, pixelMs, answer.window.now_ms, answer.status.join_ms)));
@@ -286,7 +286,7 @@ export function build(answer, time, width, narrow, over = null) {
         data: lines.map((line) => (i === 0 ? line : { ...line, label: { show: false } })) };
     }
     if (panel.against.length) series.push(...againstSeries(panel, i, look, scale, pixelMs, answer.status.join_ms));
-    if (over?.overlays && !panel.other) series.push(...overlaySeries(panel, i, over.overlays, over.on, look.hue, scale.factor, answer.window.now_ms));
+    if (over && !panel.other) series.push(...overlaySeries(panel, i, over.overlays, over.on, look.hue, scale.factor, answer.window.now_ms, over.marks));
     top += heights[i] + (lastPanel ? 32 : 48);
   });
   const graphic = legends.map(({ panel, scale, top: at }) => ({

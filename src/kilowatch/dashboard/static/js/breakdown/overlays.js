@@ -4,7 +4,7 @@ import { marks, ribbon, steps } from "../insight/band.js";
 import { t } from "../words.js";
 import { alpha, css } from "./marks.js";
 
-export const KINDS = ["expected", "forecast", "anomaly", "waste"];
+export const KINDS = ["expected", "forecast", "anomaly", "waste", "gap", "comment"];
 const HOUR = 3_600_000;
 
 /** Which overlays are switched on: all, until somebody says otherwise. */
@@ -61,30 +61,41 @@ const column = (rows, key, factor) => rows.map((row) => (row[key] === null ? nul
 export const fits = (panel, overlays) => ["W", "Wh", "m3", "m3/h", "°C", "°F"].includes(panel.unit) && overlays.parameters.includes(panel.name)
   && (panel.channels.length === 1 ? !panel.channels[0].phase : panel.measure === "amount");
 
-/** The series of one panel. */
-export function overlaySeries(panel, index, overlays, on, hue, factor, now) {
-  const series = [];
+/** Lay the rows of what is switched on beside a panel's own: drawn, told and in the table. */
+export function layRows(panel, overlays, on, now) {
   panel.over = { expected: [], forecast: [] };
-  if (fits(panel, overlays)) {
+  if (!overlays || panel.other || !fits(panel, overlays)) return;
+  if (on.has("expected")) panel.over.expected = rowsOf(overlays.expected, panel).filter((row) => row.start < now);
+  if (on.has("forecast")) panel.over.forecast = rowsOf(overlays.forecast, panel).filter((row) => row.end > now);
+}
+
+/** What lies over a table's row: "12.3 kWh" expected or to come, or null. */
+export const overAt = (panel, ms) => {
+  const at = (rows) => rows.find((row) => ms >= row.start && ms < row.end);
+  return at(panel.over.expected)?.mid ?? at(panel.over.forecast)?.mid ?? null;
+};
+
+/** The series of one panel. */
+export function overlaySeries(panel, index, overlays, on, hue, factor, now, list) {
+  const series = [];
+  layRows(panel, overlays, on, now);
+  if (overlays && fits(panel, overlays)) {
     const start = (rows) => rows.map((row) => row.start);
     const end = (rows) => rows.map((row) => row.end);
     if (on.has("expected")) {
-      const rows = rowsOf(overlays.expected, panel).filter((row) => row.start < now);
-      panel.over.expected = rows;
+      const rows = panel.over.expected;
       series.push(ribbon(start(rows), column(rows, "low", factor), column(rows, "high", factor), { fill: alpha(hue, 0.14) }, index, 1, end(rows)),
         ribbon(start(rows), column(rows, "q25", factor), column(rows, "q75", factor), { fill: alpha(hue, 0.16) }, index, 1, end(rows)),
         steps(start(rows), column(rows, "mid", factor), { width: 1.25, color: alpha(css("--text"), 0.6) }, index, 5, end(rows)));
     }
     if (on.has("forecast")) {
-      const rows = rowsOf(overlays.forecast, panel).filter((row) => row.end > now);
-      panel.over.forecast = rows;
+      const rows = panel.over.forecast;
       series.push(ribbon(start(rows), column(rows, "low", factor), column(rows, "high", factor), { fill: alpha(hue, 0.13) }, index, 1, end(rows)),
         ribbon(start(rows), column(rows, "q25", factor), column(rows, "q75", factor), { fill: alpha(hue, 0.15) }, index, 1, end(rows)),
         steps(start(rows), column(rows, "mid", factor), { width: 1.75, color: hue, type: [5, 4] }, index, 4, end(rows)));
     }
   }
-  const list = eventsOn(overlays, on);
-  if (list.length) series.push(marks({ marks: list }, { waste: css("--waste"), anomaly: css("--anomaly"), surface: css("--surface"), family: css("--font") }, index, 6));
+  if (list.length) series.push(marks({ marks: list }, { waste: css("--waste"), anomaly: css("--anomaly"), comment: css("--muted"), surface: css("--surface"), family: css("--font") }, index, 6));
   return series;
 }
 
@@ -106,6 +117,7 @@ export function told(panel, ms, unit) {
 /** The events as a list with links, for those who see no marks. */
 export function list(host, overlays, on, time) {
   const events = eventsOn(overlays, on);
+  if (!host) return;
   host.hidden = !events.length;
   host.replaceChildren(...events.map((event) => {
     const item = document.createElement("li");

@@ -4,6 +4,7 @@ import { now } from "../freshness.js";
 import { age, dateText, SiteTime } from "../sitetime.js";
 import { seriesAsRead } from "../units.js";
 import { t } from "../words.js";
+import { Comments } from "./comments.js";
 import { bandAt, link, notes } from "./bands.js";
 import { Calendar } from "./calendar.js";
 import { build, panelsOf } from "./chart.js";
@@ -46,6 +47,7 @@ const controls = new Controls(root, {
 });
 
 const comparison = level ? null : new Comparison(root, { point, choose: (compare) => controls.change({ compare }) });
+const comments = level ? null : new Comments(root, { point, changed: () => { if (answer && root.dataset.frame === "graph") redraw(); } });
 const worthSaid = root.querySelector("[data-worth-said]");
 
 async function load({ quiet = false } = {}) {
@@ -80,16 +82,33 @@ async function load({ quiet = false } = {}) {
 
 /** Lay what insights say over the graph; without it the graph stands as it is. */
 async function lay(signal) {
-  if (!eventList || !answer?.extent || answer.extent.packets < 2) return;
+  if (!answer?.extent || answer.extent.packets < 2) return;
+  if (comments) { comments.events = () => overlay.eventsOn(overlays, overlay.chosen(state.over)); comments.load(answer, time); }
+  if (!eventList) { root.dataset.laid = "yes"; return; }
   const on = overlay.chosen(state.over);
   overlays = on.size ? await overlay.fetchOverlays(point, answer.window, signal).catch((error) => {
     if (error.name === "AbortError") throw error;
     return null;
   }) : null;
   overlay.list(eventList, overlays, on, time);
-  if (root.dataset.frame === "graph" && !host.hidden) drawChart();
+  redraw();
   root.dataset.laid = "yes";
 }
+
+/** Draw again what is on the page, with what lies over it now. */
+function redraw() {
+  if (root.dataset.frame !== "graph") return;
+  if (state.view === "table") drawTable(tableHost, answer, panelsOf(answer), time, over());
+  else if (!host.hidden) drawChart();
+}
+
+/** Everything that is marked on the time axis: events, and comments unless they are switched off. */
+function marked() {
+  const on = overlay.chosen(state.over);
+  return [...overlay.eventsOn(overlays, on), ...(comments && on.has("comment") ? comments.marks() : [])];
+}
+
+const over = () => (level ? null : { overlays, on: overlay.chosen(state.over), marks: marked() });
 
 /** One sentence and one next step, in the place where the graph would be, or above it. */
 function say(kind, title, next, { retry = false, link = null } = {}) {
@@ -140,7 +159,7 @@ function show(quiet) {
   frame("graph");
   notices(window, extent);
   figures(true);
-  if (state.view === "table") drawTable(tableHost, answer, panelsOf(answer), time);
+  if (state.view === "table") drawTable(tableHost, answer, panelsOf(answer), time, over());
   else drawChart();
 }
 
@@ -188,18 +207,21 @@ function label({ period, first, last }) {
 function drawChart() {
   const width = host.clientWidth;
   if (!width) return;
-  built = build(answer, time, width, narrow.matches, overlays && { overlays, on: overlay.chosen(state.over) });
+  built = build(answer, time, width, narrow.matches, over());
   host.style.height = `${built.height}px`;
   if (!chart) {
     chart = echarts.init(host, null, { renderer: "canvas" });
     chart.getZr().on("click", drill);
+    chart.getZr().on("dblclick", (event) => {
+      if (comments && built && !built.coarse && inside(event)) comments.open({ at: chart.convertFromPixel({ xAxisIndex: 0 }, event.offsetX) });
+    });
     const hover = new Hover(host);
     chart.getZr().on("mousemove", (event) => {
       const within = built && inside(event);
       chart.getZr().setCursorStyle(within && (built.coarse || level) ? "pointer" : "default");
       if (!within) { hover.hide(); return; }
       const at = chart.convertFromPixel({ xAxisIndex: 0 }, event.offsetX);
-      hover.show(built, time, at, event.offsetX, event.offsetY, overlay.eventsOn(overlays, overlay.chosen(state.over)), answer.compare);
+      hover.show(built, time, at, event.offsetX, event.offsetY, marked(), answer.compare);
     });
     chart.getZr().on("globalout", () => hover.hide());
   }
@@ -220,8 +242,9 @@ function openEvent({ offsetX: x, offsetY: y }) {
   if (index < 0) return false;
   const wide = chart.convertFromPixel({ xAxisIndex: 0 }, x + 8) - chart.convertFromPixel({ xAxisIndex: 0 }, x);
   const at = chart.convertFromPixel({ xAxisIndex: 0 }, x);
-  const hit = overlay.eventsOn(overlays, overlay.chosen(state.over)).find((one) => at >= one.from - wide && at < one.to + wide);
-  if (hit) location.assign(hit.href);
+  const hit = marked().find((one) => at >= one.from - wide && at < one.to + wide);
+  if (hit?.comment) comments.show(hit.comment);
+  else if (hit) location.assign(hit.href);
   return Boolean(hit);
 }
 

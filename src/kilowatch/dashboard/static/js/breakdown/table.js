@@ -2,6 +2,7 @@
 import { column, count, fullWithUnit, scaleFor, share } from "../numbers.js";
 import { t } from "../words.js";
 import { changeText, what } from "./compare.js";
+import { layRows, overAt } from "./overlays.js";
 import { gaps } from "./rows.js";
 
 const AT_ONCE = 1_000; // rows that a browser lays out without anyone waiting
@@ -58,7 +59,7 @@ function footBeside(item, entry) {
   return cell("td", item.format(change.value), { class: "num", "data-value": change.value, title: fullWithUnit(change.value, entry.unit) });
 }
 
-function foot(columns, answer, notes) {
+function foot(columns, answer, notes, more) {
   const cells = [cell("th", t("table.total"), { scope: "row" })];
   for (const item of columns) {
     const figures = (item.panel.other ? answer.compare : answer).statistics.find((entry) => entry.channel === item.channel.channel
@@ -71,7 +72,7 @@ function foot(columns, answer, notes) {
     cells.push(cell("td", value === null || value === undefined ? "–" : item.format(value),
       { class: "num", "data-value": value ?? "", title: fullWithUnit(value, item.panel.unit) }));
   }
-  cells.push(cell("td", ""), ...(notes ? [cell("td", "")] : []));
+  cells.push(cell("td", ""), ...(notes ? [cell("td", "")] : []), ...Array.from({ length: more }, () => cell("td", "")));
   return row(cells);
 }
 
@@ -84,8 +85,11 @@ function note(item) {
 }
 
 /** Draw the table into `host`. Redrawing with the same shape keeps the scroll position. */
-export function draw(host, answer, panels, time, all = false) {
+export function draw(host, answer, panels, time, over = null, all = false) {
   const columns = columnsOf(panels, answer.compare);
+  const laid = over ? panels.filter((panel) => { layRows(panel, over.overlays, over.on, answer.window.now_ms); return panel.over.expected.length + panel.over.forecast.length; })
+    .map((panel) => ({ panel, column: columns.find((item) => item.panel === panel && !item.beside) })).filter(({ column: own }) => own) : [];
+  const marks = over?.marks ?? [];
   const starts = [...new Set(columns.flatMap((item) => [...item.by.keys()]))].sort((a, b) => a - b);
   const table = document.createElement("table");
   table.className = "figures-table";
@@ -100,7 +104,9 @@ export function draw(host, answer, panels, time, all = false) {
   head.append(row([cell("th", t("table.time", { zone: answer.point.zone }), { scope: "col" }),
     ...columns.map((item) => cell("th", item.title, { scope: "col", class: "num" })),
     cell("th", t("table.known"), { scope: "col", class: "num" }),
-    ...(notes ? [cell("th", t("table.note"), { scope: "col" })] : [])]));
+    ...(notes ? [cell("th", t("table.note"), { scope: "col" })] : []),
+    ...laid.map(({ panel, column: own }) => cell("th", `${panel.title}, ${t("table.expected")}${own.scale.unit ? ` [${own.scale.unit}]` : ""}`, { scope: "col", class: "num" })),
+    ...(marks.length ? [cell("th", t("table.marks"), { scope: "col" })] : [])]));
   const body = document.createElement("tbody");
   const extent = answer.extent;
   const holes = merged.length && extent ? gaps(merged, merged[0].start, merged.at(-1).end) : [];
@@ -110,7 +116,7 @@ export function draw(host, answer, panels, time, all = false) {
       const gap = holes[hole];
       const text = t("table.hole", { until: time.stamp(gap.to) });
       body.append(row([cell("th", time.stamp(gap.from), { scope: "row" }),
-        cell("td", text, { colspan: columns.length + (notes ? 2 : 1), class: "hole" })]));
+        cell("td", text, { colspan: columns.length + (notes ? 2 : 1) + laid.length + (marks.length ? 1 : 0), class: "hole" })]));
       hole += 1;
     }
     const line = row([cell("th", time.stamp(item.start), { scope: "row" }),
@@ -126,19 +132,21 @@ export function draw(host, answer, panels, time, all = false) {
           "data-value": known ? value : "", "data-channel": column_.channel.channel, "data-key": column_.beside ? "beside" : column_.key,
           title: known ? fullWithUnit(value, column_.panel.unit) : t("table.unknown") });
       }),
-      cell("td", share(item.covered), { class: "num muted" }), ...(notes ? [cell("td", note(item), { class: "muted" })] : [])]);
+      cell("td", share(item.covered), { class: "num muted" }), ...(notes ? [cell("td", note(item), { class: "muted" })] : []),
+      ...laid.map(({ panel, column: own }) => { const value = overAt(panel, item.start); return cell("td", value === null ? "–" : own.format(value), { class: "num muted", "data-key": "expected" }); }),
+      ...(marks.length ? [cell("td", marks.filter((one) => one.from < item.end && one.to > item.start).map((one) => one.title).join("; "), { "data-key": "marks" })] : [])]);
     line.dataset.start = item.start;
     body.append(line);
   }
   const footer = document.createElement("tfoot");
-  if (starts.length) footer.append(foot(columns, answer, notes));
+  if (starts.length) footer.append(foot(columns, answer, notes, laid.length + (marks.length ? 1 : 0)));
   table.append(caption, head, body, footer);
   const scroll = host.scrollTop;
   host.replaceChildren(table);
   host.scrollTop = scroll;
   if (!all && merged.length > AT_ONCE) {
     const more = cell("button", t("table.more", { n: count(merged.length) }), { type: "button", class: "button" });
-    more.addEventListener("click", () => draw(host, answer, panels, time, true));
+    more.addEventListener("click", () => draw(host, answer, panels, time, over, true));
     host.append(more);
   }
   if (!starts.length) host.append(cell("p", t("table.empty"), { class: "muted" }));

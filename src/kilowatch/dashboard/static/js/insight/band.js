@@ -91,7 +91,9 @@ export function marks(data, colours, index, z = 1) {
       const colour = colours[mark.tone];
       const middle = Math.min(Math.max(left + width / 2, plot.x + 6), plot.x + plot.width - 6);
       const foot = plot.y + plot.height;
-      const glyph = mark.tone === "waste"
+      const glyph = mark.tone === "comment"
+        ? { type: "polygon", shape: { points: [[middle - 6, foot - 8], [middle + 6, foot - 8], [middle + 6, foot], [middle, foot], [middle - 3, foot + 4], [middle - 3, foot], [middle - 6, foot]] } }
+        : mark.tone === "waste"
         ? { type: "polygon", shape: { points: [[middle, foot - 5], [middle + 5, foot], [middle, foot + 5], [middle - 5, foot]] } }
         : { type: "polygon", shape: { points: [[middle, foot - 6], [middle + 6, foot + 4], [middle - 6, foot + 4]] } };
       const children = [
