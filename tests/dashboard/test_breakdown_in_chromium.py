@@ -14,6 +14,7 @@ from playwright.sync_api import Page, expect
 from kilowatch.model.silences import Contact
 from tests.dashboard.conftest import Watched
 from tests.dashboard.fakes import Status, electrical_rows, rows_of
+from tests.dashboard.test_pages_in_chromium import barriers
 from tests.dashboard.worlds import World
 
 pytestmark = pytest.mark.browser
@@ -235,6 +236,36 @@ def test_a_comparison_stands_in_graph_figures_table_and_address(
     again = watched.open(page.url.removeprefix(watched.url))
     expect(again.get_by_label("Data point", exact=True)).to_have_value("Gas boiler")
     expect(again.get_by_role("radio", name="CO₂")).to_be_checked()
+
+
+def test_each_figure_says_where_it_comes_from(
+    live_world: World, watched: Watched, axe_source: str
+) -> None:
+    """By keyboard: definition, data point, days, intervals, what is known, and the way to both."""
+    page = watched.open(path(live_world, "main", "date=2026-11-08&grain=hour"))
+    asked = page.locator(".tile.first .why")
+    asked.focus()
+    page.keyboard.press("Enter")
+    box = page.locator("dialog.why-box")
+    expect(box).to_be_visible()
+    for words in ("The sum of what was counted", "Main supply (acme-main)", "Europe/Dublin",
+                  "22 intervals of 1 hour", "87.5% of the time", "in gaps"):  # fmt: skip
+        expect(box).to_contain_text(words)
+    number = live_world.point("main").id
+    expect(box.get_by_role("link", name="Packets of Main supply")).to_have_attribute(
+        "href", f"/attributes/{number}"
+    )
+    expect(box.get_by_role("link", name=re.compile("Data quality"))).to_have_attribute(
+        "href", f"/quality/{number}"
+    )
+    for theme in ("light", "dark"):
+        page.emulate_media(color_scheme=theme)
+        assert not barriers(watched, axe_source)
+    page.keyboard.press("Escape")
+    expect(box).to_be_hidden()
+    expect(asked).to_be_focused()
+    page.locator("[data-figure=power_factor] .why").click()
+    expect(box).to_contain_text("sum of active power over the sum of apparent power")
 
 
 def test_a_click_on_a_day_opens_the_day(live_world: World, watched: Watched) -> None:

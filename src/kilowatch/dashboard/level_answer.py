@@ -90,6 +90,9 @@ def site_answer(request: Request, place: Place) -> dict[str, Any]:
             "first_day": local_day(extent[0], proxy.zone).isoformat(),
             "last_day": local_day(extent[1], proxy.zone).isoformat(),
         } if extent else None,
+        "sources": [
+            {"id": one.id, "name": one.name, "stream_id": one.stream_id} for one in stack.mains
+        ],
         "utilities": [
             {"word": "-".join(one), "text": t(f"utility.{one[0]}"), "unit": one[1]}
             for one in place.kinds()

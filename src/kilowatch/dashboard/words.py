@@ -16,7 +16,7 @@ IN_BROWSER = (
     "controls.", "drawn.", "drawn_", "failed.", "figures.",
     "insight.actual", "insight.expected", "insight.hour", "insight.normal", "insight.range",
     "late.", "loading", "none.", "overlay.", "product", "quality.", "recomputing.", "requests.",
-    "state.", "table.", "tile.", "worth.",
+    "state.", "table.", "tile.", "why.", "why_of.", "worth.",
 )  # fmt: skip
 """What the ES modules use; the rest stays on the server."""
 

@@ -24,7 +24,7 @@ class Band:
         point: Whose; of a remainder, the main that saw it.
         amount: NaN where nothing is known, or where it is no band; may be negative for a
             remainder: its submeters counted more than the main [Wh, m³].
-        unallocated: The part of it whose time is not known; 0 for a remainder.
+        unallocated: The part of it whose time is not known.
         completeness: Covered share of what has passed of the bucket, 0 to 1.
         remainder: Whether it is what no submeter of the main saw.
         opens: Whether submeters hang below it, so that it can be broken down itself.
@@ -136,6 +136,8 @@ def _rest(band: Band, tree: TreeRollUp, head: int, buckets: np.ndarray) -> None:
     # says that nothing of it is known.
     rest = np.where(np.isnan(main.remainder), main.own.amount, main.remainder)
     band.amount[buckets] = rest[buckets]
+    below = np.where(np.isnan(main.remainder), 0.0, main.submeters.unallocated)
+    band.unallocated[buckets] = np.maximum(main.own.unallocated - below, 0.0)[buckets]
     band.completeness[buckets] = main.completeness[buckets]
 
 

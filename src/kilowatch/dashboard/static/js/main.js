@@ -1,4 +1,5 @@
 // What every page does: theme, menus, the tree, live freshness, copy buttons.
+import "./why.js";
 import { listen, start } from "./live.js";
 import { refresh, take } from "./freshness.js";
 import { fullWithUnit, money, withUnit } from "./numbers.js";

@@ -2,6 +2,7 @@
 import { fullWithUnit, scaleFor, share, short, withUnit } from "../numbers.js";
 import { locale, t } from "../words.js";
 import { against, was } from "./compare.js";
+import { whyButton } from "./why.js";
 
 const COMPLETE = 0.9995;
 
@@ -32,6 +33,10 @@ const when = (answer, time, ms) => (answer.window.period === "day" ? time.clock(
 /** The tiles: what somebody wants to know in five seconds. */
 export function tiles(host, answer, time) {
   const found = [];
+  const asked = (node, key, entry, complete) => {
+    const title = node.querySelector("dt");
+    title.append(whyButton(answer, time, key, title.textContent, entry, complete));
+  };
   const energy = answer.summary.find((entry) => entry.measure === "amount");
   const level = answer.summary.find((entry) => entry.measure === "mean");
   if (energy) {
@@ -42,7 +47,9 @@ export function tiles(host, answer, time) {
       ? t("tile.of_which_gap", { amount: withUnit(energy.unallocated, energy.unit) })
       : energy.derived ? t("tile.derived") : missing ? t("tile.incomplete") : t("tile.counted");
     const name = answer.worth.shown === "energy" || !answer.worth.available ? "tile.total" : answer.worth.shown === "money" ? "tile.cost" : "tile.carbon";
-    found.push(tile(t(name), energy.total, energy.unit, detail, "first", against(energy, answer.compare)));
+    const node = tile(t(name), energy.total, energy.unit, detail, "first", against(energy, answer.compare));
+    asked(node, "total", energy);
+    found.push(node);
   }
   const demand = answer.demand;
   if (demand) {
@@ -50,19 +57,23 @@ export function tiles(host, answer, time) {
     const node = tile(t(output ? "tile.peak_output" : "tile.peak"), demand.peak, demand.unit, [when(answer, time, demand.peak_ms),
       demand.complete < COMPLETE ? t("compare.known", { share: share(Math.min(demand.complete, 0.999)) }) : ""].filter(Boolean).join(", "));
     node.querySelector("dt").title = t("tile.peak_title", { minutes: Math.round(demand.period_s / 60) });
+    asked(node, "peak", energy, demand.complete);
     found.push(node);
   }
   if (level) {
     const label = energy ? t("tile.mean_of", { name: level.parameter_title.toLowerCase() }) : t("tile.mean");
     const range = level.low === null ? "" : t("tile.range", {
       low: withUnit(level.low, level.unit), high: withUnit(level.high, level.unit) });
-    found.push(tile(label, level.mean, level.unit, range, "", against(level, answer.compare)));
+    const node = tile(label, level.mean, level.unit, range, "", against(level, answer.compare));
+    asked(node, "mean", level);
+    found.push(node);
   }
   if (demand?.load_factor != null) {
     const node = tile(t("tile.load_factor"), null, "", !demand.baseload ? t("tile.load_factor_detail")
       : t("tile.baseload", { value: withUnit(demand.baseload, demand.unit) }));
     node.querySelector(".figure").textContent = share(demand.load_factor);
     node.querySelector(".figure").title = t("tile.load_factor_title");
+    asked(node, "load_factor", energy, demand.complete);
     found.push(node);
   }
   const any = energy ?? level;
@@ -77,6 +88,7 @@ export function tiles(host, answer, time) {
     const bar = element("dd", "bar-of");
     bar.append(meter);
     node.append(bar);
+    asked(node, "complete", any);
     found.push(node);
   }
   host.replaceChildren(...found);
@@ -98,6 +110,7 @@ export function list(host, answer, time) {
     const line = element("tr", "");
     const name = element("th", "", entry.phase_title ? `${entry.parameter_title} ${entry.phase_title}` : entry.parameter_title);
     name.scope = "row";
+    if (!entry.href) name.append(whyButton(answer, time, entry.measure === "amount" ? "total" : "mean", name.textContent, entry));
     if (entry.derived) name.append(element("span", "badge", t("quality.derived")));
     if (entry.questionable) name.append(element("span", "badge late", t("figures.questionable", { n: entry.questionable })));
     for (const quality of ["estimated", "edited"]) {
@@ -151,12 +164,14 @@ function more(answer, time) {
     node.dataset.figure = key;
     const value = element("dd", "", text);
     value.title = full;
-    node.append(element("dt", "", title), value);
+    const name = element("dt", "", title);
+    name.append(whyButton(answer, time, key, title, null, complete));
+    node.append(name, value);
     for (const extra of [detail, complete === demand.complete ? "" : rests(complete)]) if (extra) node.append(element("dd", "at", extra));
     listed.append(node);
   }
   const whole = rests(demand.complete);
-  return whole ? [listed, element("p", "at small", `${t("figures.demand_rests")} ${whole}.`)] : [listed];
+  return whole ? [listed, element("p", "muted small", `${t("figures.demand_rests")} ${whole}.`)] : [listed];
 }
 
 const factor = (value) => new Intl.NumberFormat(locale, { minimumFractionDigits: 2, maximumFractionDigits: 3 }).format(value);
