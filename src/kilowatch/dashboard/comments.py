@@ -96,9 +96,10 @@ def _add(request: Request, fields: Mapping[str, str]) -> dict[str, Any]:
 
 def _edit(request: Request, fields: Mapping[str, str]) -> dict[str, Any]:
     rooms, point = rooms_of(request), point_of(request)
-    span = _span(fields, point.zone)
     number = int(request.path_params["comment_id"])
     with rooms.registry.catalog.change(actor_of(request)) as change:
+        comments.find(change.session, point.id, number)  # what is not here has no fields to mend
+        span = _span(fields, point.zone)
         row = comments.edit(change, point.id, number, span, fields["text"])
         (found,) = _entries(request, change.session, point, [row])
     rooms.hub.tell_comments(point.series)
