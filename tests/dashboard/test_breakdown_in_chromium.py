@@ -55,6 +55,12 @@ def test_the_first_graph_shows_power_and_energy_of_today(
     assert drawn["panels"] == 2
     assert drawn["yMin"][1] == 0, "bars of energy start at zero"
     expect(page.locator("#grain")).to_have_value("interval")
+    height = page.locator("#chart").evaluate("node => node.clientHeight")
+    page.get_by_role("button", name="Full screen").click()
+    page.wait_for_function(f"() => document.getElementById('chart').clientHeight > {height}")
+    expect(page.locator(".graph:fullscreen")).to_have_count(1)
+    page.get_by_role("button", name="Full screen").click()
+    page.wait_for_function(f"() => document.getElementById('chart').clientHeight === {height}")
 
 
 def test_an_interval_is_drawn_over_its_whole_width(live_world: World, watched: Watched) -> None:

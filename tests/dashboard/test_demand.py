@@ -130,6 +130,25 @@ def test_the_highest_reading_is_another_figure_than_peak_demand(
     assert found["high"] > found["peak"]
 
 
+def test_a_year_costs_the_store_three_questions(
+    world: World, admin: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Days, demand periods, and the hours of the day with the highest reading: no more."""
+    asked: list[tuple[int, ...]] = []
+    plain = type(world.view).series
+
+    def counting(view: Any, point: Any, channels: Any, *rest: Any) -> IntervalBlock:
+        asked.append(tuple(channels))
+        return plain(view, point, channels, *rest)
+
+    monkeypatch.setattr(type(world.view), "series", counting)
+    ask(admin, world, "main", "period=year&date=2026-11-01")
+    assert asked == [(AP, RP, PC, PF), (PC,), (AP,)]
+    asked.clear()
+    ask(admin, world, "gas", "date=2026-11-06&grain=30m")
+    assert len(asked) == 2
+
+
 @pytest.mark.parametrize(
     ("p_sign", "q_sign", "nature"),
     [(1, 1, "inductive"), (1, -1, "capacitive"), (-1, -1, "inductive")],

@@ -54,7 +54,7 @@ from kilowatch.catalog.spans import interval_text
 from kilowatch.dashboard.alignment import Asked, asked_of, window_beside
 from kilowatch.dashboard.comparing import Compared, changes, compared, compared_columns
 from kilowatch.dashboard.contact import Judge
-from kilowatch.dashboard.demand import Period, demand_of
+from kilowatch.dashboard.demand import Period, demand_of, levels_of
 from kilowatch.dashboard.drawn import (
     Chosen,
     channel_columns,
@@ -111,10 +111,11 @@ def series_answer(sources: Sources, point: DataPoint, query: Mapping[str, str]) 
     anchor = min(today, local_day(extent.last_ms, point.zone)) if extent else today
     frame = window_beside(query, point, other, anchor)
     own = chosen(view, point, query, received=extent is not None)
+    codes = sorted({*own.codes, *levels_of(point, own.drawn)})
     rows = (
-        read(view, point, own.codes, (frame.from_ms, frame.to_ms), frame.asked)
+        read(view, point, codes, (frame.from_ms, frame.to_ms), frame.asked)
         if extent
-        else {code: IntervalBlock.empty() for code in own.codes}
+        else {code: IntervalBlock.empty() for code in codes}
     )
     refuse_too_many(rows, settings.rows_max)
     last_ms = extent.last_ms if extent else None
@@ -123,9 +124,8 @@ def series_answer(sources: Sources, point: DataPoint, query: Mapping[str, str]) 
     beside = compared(view, point, other, asked, frame, own, until_ms) if asked and extent else None
     facts = sources.facts(point.site_id)
     demand_s = (facts.demand_period_s if facts else None) or settings.demand_period_s
-    demand = (
-        demand_of(Period(view, point, frame, until_ms, demand_s), own.drawn) if extent else None
-    )
+    period = Period(view, point, frame, until_ms, demand_s)
+    demand = demand_of(period, own.drawn, rows) if extent else None
     names = [parameter.name for parameter in own.parameters]
     priced = _Priced.of(sources, point, worth)
     shown, worths = priced.own(own, rows)

@@ -7,6 +7,7 @@ of docs/use/breakdown.md.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -52,7 +53,15 @@ class Period:
         return min(1.0, float(rows.covered_ms.sum()) / passed) if passed > 0 else 0.0
 
 
-def demand_of(period: Period, drawn: Drawn) -> dict[str, Any] | None:
+def levels_of(point: DataPoint, drawn: Drawn) -> list[int]:
+    """Return the channels that ``demand_of`` wants at the granularity that is shown."""
+    electrical = point.kind == "electrical" and _counted(point, drawn)[0] is not None
+    return [AP, RP, PF] if electrical else []
+
+
+def demand_of(
+    period: Period, drawn: Drawn, known: Mapping[int, IntervalBlock]
+) -> dict[str, Any] | None:
     """Return the figures of demand; None where what is shown counts nothing.
 
     ``answer.py`` documents them. Blocks on the store.
@@ -60,6 +69,8 @@ def demand_of(period: Period, drawn: Drawn) -> dict[str, Any] | None:
     Args:
         period: Of what and when.
         drawn: What is shown.
+        known: Rows of the period at the granularity that is shown, by channel; those of
+            ``levels_of`` are among them, so that they cost no question of their own.
 
     Raises:
         KilowatchError: 503 from the store.
@@ -69,7 +80,10 @@ def demand_of(period: Period, drawn: Drawn) -> dict[str, Any] | None:
     if code is None or period.until_ms <= frame.from_ms:
         return None
     grain = demand_grain(point.interval_s, period.demand_s)
-    rows = read(period.view, point, [code], period.span, grain)[code]
+    if code in known and grain == frame.asked:
+        rows = known[code]
+    else:
+        rows = read(period.view, point, [code], period.span, grain)[code]
     found = statistics(rows, frame.from_ms, period.until_ms, Zone.of(point.zone), period.demand_s)
     if found.peak is None or found.peak.demand <= 0:
         return None
@@ -88,9 +102,8 @@ def demand_of(period: Period, drawn: Drawn) -> dict[str, Any] | None:
         "power_factor": None,
     }
     if point.kind == "electrical":
-        levels = read(period.view, point, [AP, RP, PF], period.span, frame.asked)
-        body |= _highest(period, levels[AP])
-        body["power_factor"] = _power_factor(period, levels)
+        body |= _highest(period, known[AP])
+        body["power_factor"] = _power_factor(period, known)
     return body
 
 
@@ -131,7 +144,7 @@ def _highest(period: Period, power: IntervalBlock) -> dict[str, Any]:
     return {"high": float(power.high[at]), "high_ms": begin_ms}
 
 
-def _power_factor(period: Period, levels: dict[int, IntervalBlock]) -> dict[str, Any] | None:
+def _power_factor(period: Period, levels: Mapping[int, IntervalBlock]) -> dict[str, Any] | None:
     """Return the power factor of the period, and whether the load leads or lags.
 
     The rows of the factor are weighted by apparent energy, so their mean is the sum of P over the

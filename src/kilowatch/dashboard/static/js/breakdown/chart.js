@@ -225,7 +225,7 @@ function markLines(answer, time, look) {
 }
 
 /** Build the whole option. Returns {option, panels, height}. */
-export function build(answer, time, width, narrow, over = null) {
+export function build(answer, time, width, narrow, over = null, tall = null) {
   const look = colours(answer.point.utility);
   const panels = panelsOf(answer);
   const { from_ms: from, to_ms: to } = answer.window;
@@ -236,6 +236,7 @@ export function build(answer, time, width, narrow, over = null) {
   const spans = panels.flatMap((panel) => panel.channels.flatMap((channel) => channel.rows.map((row) => row.end - row.start)));
   const coarse = spans.length > 0 && spans[0] >= 22 * 3_600_000;
   const heights = panels.map((_, i) => (panels.length === 1 ? (narrow ? 260 : 400) : i === 0 ? (narrow ? 200 : 248) : (narrow ? 140 : 168)));
+  if (tall) heights.forEach((_, i) => { heights[i] = Math.max(120, Math.floor((tall - 36 - 32 - 48 * (panels.length - 1)) / panels.length)); });
   const ticks = time.ticks(from, to, plotWidth);
   const named = new Map(ticks.map((tick) => [tick.at, tick]));
   const lines = markLines(answer, time, look);

@@ -13,6 +13,7 @@ import { Controls } from "./controls.js";
 import { Hover } from "./hover.js";
 import { list, tiles } from "./figures.js";
 import { rowAt } from "./rows.js";
+import { fullHeight, fullScreen } from "./full.js";
 import * as states from "./state.js";
 import * as overlay from "./overlays.js";
 import { draw as drawTable } from "./table.js";
@@ -207,7 +208,7 @@ function label({ period, first, last }) {
 function drawChart() {
   const width = host.clientWidth;
   if (!width) return;
-  built = build(answer, time, width, narrow.matches, over());
+  built = build(answer, time, width, narrow.matches, over(), fullHeight(host));
   host.style.height = `${built.height}px`;
   if (!chart) {
     chart = echarts.init(host, null, { renderer: "canvas" });
@@ -293,6 +294,7 @@ listen("values", ({ values }) => {
 });
 listen("hello", () => { if (answer && now() < answer.window.to_ms + 3_600_000) update(); });
 
+fullScreen(root.querySelector(".graph"), () => { if (answer) setTimeout(redraw, 60); });
 addEventListener("popstate", () => { state = states.read(); load(); });
 message.querySelector("button").addEventListener("click", () => load());
 document.addEventListener("kw:theme", () => { if (chart && root.dataset.frame === "graph" && !host.hidden) drawChart(); });
