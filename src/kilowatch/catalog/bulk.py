@@ -21,6 +21,7 @@ from sqlalchemy.orm import Session
 
 from kilowatch.catalog import sheets, spans
 from kilowatch.catalog.factors_check import FACTORS
+from kilowatch.catalog.formula_use import texts_of
 from kilowatch.catalog.histories import COLUMNS as SETTINGS
 from kilowatch.catalog.histories import Dated, whole_settings
 from kilowatch.catalog.sheets import Sheet
@@ -129,6 +130,8 @@ class Estate:
         sites, meters, appliances, points = (
             {row.id: row for row in rows(t)} for t in (Site, Meter, Appliance, DataPoint)
         )
+        for number in texts_of(session, organisation_id):
+            del points[number]  # a formula has a page of its own; a table of meters has no text
         return cls(sites, meters, appliances, points, dated)
 
     def settings_at(self, point: DataPoint | None, at_ms: int | None) -> Mapping[str, Any]:

@@ -108,8 +108,8 @@ def parse_limit(text: str, usual: str) -> tuple[float, str]:
         KilowatchError: ``invalid_limit``.
 
     Example:
-        >>> parse_limit("50 kW", "kW"), parse_limit("7,5", "°C")
-        ((50000.0, 'W'), (7.5, '°C'))
+        >>> parse_limit("50 kW", "kW"), parse_limit("7,5", "°C"), parse_limit("3 kWh/pcs", "")
+        ((50000.0, 'W'), (7.5, '°C'), (3.0, 'kWh/pcs'))
     """
     match = _NUMBER.fullmatch(text)
     if match is None:
@@ -127,8 +127,11 @@ def _unit(symbol: str) -> tuple[str, float, float] | None:
     if symbol in _MORE_UNITS:
         canonical, factor = _MORE_UNITS[symbol]
         return canonical, factor, 0.0
-    unit = UNITS.get(symbol)
-    return None if unit is None else (unit.canonical, unit.factor, unit.offset)
+    try:
+        unit = UNITS[symbol]  # of a formula's result too
+    except KeyError:
+        return None
+    return unit.canonical, unit.factor, unit.offset
 
 
 def shown(value: float, unit: str) -> str:

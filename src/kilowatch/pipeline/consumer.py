@@ -175,7 +175,9 @@ class Consumer:
             self._wake.clear()
             self._streams.meters.turned_s = time.monotonic()
             try:
-                wait_s = 0.0 if self.step() else self._settings.poll_s
+                more, pending = self.step(), self._formulas.pending
+                idle_s = self._settings.formulas_s if pending else self._settings.poll_s
+                wait_s = 0.0 if more else idle_s
                 failed_s = 0.0
                 if not self._flush_pause and not self._recompute_pause:
                     self._streams.fault = ""

@@ -71,6 +71,11 @@ class Formulas:
         """Whether a slice could be done at once."""
         return self._run is not None or self._ready() is not None
 
+    @property
+    def pending(self) -> bool:
+        """Whether rows of inputs have changed that formulas do not show yet."""
+        return bool(self._changed)
+
     def follow_catalogue(self, points: Points) -> set[int]:
         """Read formulas anew, as the catalogue has changed; return those that were stopped."""
         self._book = self._streams.formulas = Book.of(points.points, self._book)
