@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import csv
+import errno
 import io
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -211,6 +213,20 @@ def test_what_a_sheet_cannot_hold_is_refused_before_work(
     monkeypatch.setattr(plans, "EXCEL_ROWS_MAX", 10**6)
     with pytest.raises(KilowatchError, match=r"a sheet in Excel"):
         b"".join(shop.chunks("xlsx", planned))
+
+
+def test_a_workbook_that_the_disk_has_no_room_for_is_refused_and_not_cut(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Half a workbook ends like a whole one, so it is not sent: the answer says what happened."""
+
+    def full(_book: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr("xlsxwriter.workbook.Workbook._store_workbook", full)
+    with pytest.raises(KilowatchError, match=r"No space left on device.*take CSV") as told:
+        shop.file("xlsx", f"{ALL} grain=day")
+    assert told.value.status == 507
 
 
 def test_the_estimate_is_not_below_what_there_is(shop: Shop) -> None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -23,6 +22,7 @@ from xlsxwriter.exceptions import FileCreateError
 from kilowatch.exports.csv_file import offset_texts
 from kilowatch.exports.plan import EXCEL_ROWS_MAX, too_long_for_excel
 from kilowatch.exports.tables import Heading, Table
+from kilowatch.model.errors import KilowatchError
 
 CHUNK_BYTES = 256 * 1024
 ROWS_A_STEP = 5_000  # rows between two looks at whether somebody still waits
@@ -83,7 +83,8 @@ def excel_chunks(table: Table, words: Wording) -> Iterator[bytes]:
     """Yield nothing while the workbook is written, then the workbook piece by piece.
 
     Raises:
-        KilowatchError: 400 ``too_many_rows``: there are more than the estimate said.
+        KilowatchError: 400 ``too_many_rows``: there are more than the estimate said; 507
+            ``workbook_not_written``: the disk for temporary files is full.
     """
     with tempfile.TemporaryDirectory(prefix="kilowatch-export-") as folder:
         path = Path(folder) / "export.xlsx"
@@ -98,8 +99,18 @@ def excel_chunks(table: Table, words: Wording) -> Iterator[bytes]:
         except BaseException:
             book.fileclosed = True  # what is half written is thrown away with its folder
             raise
-        with suppress(FileCreateError):
+        try:
             book.close()
+        except FileCreateError as error:  # half a workbook is worse than none
+            book.fileclosed = True
+            raise KilowatchError(
+                "workbook_not_written",
+                f"The workbook could not be put together on the server: {error}.",
+                status=507,
+                remedy="Make room in the server's folder for temporary files, or take CSV or"
+                " Parquet, which need none.",
+                retry_helps=True,
+            ) from error
         with path.open("rb") as file:
             while piece := file.read(CHUNK_BYTES):
                 yield piece
