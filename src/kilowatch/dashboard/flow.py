@@ -46,6 +46,7 @@ ALL_METERS = 150
 """Data points of a place up to which each of them is drawn; above, a site is the end."""
 AT_ONCE = 1_000
 """Data points of a utility that are added up at once; a larger organisation is no choice."""
+ELECTRICITY = "electricity:Wh"
 UTILITIES = ("electricity", "gas", "heat", "cooling", "water")
 """In this order; others follow by name."""
 
@@ -114,6 +115,7 @@ def _page(request: Request) -> Response:
         "page": "energy_flow",
         "asked": asked,
         "place_name": dict(asked.places)[asked.place].rpartition("\N{EM DASH} ")[2],
+        "produces": asked.kind == ELECTRICITY and any(_produces(p) for p in asked.points),
         "periods": PERIODS,
         "query": urlencode(asked.query),
         "exports": any(may_export(who, p) for p in asked.points),
@@ -159,6 +161,10 @@ def read(request: Request, *, to_export: bool = False) -> Asked:
     return Asked(place, places, kind, kinds, span(query, PERIODS, anchor, today, "month"), points)
 
 
+def _produces(point: DataPoint) -> bool:
+    return kind_of(point) == f"{PRODUCTION}:Wh"
+
+
 def may_export(who: Person, point: DataPoint) -> bool:
     """Tell whether a person may take a data point's figures along as a file."""
     return may_point(who, "export", point) and has_tool(who, "export", point.organisation_id)
@@ -188,7 +194,7 @@ def read_flow(request: Request, asked: Asked) -> tuple[Flow, list[str]]:
     mine = [p for p in asked.points if kind_of(p) == asked.kind]
     produced = [
         p for p in asked.points
-        if asked.kind == "electricity:Wh" and kind_of(p) == f"{PRODUCTION}:Wh"
+        if asked.kind == ELECTRICITY and _produces(p)
     ]  # fmt: skip
     below = len(mine) <= ALL_METERS
     zones = {p.zone for p in mine}
