@@ -172,6 +172,14 @@ def _pages(client: httpx.Client) -> list[tuple[str, str]]:
         ("breakdown, year of a 5-minute point", year),
         ("breakdown, month of a 5-minute point", month),
         (
+            "breakdown, that year beside the year before",
+            f"/data/series?point={fine}&period=year&compare=year",
+        ),
+        ("breakdown, comments of a month", f"/data/comments?point={fine}&from=1&to=2678400001"),
+        ("breakdown of a site, frame", f"/breakdown/site/{site}"),
+        ("breakdown of a site, a month", f"/breakdown/site/{site}/series?period=month"),
+        ("breakdown of a site, a year", f"/breakdown/site/{site}/series?period=year"),
+        (
             "days with data of a month",
             f"/data/days?point={fine}&month={dt.datetime.now(dt.UTC):%Y-%m}",
         ),

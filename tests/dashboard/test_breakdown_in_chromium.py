@@ -219,7 +219,9 @@ def test_a_comparison_stands_in_graph_figures_table_and_address(
     page.get_by_label("Compare with").select_option("previous")
     page.wait_for_function("() => location.search.includes('compare=previous')")
     expect(page.locator(".tile.first .change")).to_contain_text("vs 26 Oct – 1 Nov 2026")
-    expect(page.locator("[data-said]")).to_contain_text("a week earlier, so that weekdays meet")
+    expect(page.locator("[data-compare] [data-said]")).to_contain_text(
+        "a week earlier, so that weekdays meet"
+    )
     dashed = f"() => {CHART}.getOption().series.filter((one) => one.lineStyle?.type?.[0] === 6)"
     assert len(page.evaluate(dashed)[0]["data"]) >= 7, "a dashed line over the bars"
     page.get_by_text("Table", exact=True).click()
@@ -234,7 +236,7 @@ def test_a_comparison_stands_in_graph_figures_table_and_address(
     field.fill("Gas boiler, Office Dublin")
     gas = live_world.point("gas").id
     page.wait_for_function(f"() => location.search.includes('compare=p{gas}')")
-    expect(page.locator("[data-said]")).to_contain_text("a graph of its own below")
+    expect(page.locator("[data-compare] [data-said]")).to_contain_text("a graph of its own below")
     page.wait_for_function(f"() => {CHART}.getOption().grid.length === 2")
     page.get_by_text("CO₂", exact=True).click()
     expect(page.locator("[data-worth-said]")).to_contain_text("No CO2 factor is set for this here")
