@@ -20,6 +20,8 @@ from kilowatch.model.editing import Correction, Editing
 from kilowatch.model.errors import KilowatchError
 from kilowatch.model.parameters import VALUE
 from kilowatch.model.points import DataPoint
+from kilowatch.pipeline import Streams, following
+from kilowatch.pipeline.following import inputs_of
 from tests.pipeline.pipeline_world import (
     FOREVER,
     HOUR_MS,
@@ -328,6 +330,36 @@ def check_against_inputs(world: World) -> None:
     assert shown(world, SUM) == pytest.approx(wanted)
     per_piece = {at: dial[at] / 1000 / pieces[at] for at in dial if pieces.get(at)}
     assert shown(world, PER_PIECE) == pytest.approx(per_piece)
+
+
+def test_old_history_of_one_input_and_the_present_of_another_lie_far_apart(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A meter whose last years are put in while others send costs those days, not the years."""
+    spans: list[int] = []
+
+    def noted(streams: Streams, some: Any, from_ms: int, to_ms: int) -> IntervalBlock:
+        if to_ms < FOREVER:  # a history that is computed anew reads to its end
+            spans.append(to_ms - from_ms)
+        return inputs_of(streams, some, from_ms, to_ms)
+
+    one = World(tmp_path, [SUM, DIAL, CHILLER]).start()
+    one.catch_up()
+    year = 365 * 96
+    monkeypatch.setattr(following, "inputs_of", noted)
+    for number in range(8):
+        push(one, DIAL, number)
+        push(one, CHILLER, year + number)
+        one.consumer.step()
+    one.catch_up()
+    assert spans
+    assert max(spans) < 2 * 24 * HOUR_MS
+    for number in range(8):
+        push(one, CHILLER, number, late=True)
+    one.time_s += 100
+    one.catch_up()
+    assert set(shown(one, SUM)) == {START_MS + n * QUARTER_MS for n in range(1, 7)}
+    one.kill()
 
 
 def test_a_store_that_can_not_be_read_delays_formulas_and_loses_nothing(world: World) -> None:

@@ -8,7 +8,7 @@ rows have another generation, and so get the formula's, in the background.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable
 
 import numpy as np
 import structlog
@@ -257,7 +257,7 @@ class Formulas:
         return [one for one in self._book.order if one in found]
 
     def _live(self) -> set[int]:
-        ranges = dict(self._changed)
+        ranges = {series: [changed] for series, changed in self._changed.items()}
         told: set[int] = set()
         work = [self._book.by_series[one] for one in self._all_behind(ranges)]
         while work:
@@ -265,49 +265,61 @@ class Formulas:
             series = {one.point.series for one in work}
             now = [one for one in work if not series & {i.series for i in one.inputs}]
             work = [one for one in work if one not in now]
-            for formula, changed in self._due(now, ranges):
-                ranges[formula.point.series] = changed
-                if self._run is not None and self._run.series == formula.point.series:
-                    self._run.go_back(changed[0])
-            some = [one for one in now if one.point.series in ranges and self._has_grid(one)]
-            told |= self._compute(some, ranges)
+            for formula in now:
+                self._follow(formula, ranges)
+            told |= self._compute(
+                [
+                    (one, changed)
+                    for one in now
+                    if self._has_grid(one)
+                    for changed in ranges.get(one.point.series, ())
+                ]
+            )
         self._changed.clear()
         return told
 
-    def _due(
-        self, formulas: list[Compiled], ranges: Mapping[int, Range]
-    ) -> Iterable[tuple[Compiled, Range]]:
-        """Yield formulas, each with the whole intervals that have changed."""
-        for one in formulas:
-            changed = [ranges[i.series] for i in one.inputs if i.series in ranges]
-            if one.problem or not changed:
-                continue
-            low, high = min(low for low, _ in changed), max(high for _, high in changed)
-            start = int(grain_start_ms([low], one.interval_s, one.zone)[0])
-            yield one, (start, int(grain_end_ms([high - 1], one.interval_s, one.zone)[0]))
+    def _follow(self, formula: Compiled, ranges: dict[int, list[Range]]) -> None:
+        """Note the whole intervals of a formula that its inputs' changes reach.
+
+        History that is put in for one meter and the present of another lie far apart: what is
+        between them has not changed.
+        """
+        inputs = {one.series for one in formula.inputs}
+        changed = sorted({one for series in inputs for one in ranges.get(series, ())})
+        if formula.problem or not changed:
+            return
+        grain, zone = formula.interval_s, formula.zone
+        starts = grain_start_ms([low for low, _ in changed], grain, zone)
+        ends = grain_end_ms([high - 1 for _, high in changed], grain, zone)
+        found: list[Range] = []
+        for start, end in zip(starts.tolist(), ends.tolist(), strict=True):
+            if found and start <= found[-1][1] + DAY_MS:
+                found[-1] = found[-1][0], max(found[-1][1], end)
+            else:
+                found.append((start, end))
+        ranges[formula.point.series] = found
+        if self._run is not None and self._run.series == formula.point.series:
+            self._run.go_back(found[0][0])
 
     def _has_grid(self, formula: Compiled) -> bool:
         """Tell whether a formula's history was computed once: before that there is no grid."""
         state = self._streams.states.get(formula.point.series)
         return state is not None and state.progress.settings is not None
 
-    def _compute(self, formulas: list[Compiled], ranges: Mapping[int, Range]) -> set[int]:
+    def _compute(self, work: list[tuple[Compiled, Range]]) -> set[int]:
         """Show the rows of formulas that are made of none of each other."""
         made: list[IntervalBlock] = []
-        groups: dict[Range, list[Compiled]] = {}
-        for one in formulas:
-            low, high = ranges[one.point.series]
-            days = low // DAY_MS, high // DAY_MS
-            groups.setdefault(days, []).append(one)
+        groups: dict[Range, list[tuple[Compiled, Range]]] = {}
+        for one, (low, high) in work:
+            groups.setdefault((low // DAY_MS, high // DAY_MS), []).append((one, (low, high)))
         for some in groups.values():
-            low = min(ranges[one.point.series][0] for one in some)
-            high = max(ranges[one.point.series][1] for one in some)
-            rows = self._read(some, low, high)
-            made += [self._one(one, rows, ranges[one.point.series]) for one in some]
+            low, high = min(low for _, (low, _) in some), max(high for _, (_, high) in some)
+            rows = self._read([one for one, _ in some], low, high)
+            made += [self._one(one, rows, changed) for one, changed in some]
         block = IntervalBlock.concatenate(made)
         if not len(block):
             return set()
-        block = block.take(np.argsort(block.series, kind="stable"))
+        block = block.take(np.lexsort((block.start_ms, block.series)))
         states = self._streams.states
         keys, place = np.unique(block.series, return_inverse=True)
         generation = np.array([states[one].progress.generation for one in keys.tolist()])
