@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -11,16 +12,7 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from kilowatch.cli import (
-    accounts,
-    credentials,
-    data_points,
-    go_live,
-    maintenance,
-    prices,
-    sites,
-    startup_package,
-)
+from kilowatch.cli.app import command_line
 from kilowatch.model.errors import KilowatchError
 
 
@@ -38,6 +30,12 @@ class Said:
         return json.loads(self.text)
 
 
+@cache
+def _commands() -> typer.Typer:
+    """Return every command; made once, since a command line never has to forget one."""
+    return command_line()
+
+
 @dataclass
 class Shell:
     """Runs the registration commands in this process, always in the same data folder."""
@@ -46,13 +44,7 @@ class Shell:
 
     def __call__(self, *arguments: str) -> Said:
         """Run a command; a refusal is caught, anything else that goes wrong is not."""
-        app = typer.Typer(pretty_exceptions_enable=False)
-        for command in (
-            startup_package, data_points, sites, prices, credentials, go_live, maintenance,
-            accounts,
-        ):  # fmt: skip
-            command.register(app)
-        done = CliRunner().invoke(app, [*arguments, "--data", str(self.folder)])
+        done = CliRunner().invoke(_commands(), [*arguments, "--data", str(self.folder)])
         if done.exception is not None and not isinstance(done.exception, KilowatchError):
             raise AssertionError(done.output) from done.exception
         return Said(done.stdout, done.exception)

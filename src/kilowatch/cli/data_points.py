@@ -212,6 +212,8 @@ def _point_for_programs(
 
 def register(app: typer.Typer) -> None:
     """Add ``kilowatch data-point`` to the command line."""
-    dated_settings.add_to(data_point)
-    formulas.add_to(data_point)
     app.add_typer(data_point, name="data-point")
+
+
+dated_settings.add_to(data_point)
+formulas.add_to(data_point)
