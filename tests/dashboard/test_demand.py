@@ -145,6 +145,18 @@ def test_a_year_costs_the_store_three_questions(
     ask(admin, world, "main", "period=year&date=2026-11-01")
     assert asked == [(AP, RP, PC, PF), (PC,), (AP,)]
     asked.clear()
+    again = ask(admin, world, "main", "period=year&date=2026-11-01")["demand"]
+    assert asked == [(AP, RP, PC, PF)], "its days are the same: so are the quarters in them"
+    rows = world.view.rows[world.point("main").series]
+    row = int(np.flatnonzero((rows.channel == PC) & (rows.covered_ms > 0))[5000])
+    before = rows.amount[row]
+    rows.amount[row] = 90_000.0
+    changed = ask(admin, world, "main", "period=year&date=2026-11-01")["demand"]
+    rows.amount[row] = before
+    assert changed["peak"] > again["peak"], "one interval of one day has changed"
+    restored = ask(admin, world, "main", "period=year&date=2026-11-01")["demand"]
+    assert restored == again
+    asked.clear()
     ask(admin, world, "gas", "date=2026-11-06&grain=30m")
     assert len(asked) == 2
 

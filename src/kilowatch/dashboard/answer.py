@@ -47,14 +47,14 @@ Instants are milliseconds since 1970 in UTC. Numbers are in canonical units (Wh,
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from kilowatch.catalog.spans import interval_text
 from kilowatch.dashboard.alignment import Asked, asked_of, window_beside
 from kilowatch.dashboard.comparing import Compared, changes, compared, compared_columns
 from kilowatch.dashboard.contact import Judge
-from kilowatch.dashboard.demand import Period, demand_of, levels_of
+from kilowatch.dashboard.demand import Demands, Period, levels_of
 from kilowatch.dashboard.drawn import (
     Chosen,
     channel_columns,
@@ -87,6 +87,7 @@ class Sources:
         now_ms: What time it is [ms].
         other: Returns a data point that the person may read, by its number; None for none.
         facts: Returns prices and factors of a site, by its number; None where it has none.
+        demands: Figures of demand that were just worked out.
     """
 
     view: View
@@ -94,6 +95,7 @@ class Sources:
     now_ms: int
     other: Callable[[int], DataPoint | None] = lambda _number: None
     facts: Callable[[int], SiteFacts | None] = lambda _site: None
+    demands: Demands = field(default_factory=Demands)
 
 
 def series_answer(sources: Sources, point: DataPoint, query: Mapping[str, str]) -> dict[str, Any]:
@@ -125,7 +127,7 @@ def series_answer(sources: Sources, point: DataPoint, query: Mapping[str, str]) 
     facts = sources.facts(point.site_id)
     demand_s = (facts.demand_period_s if facts else None) or settings.demand_period_s
     period = Period(view, point, frame, until_ms, demand_s)
-    demand = demand_of(period, own.drawn, rows) if extent else None
+    demand = sources.demands.of(period, own.drawn, rows) if extent else None
     names = [parameter.name for parameter in own.parameters]
     priced = _Priced.of(sources, point, worth)
     shown, worths = priced.own(own, rows)

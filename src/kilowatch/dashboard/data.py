@@ -161,6 +161,7 @@ def _series(request: Request) -> dict[str, Any]:
         rooms.clock(),
         other=lambda number: rooms.registry.point(who, number),
         facts=lambda site: rooms.registry.facts().get(site),
+        demands=rooms.demands,
     )
     return series_answer(sources, point_of(request), request.query_params)
 

