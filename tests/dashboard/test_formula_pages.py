@@ -37,6 +37,8 @@ def test_a_reader_sees_the_result_and_only_inputs_that_are_theirs(
     with world.catalog.change(world.catalog_actor()) as change:
         user = change.session.query(User).filter_by(email=END_USER).one()
         people.grant(change, user, change.session.get_one(DataPoint, number))
+    quality = admin.get(f"/quality/{number}")
+    assert "Gaps are listed and corrected at what it is made of" in quality.text
     tenant = logged(END_USER)
     theirs = tenant.get(f"/attributes/{number}").text.split("<main")[1]
     assert "that you may not see" in theirs
