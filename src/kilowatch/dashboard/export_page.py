@@ -94,8 +94,10 @@ def _form(request: Request) -> Response:
         places = [v for k, v in request.query_params.multi_items() if k == "place"]
         asked = replace(asked, places=tuple(places[:20]))
     query = request.query_params.get("q", "")
+    rooms, who = rooms_of(request), visit_of(request).person
     context = {
         "page": "export",
+        "parameters": _parameters(rooms, chosen(rooms, who, asked), asked),
         "asked": asked,
         "problem": problem,
         "chosen": _named(request, asked.places),

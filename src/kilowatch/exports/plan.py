@@ -21,9 +21,9 @@ EXCEL_COLUMNS_MAX = 16_384
 WIDE_COLUMNS_MAX = EXCEL_COLUMNS_MAX  # no program that reads tables opens more
 MARGIN_MS = 32 * DAY_MS  # a month that holds the first reading begins before it
 _LENGTH_S = {"hour": 3_600, "day": 86_400, "month": 30 * 86_400}
-BYTES_A_ROW = {"csv": 150, "xlsx": 55, "parquet": 6, "hyper": 22}
-BYTES_A_CELL = {"csv": 9, "xlsx": 8, "parquet": 4, "hyper": 6}
-"""Measured on a year of hourly figures (docs/reference/benchmarks.md): for long and wide tables."""
+BYTES_A_ROW = {"csv": 145, "xlsx": 55, "parquet": 6, "hyper": 7}
+BYTES_A_CELL = {"csv": 9, "xlsx": 8, "parquet": 3, "hyper": 4}
+"""Measured on hourly figures (docs/reference/benchmarks.md): for long and wide tables."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,9 +202,9 @@ def _subject(
     bounds: tuple[int, int] | None,
 ) -> Subject | None:
     point, extent = place.point, view.extent(place.point)
-    if extent is None:
-        return None
     source = asked.grain == "source"
+    if extent is None or (source and point.formula):  # nobody pushes what is computed
+        return None
     pushed = tuple(view.grid(point).first_register_ms) if source else ()
     fields = fields_of(point, view.channels(point), asked, pushed)
     first, last = extent.first_ms - MARGIN_MS, extent.last_ms + (MARGIN_MS if source else 1)

@@ -1,6 +1,6 @@
 """Reading in slices: short questions to the store, so that an export never holds it.
 
-A slice is some 100,000 figures: some tens of milliseconds of one connection, which goes back to
+A slice is some 50,000 figures: some tens of milliseconds of one connection, which goes back to
 the pages before the rows are written. Of all exports together one asks at a time.
 """
 
@@ -19,8 +19,8 @@ from kilowatch.model.errors import KilowatchError
 
 Block = TypeVar("Block", IntervalBlock, ReadingBlock)
 
-ROWS_A_SLICE = 100_000
-CELLS_A_SLICE = 300_000  # of a wide table: 2.4 MB for each column of figures
+ROWS_A_SLICE = 50_000
+CELLS_A_SLICE = 200_000  # of a wide table
 SUBJECTS_A_SLICE = 500  # longer lists make a long statement
 SPLITS_MAX = 6  # a slice that met a limit of the store is asked for in halves, so often
 SHORTEST_MS = 60_000

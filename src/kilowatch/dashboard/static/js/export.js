@@ -21,7 +21,9 @@ function follow() {
   if (custom && !(form.elements.from.value && form.elements.until.value)) return;
   const query = asked();
   history.replaceState(null, "", `/export?${query}`);
-  window.htmx.ajax("GET", `/export/preview?${query}`, { target: "#preview", swap: "innerHTML" });
+  const preview = document.getElementById("preview");
+  preview.setAttribute("hx-get", `/export/preview?${query}`);  // what asking again asks for
+  window.htmx.ajax("GET", `/export/preview?${query}`, { source: preview, target: preview, swap: "innerHTML" });
 }
 
 form.addEventListener("change", (event) => {
