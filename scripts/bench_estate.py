@@ -194,7 +194,7 @@ def _pages(client: httpx.Client) -> list[tuple[str, str]]:
         ("energy flow, a site's month", f"/data/flow?place=s{site}&period=month"),
         ("energy flow, a site's year", f"/data/flow?place=s{site}&period=year"),
         ("compare, frame", "/compare"),
-        ("compare, month of five sites", "/data/compare?period=month"),
+        ("compare, month of two sites of 100", "/data/compare?period=month"),
         (
             "compare, month of ten data points",
             f"/data/compare?period=month&items={','.join('p' + n for n in cards.split(',')[:10])}",

@@ -33,6 +33,8 @@ PERIODS = ("week", "month", "year", ROLLING, "custom")
 AGAINST = ("before", "year", "none")
 ITEMS_MAX = 10
 ITEMS_FIRST = 5
+POINTS_FIRST = 200
+"""Data points behind the sites that a page opens with: of large ones two are enough to begin."""
 WEEK_D, YEAR_D = 7, 364
 WITH_PAST = 1_000
 
@@ -219,7 +221,10 @@ def _chosen(every: Mapping[str, Item], text: str) -> list[Item]:
     sites = [one for key, one in every.items() if key.startswith("s")]
     if len(sites) == 1:
         return list(every.values())[1 : ITEMS_FIRST + 1]
-    return sites[:ITEMS_FIRST]
+    first = sites[:ITEMS_FIRST]
+    while len(first) > 2 and sum(len(one.points) for one in first) > POINTS_FIRST:
+        first.pop()
+    return first
 
 
 def _search(every: Mapping[str, Item], items: Sequence[Item], text: str) -> list[Item]:
