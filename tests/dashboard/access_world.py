@@ -305,6 +305,7 @@ QUERIES: dict[str, str] = {
     "/data/series": "point={point_id}",
     "/data/series.csv": "point={point_id}",
     "/data/days": "point={point_id}&month=2026-11",
+    "/breakdown/site/{site_id:number}/days": "month=2026-11",
     "/data/points": "point={point_id}&q=",
     "/data/comments": "point={point_id}&from=1794000000000&to=1794100000000",
     "/data/requests": "point={point_id}",
