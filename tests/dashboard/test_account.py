@@ -192,7 +192,8 @@ def test_an_organisation_can_ask_for_a_second_factor(house: House) -> None:
     assert "Set it up to go on" in mine.get("/account/second-factor", headers=PAGE).text
     set_up_factor(house, mine)
     assert mine.get(f"/breakdown/{number}", headers=PAGE).status_code == 200
-    assert house.log_in(STRANGER).get("/", headers=PAGE).status_code == 200
+    theirs = house.log_in(STRANGER).get("/", headers=PAGE)
+    assert theirs.headers["location"] == "/start", "another organisation is asked for nothing"
 
 
 def test_an_api_token_is_shown_once_and_works_until_revoked(house: House) -> None:
