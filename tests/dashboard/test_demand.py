@@ -147,6 +147,11 @@ def test_a_year_costs_the_store_three_questions(
     asked.clear()
     again = ask(admin, world, "main", "period=year&date=2026-11-01")["demand"]
     assert asked == [(AP, RP, PC, PF)], "its days are the same: so are the quarters in them"
+    world.now[0] += 7_200_000
+    later = ask(admin, world, "main", "period=year&date=2026-11-01")["demand"]
+    world.now[0] -= 7_200_000
+    assert later["complete"] < again["complete"], "two hours more have passed without data"
+    assert later | {"complete": 0, "power_factor": 0} == again | {"complete": 0, "power_factor": 0}
     rows = world.view.rows[world.point("main").series]
     row = int(np.flatnonzero((rows.channel == PC) & (rows.covered_ms > 0))[5000])
     before = rows.amount[row]

@@ -82,19 +82,15 @@ class Demands:
         rows = sum(len(some) for some in known.values())
         if code is None or code not in known or rows > REMEMBERED_ROWS_MAX:
             return demand_of(period, drawn, known)
-        key = (
-            period.point.series,
-            *period.span,
-            period.until_ms,
-            period.demand_s,
-            period.frame.grain,
-        )
+        if period.until_ms <= period.frame.from_ms:
+            return None
+        key = (period.point.series, *period.span, period.demand_s, period.frame.grain)
         mark = _mark(known[one] for one in levels_of(period.point, drawn))
         with self._lock:
             found = self._known.get(key)
             if found is not None and found[1] == mark and found[0] == period.point:
                 self._known.move_to_end(key)
-                return dict(found[2])
+                return _as_of_now(period, found[2], known[code], known.get(PF))
         body = demand_of(period, drawn, known)
         if body is not None:
             with self._lock:
@@ -102,6 +98,16 @@ class Demands:
                 while len(self._known) > REMEMBERED_MAX:
                     self._known.popitem(last=False)
         return body
+
+
+def _as_of_now(
+    period: Period, body: Mapping[str, Any], counted: IntervalBlock, factor: IntervalBlock | None
+) -> dict[str, Any]:
+    """Return figures with what they rest on by now: time passes while nothing comes."""
+    found = {**body, "complete": period.complete(counted)}
+    if found["power_factor"] is not None and factor is not None:
+        found["power_factor"] = {**found["power_factor"], "complete": period.complete(factor)}
+    return found
 
 
 def _mark(blocks: Iterable[IntervalBlock]) -> bytes:
