@@ -44,9 +44,9 @@ def test_a_hundred_thousand_data_points_load_quickly_and_stay_small(
             ],
         )  # fmt: skip
     load(opened, "development")
-    started = time.perf_counter()
+    started = time.thread_time()
     load(opened, "development")
-    took_s = time.perf_counter() - started
+    took_s = time.thread_time() - started
     gc.collect()
     tracemalloc.start()
     directory = load(opened, "development")
