@@ -28,6 +28,7 @@ LONG = (
     "tests/journeys/test_remedies_pages.py",
     "tests/journeys/test_first_hour.py",
     "tests/journeys/test_rewiring.py",
+    "tests/dashboard/test_access.py",
     "tests/pipeline/test_order.py",
     "tests/journeys/test_history_commands.py",
     "tests/pipeline/test_dated_properties.py",

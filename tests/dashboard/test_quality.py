@@ -9,8 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from kilowatch.catalog import data_points, people, registry
-from kilowatch.catalog.settings_check import Settings
+from kilowatch.catalog import bulk, bulk_apply, bulk_plan, people, registry, sheets
 from kilowatch.catalog.tables import DataPoint as PointRow
 from kilowatch.model.findings import Finding
 from tests.dashboard.fakes import HOUR_MS, Status
@@ -260,10 +259,10 @@ def test_ten_thousand_data_points_are_a_glance(house: House) -> None:
     """Sixty gaps each over a year: the page takes less than a second or two of processor time."""
     with house.world.catalog.change(house.world.catalog_actor()) as change:
         acme = registry.find_organisation(change.session, "Acme")
-        site = registry.find_site(change.session, acme, "Office Dublin")
-        gas = Settings("single", "gas", 1800)
-        for number in range(10_000):
-            data_points.register(change, site, f"Point {number}", gas, stream_id=f"many-{number}")
+        lines = [(f"many-{number}", f"Point {number}", "Office Dublin") for number in range(10_000)]
+        sheet = bulk.read(sheets.write(("stream_id", "name", "site"), lines))
+        digest = bulk_plan.plan(change.session, acme.id, sheet, house.world.now[0]).digest
+        bulk_apply.apply(change, acme.id, sheet, digest)
     client = house.log_in()
     directory = house.world.app.state.rooms.registry.directory(fresh=True)
     random = np.random.default_rng(3)

@@ -12,7 +12,16 @@ from typing import Any
 import numpy as np
 
 from kilowatch import catalog as catalogs
-from kilowatch.catalog import alerts, credentials, data_points, registry
+from kilowatch.catalog import (
+    alerts,
+    bulk,
+    bulk_apply,
+    bulk_plan,
+    credentials,
+    data_points,
+    registry,
+    sheets,
+)
 from kilowatch.catalog.alerts import Watched
 from kilowatch.catalog.credentials import Target
 from kilowatch.catalog.directory import Directory
@@ -152,9 +161,11 @@ class World:
                 registry.add_site(change, acme, name, zone=zone)
                 for name in ("Office Dublin", "Supermarket Cork")
             ]
-            for number in range(points):
-                name = "Main supply" if number == 0 else f"Circuit {number}"
-                data_points.register(change, sites[0], name, ELECTRICAL)
+            names = ["Main supply", *(f"Circuit {number}" for number in range(1, points))]
+            lines = [(name, "Office Dublin") for name in names]
+            sheet = bulk.read(sheets.write(("name", "site"), lines))
+            digest = bulk_plan.plan(change.session, acme.id, sheet, self.now).digest
+            bulk_apply.apply(change, acme.id, sheet, digest)
             data_points.register(change, sites[1], "Refrigeration", ELECTRICAL)
             data_points.register(
                 change, sites[1], "Cold room", Settings("single", "temperature", 900)
