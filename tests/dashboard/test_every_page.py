@@ -173,7 +173,7 @@ def _looked_at(watched: Watched, one: WalkedPage, axe_source: str) -> list[str]:
     for width in WIDTHS:
         page.set_viewport_size({"width": width, "height": 800})
         try:
-            page.wait_for_function(FITS, arg=width, timeout=2_000)  # a graph follows a moment later
+            page.wait_for_function(FITS, arg=width, timeout=8_000)  # a graph follows a moment later
         except BrowserError:
             wrong.append(f"is wider than {width} px: {page.evaluate(WIDER, width)}")
     return wrong
