@@ -18,10 +18,12 @@ import pytest
 
 from kilowatch.exports import plan as plans
 from kilowatch.exports.csv_file import harmless
-from kilowatch.exports.slices import ROWS_A_SLICE, along_points
+from kilowatch.exports.formats import chunks_of
+from kilowatch.exports.slices import ROWS_A_SLICE, Reader, along_points
+from kilowatch.model.blocks import IntervalBlock
 from kilowatch.model.errors import KilowatchError
 from kilowatch.model.parameters import PC, VALUE
-from tests.exports.shop import OCTOBER_MS, Shop, build
+from tests.exports.shop import OCTOBER_MS, WORDS, Shop, build
 from tests.pipeline.pipeline_world import HOUR_MS
 
 ALL = "period=everything"
@@ -285,3 +287,27 @@ def test_a_definition_survives_being_kept(shop: Shop) -> None:
     bare = shop.plan("with=none").asked
     assert not bare.extras
     assert type(asked).of_json(bare.as_json()) == bare
+
+
+def test_a_store_that_is_busy_is_asked_for_less_and_nothing_is_lost(shop: Shop) -> None:
+    """A slice that met a limit of the store comes in halves: the file is the same, row by row."""
+    asked: list[int] = []
+
+    class Busy:
+        def __getattr__(self, name: str) -> Any:
+            return getattr(shop.view, name)
+
+        def series_many(
+            self, points: Any, codes: Any, from_ms: int, to_ms: int, grain: Any
+        ) -> IntervalBlock:
+            asked.append(to_ms - from_ms)
+            if to_ms - from_ms > 40 * 24 * HOUR_MS // 8:
+                raise KilowatchError("store_busy", "A query took longer than its limit.")
+            return shop.view.series_many(points, codes, from_ms, to_ms, grain)
+
+    for layout in ("long", "wide"):
+        planned = shop.plan(f"{ALL} grain=interval layout={layout}")
+        whole = b"".join(shop.chunks("csv", planned))
+        halves = b"".join(chunks_of("csv", planned, Reader(Busy()), WORDS, {}))
+        assert halves == whole
+    assert len(asked) > 10
