@@ -10,6 +10,7 @@ from starlette.routing import Mount
 from starlette.testclient import TestClient
 
 from kilowatch.dashboard.static_files import Static
+from tests.dashboard.worlds import World
 
 
 @pytest.fixture
@@ -49,3 +50,18 @@ def test_what_shrinks_is_packed_and_what_a_browser_cannot_unpack_is_not(client: 
 def test_nothing_outside_the_folder_is_served(client: TestClient, path: str) -> None:
     """An address cannot climb out of the folder."""
     assert client.get(path).status_code == 404
+
+
+def test_what_charts_are_drawn_from_is_packed_and_pages_are_not(
+    world: World, admin: TestClient
+) -> None:
+    """A year of figures shrinks; a page with a form's token does not tell its length."""
+    number = world.point("main").id
+    data = admin.get(f"/data/series?point={number}&period=month")
+    assert data.headers["content-encoding"] == "gzip"
+    assert int(data.headers["content-length"]) < len(data.content) / 3
+    assert data.json()["channels"]
+    page = admin.get(f"/breakdown/{number}", headers={"accept": "text/html"})
+    assert "content-encoding" not in page.headers
+    file = admin.get(f"/data/series.csv?point={number}&period=month")
+    assert "content-encoding" not in file.headers

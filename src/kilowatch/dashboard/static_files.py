@@ -9,9 +9,10 @@ from pathlib import Path
 
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import Headers
+from starlette.middleware.gzip import GZipMiddleware
 from starlette.responses import Response
 from starlette.staticfiles import StaticFiles
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 FOREVER = "public, max-age=31536000, immutable"  # the address changes with the content
 PACKED = frozenset({".js", ".css", ".svg", ".txt", ".json"})
@@ -75,3 +76,26 @@ class Static:
             return None
         body = file.read_bytes()
         return gzip.compress(body, 9, mtime=0) if len(body) >= SMALLEST else None
+
+
+class PackedData:
+    """Packs the answers that charts are drawn from: they shrink to a sixth.
+
+    Pages are left as they are: they hold a form's token beside what an address may bring in, and
+    the length of a packed page would tell of it. Files are streamed, and the live stream must not
+    wait for a block to fill.
+
+    Args:
+        app: What answers.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._plain = app
+        self._packed = GZipMiddleware(app, minimum_size=SMALLEST, compresslevel=5)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer, packed where it is data."""
+        path = scope.get("path", "")
+        data = path.startswith("/data/") or path.endswith(("/data", "/series"))
+        packed = scope["type"] == "http" and data and not path.endswith(".csv")
+        await (self._packed if packed else self._plain)(scope, receive, send)
