@@ -78,6 +78,7 @@ def test_a_server_that_fails_is_noticed_from_outside(make_server: Callable[..., 
         client = client_of(package, server.data)
         assert client.push({"id": package["streams"]["electricity"], **packet})[0] == 200
         until_stored(server.data)
+        until(lambda: ready(server)[0] == 200, what="being well after the start")
         code, said = ready(server)
         assert (code, said["status"]) == (200, "ok"), said
         found = numbers(server)
