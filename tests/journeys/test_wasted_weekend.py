@@ -162,10 +162,7 @@ def test_a_weekend_that_stayed_on_is_found_told_and_once_expected_told_no_more(
     expect(page.locator("main")).to_contain_text("kWh")
     expect(page.locator("main")).to_contain_text("0.22 EUR/kWh (contract)")
     page.screenshot(path=str(pictures / "wasted-weekend.png"), full_page=True)
-    page.get_by_text("expected", exact=False).first.click()
-    page.locator("details", has=page.locator("button[value=expected]")).first.evaluate(
-        "details => { details.open = true }"
-    )
+    page.locator("details", has=page.locator("button[value=expected]")).locator("summary").click()
     page.locator("input[name=lasts][value=weekly]").check()
     page.locator("button[value=expected]").click()
     expect(page.get_by_role("status")).to_be_visible()
