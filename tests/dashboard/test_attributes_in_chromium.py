@@ -27,8 +27,12 @@ class Held:
     def _hold(self, route: Route) -> None:
         if self._open:
             route.continue_()
+            return
+        answer = route.fetch()
+        if self._open:  # let go while it was fetched: nobody would answer it any more
+            route.fulfill(response=answer)
         else:
-            self.answers.append((route, route.fetch()))
+            self.answers.append((route, answer))
 
     def wait(self) -> None:
         """Wait until the page has asked."""
