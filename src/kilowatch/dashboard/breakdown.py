@@ -20,7 +20,7 @@ from kilowatch.dashboard.measures import shown
 from kilowatch.dashboard.numbers import whole_number
 from kilowatch.dashboard.periods import PERIODS
 from kilowatch.dashboard.pricing import CANONICAL
-from kilowatch.dashboard.registry import may_point
+from kilowatch.dashboard.registry import may_export, may_point
 from kilowatch.dashboard.rooms import Rooms, point_of, rooms_of, visit_of
 from kilowatch.dashboard.shell import crumbs_of, page, tool_test, tree_of
 from kilowatch.dashboard.today import today_of
@@ -82,8 +82,7 @@ def _breakdown(request: Request) -> Response:
         "looked": rooms.insights is not None and has_hours(point),
         "overlays": _overlays(rooms, visit.person, point),
         "comments": may_point(visit.person, "comment", point),
-        "exports": may_point(visit.person, "export", point)
-        and has_tool(visit.person, "export", point.organisation_id),
+        "exports": may_export(visit.person, point),
     }
     crumbs = crumbs_of(rooms, visit.person, point)
     return page(request, "breakdown.html", crumbs, context, current=f"point-{point.id}")

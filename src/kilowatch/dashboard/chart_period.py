@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any
 
-from kilowatch.dashboard.periods import bounds, midnight_ms
+from kilowatch.dashboard.periods import bounds, day_of, midnight_ms
 from kilowatch.dashboard.quality_periods import day_text
 from kilowatch.dashboard.words import t
 from kilowatch.model.errors import KilowatchError
@@ -20,6 +20,7 @@ ROLLING = "12m"
 """The word for the twelve months that end with the newest data."""
 
 DAYS_MAX = 366
+YEARS = range(1972, 2101)  # of which a day may be asked for
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,9 +102,9 @@ def span(
         raise KilowatchError(
             "bad_period", f"{period!r} is not a period.", remedy=f"Use {', '.join(offered)}."
         )
-    day = _day(query["date"]) if query.get("date") else anchor
+    day = day_of(query["date"], YEARS) if query.get("date") else anchor
     if period == "custom":
-        until = _day(query["until"]) if query.get("until") else day
+        until = day_of(query["until"], YEARS) if query.get("until") else day
         first, last = min(day, until), max(day, until)
         if (last - first).days >= DAYS_MAX:
             raise KilowatchError(
@@ -138,15 +139,3 @@ def _year_on(day: date, years: int) -> date:
         return day.replace(year=day.year + years)
     except ValueError:  # 29 February
         return day.replace(year=day.year + years, day=28)
-
-
-def _day(text: str) -> date:
-    try:
-        day = date.fromisoformat(text)
-    except ValueError as error:
-        raise KilowatchError(
-            "bad_date", f"{text!r} is not a date.", remedy="Write it like 2026-11-09."
-        ) from error
-    if not 1972 <= day.year <= 2100:
-        raise KilowatchError("bad_date", f"{text} lies outside 1972 to 2100.")
-    return day

@@ -18,11 +18,12 @@ from kilowatch.dashboard.compare_sums import (
     Grain,
     Per,
 )
-from kilowatch.dashboard.flow import kind_of, kinds_of, may_export
+from kilowatch.dashboard.flow import kind_of, kinds_of
 from kilowatch.dashboard.insight_period import newest_ms
 from kilowatch.dashboard.numbers import whole_number
 from kilowatch.dashboard.periods import local_day
 from kilowatch.dashboard.places import readable, site_names
+from kilowatch.dashboard.registry import may_export
 from kilowatch.dashboard.rooms import rooms_of, visit_of
 from kilowatch.model.errors import KilowatchError
 from kilowatch.model.points import DataPoint

@@ -22,7 +22,6 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 
-from kilowatch.catalog.rights import Person, has_tool
 from kilowatch.dashboard.access import Access, Door
 from kilowatch.dashboard.admin_frame import asked_of
 from kilowatch.dashboard.chart_files import csv_answer
@@ -32,7 +31,7 @@ from kilowatch.dashboard.flow_sums import PRODUCTION, Flow, SiteTree, flow_of
 from kilowatch.dashboard.insight_period import newest_ms
 from kilowatch.dashboard.periods import local_day
 from kilowatch.dashboard.places import in_place, places_of, readable, site_names, sites_of
-from kilowatch.dashboard.registry import may_point
+from kilowatch.dashboard.registry import may_export
 from kilowatch.dashboard.rooms import Rooms, rooms_of, visit_of
 from kilowatch.dashboard.shell import page
 from kilowatch.dashboard.words import t
@@ -163,11 +162,6 @@ def read(request: Request, *, to_export: bool = False) -> Asked:
 
 def _produces(point: DataPoint) -> bool:
     return kind_of(point) == f"{PRODUCTION}:Wh"
-
-
-def may_export(who: Person, point: DataPoint) -> bool:
-    """Tell whether a person may take a data point's figures along as a file."""
-    return may_point(who, "export", point) and has_tool(who, "export", point.organisation_id)
 
 
 def kinds_of(points: Sequence[DataPoint]) -> list[str]:

@@ -31,7 +31,6 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 
-from kilowatch.catalog.rights import has_tool
 from kilowatch.dashboard.access import Access, Door
 from kilowatch.dashboard.admin_frame import asked_of
 from kilowatch.dashboard.chart_files import csv_answer
@@ -43,7 +42,7 @@ from kilowatch.dashboard.heat_cells import Cells, cells_of, changing_days, scale
 from kilowatch.dashboard.needs import Extent, View
 from kilowatch.dashboard.offered import Parameter, parameters_of, phase_title
 from kilowatch.dashboard.periods import Grain, iso_local, local_day, offsets
-from kilowatch.dashboard.registry import may_point
+from kilowatch.dashboard.registry import may_export
 from kilowatch.dashboard.rooms import Rooms, point_of, rooms_of, visit_of
 from kilowatch.dashboard.shell import crumbs_of, page
 from kilowatch.dashboard.words import t
@@ -136,8 +135,7 @@ def _heatmap(request: Request) -> Response:
         "groups": _groups(asked.choices),
         "periods": PERIODS,
         "query": urlencode({"point": point.id, **asked.query}),
-        "exports": may_point(visit.person, "export", point)
-        and has_tool(visit.person, "export", point.organisation_id),
+        "exports": may_export(visit.person, point),
         **navigation(asked.span, begin, _rest(asked)),
     }
     crumbs = crumbs_of(rooms, visit.person, point)

@@ -23,6 +23,7 @@ Grain = Literal["interval", "hour", "day", "week", "month", "year"] | int
 PERIODS: tuple[Period, ...] = ("day", "week", "month", "year", "custom")
 DAY_S = 86_400
 LONGEST_DAYS = 3660  # ten years: what a custom period may span
+YEARS = range(1971, 2201)  # of which a day may be asked for
 
 # Granularities on offer, finest first: word in the URL, what the view is asked, length [s].
 GRAINS: tuple[tuple[str, Grain, int], ...] = (
@@ -148,9 +149,9 @@ def window(query: Mapping[str, str], point: DataPoint, anchor: date) -> Window:
         raise KilowatchError(
             "bad_period", f"{period!r} is not a period.", remedy=f"Use {', '.join(PERIODS)}."
         )
-    day = _day(query["date"]) if query.get("date") else anchor
+    day = day_of(query["date"], YEARS) if query.get("date") else anchor
     if period == "custom":
-        first, last = day, _day(query["until"]) if query.get("until") else day
+        first, last = day, day_of(query["until"], YEARS) if query.get("until") else day
         first, last = min(first, last), max(first, last)
         if (last - first).days >= LONGEST_DAYS:
             raise KilowatchError(
@@ -228,13 +229,22 @@ def offsets(from_ms: int, to_ms: int, zone: str) -> list[tuple[int, int]]:
     return found
 
 
-def _day(text: str) -> date:
+def day_of(text: str, years: range) -> date:
+    """Read a day of an address.
+
+    Args:
+        text: As ``2026-11-09``.
+        years: Those that make sense.
+
+    Raises:
+        KilowatchError: 400 ``bad_date``.
+    """
     try:
         day = date.fromisoformat(text)
     except ValueError as error:
         raise KilowatchError(
             "bad_date", f"{text!r} is not a date.", remedy="Write it like 2026-11-09."
         ) from error
-    if not 1971 <= day.year <= 2200:
-        raise KilowatchError("bad_date", f"{text} lies outside 1971 to 2200.")
+    if day.year not in years:
+        raise KilowatchError("bad_date", f"{text} lies outside {years[0]} to {years[-1]}.")
     return day

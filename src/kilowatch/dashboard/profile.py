@@ -23,7 +23,6 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 
-from kilowatch.catalog.rights import has_tool
 from kilowatch.dashboard.access import Access, Door
 from kilowatch.dashboard.admin_frame import asked_of
 from kilowatch.dashboard.chart_files import csv_answer
@@ -50,7 +49,7 @@ from kilowatch.dashboard.profile_figures import (
     peak_days,
     typical_days,
 )
-from kilowatch.dashboard.registry import may_point
+from kilowatch.dashboard.registry import may_export
 from kilowatch.dashboard.rooms import Rooms, point_of, rooms_of, visit_of
 from kilowatch.dashboard.shell import crumbs_of, page
 from kilowatch.dashboard.words import t
@@ -110,8 +109,7 @@ def _profile(request: Request) -> Response:
         "against": AGAINST,
         "drawable": has_hours(point),
         "query": urlencode({"point": point.id, **asked.query}),
-        "exports": may_point(visit.person, "export", point)
-        and has_tool(visit.person, "export", point.organisation_id),
+        "exports": may_export(visit.person, point),
         **navigation(asked.span, begin, {"against": asked.against}),
     }
     crumbs = crumbs_of(rooms, visit.person, point)

@@ -19,7 +19,7 @@ from kilowatch.catalog import feeding
 from kilowatch.catalog import tree as trees
 from kilowatch.catalog.database import Catalog
 from kilowatch.catalog.directory import Directory
-from kilowatch.catalog.rights import Person, may
+from kilowatch.catalog.rights import Person, has_tool, may
 from kilowatch.catalog.tables import Environment, Site
 from kilowatch.model.points import DataPoint
 from kilowatch.model.site_facts import SiteFacts
@@ -150,3 +150,8 @@ def may_point(who: Person, action: str, point: DataPoint) -> bool:
         site_id=point.site_id,
         data_point_id=point.id,
     )
+
+
+def may_export(who: Person, point: DataPoint) -> bool:
+    """Tell whether a person may take a data point's figures along as a file."""
+    return may_point(who, "export", point) and has_tool(who, "export", point.organisation_id)
