@@ -97,7 +97,7 @@ def test_the_heat_map_by_keyboard_alone(live_world: World, watched: Watched) -> 
     """Arrows go from cell to cell and say what is there; Enter opens the day."""
     page = watched.open(f"/heatmap/{live_world.point('main').id}?period=month&date=2026-11-01")
     page.wait_for_selector("#heat[data-ready]")
-    page.locator("[data-csv]").focus()
+    page.locator("[data-export]").focus()
     page.keyboard.press("Tab")
     expect(page.locator("#heat-keys")).to_be_focused()
     expect(page.locator("#heat-told")).to_contain_text("Mon 9 Nov 2026")

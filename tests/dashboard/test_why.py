@@ -1,25 +1,151 @@
-"""Where a number comes from: the part that any page of the server can use."""
+"""Where a number comes from: told from the intervals that made it, on every page in one shape."""
 
 from __future__ import annotations
 
+import html
+import json
+import re
+from typing import Any
+
 import jinja2
+import numpy as np
+import pytest
+from starlette.testclient import TestClient
 
 from kilowatch.dashboard.app import HERE
+from kilowatch.dashboard.behind import NAMED, Behind, Part, mean_shares, shares_of
 from kilowatch.dashboard.words import t
+from kilowatch.model.blocks import IntervalBlock, Quality
+from kilowatch.model.parameters import AP, PC
+from tests.dashboard.fakes import HOUR_MS, rows_of
+from tests.dashboard.test_level import ask, stored, wire
+from tests.dashboard.test_waste_and_forecast import point
+from tests.dashboard.worlds import World
 
 
-def test_a_page_says_behind_a_button_where_a_figure_comes_from() -> None:
-    """The macro gives a button with a name of its own; what is empty is left out; text is text."""
+@pytest.fixture(scope="module")
+def wired(world: World) -> World:
+    """Return a world with submeters."""
+    wire(world)
+    return world
+
+
+def test_a_page_of_the_server_gives_a_button_with_the_facts() -> None:
+    """The macro's button has a name of its own; facts arrive as they are, whatever is in a name."""
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(HERE / "templates"),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
     )
     environment.globals["t"] = t
+    source = {"id": 1, "name": 'Bob\'s "Main" <b>', "stream_id": "a", "formula": ""}
+    facts = Behind("What it is", [source], "1 May", parts=[Part("A", None, "Wh")]).columns()
     page = environment.from_string(
-        '{% from "why.html" import why, told with context %}'
-        '{% call why("Waste <b>") %}{{ told("Days", "1 May") }}{{ told("Price", "") }}{% endcall %}'
-    ).render()
+        '{% from "why.html" import why with context %}{{ why("Waste <b>", facts) }}'
+    ).render(facts=facts)
     assert 'aria-label="Where Waste &lt;b&gt; comes from"' in page
-    assert "<template><dl><dt>Days</dt><dd>1 May</dd></dl></template>" in page
-    assert "Price" not in page
+    told = re.search(r'data-facts="([^"]*)"', page)
+    assert told
+    assert json.loads(html.unescape(told[1])) == facts
+
+
+def test_of_many_data_points_some_are_named_and_the_others_counted() -> None:
+    """A dialog is no list of a thousand names."""
+    some = [{"id": n, "name": str(n), "stream_id": "", "formula": ""} for n in range(NAMED + 30)]
+    told = Behind("", some, "").columns()
+    assert (len(told["points"]), told["more"]) == (NAMED, 30)
+
+
+def test_quality_is_a_share_of_the_time_that_is_known() -> None:
+    """Half an hour estimated of one and a half hours known is a third; nothing known is nothing."""
+    rows = rows_of(point(1), 0, np.arange(2, dtype=np.int64) * HOUR_MS, amount=np.ones(2))
+    rows.covered_ms[:] = [HOUR_MS, HOUR_MS // 2]
+    rows.quality[:] = [Quality.VALID, Quality.ESTIMATED]
+    assert shares_of(rows)["estimated"] == pytest.approx(1 / 3)
+    assert shares_of(IntervalBlock.empty())["estimated"] == 0
+    whole, half = np.array([[0.0, 0, 1, 0]]), np.array([[0.0, 0, 0, 0]])
+    found = mean_shares([whole, half], [np.array([1.0]), np.array([3.0])])
+    assert found == pytest.approx({"derived": 0, "edited": 0, "estimated": 0.25, "questionable": 0})
+
+
+@pytest.mark.parametrize("query", ["period=week&date=2026-10-20&grain=hour", "date=2026-11-08"])
+def test_the_rest_of_a_stack_says_what_it_is_less(
+    wired: World, admin: TestClient, query: str
+) -> None:
+    """Main less submeters is the remainder, over a change of the clocks and over a gap."""
+    found = ask(admin, wired, query)
+    (rest,) = [one for one in found["statistics"] if one["channel"] == "b2"]
+    own, below = rest["parts"]
+    assert own["value"] + below["value"] == pytest.approx(rest["total"], rel=1e-9)
+    assert [one["name"] for one in rest["points"]] == ["Main supply", "HVAC", "Server room"]
+    if "week" in query:
+        assert own["value"] == pytest.approx(stored(wired, "main", found), rel=1e-9)
+    (hvac,) = found["statistics"][0]["points"]
+    assert (hvac["id"], hvac["stream_id"]) == (wired.point("hvac").id, "acme-hvac")
+
+
+def rows(world: World, name: str, code: int, answer: dict[str, Any]) -> IntervalBlock:
+    """Return a data point's single intervals in the days of an answer."""
+    every = world.view.rows[world.point(name).series]
+    from_ms, to_ms = answer["window"]["from_ms"], answer["window"]["to_ms"]
+    inside = (every.channel == code) & (every.start_ms >= from_ms) & (every.start_ms < to_ms)
+    return every.take(inside)
+
+
+def test_a_site_says_what_was_estimated_and_questionable(wired: World, admin: TestClient) -> None:
+    """Of the total, a band and the rest: the share of the known time, never simply none."""
+    own = wired.view.rows[wired.point("main").series]
+    kept = own.quality.copy()
+    try:
+        hour = (own.start_ms // HOUR_MS) % 24 == 12
+        own.quality[hour & (own.channel == PC)] = Quality.ESTIMATED
+        found = ask(admin, wired, "date=2026-11-06&grain=hour")
+        mine = rows(wired, "main", PC, found)
+        wanted = mine.covered_ms[mine.quality == Quality.ESTIMATED].sum() / mine.covered_ms.sum()
+        assert 0 < wanted < 1
+        hvac, _, rest, whole = found["statistics"]
+        assert whole["shares"]["estimated"] == pytest.approx(wanted, abs=1e-6)
+        assert rest["shares"]["estimated"] == pytest.approx(wanted, abs=1e-6)
+        assert hvac["shares"]["estimated"] == 0
+    finally:
+        own.quality[:] = kept
+
+
+def test_the_heat_map_says_of_which_cells_and_of_which_quality(
+    world: World, admin: TestClient
+) -> None:
+    """October with its day of 25 hours, November with a gap: cells and known cells, one by one."""
+    main = world.point("main")
+    october = admin.get(f"/data/heatmap?point={main.id}&period=month&date=2026-10-01&bin=60")
+    found = october.json()
+    begin = max(found["window"]["from_ms"], found["window"]["begin_ms"])
+    assert found["facts"]["cells"] == -(-(found["window"]["to_ms"] - begin) // HOUR_MS)
+    november = admin.get(f"/data/heatmap?point={main.id}&period=month&date=2026-11-01&bin=60")
+    found = november.json()
+    mine = rows(world, "main", AP, found)
+    covered = np.bincount((mine.start_ms - found["window"]["from_ms"]) // HOUR_MS, mine.covered_ms)
+    assert found["facts"]["known"] == int((covered >= HOUR_MS / 2).sum())
+    assert found["facts"]["cells"] > found["facts"]["known"]
+    assert found["facts"]["shares"] == {
+        name: pytest.approx(mine.covered_ms[mine.quality == one].sum() / mine.covered_ms.sum())
+        for one, name in ((one, one.name.lower()) for one in Quality)
+        if one not in (Quality.VALID, Quality.FORECAST)
+    }
+    (source,) = found["sources"]
+    assert (source["id"], source["name"]) == (main.id, "Main supply")
+
+
+def test_the_load_profile_says_how_many_demand_periods_are_known(
+    world: World, admin: TestClient
+) -> None:
+    """A quarter of an hour counts where nine tenths of it were measured."""
+    main = world.point("main")
+    body = admin.get(f"/data/profile?point={main.id}&period=month&date=2026-11-01").json()
+    (found,) = body["periods"]
+    from_ms = int(np.datetime64("2026-11-01", "ms").astype(np.int64))
+    every = world.view.rows[main.series]
+    mine = every.take((every.channel == PC) & (every.start_ms >= from_ms))
+    step = body["bin_s"] * 1000
+    covered = np.bincount((mine.start_ms - from_ms) // step, mine.covered_ms)
+    assert found["known"] == int((covered >= 0.9 * step).sum())
+    assert found["known"] < found["cells"]

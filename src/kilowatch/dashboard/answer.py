@@ -37,6 +37,7 @@ Answer, an object::
     worth       shown (energy, money, co2), available (whether anything here has a price), share
                 (of the amount that has one), basis (each price or factor: text, from_ms,
                 from_day, whole_organisation)
+    sources     the data points that the figures are from: id, name, stream_id, formula
     status      late, came_ms, lags, join_ms, recomputing
 
 Instants are milliseconds since 1970 in UTC. Numbers are in canonical units (Wh, W, m3, m3/h,

@@ -16,6 +16,7 @@ from starlette.responses import Response
 
 from kilowatch.catalog import comments
 from kilowatch.dashboard.answer import Sources, series_answer
+from kilowatch.dashboard.behind import sources_told
 from kilowatch.dashboard.chart_files import safe_cell
 from kilowatch.dashboard.periods import bounds, iso_local, midnight_ms
 from kilowatch.dashboard.places import readable, site_names
@@ -163,7 +164,9 @@ def _series(request: Request) -> dict[str, Any]:
         facts=lambda site: rooms.registry.facts().get(site),
         demands=rooms.demands,
     )
-    return series_answer(sources, point_of(request), request.query_params)
+    point = point_of(request)
+    told = sources_told(request, [point])
+    return series_answer(sources, point, request.query_params) | {"sources": told}
 
 
 def _points(request: Request) -> dict[str, Any]:

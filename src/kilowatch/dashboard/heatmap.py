@@ -3,7 +3,7 @@
 ``/data/heatmap`` answers what is drawn. Query: ``point`` and, all optional, ``channel``, ``period``
 (``month``, ``year``, ``12m``, ``custom``), ``date``, ``until`` and ``bin`` (minutes). Answer::
 
-    point    id, name, zone, utility
+    point    id, name, zone, utility; sources: the same as ``behind.py`` names it
     window   first, last (local days), name, from_ms, to_ms, offsets, begin_ms (first data),
              until_ms (what is later has not passed)
     channel  name, parameter, apart (one phase of several), title, unit (of what is drawn),
@@ -15,7 +15,8 @@
              skipped: pairs of minutes that the day does not have
     marks    by index: "weekend", or what a closed day or public holiday is called
     scale    kind, low, middle, high, highest, lowest; null where nothing is known
-    facts    total, mean, highest and lowest with their cell's start, complete
+    facts    total, mean, highest and lowest with their cell's start, complete, shares (of the known
+             time by quality), cells (that have passed) and known (of them)
 """
 
 from __future__ import annotations
@@ -24,7 +25,6 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import date, timedelta
 from typing import Any
-from urllib.parse import urlencode
 
 import numpy as np
 from starlette.concurrency import run_in_threadpool
@@ -33,18 +33,24 @@ from starlette.responses import Response
 
 from kilowatch.dashboard.access import Access, Door
 from kilowatch.dashboard.admin_frame import asked_of
+from kilowatch.dashboard.behind import shares_of
 from kilowatch.dashboard.chart_files import csv_answer
-from kilowatch.dashboard.chart_period import ROLLING, Span, navigation, span
+from kilowatch.dashboard.chart_period import Span
 from kilowatch.dashboard.data import json_answer
 from kilowatch.dashboard.drawn import rate_unit
-from kilowatch.dashboard.figures import elapsed_ms, figures
+from kilowatch.dashboard.figures import figures
 from kilowatch.dashboard.heat_cells import Cells, cells_of, changing_days, scale_of, skipped
-from kilowatch.dashboard.needs import Extent, View
+from kilowatch.dashboard.needs import View
 from kilowatch.dashboard.offered import Parameter, parameters_of, phase_title
-from kilowatch.dashboard.periods import Grain, iso_local, local_day, offsets
-from kilowatch.dashboard.registry import may_export
-from kilowatch.dashboard.rooms import Rooms, point_of, rooms_of, visit_of
-from kilowatch.dashboard.shell import crumbs_of, page
+from kilowatch.dashboard.periods import Grain, iso_local, offsets
+from kilowatch.dashboard.point_chart import (
+    PointDays,
+    export_href,
+    point_days,
+    point_page,
+    point_told,
+)
+from kilowatch.dashboard.rooms import Rooms, point_of, rooms_of
 from kilowatch.dashboard.words import t
 from kilowatch.model.blocks import Floats, IntervalBlock
 from kilowatch.model.errors import KilowatchError
@@ -54,7 +60,6 @@ from kilowatch.model.site_facts import SiteFacts
 from kilowatch.model.zones import Zone
 
 ASKED = ("channel", "period", "date", "until", "bin")
-PERIODS = (ROLLING, "year", "month", "custom")
 BINS_MIN = (15, 30, 60)
 """Lengths of a cell on offer [min]; a year of five minutes is 105,120 cells, and nobody's eyes."""
 USUAL_MIN = 30
@@ -86,6 +91,11 @@ class Choice:
         return self.parameter.measure == "amount"
 
     @property
+    def apart(self) -> bool:
+        """Whether it is one phase of several."""
+        return self.code != self.parameter.total and self.parameter.total is not None
+
+    @property
     def unit(self) -> str:
         """Unit of what is drawn."""
         return rate_unit(self.parameter.unit) if self.amounts else self.parameter.unit
@@ -95,12 +105,16 @@ class Choice:
 class Asked:
     """What an address asks for, with every choice filled in."""
 
-    span: Span
+    days: PointDays
     choice: Choice | None
     choices: Sequence[Choice]
     bin_min: int
     bins: Sequence[int]
-    extent: Extent | None
+
+    @property
+    def span(self) -> Span:
+        """The days."""
+        return self.days.span
 
     @property
     def query(self) -> dict[str, str]:
@@ -125,21 +139,14 @@ async def heatmap_csv(request: Request) -> Response:
 
 
 def _heatmap(request: Request) -> Response:
-    rooms, visit, point = rooms_of(request), visit_of(request), point_of(request)
-    asked = read(request, point)
-    begin = local_day(asked.extent.first_ms, point.zone) if asked.extent else None
+    asked = read(request, point_of(request))
     context = {
         "page": "heat_map",
-        "point": point,
         "asked": asked,
         "groups": _groups(asked.choices),
-        "periods": PERIODS,
-        "query": urlencode({"point": point.id, **asked.query}),
-        "exports": may_export(visit.person, point),
-        **navigation(asked.span, begin, _rest(asked)),
+        "export_href": _export_href(asked),
     }
-    crumbs = crumbs_of(rooms, visit.person, point)
-    return page(request, "heatmap.html", crumbs, context, current=f"point-{point.id}")
+    return point_page(request, "heatmap.html", asked.days, asked.query, context)
 
 
 def read(request: Request, point: DataPoint) -> Asked:
@@ -149,20 +156,28 @@ def read(request: Request, point: DataPoint) -> Asked:
         KilowatchError: 400 ``bad_period``, ``bad_date``, ``bad_channel`` or ``bad_bin``.
     """
     rooms, query = rooms_of(request), asked_of(request, ASKED)
-    extent = rooms.view.extent(point)
-    today = local_day(rooms.clock(), point.zone)
-    anchor = min(today, local_day(extent.last_ms, point.zone)) if extent else today
-    choices = choices_of(point, rooms.view.channels(point) if extent else [])
+    days = point_days(rooms, point, query)
+    choices = choices_of(point, rooms.view.channels(point) if days.extent else [])
     bins = tuple(one for one in BINS_MIN if one * 60 >= point.interval_s)
-    chosen = span(query, PERIODS, anchor, today, ROLLING)
     return Asked(
-        chosen,
+        days,
         _chosen(choices, query["channel"]),
         choices,
-        _bin(bins, query["bin"], chosen.days, point.interval_s),
+        _bin(bins, query["bin"], days.span.days, point.interval_s),
         bins,
-        extent,
     )
+
+
+def _export_href(asked: Asked) -> str:
+    """Return where what is drawn is exported: the same parameter, days and length of a cell."""
+    grain = "hour" if asked.bin_min * 60 == HOUR_S else f"{asked.bin_min}m"
+    more = {"grain": grain}
+    if asked.choice:
+        total = asked.choice.parameter.total
+        more["parameter"] = asked.choice.name if total is None else channel_name(total)
+        if asked.choice.apart:
+            more["phases"] = "apart"
+    return export_href([f"p{asked.days.point.id}"], asked.span, **more)
 
 
 def choices_of(point: DataPoint, channels: Sequence[int]) -> list[Choice]:
@@ -211,17 +226,13 @@ def _groups(choices: Sequence[Choice]) -> dict[str, list[Choice]]:
     return found
 
 
-def _rest(asked: Asked) -> dict[str, str]:
-    return {key: one for key, one in asked.query.items() if key in ("channel", "bin")}
-
-
-def _cells(rooms: Rooms, point: DataPoint, asked: Asked) -> tuple[Cells, IntervalBlock]:
+def _cells(rooms: Rooms, asked: Asked) -> tuple[Cells, IntervalBlock]:
     """Read the cells; no row where the data point has no data, or intervals above an hour."""
     assert asked.choice is not None
-    from_ms, to_ms = asked.span.ms(point.zone)
+    point, (from_ms, to_ms) = asked.days.point, asked.days.ms
     bin_s = asked.bin_min * 60
     rows = IntervalBlock.empty()
-    if asked.extent and asked.bins:
+    if asked.days.extent and asked.bins:
         rows = read_bins(rooms.view, point, asked.choice.code, (from_ms, to_ms), bin_s)
     zone = Zone.of(point.zone)
     return cells_of(rows, from_ms, to_ms, bin_s, zone, amounts=asked.choice.amounts), rows
@@ -238,10 +249,10 @@ def read_bins(
 def _data(request: Request) -> dict[str, Any]:
     rooms, point = rooms_of(request), point_of(request)
     asked = read(request, point)
-    from_ms, to_ms = asked.span.ms(point.zone)
-    now_ms = rooms.clock()
+    days = asked.days
+    from_ms, to_ms = days.ms
     head = {
-        "point": {"id": point.id, "name": point.name, "zone": point.zone, "utility": point.utility},
+        **point_told(request, point),
         "window": {
             "first": asked.span.first.isoformat(),
             "last": asked.span.last.isoformat(),
@@ -249,19 +260,18 @@ def _data(request: Request) -> dict[str, Any]:
             "from_ms": from_ms,
             "to_ms": to_ms,
             "offsets": offsets(from_ms, to_ms, point.zone),
-            "begin_ms": asked.extent.first_ms if asked.extent else to_ms,
-            "until_ms": _until_ms(asked.extent, point, now_ms),
+            "begin_ms": days.extent.first_ms if days.extent else to_ms,
+            "until_ms": days.until_ms,
         },
     }
     if asked.choice is None or not asked.bins:
         return head | {"channel": None, "days": None}
-    cells, rows = _cells(rooms, point, asked)
+    cells, rows = _cells(rooms, asked)
     return head | {
         "channel": {
             "name": asked.choice.name,
             "parameter": asked.choice.parameter.name,
-            "apart": asked.choice.code != asked.choice.parameter.total
-            and asked.choice.parameter.total is not None,
+            "apart": asked.choice.apart,
             "title": asked.choice.title,
             "unit": asked.choice.unit,
             "amount_unit": asked.choice.parameter.unit if asked.choice.amounts else "",
@@ -271,16 +281,8 @@ def _data(request: Request) -> dict[str, Any]:
         "turns": _turns(cells, asked, from_ms, to_ms, point),
         "marks": marks_of(asked.span, rooms.registry.facts().get(point.site_id)),
         "scale": _scale(cells, asked.choice),
-        "facts": _facts(cells, rows, asked, point, now_ms),
+        "facts": _facts(cells, rows, asked),
     }
-
-
-def _until_ms(extent: Extent | None, point: DataPoint, now_ms: int) -> int:
-    """Return until when there can be data: what is due is not missing yet."""
-    last_ms = extent.last_ms if extent else None
-    if last_ms is not None and 0 <= now_ms - last_ms <= point.gap_ms:
-        return last_ms
-    return now_ms
 
 
 def _days(
@@ -343,15 +345,12 @@ def _scale(cells: Cells, choice: Choice) -> dict[str, Any] | None:
     return asdict(found) if found else None
 
 
-def _facts(
-    cells: Cells, rows: IntervalBlock, asked: Asked, point: DataPoint, now_ms: int
-) -> dict[str, Any]:
+def _facts(cells: Cells, rows: IntervalBlock, asked: Asked) -> dict[str, Any]:
     assert asked.choice is not None
-    from_ms, to_ms = asked.span.ms(point.zone)
-    begin_ms = max(from_ms, asked.extent.first_ms if asked.extent else from_ms)
-    last_ms = asked.extent.last_ms if asked.extent else None
-    elapsed = elapsed_ms(begin_ms, to_ms, now_ms, last_ms, point.gap_ms)
-    found = figures(rows, asked.choice.parameter.measure, elapsed, begin_ms + elapsed)
+    days = asked.days
+    measure = asked.choice.parameter.measure
+    found = figures(rows, measure, days.elapsed, days.begin_ms + days.elapsed)
+    passed = (cells.end_ms > days.begin_ms) & (cells.start_ms < days.begin_ms + days.elapsed)
     known = np.flatnonzero(np.isfinite(cells.value))
     high = int(known[np.argmax(cells.value[known])]) if len(known) else None
     low = int(known[np.argmin(cells.value[known])]) if len(known) else None
@@ -360,6 +359,9 @@ def _facts(
         "unallocated": found.unallocated,
         "mean": found.mean,
         "complete": found.complete,
+        "shares": shares_of(rows),
+        "cells": int(passed.sum()),
+        "known": len(known),
         "high": None if high is None else float(cells.value[high]),
         "high_ms": None if high is None else int(cells.start_ms[high]),
         "low": None if low is None else float(cells.value[low]),
@@ -383,7 +385,7 @@ def _csv(request: Request) -> Response:
     asked = read(request, point)
     if asked.choice is None:
         return csv_answer(point.name, ["start", "end", "covered"], [])
-    cells, _ = _cells(rooms, point, asked)
+    cells, _ = _cells(rooms, asked)
     unit = f" [{asked.choice.unit}]" if asked.choice.unit else ""
     title = t("heat.csv_mean", name=asked.choice.title) + unit
     rows = [

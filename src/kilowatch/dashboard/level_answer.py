@@ -2,7 +2,8 @@
 
 The data endpoint answers what ``answer.py`` documents, so that the same page draws it, with a
 channel for each band: ``channel``, ``title``, ``band`` (``child``, ``others``, ``remainder``) and
-``href``, where a click leads. ``utilities`` are those to choose from (``utility`` in the address);
+``href``, where a click leads. Figures name the data points behind them (``points``), and what they
+add up to (``parts``). ``utilities`` are those to choose from (``utility`` in the address);
 ``notes`` name what is in no band: ``too_coarse``, ``without_amount``, ``negative`` buckets.
 """
 
@@ -16,6 +17,7 @@ import numpy as np
 from starlette.requests import Request
 
 from kilowatch.dashboard.answer import window_columns
+from kilowatch.dashboard.behind import sources_told
 from kilowatch.dashboard.contact import Judge
 from kilowatch.dashboard.drawn import iso_starts, nullable, rate_unit
 from kilowatch.dashboard.figures import elapsed_ms, figures
@@ -25,7 +27,7 @@ from kilowatch.dashboard.periods import Window, local_day, window
 from kilowatch.dashboard.pricing import CANONICAL, CARBON_UNIT, Rates, Worth, asked_worth, rates
 from kilowatch.dashboard.rooms import Rooms, rooms_of
 from kilowatch.dashboard.words import t
-from kilowatch.model.blocks import Floats, IntervalBlock, Ints
+from kilowatch.model.blocks import SHARED, Floats, IntervalBlock, Ints
 from kilowatch.model.calendar import Grain
 from kilowatch.model.points import DataPoint
 from kilowatch.pipeline.tree_bands import Band, Stack, stack_of
@@ -55,12 +57,13 @@ def site_answer(request: Request, place: Place) -> dict[str, Any]:
     worth = asked_worth(query.get("worth", ""))
     unit = kind[1]
     told: dict[str, Any] = {"share": None, "basis": []}
-    if worth != "energy":
-        stack, unit, told = asker.priced(stack, edges, worth)
     elapsed = elapsed_ms(frame.from_ms, frame.to_ms, now_ms, last_ms, proxy.gap_ms)
     until_ms = frame.from_ms + elapsed
+    parts = _parts(stack, tree, kind[1])
+    if worth != "energy":
+        stack, unit, told = asker.priced(stack, edges, worth)
     blocks = [(one, _rows(one, edges, now_ms)) for one in _few(stack.bands)]
-    total = Band(proxy, stack.total, stack.unallocated, stack.completeness)
+    total = Band(proxy, stack.total, stack.unallocated, stack.completeness, stack.shares)
     channels = [
         _channel(number, one, rows, place, unit) for number, (one, rows) in enumerate(blocks)
     ]
@@ -69,15 +72,21 @@ def site_answer(request: Request, place: Place) -> dict[str, Any]:
         "measure": "amount", "summable": False, "phases": 0,
     }  # fmt: skip
 
-    def told_of(rows: IntervalBlock, channel: Mapping[str, Any] | None = None) -> dict[str, Any]:
-        named = channel or {"channel": "total", "title": t("site.total"), "href": ""}
+    def told_of(band: Band, rows: IntervalBlock, channel: Mapping[str, Any]) -> dict[str, Any]:
+        named, whole = channel, channel["channel"] == "total"
+        some = [one.id for one in stack.mains] if whole else _behind(band)
         return {
+            "points": sources_told(request, [place.points[one] for one in some]),
+            "parts": parts.get((0 if whole else band.point.id, band.remainder), []),
             "channel": named["channel"], "parameter_title": named["title"], "phase_title": "",
             "href": named["href"], "measure": "amount", "unit": unit,
             "rate_unit": rate_unit(unit), **asdict(figures(rows, "amount", elapsed, until_ms)),
         }  # fmt: skip
 
-    whole = told_of(_rows(total, edges, now_ms))
+    whole = told_of(
+        total, _rows(total, edges, now_ms),
+        {"channel": "total", "title": t("site.total"), "href": ""},
+    )  # fmt: skip
     return {
         "point": {
             "id": place.site.id, "name": place.name, "zone": place.site.zone, "utility": kind[0],
@@ -90,9 +99,7 @@ def site_answer(request: Request, place: Place) -> dict[str, Any]:
             "first_day": local_day(extent[0], proxy.zone).isoformat(),
             "last_day": local_day(extent[1], proxy.zone).isoformat(),
         } if extent else None,
-        "sources": [
-            {"id": one.id, "name": one.name, "stream_id": one.stream_id} for one in stack.mains
-        ],
+        "sources": whole["points"],
         "utilities": [
             {"word": "-".join(one), "text": t(f"utility.{one[0]}"), "unit": one[1]}
             for one in place.kinds()
@@ -100,7 +107,7 @@ def site_answer(request: Request, place: Place) -> dict[str, Any]:
         "parameters": [],
         "parameters_shown": [parameter],
         "channels": channels,
-        "statistics": [told_of(rows, channel) for (_, rows), channel in
+        "statistics": [told_of(band, rows, channel) for (band, rows), channel in
                        zip(blocks, channels, strict=True)] + [whole],
         "summary": [whole],
         "demand": None,
@@ -198,6 +205,41 @@ def _told(total: Floats, over_time: Rates, number: Ints) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def _behind(band: Band) -> list[int]:
+    """Return the data points that a band is made of: of a remainder, the main and what is below."""
+    return [*([band.point.id] if band.point.id else []), *band.below]
+
+
+def _parts(stack: Stack, tree: TreeRollUp, unit: str) -> dict[tuple[int, bool], list[Any]]:
+    """Return what figures add up to, as energy: mains to the total, a main less what is below it.
+
+    By the band's data point and whether it is a remainder; the total is 0.
+    """
+    found: dict[tuple[int, bool], list[Any]] = {}
+    for band in stack.bands:
+        if band.remainder:
+            rest, main = float(np.nansum(band.amount)), tree.mains[band.point.id]
+            own = float(np.nansum(main.own.amount[np.isfinite(band.amount)]))
+            found[band.point.id, True] = [
+                {"name": band.point.name, "value": own, "unit": unit},
+                {"name": t("why.less_below", n=len(band.below)), "value": rest - own, "unit": unit},
+            ]
+    if len(stack.mains) > 1:
+        found[0, False] = [
+            {"name": one.name, "unit": unit, "value": _main_sum(one, tree)} for one in stack.mains
+        ]
+    return found
+
+
+def _main_sum(point: DataPoint, tree: TreeRollUp) -> float:
+    """Return what a data point counted while nobody fed it."""
+    root = np.zeros(len(tree.edges_ms) - 1, np.bool_)
+    for era in tree.eras:
+        if era.parents.get(point.id) is None:
+            root |= era.buckets
+    return float(np.nansum(tree.points[point.id].amount[root]))
+
+
 def _few(bands: Sequence[Band]) -> list[Band]:
     """Return the largest submeters, the others as one, then what no submeter saw."""
     children = sorted(
@@ -214,7 +256,9 @@ def _few(bands: Sequence[Band]) -> list[Band]:
         nobody = replace(others[0].point, id=0, name=t("site.others", n=len(others)))
         unallocated = np.sum([one.unallocated for one in others], axis=0)
         complete = np.mean([one.completeness for one in others], axis=0)
-        shown.append(Band(nobody, together, unallocated, complete))
+        shares = np.mean([one.shares for one in others], axis=0)
+        below = tuple(one.point.id for one in others)
+        shown.append(Band(nobody, together, unallocated, complete, shares, below=below))
     return shown + [one for one in bands if one.remainder]
 
 
@@ -226,13 +270,17 @@ def _rows(band: Band, edges: Ints, now_ms: int) -> IntervalBlock:
     across = np.nan_to_num(band.unallocated[known])
     amount = band.amount[known] - across
     only = (across != 0) & (np.abs(amount) <= 1e-9 * np.abs(across))
+    covered = band.completeness[known] * passed
+    shares = band.shares[known]
+    worst = np.max(np.where(shares > 0, SHARED, 0), axis=1, initial=0)
     zeros = np.zeros(len(start), np.int64)
     nothing = np.full(len(start), np.nan)
     return IntervalBlock(
         series=zeros, channel=zeros, start_ms=start, duration_ms=end - start, version=zeros,
         count=np.where(only, 0, 1), mean=nothing, low=nothing, high=nothing,
         amount=np.where(only, np.nan, amount), unallocated=across,
-        covered_ms=(band.completeness[known] * passed).astype(np.int64), quality=zeros,
+        covered_ms=covered.astype(np.int64), quality=worst,
+        share_ms=(shares * covered[:, None]).astype(np.int64),
     )  # fmt: skip
 
 

@@ -4,11 +4,12 @@
 ``year``, ``12m``, ``custom``), ``date``, ``until`` and ``against`` (``none``, ``before``,
 ``year``). Answer::
 
-    point    id, name, zone, utility
+    point    id, name, zone, utility; sources: the same as ``behind.py`` names it
     unit, amount_unit ("" for gauges), bin_s, offsets
     periods  one or two, that asked for first: name, query, kinds (kind, days, amount, spread:
              10, 25, 50, 75 and 90 % for each time of day), curve (hours and demand), peaks (day,
-             kind, demand, start_ms), figures
+             kind, demand, start_ms), figures, shares (of the known time by quality), cells (demand
+             periods that have passed) and known (of them)
 """
 
 from __future__ import annotations
@@ -17,18 +18,18 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import timedelta
 from typing import Any
-from urllib.parse import urlencode
 
+import numpy as np
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 
 from kilowatch.dashboard.access import Access, Door
 from kilowatch.dashboard.admin_frame import asked_of
+from kilowatch.dashboard.behind import shares_of
 from kilowatch.dashboard.chart_files import csv_answer
-from kilowatch.dashboard.chart_period import ROLLING, Span, navigation, span
+from kilowatch.dashboard.chart_period import ROLLING, Span, span
 from kilowatch.dashboard.data import json_answer
-from kilowatch.dashboard.figures import elapsed_ms
 from kilowatch.dashboard.heat_cells import Cells, cells_of
 from kilowatch.dashboard.heatmap import HOUR_S, read_bins
 from kilowatch.dashboard.hourly import (
@@ -40,8 +41,15 @@ from kilowatch.dashboard.hourly import (
     unit_of_amount,
     unit_of_rate,
 )
-from kilowatch.dashboard.needs import Extent
-from kilowatch.dashboard.periods import local_day, offsets
+from kilowatch.dashboard.periods import offsets
+from kilowatch.dashboard.point_chart import (
+    PERIODS,
+    PointDays,
+    export_href,
+    point_days,
+    point_page,
+    point_told,
+)
 from kilowatch.dashboard.profile_figures import (
     RANKS,
     duration_curve,
@@ -49,10 +57,9 @@ from kilowatch.dashboard.profile_figures import (
     peak_days,
     typical_days,
 )
-from kilowatch.dashboard.registry import may_export
-from kilowatch.dashboard.rooms import Rooms, point_of, rooms_of, visit_of
-from kilowatch.dashboard.shell import crumbs_of, page
+from kilowatch.dashboard.rooms import Rooms, point_of, rooms_of
 from kilowatch.dashboard.words import t
+from kilowatch.model.blocks import IntervalBlock
 from kilowatch.model.errors import KilowatchError
 from kilowatch.model.parameters import VALUE
 from kilowatch.model.points import DataPoint
@@ -61,7 +68,6 @@ from kilowatch.pipeline.statistics import COVERED_ENOUGH
 from kilowatch.pipeline.tree_rollups import counted_of
 
 ASKED = ("period", "date", "until", "against")
-PERIODS = (ROLLING, "year", "month", "custom")
 AGAINST = ("none", "before", "year")
 YEAR_DAYS = 364
 """A year back in whole weeks, for days that are no calendar month or year."""
@@ -71,10 +77,14 @@ YEAR_DAYS = 364
 class Asked:
     """What an address asks for, with every choice filled in."""
 
-    span: Span
+    days: PointDays
     against: str
     other: Span | None
-    extent: Extent | None
+
+    @property
+    def span(self) -> Span:
+        """The days."""
+        return self.days.span
 
     @property
     def query(self) -> dict[str, str]:
@@ -98,22 +108,23 @@ async def profile_csv(request: Request) -> Response:
 
 
 def _profile(request: Request) -> Response:
-    rooms, visit, point = rooms_of(request), visit_of(request), point_of(request)
+    point = point_of(request)
     asked = read(request, point)
-    begin = local_day(asked.extent.first_ms, point.zone) if asked.extent else None
     context = {
         "page": "load_profile",
-        "point": point,
         "asked": asked,
-        "periods": PERIODS,
         "against": AGAINST,
         "drawable": has_hours(point),
-        "query": urlencode({"point": point.id, **asked.query}),
-        "exports": may_export(visit.person, point),
-        **navigation(asked.span, begin, {"against": asked.against}),
+        "export_href": export_href(
+            [f"p{point.id}"], asked.span, grain=_grain(rooms_of(request), point)
+        ),
     }
-    crumbs = crumbs_of(rooms, visit.person, point)
-    return page(request, "profile.html", crumbs, context, current=f"point-{point.id}")
+    return point_page(request, "profile.html", asked.days, asked.query, context)
+
+
+def _grain(rooms: Rooms, point: DataPoint) -> str:
+    """Return the word that Export has for the length of a demand period."""
+    return {900: "15m", 1800: "30m"}.get(bin_of(point, _demand_s(rooms, point)), "hour")
 
 
 def read(request: Request, point: DataPoint) -> Asked:
@@ -122,17 +133,14 @@ def read(request: Request, point: DataPoint) -> Asked:
     Raises:
         KilowatchError: 400 ``bad_period``, ``bad_date`` or ``bad_against``.
     """
-    rooms, query = rooms_of(request), asked_of(request, ASKED)
-    extent = rooms.view.extent(point)
-    today = local_day(rooms.clock(), point.zone)
-    anchor = min(today, local_day(extent.last_ms, point.zone)) if extent else today
-    chosen = span(query, PERIODS, anchor, today, ROLLING)
+    query = asked_of(request, ASKED)
+    days = point_days(rooms_of(request), point, query)
     against = query["against"] or "none"
     if against not in AGAINST:
         raise KilowatchError(
             "bad_against", f"{against!r} is nothing to compare with.", remedy="Use before or year."
         )
-    return Asked(chosen, against, other_span(chosen, against), extent)
+    return Asked(days, against, other_span(days.span, against))
 
 
 def other_span(chosen: Span, against: str) -> Span | None:
@@ -164,16 +172,17 @@ def _demand_s(rooms: Rooms, point: DataPoint) -> int:
     return (facts.demand_period_s if facts else None) or rooms.settings.demand_period_s
 
 
-def _cells(rooms: Rooms, point: DataPoint, days: Span) -> Cells:
-    from_ms, to_ms = days.ms(point.zone)
+def _cells(rooms: Rooms, days: PointDays) -> tuple[Cells, IntervalBlock]:
+    point, (from_ms, to_ms) = days.point, days.ms
     bin_s = bin_of(point, _demand_s(rooms, point))
     counted = counted_of(point)
     code = counted[0] if counted else VALUE
     rows = read_bins(rooms.view, point, code, (from_ms, to_ms), bin_s)
-    return cells_of(
+    found = cells_of(
         rows, from_ms, to_ms, bin_s, Zone.of(point.zone),
         amounts=counted is not None, least=COVERED_ENOUGH,
     )  # fmt: skip
+    return found, rows
 
 
 def _data(request: Request) -> dict[str, Any]:
@@ -183,7 +192,7 @@ def _data(request: Request) -> dict[str, Any]:
     spans = [one.ms(point.zone) for one in some]
     first, last = min(one[0] for one in spans), max(one[1] for one in spans)
     return {
-        "point": {"id": point.id, "name": point.name, "zone": point.zone, "utility": point.utility},
+        **point_told(request, point),
         "unit": unit_of_rate(point),
         "amount_unit": unit_of_amount(point),
         "bin_s": bin_of(point, _demand_s(rooms, point)),
@@ -196,21 +205,20 @@ def _periods(
     rooms: Rooms, point: DataPoint, asked: Asked, spans: Sequence[Span]
 ) -> list[dict[str, Any]]:
     facts, zone = rooms.registry.facts().get(point.site_id), Zone.of(point.zone)
-    now_ms = rooms.clock()
     bin_min = bin_of(point, _demand_s(rooms, point)) // 60
     found = []
-    for days in spans:
-        cells = _cells(rooms, point, days)
-        from_ms, to_ms = days.ms(point.zone)
+    for one_span in spans:
+        days = asked.days.of(one_span)
+        cells, rows = _cells(rooms, days)
+        from_ms, to_ms = days.ms
         hours = by_point(hourly(rooms.view, [point], from_ms, to_ms), point)
-        begin_ms = max(from_ms, asked.extent.first_ms if asked.extent else from_ms)
-        last_ms = asked.extent.last_ms if asked.extent else None
-        elapsed = elapsed_ms(begin_ms, to_ms, now_ms, last_ms, point.gap_ms)
+        elapsed = days.elapsed
+        passed = (cells.end_ms > days.begin_ms) & (cells.start_ms < days.begin_ms + elapsed)
         curve = duration_curve(cells)
         found.append(
             {
-                "name": days.name,
-                "query": days.query(),
+                "name": one_span.name,
+                "query": one_span.query(),
                 "kinds": [
                     {
                         "kind": one.kind,
@@ -229,6 +237,9 @@ def _periods(
                     figures_of(cells, hours.on_grid(from_ms, (to_ms - from_ms) // HOUR_MS), zone,
                                elapsed)
                 ),
+                "shares": shares_of(rows),
+                "cells": int(passed.sum()),
+                "known": int(np.isfinite(cells.value).sum()),
             }
         )  # fmt: skip
     return found

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from kilowatch.model.blocks import Floats
+from kilowatch.model.blocks import SHARED, Floats
 from kilowatch.model.points import DataPoint
 from kilowatch.pipeline.tree_rollups import TreeRollUp, amount_of
 
@@ -28,14 +28,18 @@ class Band:
         completeness: Covered share of what has passed of the bucket, 0 to 1.
         remainder: Whether it is what no submeter of the main saw.
         opens: Whether submeters hang below it, so that it can be broken down itself.
+        shares: Of the covered time, what each of ``blocks.SHARED`` has, shape (k, 4), 0 to 1.
+        below: Numbers of the data points whose amounts a remainder lacks.
     """
 
     point: DataPoint
     amount: Floats
     unallocated: Floats
     completeness: Floats
+    shares: Floats
     remainder: bool = False
     opens: bool = False
+    below: tuple[int, ...] = ()
 
 
 @dataclass(slots=True)
@@ -47,6 +51,7 @@ class Stack:
         total: What the mains counted together, shape (k,); NaN where nothing is known.
         unallocated: The part of it whose time is not known, shape (k,).
         completeness: Of the total: the mean over the mains, shape (k,).
+        shares: Of the covered time of the mains, what each of ``blocks.SHARED`` has, shape (k, 4).
         mains: Those that are not fed by another one within what was asked.
     """
 
@@ -54,6 +59,7 @@ class Stack:
     total: Floats
     unallocated: Floats
     completeness: Floats
+    shares: Floats
     mains: list[DataPoint] = field(default_factory=list)
 
 
@@ -79,7 +85,7 @@ def stack_of(
     }
     size = len(tree.edges_ms) - 1
     bands: dict[tuple[int, bool], Band] = {}
-    stack = Stack([], np.full(size, np.nan), np.zeros(size), np.zeros(size))
+    stack = Stack([], np.full(size, np.nan), np.zeros(size), np.zeros(size), _no_shares(size))
     mains: dict[int, DataPoint] = {}
     for era in tree.eras:
         below: dict[int | None, list[int]] = {}
@@ -99,7 +105,7 @@ def stack_of(
                 band = _band(bands, mine[number], size, remainder=False)
                 band.opens |= bool(below.get(number)) and number != head
                 own = tree.points[number]
-                for name in ("amount", "unallocated", "completeness"):
+                for name in ("amount", "unallocated", "completeness", "shares"):
                     getattr(band, name)[era.buckets] = getattr(own, name)[era.buckets]
             if children:
                 _rest(_band(bands, mine[head], size, remainder=True), tree, head, era.buckets)
@@ -126,8 +132,19 @@ def _band(
 ) -> Band:
     key = (point.id, remainder)
     if key not in bands:
-        bands[key] = Band(point, np.full(size, np.nan), np.zeros(size), np.zeros(size), remainder)
+        bands[key] = Band(
+            point,
+            np.full(size, np.nan),
+            np.zeros(size),
+            np.zeros(size),
+            _no_shares(size),
+            remainder,
+        )
     return bands[key]
+
+
+def _no_shares(size: int) -> Floats:
+    return np.zeros((size, len(SHARED)))
 
 
 def _rest(band: Band, tree: TreeRollUp, head: int, buckets: np.ndarray) -> None:
@@ -139,6 +156,8 @@ def _rest(band: Band, tree: TreeRollUp, head: int, buckets: np.ndarray) -> None:
     below = np.where(np.isnan(main.remainder), 0.0, main.submeters.unallocated)
     band.unallocated[buckets] = np.maximum(main.own.unallocated - below, 0.0)[buckets]
     band.completeness[buckets] = main.completeness[buckets]
+    band.shares[buckets] = np.maximum(main.own.shares, main.submeters.shares)[buckets]
+    band.below = tuple(dict.fromkeys([*band.below, *(child.id for child in main.children)]))
 
 
 def _add(stack: Stack, tree: TreeRollUp, heads: list[int], buckets: np.ndarray) -> None:
@@ -149,7 +168,12 @@ def _add(stack: Stack, tree: TreeRollUp, heads: list[int], buckets: np.ndarray) 
     known = ~np.isnan(amounts)
     total = np.where(known.any(axis=0), np.where(known, amounts, 0.0).sum(axis=0), np.nan)
     unallocated = np.sum([tree.points[number].unallocated for number in heads], axis=0)
-    complete = np.mean([tree.points[number].completeness for number in heads], axis=0)
+    each = np.array([tree.points[number].completeness for number in heads])
+    complete = each.mean(axis=0)
+    touched = np.array([tree.points[number].shares for number in heads]) * each[:, :, None]
+    with np.errstate(invalid="ignore", divide="ignore"):
+        shares = touched.sum(axis=0) / each.sum(axis=0)[:, None]
+    stack.shares[buckets] = np.nan_to_num(shares)[buckets]
     stack.total[buckets] = total[buckets]
     stack.unallocated[buckets] = unallocated[buckets]
     stack.completeness[buckets] = complete[buckets]

@@ -1,5 +1,6 @@
 // "Where does this number come from": a small button beside a figure, and one dialog for the page.
-// Pages of the server use the macro in why.html; modules call button(). See docs/develop/README.md.
+// Pages of the server use the macro of why.html; modules call whyButton(). See docs/develop/README.md.
+import { behind } from "./behind.js";
 import { t } from "./words.js";
 
 let box = null;
@@ -28,40 +29,52 @@ function dialog() {
   return box;
 }
 
-/** Open the dialog: rows are [label, text], links are {href, text}. */
-export function open(title, { rows = [], links = [], body = null }) {
+/** What stands beside a label: a text, or lines of {name, text, title}. */
+function told(value) {
+  if (!Array.isArray(value)) return element("dd", "", value);
+  const node = element("dd", "");
+  const lines = element("ul", "why-parts");
+  for (const { name, text, title } of value) {
+    const line = element("li", "");
+    const figure = element("span", "num", text);
+    figure.title = title ?? "";
+    line.append(element("span", "", name), figure);
+    lines.append(line);
+  }
+  node.append(lines);
+  return node;
+}
+
+/** Open the dialog: rows are [label, text or lines], links are {href, text}. */
+function open(title, { rows, links }) {
   const host = dialog();
   host.querySelector("h2").textContent = t("why.title", { name: title });
   const inside = host.querySelector(".why-body");
-  if (body) inside.replaceChildren(body);
-  else {
-    const list = element("dl", "");
-    for (const [label, text] of rows.filter(([, value]) => value)) list.append(element("dt", "", label), element("dd", "", text));
-    const where = element("p", "why-links");
-    for (const { href, text } of links) {
-      const link = element("a", "", text);
-      link.href = href;
-      where.append(link);
-    }
-    inside.replaceChildren(list, where);
+  const list = element("dl", "");
+  for (const [label, text] of rows.filter(([, value]) => value?.length)) list.append(element("dt", "", label), told(text));
+  const where = element("p", "why-links");
+  for (const { href, text } of links) {
+    const link = element("a", "", text);
+    link.href = href;
+    where.append(link);
   }
+  inside.replaceChildren(list, where);
   host.showModal();
 }
 
-/** The button beside a figure; `build` says what stands behind it when it is asked. */
-export function button(title, build) {
+/** The button beside a figure of which the facts of dashboard/behind.py are known. */
+export function whyButton(title, facts) {
   const node = element("button", "why");
   node.type = "button";
   node.setAttribute("aria-haspopup", "dialog");
   node.setAttribute("aria-label", t("why.button", { name: title }));
   node.title = t("why.button", { name: title });
   node.textContent = "?";
-  node.addEventListener("click", (event) => { event.stopPropagation(); open(title, build()); });
+  node.addEventListener("click", (event) => { event.stopPropagation(); open(title, behind(facts)); });
   return node;
 }
 
 document.addEventListener("click", (event) => {
   const asked = event.target.closest?.("[data-why]");
-  const told = asked?.nextElementSibling;
-  if (told instanceof HTMLTemplateElement) open(asked.dataset.why, { body: told.content.cloneNode(true) });
+  if (asked) open(asked.dataset.why, behind(JSON.parse(asked.dataset.facts)));
 });

@@ -110,7 +110,9 @@ export function list(host, answer, time) {
     const line = element("tr", "");
     const name = element("th", "", entry.phase_title ? `${entry.parameter_title} ${entry.phase_title}` : entry.parameter_title);
     name.scope = "row";
-    if (!entry.href) name.append(whyButton(answer, time, entry.measure === "amount" ? "total" : "mean", name.textContent, entry));
+    const band = answer.channels.find((one) => one.channel === entry.channel)?.band;
+    const key = { child: "band", others: "others", remainder: "unmetered" }[band] ?? (entry.measure === "amount" ? "total" : "mean");
+    name.append(whyButton(answer, time, key, name.textContent, entry));
     if (entry.derived) name.append(element("span", "badge", t("quality.derived")));
     if (entry.questionable) name.append(element("span", "badge late", t("figures.questionable", { n: entry.questionable })));
     for (const quality of ["estimated", "edited"]) {

@@ -1,4 +1,6 @@
 // An answer of the server, or a sentence and a button that asks again.
+import { whyButton } from "../why.js";
+
 export async function fetched(address) {
   const failed = document.getElementById("chart-failed");
   failed.hidden = true;
@@ -28,10 +30,11 @@ export function element(tag, className = "", text = "", attributes = {}) {
   return node;
 }
 
-/** A figure as the tiles above a chart show it. */
-export function tile(title, value, detail = "") {
+/** A figure as the tiles above a chart show it, with what stands behind it (dashboard/behind.py). */
+export function tile(title, value, detail = "", facts = null) {
   const box = element("div", "tile");
-  const dd = element("dd", "figure", value);
-  box.append(element("dt", "", title), dd, element("dd", "detail", detail));
+  const dt = element("dt", "", title);
+  if (facts) dt.append(whyButton(title, facts));
+  box.append(dt, element("dd", "figure", value), element("dd", "detail", detail));
   return box;
 }

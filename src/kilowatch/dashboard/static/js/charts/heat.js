@@ -1,7 +1,7 @@
 // Heat map: a column for each day, midnight on top; on a phone a row for each day.
 import { hatch, css } from "../breakdown/marks.js";
 import { submitting } from "../insight/finder.js";
-import { share, withUnit } from "../numbers.js";
+import { count, share, withUnit } from "../numbers.js";
 import { SiteTime } from "../sitetime.js";
 import { t } from "../words.js";
 import { colours, place } from "./colours.js";
@@ -261,15 +261,31 @@ function legend() {
   document.getElementById("heat-notes").textContent = changes.join(" ");
 }
 
+/** What stands behind a figure, in the shape of dashboard/behind.py. */
+function behindOf(key) {
+  const { facts: own, channel, window } = data;
+  const cells = key === "total" || key === "mean" ? "" : t("drawn.cells_known", { n: count(own.cells), known: count(own.known), minutes: channel.bin_s / 60 });
+  const amount = channel.amount_unit;
+  return {
+    means: t(`why_of.${{ high: "high_cell", low: "low_cell" }[key] ?? key}`, { minutes: channel.bin_s / 60 }),
+    points: data.sources,
+    days: `${window.name}, ${data.point.zone.split("|").at(-1)}`,
+    intervals: [channel.title, cells].filter(Boolean).join(", "),
+    complete: own.complete,
+    shares: own.shares,
+    across: key === "total" && own.unallocated ? { value: own.unallocated, unit: amount } : null,
+  };
+}
+
 function facts() {
   const { facts: own, channel } = data;
   const stamp = (ms) => (ms === null ? "" : time.stamp(ms));
   const tiles = [];
-  if (channel.amount_unit) tiles.push(tile(t("drawn.total"), withUnit(own.total, channel.amount_unit), own.unallocated ? t("drawn.across", { amount: withUnit(own.unallocated, channel.amount_unit) }) : ""));
-  tiles.push(tile(t("drawn.mean"), withUnit(own.mean, channel.unit)),
-    tile(t("drawn.highest"), withUnit(own.high, channel.unit), stamp(own.high_ms)),
-    tile(t("drawn.lowest"), withUnit(own.low, channel.unit), stamp(own.low_ms)),
-    tile(t("drawn.complete"), share(own.complete), own.complete < 0.9995 ? t("drawn.incomplete") : ""));
+  if (channel.amount_unit) tiles.push(tile(t("drawn.total"), withUnit(own.total, channel.amount_unit), own.unallocated ? t("drawn.across", { amount: withUnit(own.unallocated, channel.amount_unit) }) : "", behindOf("total")));
+  tiles.push(tile(t("drawn.mean"), withUnit(own.mean, channel.unit), "", behindOf("mean")),
+    tile(t("drawn.highest"), withUnit(own.high, channel.unit), stamp(own.high_ms), behindOf("high")),
+    tile(t("drawn.lowest"), withUnit(own.low, channel.unit), stamp(own.low_ms), behindOf("low")),
+    tile(t("drawn.complete"), share(own.complete), own.complete < 0.9995 ? t("drawn.incomplete") : "", behindOf("complete")));
   document.getElementById("facts").replaceChildren(...tiles);
 }
 

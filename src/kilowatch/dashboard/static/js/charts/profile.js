@@ -104,12 +104,28 @@ function figure(key, value) {
   return key === "high_h" ? t("drawn.hours", { n: short(value) }) : withUnit(value, data.unit);
 }
 
+/** What stands behind a figure, in the shape of dashboard/behind.py. */
+function behindOf(key) {
+  const { name, cells, known, figures, shares } = data.periods[0];
+  const minutes = data.bin_s / 60;
+  const hourly = ["near_base", "near_peak", "high_h"].includes(key);
+  return {
+    means: t(`why_of.${{ mean: "mean_demand", near_base: "near_base", near_peak: "near_peak" }[key] ?? key}`, { minutes }),
+    points: data.sources,
+    parts: key === "load_factor" ? [{ name: t("drawn.mean"), value: figures.mean, unit: data.unit }, { name: t("drawn.peak"), value: figures.peak, unit: data.unit }] : [],
+    days: `${name}, ${data.point.zone.split("|").at(-1)}`,
+    intervals: hourly ? t("why.hours") : t("drawn.periods_known", { n: count(cells), known: count(known), minutes }),
+    complete: figures.complete,
+    shares,
+  };
+}
+
 function facts() {
   const own = data.periods[0].figures;
   const box = document.getElementById("facts");
   const parts = rows.filter(([key]) => data.amount_unit || !["load_factor", "high_h"].includes(key)).map(([key, word]) => {
     const details = { peak: own.peak_ms === null ? "" : time.stamp(own.peak_ms), near_base: t("drawn.near_base_of"), near_peak: t("drawn.near_peak_of"), load_factor: t("drawn.load_factor_of"), high_h: t("drawn.high_h_of"), complete: own.complete < 0.9995 ? t("drawn.incomplete") : "" };
-    return tile(t(word), figure(key, own[key]), details[key] ?? "");
+    return tile(t(word), figure(key, own[key]), details[key] ?? "", behindOf(key));
   });
   box.replaceChildren(...parts);
   const compared = document.getElementById("compared");
