@@ -27,6 +27,7 @@ COMMANDS = {
     "push": "push",
     "status": "status",
     "explain": "explain",
+    "export": "export",
     "weather": "weather",
     "history": "history",
     "maintenance": "maintenance",

@@ -1,16 +1,16 @@
-"""What the platform answers to commands on its Unix socket: status, counts, explain."""
+"""What the platform answers to commands on its Unix socket: status, counts, explain, export."""
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import JSONResponse
-from starlette.routing import Route
+from starlette.routing import BaseRoute, Route
 
 from kilowatch.catalog.directory import Directory
 from kilowatch.cli.explain import instant_ms
@@ -36,6 +36,7 @@ def create_control(
     reader: LogReader,
     silent: Callable[[], list[Silence]],
     own: Callable[[], dict[str, Any]],
+    more: Sequence[BaseRoute] = (),
 ) -> Starlette:
     """Build the control application.
 
@@ -45,6 +46,7 @@ def create_control(
         reader: Reads the log.
         silent: Returns the silences that last.
         own: Returns what the judgement of health needs of this process.
+        more: What else is answered.
     """
 
     def status(_request: Request) -> dict[str, Any]:
@@ -83,7 +85,8 @@ def create_control(
         return history_of(_point(directory(), request), view, reader)
 
     routes = {"/status": status, "/counts": counts, "/explain": explain, "/history": history}
-    return Starlette(routes=[Route(path, _in_thread(answer)) for path, answer in routes.items()])
+    answers = [Route(path, _in_thread(answer)) for path, answer in routes.items()]
+    return Starlette(routes=[*answers, *more])
 
 
 def history_of(point: DataPoint, view: View, reader: LogReader) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from starlette.applications import Starlette
 
 from kilowatch import catalog
 from kilowatch.catalog import judgements, secrets
+from kilowatch.cli import exporting
 from kilowatch.cli.alerting import create_notifier, follow_values
 from kilowatch.cli.child import Ready
 from kilowatch.cli.control import create_control
@@ -184,7 +185,10 @@ async def run(folder: DataFolder, settings: Settings, stop: asyncio.Event, ready
     addresses = _addresses(settings, ports)
     app, notifier = _app(settings, parts, operations, addresses, listening, events, following)
     parts.deadman = _deadman(settings, operations)
-    control = create_control(watch.now, view, reader, listening.silences.open, operations.platform)
+    control = create_control(
+        watch.now, view, reader, listening.silences.open, operations.platform,
+        [exporting.route(app.state.rooms)],
+    )  # fmt: skip
     served = [(listener(control), take_path(folder.control_socket))]
     for name, taken in pages.items():
         tls = _tls_files(folder, settings) if name == HTTPS_PORT else None

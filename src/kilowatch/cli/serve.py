@@ -96,12 +96,12 @@ def run(
     folder.create()
     with contextlib.ExitStack() as locks:
         for name in names:
-            locks.enter_context(_alone(folder, name))
+            locks.enter_context(alone(folder, name))
         _serve(folder, settings, names, on_ready)
 
 
 @contextlib.contextmanager
-def _alone(folder: DataFolder, name: str) -> Iterator[None]:
+def alone(folder: DataFolder, name: str) -> Iterator[None]:
     """Hold what says that this folder has its collector, or its platform."""
     with (folder.root / f"{name}.lock").open("a") as lock:
         try:

@@ -36,6 +36,7 @@ from kilowatch.dashboard.asking import (
 )
 from kilowatch.dashboard.exporting import (
     TOOL,
+    Author,
     FileAnswer,
     begin,
     chosen,
@@ -43,6 +44,7 @@ from kilowatch.dashboard.exporting import (
     file_name,
     file_of,
     planned,
+    reader_of,
 )
 from kilowatch.dashboard.numbers import whole_number
 from kilowatch.dashboard.rooms import Rooms, rooms_of, visit_of
@@ -96,9 +98,9 @@ async def fetch(request: Request) -> Response:
             return Response(headers=headers, media_type=media_type)
 
         def made() -> Any:
-            return file_of(rooms, person, export, row.format), export
+            return file_of(reader_of(rooms), Author.of(person), export, row.format), export
 
-        begun = await begin(request, person.id, rooms, made)
+        begun = await begin(request, person.id, rooms.exports, made)
     except KilowatchError as error:
         return _refusal(error)
     if begun is None:

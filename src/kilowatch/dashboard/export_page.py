@@ -15,6 +15,7 @@ from kilowatch.catalog.places import zones
 from kilowatch.dashboard.access import Access, Door
 from kilowatch.dashboard.exporting import (
     TOOL,
+    Author,
     FileAnswer,
     begin,
     chosen,
@@ -22,6 +23,7 @@ from kilowatch.dashboard.exporting import (
     file_name,
     file_of,
     planned,
+    reader_of,
 )
 from kilowatch.dashboard.rooms import Rooms, rooms_of, visit_of
 from kilowatch.dashboard.shell import page
@@ -42,7 +44,6 @@ from kilowatch.exports.definition import (
 from kilowatch.exports.fields import words_of
 from kilowatch.exports.formats import preview as first_rows
 from kilowatch.exports.plan import EXCEL_ROWS_MAX, Place, Plan
-from kilowatch.exports.slices import Reader
 from kilowatch.model.errors import KilowatchError
 
 FOUND_MAX = 30
@@ -73,9 +74,9 @@ async def file(request: Request) -> Response:
 
     def made() -> Any:
         export = planned(rooms, who, read(request.query_params.multi_items()))
-        return file_of(rooms, who, export, word), export
+        return file_of(reader_of(rooms), Author.of(who), export, word), export
 
-    begun = await begin(request, who.id, rooms, made)
+    begun = await begin(request, who.id, rooms.exports, made)
     if begun is None:
         return Response(status_code=499)  # nobody reads it
     first, rest, export = begun
@@ -142,7 +143,7 @@ def _preview(request: Request) -> Response:
 def _shown(rooms: Rooms, export: Plan) -> dict[str, Any]:
     if not export.subjects:
         return {"plan": export, "rows": []}
-    names, rows = first_rows(export, Reader(rooms.view, rooms.exports.turn))
+    names, rows = first_rows(export, reader_of(rooms))
     estimate = export.estimate()
     return {
         "plan": export,

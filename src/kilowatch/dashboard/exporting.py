@@ -1,12 +1,13 @@
-"""Exports as the dashboard gives them: who may have what, the words, and the answer as it streams.
+"""Exports as people get them: who may have what, the words, and the answer as it streams.
 
-``export_page.py`` is the page; links for spreadsheets use the same functions.
+``export_page.py`` is the page; links for spreadsheets and the command line use the same functions.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from starlette.concurrency import run_in_threadpool
@@ -24,11 +25,30 @@ from kilowatch.exports.excel_file import Summary, Wording
 from kilowatch.exports.formats import chunks_of
 from kilowatch.exports.plan import Place, Plan, plan
 from kilowatch.exports.slices import Reader
+from kilowatch.exports.slots import Slots
 from kilowatch.exports.tables import Heading
 from kilowatch.model.blocks import Quality
 from kilowatch.model.points import DataPoint
 
 TOOL = "export"
+
+
+@dataclass(frozen=True, slots=True)
+class Author:
+    """Who exports, as the file tells it.
+
+    Attributes:
+        shown: In the notes of a workbook.
+        signed: In the metadata of a file.
+    """
+
+    shown: str
+    signed: str
+
+    @classmethod
+    def of(cls, who: Person) -> Author:
+        """Return a person."""
+        return cls(f"{who.name} ({who.email})", who.email)
 
 
 def exportable(rooms: Rooms, who: Person, organisation_id: int | None = None) -> list[DataPoint]:
@@ -53,9 +73,6 @@ def chosen(
     rooms: Rooms, who: Person, asked: Definition, organisation_id: int | None = None
 ) -> list[Place]:
     """Return the data points of a definition that a person may export, with their names."""
-    numbers: dict[str, set[int]] = {kind: set() for kind in "pso"}
-    for place in asked.places:
-        numbers[place[0]].add(whole_number(place[1:]) or 0)
     names = {
         site.id: (owner.name, site.name)
         for owner in rooms.registry.tree(who)
@@ -63,13 +80,22 @@ def chosen(
     }
     return [
         Place(point, *names[point.site_id])
-        for point in exportable(rooms, who, organisation_id)
+        for point in named(exportable(rooms, who, organisation_id), asked)
         if point.site_id in names
-        and (
-            point.id in numbers["p"]
-            or point.site_id in numbers["s"]
-            or point.organisation_id in numbers["o"]
-        )
+    ]
+
+
+def named(points: Iterable[DataPoint], asked: Definition) -> list[DataPoint]:
+    """Return the data points that a definition names, by themselves or with where they are."""
+    numbers: dict[str, set[int]] = {kind: set() for kind in "pso"}
+    for place in asked.places:
+        numbers[place[0]].add(whole_number(place[1:]) or 0)
+    return [
+        point
+        for point in points
+        if point.id in numbers["p"]
+        or point.site_id in numbers["s"]
+        or point.organisation_id in numbers["o"]
     ]
 
 
@@ -85,8 +111,14 @@ def planned(
     return plan(rooms.view, places, asked, rooms.clock())
 
 
-def file_of(rooms: Rooms, who: Person, export: Plan, format_word: str) -> Iterator[bytes]:
+def file_of(reader: Reader, author: Author, export: Plan, format_word: str) -> Iterator[bytes]:
     """Return a file piece by piece; empty pieces while one is still put together.
+
+    Args:
+        reader: Asks the store.
+        author: Who exports.
+        export: What is exported.
+        format_word: A word of ``definition.FORMATS``.
 
     Raises:
         KilowatchError: 400 where the format cannot hold it.
@@ -94,12 +126,16 @@ def file_of(rooms: Rooms, who: Person, export: Plan, format_word: str) -> Iterat
     export.check(format_word)
     when = datetime.fromtimestamp(export.now_ms / 1000, UTC).isoformat(timespec="seconds")
     about = {
-        "exported_by": who.email,
+        "exported_by": author.signed,
         "exported_at": when,
         **{name: value for name, value in export.asked.pairs() if name != "place"},
     }
-    reader = Reader(rooms.view, rooms.exports.turn)
-    return chunks_of(format_word, export, reader, wording(who, export, when), about)
+    return chunks_of(format_word, export, reader, wording(author, export, when), about)
+
+
+def reader_of(rooms: Rooms) -> Reader:
+    """Return what asks the store, in turn with every other export."""
+    return Reader(rooms.view, rooms.exports.turn)
 
 
 def file_name(export: Plan, format_word: str) -> str:
@@ -114,7 +150,7 @@ def file_name(export: Plan, format_word: str) -> str:
     return f"{plain}-{period.replace('_', '-')}-{asked.grain}.{FORMATS[format_word][0]}"
 
 
-def wording(who: Person, export: Plan, when: str) -> Wording:
+def wording(author: Author, export: Plan, when: str) -> Wording:
     """Return what people read in a workbook."""
 
     def heading(one: Heading, zone: str) -> str:
@@ -127,11 +163,11 @@ def wording(who: Person, export: Plan, when: str) -> Wording:
         t("export.sheet_data"),
         t("export.sheet_notes"),
         heading,
-        lambda written: _notes(who, export, when, written),
+        lambda written: _notes(author, export, when, written),
     )
 
 
-def _notes(who: Person, export: Plan, when: str, written: Summary) -> list[tuple[str, str]]:
+def _notes(author: Author, export: Plan, when: str, written: Summary) -> list[tuple[str, str]]:
     subjects, asked = export.subjects, export.asked
     names = list(dict.fromkeys(f"{one.site}: {one.point.name}" for one in subjects))
     shown = ", ".join(names[:50])
@@ -161,7 +197,7 @@ def _notes(who: Person, export: Plan, when: str, written: Summary) -> list[tuple
     if export.silent:
         silent = ", ".join(one.name for one in export.silent[:50])
         lines.append(("silent", silent))
-    lines += [("rows", f"{written.rows:,}"), ("who", f"{who.name} ({who.email})"), ("when", when)]
+    lines += [("rows", f"{written.rows:,}"), ("who", author.shown), ("when", when)]
     return [(t(f"export_note.{key}"), text) for key, text in lines]
 
 
@@ -214,7 +250,7 @@ class FileAnswer(StreamingResponse):
 
 
 async def begin(
-    request: Request, user_id: int, rooms: Rooms, made: Callable[[], tuple[Iterator[bytes], Plan]]
+    request: Request, user_id: int, slots: Slots, made: Callable[[], tuple[Iterator[bytes], Plan]]
 ) -> tuple[bytes, Iterator[bytes], Plan] | None:
     """Take a place among the running exports and read until the first piece is there.
 
@@ -223,7 +259,7 @@ async def begin(
     Args:
         request: Who asks; one who goes away meanwhile ends the work.
         user_id: Whose export it is.
-        rooms: What the dashboard was given.
+        slots: Counts the exports that are under way.
         made: Returns the file's pieces and its plan; called in a thread.
 
     Returns:
@@ -232,7 +268,6 @@ async def begin(
     Raises:
         KilowatchError: 400 for what makes no sense, 429 ``exports_running``.
     """
-    slots = rooms.exports
     slots.take(user_id)
     pieces: Iterator[bytes] = iter(())
     try:
