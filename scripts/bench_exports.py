@@ -5,9 +5,10 @@
 
 Starts the real program on free ports, logs in, and fetches every interval of every data point in
 each format, as a browser would; what comes is counted and thrown away. Excel gets as many data
-points as fit on a sheet. Memory is the platform's peak while it sends, above what it had before;
-a page is asked for once a second meanwhile. ``--write`` puts the table into
-docs/reference/benchmarks.md.
+points as fit on a sheet. Memory is the platform's peak while it sends, and how much of it is
+above what it had before; a page is asked for once a second meanwhile. When the server has stopped,
+the rows of every data point are counted in its store, and in the Parquet file: what a whole export
+lacks or has too much is named. ``--write`` puts the table into docs/reference/benchmarks.md.
 """
 
 from __future__ import annotations
@@ -22,17 +23,24 @@ import sys
 import tempfile
 import threading
 import time
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
 import httpx
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from kilowatch import __version__  # noqa: E402
+from kilowatch import __version__, catalog  # noqa: E402
+from kilowatch.catalog import directory  # noqa: E402
+from kilowatch.cli.folder import DataFolder  # noqa: E402
+from kilowatch.exports.definition import Definition  # noqa: E402
+from kilowatch.exports.fields import fields_of  # noqa: E402
+from kilowatch.store import ChdbStore  # noqa: E402
 from scripts.bench_estate import (  # noqa: E402
     _cpu_s,
     _kilowatch,
@@ -40,16 +48,18 @@ from scripts.bench_estate import (  # noqa: E402
     _peak_mib,
     _settled,
 )
+from scripts.estate import ROOMY  # noqa: E402
 
 PAGE = ROOT / "docs" / "reference" / "benchmarks.md"
 BEGIN, END = "<!-- exports:begin -->", "<!-- exports:end -->"
 SHEET_POINTS = 90
 """Hourly data points whose year fits on a sheet."""
+SERIES_TOGETHER = 250  # counted by one statement: their instants lie in memory
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One export."""
+    """One export; ``by_stream`` is counted in the file, where its format is quick to read."""
 
     title: str
     rows: int
@@ -57,8 +67,10 @@ class Run:
     seconds: float
     first_s: float
     cpu_s: float
+    peak_mib: float
     above_mib: float
     page_ms: float
+    by_stream: Counter[str]
 
 
 def main() -> None:
@@ -85,6 +97,8 @@ def main() -> None:
             runs.append(_run(client, pid, word, places))
             print(_line(runs[-1]), file=sys.stderr)
     text = _table(runs, load)
+    if not wanted.points:
+        text += f"\n\n{_counted(runs, _stored(wanted.folder))}"
     print(text)
     if wanted.write:
         page = PAGE.read_text(encoding="utf-8")
@@ -97,6 +111,7 @@ def _run(client: httpx.Client, pid: int, word: str, places: list[tuple[str, str]
     query: list[tuple[str, Any]] = [*places, ("period", "everything"), ("grain", "interval")]
     query.append(("format", word))
     idle, _ = _peak_mib(pid)
+    by_stream: Counter[str] = Counter()
     Path(f"/proc/{pid}/clear_refs").write_text("5", encoding="ascii")  # the peak begins anew
     began_cpu_s, began_s = _cpu_s(pid), time.monotonic()
     pages: list[float] = []
@@ -117,13 +132,16 @@ def _run(client: httpx.Client, pid: int, word: str, places: list[tuple[str, str]
             else:
                 kept.write(piece)
         seconds = time.monotonic() - began_s
+        cpu_s, peak = _cpu_s(pid) - began_cpu_s, _peak_mib(pid)[1]
+        over.set()
+        asking.join()
         if word != "csv":
             rows = _rows(word, kept)
-    over.set()
-    asking.join()
+        if word == "parquet":
+            by_stream = _by_stream(kept)
     return Run(
-        word, rows, size, seconds, first_s, _cpu_s(pid) - began_cpu_s,
-        _peak_mib(pid)[1] - idle, statistics.median(pages) if pages else 0.0,
+        word, rows, size, seconds, first_s, cpu_s, peak, peak - idle,
+        statistics.median(pages) if pages else 0.0, by_stream,
     )  # fmt: skip
 
 
@@ -135,6 +153,62 @@ def _ask(client: httpx.Client, pages: list[float], over: threading.Event) -> Non
             began_s = time.perf_counter()
             own.get(f"/data/series?point={number}&period=month")
             pages.append((time.perf_counter() - began_s) * 1000)
+
+
+def _by_stream(kept: IO[bytes]) -> Counter[str]:
+    """Return how many rows a Parquet file has of each data point."""
+    kept.seek(0)
+    file, found = pq.ParquetFile(kept), Counter[str]()
+    for batch in file.iter_batches(1_000_000, columns=["stream_id"]):
+        for one in pa.array(batch.column(0)).value_counts().to_pylist():
+            found[one["values"]] += one["counts"]
+    return found
+
+
+def _stored(data: Path) -> Counter[str]:
+    """Return how many values of each data point the store holds that an export has to tell."""
+    folder = DataFolder(data)
+    registered = catalog.open(folder.catalog)
+    points = directory.load(registered, "development").points
+    registered.close()
+    store, series = ChdbStore(folder.store, ROOMY), sorted(points)
+    counts: dict[int, dict[int, int]] = {}
+    for first in range(0, len(series), SERIES_TOGETHER):
+        some = series[first : first + SERIES_TOGETHER]
+        for one in store._engine.query(  # noqa: SLF001 - no door of the store only counts
+            "SELECT series, channel, uniqExact(start) AS n FROM interval "  # noqa: S608
+            f"WHERE series IN ({', '.join(map(str, some))}) GROUP BY series, channel",
+            page=False,
+        ).to_pylist():
+            counts.setdefault(one["series"], {})[one["channel"]] = one["n"]
+    store.close()
+    return Counter(
+        {
+            point.stream_id: sum(found.get(field.channel, 0) for field in fields)
+            for point in points.values()
+            if (found := counts.get(point.series))
+            and (fields := fields_of(point, sorted(found), Definition(grain="interval")))
+        }
+    )
+
+
+def _counted(runs: list[Run], stored: Counter[str]) -> str:
+    """Return how the files compare with the store."""
+    lines = [f"The store holds {stored.total():,} such values of {len(stored):,} data points."]
+    for run in runs:
+        if run.by_stream:
+            other = {
+                name
+                for name in stored.keys() | run.by_stream.keys()
+                if stored[name] != run.by_stream[name]
+            }
+            shown = ", ".join(
+                f"{name} {run.by_stream[name]:,} of {stored[name]:,}" for name in sorted(other)[:9]
+            )
+            lines.append(f"{run.title}: {len(other)} data points have another number. {shown}")
+        elif run.title != "xlsx":
+            lines.append(f"{run.title}: {run.rows - stored.total():+,} rows.")
+    return "\n".join(lines)
 
 
 def _rows(word: str, kept: IO[bytes]) -> int:
@@ -166,7 +240,7 @@ def _line(run: Run) -> str:
     return (
         f"| {run.title} | {run.rows:,} | {run.size / 2**20:,.0f} | {run.seconds:,.0f} "
         f"| {run.rows / run.seconds:,.0f} | {run.cpu_s:,.0f} | {run.first_s:.1f} "
-        f"| {run.above_mib:,.0f} | {run.page_ms:,.0f} |"
+        f"| {run.peak_mib:,.0f} | {run.above_mib:,.0f} | {run.page_ms:,.0f} |"
     )
 
 
@@ -178,10 +252,10 @@ def _table(runs: list[Run], load: float) -> str:
         ),
         "",
         (
-            "| format | rows | MiB | s | rows/s | CPU s | first byte s | MiB above idle "
-            "| page meanwhile, p50 ms |"
+            "| format | rows | MiB | s | rows/s | CPU s | first byte s "
+            "| peak MiB | MiB above idle | page meanwhile, p50 ms |"
         ),
-        "| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |",
+        "| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |",
     ]
     return "\n".join([*head, *map(_line, runs)])
 
