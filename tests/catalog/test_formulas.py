@@ -25,6 +25,7 @@ from kilowatch.catalog.formulas import Wish
 from kilowatch.catalog.rights import Person
 from kilowatch.catalog.settings_check import Settings
 from kilowatch.catalog.tables import AuditEntry, DataPoint, Site
+from kilowatch.model.dated import ALWAYS_MS
 from kilowatch.model.editing import Rules
 from kilowatch.model.errors import KilowatchError
 from kilowatch.model.formulas import points_in
@@ -218,3 +219,87 @@ def test_a_change_is_in_the_history_and_can_be_taken_back(
         assert found is not None
         assert (found.text, row.unit, row.name) == (kept, "kWh", "Heat by area")
     assert site_id
+
+
+MAY_MS, JUNE_MS = 1_777_593_600_000, 1_780_272_000_000
+
+
+def change_from(change: Change, one: DataPoint, text: str, from_ms: int) -> None:
+    """Give a formula another text from an instant on."""
+    names = formulas.names_of(change.session, one.organisation_id)
+    formulas.change(change, one.id, one.name, Wish(text), names, from_ms=from_ms)
+
+
+def test_a_formula_changes_from_a_date_on_and_the_pipeline_is_told_when(
+    opened: catalog.Catalog, actor: catalog.Actor, site_id: int
+) -> None:
+    """Since May the annexe counts too, since June it does not: each day has its own formula."""
+    assert site_id
+    with opened.change(actor) as change:
+        one, heat = make(change, "One", "[Acme heat] * 2"), point(change, "Acme heat")
+        change_from(change, one, "[Acme heat] * 3", JUNE_MS)
+        change_from(change, one, "[Acme heat] * 4", MAY_MS)
+        change_from(change, one, "[Acme heat] * 4", MAY_MS)
+    story = (
+        (ALWAYS_MS, f"#{heat.id} * 2"),
+        (MAY_MS, f"#{heat.id} * 4"),
+        (JUNE_MS, f"#{heat.id} * 3"),
+    )
+    directory = load(opened, "development")
+    found = directory.by_id(one.id)
+    assert found is not None
+    assert (found.formulas, found.formula) == (story, f"#{heat.id} * 3")
+    with opened.change(actor) as change:
+        first, _ = formula_use.periods_of(change.session, one.id)
+        formulas.take_back(change, one.id, first.id)
+    again = load(opened, "development", directory).by_id(one.id)
+    assert again is not None
+    assert again.formulas == (story[0], story[2])
+    with opened.change(actor) as change:
+        rename(change, point(change, "One"), "[Acme heat] * 5")
+        assert not formula_use.periods_of(change.session, one.id), "for all time drops dates"
+    final = load(opened, "development").by_id(one.id)
+    assert final is not None
+    assert final.formulas == ((ALWAYS_MS, f"#{heat.id} * 5"),)
+
+
+def test_what_follows_a_formula_must_measure_the_same(change: Change) -> None:
+    """Energy, and from May on energy by area: that is another data point, and so says the page."""
+    one = make(change, "One", "[Acme heat] * 2")
+    share = make(change, "Share", "[Acme heat] / [Acme main].energy")
+    now_ms = change.now_ms
+    for point_, text, from_ms, code in (
+        (one, "[Acme heat] / 100 m2", MAY_MS, "formula_changes_kind"),
+        (one, "[Acme heat] / 1 h", MAY_MS, "formula_changes_kind"),
+        (share, "if [Acme heat] > 1 kWh then 1 else 0", MAY_MS, "formula_changes_kind"),
+        (one, "[Acme heat]", now_ms + 1, "future_date"),
+        (one, "[Acme heat]", 1, "invalid_date"),
+        (one, "[One] * 2", MAY_MS, "formula_circle"),
+    ):
+        with pytest.raises(KilowatchError) as error:
+            change_from(change, point_, text, from_ms)
+        assert error.value.code == code, text
+    with pytest.raises(KilowatchError, match="no dated formula"):
+        formulas.take_back(change, one.id, 99)
+
+
+def test_an_earlier_formula_is_looked_after_too(change: Change) -> None:
+    """What was computed from a meter until May still needs it: a circle, a unit, an interval."""
+    one = make(change, "One", "[Acme heat] * 2")
+    change_from(change, one, "[Acme main].energy", MAY_MS)
+    two = make(change, "Two", "[One] * 2")
+    heat = point(change, "Acme heat")
+    assert [
+        u.name for u in formula_use.users_of(change.session, heat.id, heat.organisation_id)
+    ] == ["One"]
+    cubic = Settings(kind="single", utility="heat", interval_s=900, unit="m3")
+    with pytest.raises(KilowatchError, match="Acme heat is used by One"):
+        data_points.change_settings(change, heat.id, "Acme heat", cubic)
+    names = formulas.names_of(change.session, one.organisation_id)
+    wish = Wish("[Acme main].energy * 2", 300)
+    with pytest.raises(KilowatchError, match="Acme heat has a figure every 15 min"):
+        formulas.change(change, one.id, "One", wish, names, from_ms=JUNE_MS)
+    with pytest.raises(KilowatchError) as error:
+        change_from(change, one, "[Two]", JUNE_MS)
+    assert error.value.code == "formula_circle"
+    assert two.name == "Two"

@@ -16,6 +16,7 @@ from kilowatch.catalog import (
     comments,
     corrections,
     data_points,
+    formula_use,
     formulas,
     giving,
     groups,
@@ -103,6 +104,8 @@ class Desk:
         names = formulas.names_of(change.session, acme.id)
         twice = Wish(f"#{self.one(DataPoint, stream_id='feeder').id}.energy * 2", 86_400)
         formulas.create(change, office, "Twice", twice, names)
+        formulas.create(change, office, "Dated", twice, names)
+        dated_formula(20, "* 3")(self)
         channel = alerts.add_channel(change, acme.id, "Mail", "email", "ann@", b"sealed")
         spare = alerts.add_channel(change, acme.id, "Spare", "email", "bob@", b"sealed")
         rule = alerts.add_rule(change, acme.id, "Silent", "offline", alerts.Watched(), {"a": 1})
@@ -173,6 +176,26 @@ def other_formula(desk: Desk) -> None:
     twice = desk.one(DataPoint, name="Twice")
     thrice = Wish(f"#{desk.one(DataPoint, stream_id='feeder').id}.energy * 3", 86_400)
     formulas.change(desk.change, twice.id, "Twice", thrice, names)
+
+
+def dated_formula(day: int, by: str) -> Callable[[Desk], object]:
+    """Compute ``Dated`` in another way from a day before now on."""
+
+    def act(desk: Desk) -> object:
+        names = formulas.names_of(desk.session, desk.acme.id)
+        wish = Wish(f"#{desk.one(DataPoint, stream_id='feeder').id}.energy {by}")
+        number, at_ms = desk.one(DataPoint, name="Dated").id, ago(desk, day)
+        formulas.change(desk.change, number, "Dated", wish, names, from_ms=at_ms, comment="annexe")
+        return number
+
+    return act
+
+
+def dated_formula_away(desk: Desk) -> None:
+    """Let the first formula of ``Dated`` go on."""
+    point = desk.one(DataPoint, name="Dated")
+    (period,) = formula_use.periods_of(desk.session, point.id)
+    formulas.take_back(desk.change, point.id, period.id)
 
 
 def renamed_organisation(desk: Desk) -> None:
@@ -252,6 +275,9 @@ CASES: list[tuple[str, str, Callable[[Desk], object]]] = [
     ("changed", "organisation", renamed_organisation),
     ("changed", "organisation", lambda d: setattr(d.acme, "second_factor_required", True)),
     ("changed", "formula", other_formula),
+    ("created", "formula_period", dated_formula(5, "* 4")),
+    ("changed", "formula_period", dated_formula(20, "* 4")),
+    ("removed", "formula_period", dated_formula_away),
     ("created", "site", lambda d: registry.add_site(d.change, d.acme, "New", zone="UTC")),
     ("changed", "site", change_site(name="Elsewhere", city="Dublin", zone="Europe/Rome")),
     ("created", "site_zone", shop_zone("Europe/Rome", 5)),

@@ -131,5 +131,18 @@ def test_a_formula_is_registered_changed_and_shown(shell: Shell, acme: dict[str,
     assert (shown["formula"], shown["unit"], shown["interval_s"]) == (
         "[Heat] / 100 m2", "kWh/m2", 3600,
     )  # fmt: skip
+    later = ("data-point", "formula", "Twice", "--text", "[Heat] / 90 m2")
+    dated = shell(*later, "--from", "2026-01-01", "--comment", "rooms let", "--json").json
+    assert dated["first_formula"] == "[Heat] / 100 m2"
+    (period,) = dated["dated"]
+    assert (period["from"][:10], period["comment"]) == ("2026-01-01", "rooms let")
+    told = shell("data-point", "formula", "Twice").text
+    assert "from 2026-01-01" in told
+    assert "until then: [Heat] / 100 m2" in told
+    assert "to come" in str(shell(*later, "--from", "2100-01-01").refusal)
+    back = shell("data-point", "formula", "Twice", "--undo", period["undo"], "--json").json
+    assert (back["formula"], back["dated"]) == ("[Heat] / 100 m2", [])
+    nobody = shell("data-point", "formula", "Nobody", "--text", "[Heat]", "--from", "2026-01-01")
+    assert "no formula named" in str(nobody.refusal)
     refused = shell("data-point", "formula", "Wrong", "--text", "[Heta] * 2").refusal
     assert "Did you mean [Heat]?" in str(refused)

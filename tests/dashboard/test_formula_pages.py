@@ -65,3 +65,36 @@ def test_another_organisation_can_neither_name_nor_see(world: World, logged: Log
         assert "Choose the site" in answer or "There is no data point" in answer
         names = stranger.get(f"/admin/formula/names?site={site}&find=Main").text
         assert "Main supply" not in names
+
+
+def test_a_formula_changes_from_a_day_on_and_back(world: World, logged: Logged) -> None:
+    """The editor says what holds when, the history of changes says it in names; undo takes back."""
+    admin = logged(ADMIN)
+    first, second = "[Main supply].energy + [HVAC].energy", "[Main supply].energy"
+    answer = admin.post(NEW, data=sent(admin, world, name="Dated", formula=first))
+    page = answer.headers["location"].split("?")[0]
+    refused = admin.post(page, data=sent(admin, world, name="Dated", formula=second, when="from"))
+    assert refused.status_code == 422
+    assert "From when on does this hold?" in refused.text
+    wish = {"name": "Dated", "formula": second, "when": "from", "from": "2026-03-01T00:00"}
+    assert admin.post(page, data=sent(admin, world, **wish, comment="let")).status_code == 303
+    shown = admin.get(page).text
+    assert re.search(r'value="from" checked', shown), "the next change has a date, too"
+    assert shown.count("data-period") == 2
+    assert "“let”" in shown
+    number = int(re.findall(r"data-points/(\d+)/formula", page)[0])
+    attributes = admin.get(f"/attributes/{number}").text
+    assert "2026-03-01 00:00" in attributes
+    renamed = {"name": "Dated", "formula": second, "when": "always"}
+    assert admin.post(page, data=sent(admin, world, **renamed)).status_code == 303
+    assert admin.get(page).text.count("data-period") == 2, "nothing else was said for all time"
+    history = admin.get("/admin/history", follow_redirects=True).text
+    assert "from 2026-03-01 00:00:00 UTC on: [Main supply].energy" in history
+    (undo,) = re.findall(r'name="what" value="(formula-\d+)"', shown)
+    token = form_token(admin, "/account")
+    gone = admin.post(f"/admin/data-points/{number}/undo", data={"csrf": token, "what": undo})
+    assert gone.status_code == 303
+    assert gone.headers["location"].startswith(page)
+    after = admin.get(page).text
+    assert "data-period" not in after
+    assert first in after.replace("&#43;", "+")

@@ -52,7 +52,7 @@ def test_a_formula_is_written_with_the_keyboard_and_seen_at_once(
     expect(text).to_have_value("[Main supply].energy + [HVAC].energy")
     with live_world.catalog.reading() as session:
         owner = live_world.point("main").organisation_id
-        (kept,) = formula_use.texts_of(session, owner).values()
+        ((kept,),) = formula_use.texts_of(session, owner).values()
     main, hvac = live_world.point("main").id, live_world.point("hvac").id
     assert kept == f"#{main}.energy + #{hvac}.energy"
     text.fill("2 * [Both circuits]")

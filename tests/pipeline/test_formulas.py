@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from kilowatch.log.records import BACKFILLED
 from kilowatch.model.blocks import IntervalBlock, Quality
+from kilowatch.model.dated import ALWAYS_MS, History
 from kilowatch.model.editing import Correction, Editing
 from kilowatch.model.errors import KilowatchError
 from kilowatch.model.parameters import VALUE
@@ -223,10 +224,86 @@ def test_a_circle_stops_and_takes_nobody_with_it(tmp_path: Path) -> None:
     one.kill()
 
 
-def final(folder: Path, packets: list[tuple[DataPoint, int]], editing: Editing) -> World:
+def dated(*later: tuple[int, str]) -> History:
+    """Return the history of ``SUM`` that says other formulas from instants on."""
+    return History(formulas=((ALWAYS_MS, SUM.formula), *later))
+
+
+def change_sum(world: World, *later: tuple[int, str]) -> None:
+    """Let ``SUM`` be another formula from instants on, as an administrator does."""
+    history = dated(*later) if later else History()
+    world.points.change(11, history=history, formula=history.formulas[-1][1] if later else "")
+    if not later:
+        world.points.change(11, formula=SUM.formula)
+
+
+def test_a_formula_that_changes_on_a_day_is_the_old_one_before_and_the_new_one_from_then_on(
+    world: World,
+) -> None:
+    """The annexe is metered since half past one: until then it is half of the main meter's."""
+    before = shown(world, SUM)
+    at = START_MS + 6 * QUARTER_MS
+    change_sum(world, (at, "#1 / 2"))
+    assert not world.view.is_current(world.points.points[11])
+    world.catch_up()
+    assert world.view.is_current(world.points.points[11])
+    energy, after = shown(world, DIAL), shown(world, SUM)
+    assert {start: v for start, v in after.items() if start < at} == {
+        start: v for start, v in before.items() if start < at
+    }
+    late = {start: v for start, v in after.items() if start >= at}
+    whole = [at + n * QUARTER_MS for n in range(6)]  # the dial has two seconds of the next one
+    assert late == pytest.approx({start: energy[start] / 2 for start in whole})
+    texts = [world.view.explain(SUM, one)["formula"] for one in (at - 1, at)]
+    assert [told["text"] for told in texts] == [SUM.formula, "#1 / 2"]
+    assert [len(told["inputs"]) for told in texts] == [2, 1]
+    twice, cold = shown(world, TWICE), shown(world, COLD)
+    hour = START_MS + HOUR_MS  # two quarters of the old formula, two of the new one
+    wanted = sum(2 * after[hour + n * QUARTER_MS] - cold[hour + n * QUARTER_MS] for n in range(4))
+    assert twice[hour] == pytest.approx(wanted), "what is made of it follows"
+    world.consumer.flush()
+    world.kill()
+    world.start().consumer.step()
+    assert world.view.recomputing([SUM]).total == 0, "a start finds that everything fits"
+    for number in (13, 14):
+        push(world, DIAL, number)  # the chiller is silent, and is not needed any more
+    world.catch_up()
+    live = shown(world, SUM)
+    assert live[START_MS + 13 * QUARTER_MS] == shown(world, DIAL)[START_MS + 13 * QUARTER_MS] / 2
+    change_sum(world)
+    world.catch_up()
+    assert {s: v for s, v in shown(world, SUM).items() if s in before} == before, "taken back"
+
+
+def test_a_date_within_an_interval_begins_with_the_next_one(world: World) -> None:
+    """A quarter of an hour is of one formula: nobody knows how much of it came after ten past."""
+    at = START_MS + 4 * QUARTER_MS
+    change_sum(world, (at + 10 * MINUTE_MS, "#1"), (at + 2 * QUARTER_MS + 1, "2 * #1"),
+               (at + 2 * QUARTER_MS + 2, "3 * #1"))  # fmt: skip
+    world.catch_up()
+    energy, chiller = (world.view.series(one, [VALUE], at, FOREVER, "interval").amount
+                       for one in (DIAL, CHILLER))  # fmt: skip
+    found = world.view.series(SUM, [VALUE], at, at + 4 * QUARTER_MS, "interval").amount.tolist()
+    wanted = [energy[0] + chiller[0], energy[1], energy[2], 3 * energy[3]]
+    assert found == pytest.approx(wanted)
+
+
+def test_what_can_not_follow_a_formula_stops_it_with_the_reason(world: World) -> None:
+    """Kilowatt-hours, and from a day on kWh for a piece: no page could add that up."""
+    change_sum(world, (START_MS + HOUR_MS, "#1 / #2"))
+    world.catch_up()
+    (finding,) = world.view.findings([SUM])[11]
+    assert "It would give kWh/pcs" in finding.text
+
+
+def final(
+    folder: Path, packets: list[tuple[DataPoint, int]], editing: Editing, history: History
+) -> World:
     """Return a world into which everything came in order, once, under the final settings."""
     points = [replace(one, editing=editing) if one is DIAL else one for one in INPUTS]
-    one = World(folder, [*points, *FORMULAS]).start()
+    text = history.formulas[-1][1]
+    formulas = [replace(f, history=history, formula=text) if f is SUM else f for f in FORMULAS]
+    one = World(folder, [*points, *formulas]).start()
     for point, number in sorted(packets, key=lambda pair: pair[1] * pair[0].interval_s):
         push(one, point, number)
     one.catch_up().consumer.flush()
@@ -251,28 +328,31 @@ def test_whatever_came_when_a_formula_is_that_of_its_final_inputs(data: st.DataO
     held = {(one, number) for one, number in draw(pairs, "late") if number in queues[one]}
     packets = [(one, number) for one in INPUTS for number in queues[one.series]]
     at = START_MS + draw(st.integers(0, hours * 4)) * QUARTER_MS
+    turn = START_MS + draw(st.integers(1, hours * 4), "turn") * QUARTER_MS
+    later = ((turn, "#1 - 2 * #4.energy"), (turn + 7 * QUARTER_MS, "#1 + #13"))
     editing = Editing(corrections=(Correction(1, "edit", None, at, at + QUARTER_MS, value=5000.0),))
     with TemporaryDirectory() as folder, TemporaryDirectory() as other:
         world = World(Path(folder), [*FORMULAS, *INPUTS]).start(
             batch_rows=draw(st.sampled_from([3, 40, 5000])),
             flush_rows=draw(st.sampled_from([20, 400])),
         )
-        deliver(draw, world, queues, held, editing)
+        deliver(draw, world, queues, held, (editing, later))
         for series, number in sorted(held):
             push(world, INPUTS[series - 1], number, late=True)
             moved_on(world, draw(st.sampled_from(["step", "kill"])), draw(st.integers(0, 9)))
         world.points.change(1, editing=editing)
+        change_sum(world, *later)
         for _ in range(2):
             world.time_s += 100.0
             world.catch_up()
         if draw(st.booleans(), "flush"):
             world.consumer.flush()
-        wanted = final(Path(other), packets, editing)
+        wanted = final(Path(other), packets, editing, dated(*later))
         for point in FORMULAS:
             for grain in ("interval", "hour", "day"):
                 found = without_history(world.everything(point.series, grain))
                 assert found == without_history(wanted.everything(point.series, grain)), point
-        check_against_inputs(world)
+        check_against_inputs(world, turn)
         world.kill()
         wanted.kill()
 
@@ -282,7 +362,7 @@ def deliver(
     world: World,
     queues: dict[int, list[int]],
     held: set[tuple[int, int]],
-    editing: Editing,
+    changes: tuple[Editing, tuple[tuple[int, str], ...]],
 ) -> None:
     """Push packets of any stream next, some or many, while other things happen."""
     while any(queues.values()):
@@ -292,10 +372,16 @@ def deliver(
             if (series, number) not in held:
                 push(world, INPUTS[series - 1], number)
         queues[series] = queues[series][count:]
-        happens = draw(st.sampled_from(["step", "step", "kill", "correct", "flush", "nothing"]))
+        happens = draw(
+            st.sampled_from(["step", "step", "kill", "correct", "date", "undo", "flush", "nothing"])
+        )
         world.time_s += draw(st.sampled_from([0.1, 1.0, 20.0]))
         if happens == "correct":
-            world.points.change(1, editing=editing)
+            world.points.change(1, editing=changes[0])
+        elif happens == "date":
+            change_sum(world, *changes[1][: draw(st.sampled_from([1, 2]))])
+        elif happens == "undo":
+            change_sum(world)
         moved_on(world, happens, draw(st.integers(0, 12)))
 
 
@@ -316,8 +402,13 @@ def moved_on(world: World, happens: str, steps: int) -> None:
         world.start()
 
 
-def check_against_inputs(world: World) -> None:
-    """Compare two formulas with their inputs, one interval after the other."""
+def check_against_inputs(world: World, until_ms: int = FOREVER) -> None:
+    """Compare two formulas with their inputs, one interval after the other.
+
+    Args:
+        world: The world.
+        until_ms: When the sum became another formula [ms].
+    """
 
     def known(one: DataPoint) -> dict[int, float]:
         rows: IntervalBlock = world.view.series(one, [VALUE], 0, FOREVER, "interval")
@@ -326,8 +417,9 @@ def check_against_inputs(world: World) -> None:
 
     point = world.points.points[1]
     dial, pieces, chiller = known(point), known(PIECES), known(CHILLER)
-    wanted = {at: dial[at] + chiller[at] for at in dial if at in chiller}
-    assert shown(world, SUM) == pytest.approx(wanted)
+    wanted = {at: dial[at] + chiller[at] for at in dial if at in chiller and at < until_ms}
+    found = {at: value for at, value in shown(world, SUM).items() if at < until_ms}
+    assert found == pytest.approx(wanted)
     per_piece = {at: dial[at] / 1000 / pieces[at] for at in dial if pieces.get(at)}
     assert shown(world, PER_PIECE) == pytest.approx(per_piece)
 

@@ -35,7 +35,7 @@ from kilowatch.catalog.tables import Counter
 from kilowatch.model.errors import KilowatchError
 
 BUSY_TIMEOUT_S = 10  # a writer holds the file for milliseconds; a load of 100,000 points for 1 s
-HEAD = "0012"
+HEAD = "0013"
 """The migration that this version of the program needs; a test compares."""
 
 Clock = Callable[[], int]

@@ -8,12 +8,13 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import Connection, select
 from sqlalchemy.orm import Session
 
 from kilowatch.catalog.tables import DataPoint as Row
 from kilowatch.catalog.tables import Site
-from kilowatch.catalog.tables_formulas import Formula
+from kilowatch.catalog.tables_formulas import Formula, FormulaPeriod
+from kilowatch.model.dated import ALWAYS_MS
 from kilowatch.model.errors import KilowatchError
 from kilowatch.model.formulas import check, measure_of, parse, points_in
 from kilowatch.model.formulas.measures import Measure
@@ -30,17 +31,45 @@ def formula_of(session: Session, data_point_id: int) -> Formula | None:
     return session.scalar(select(Formula).where(Formula.data_point_id == data_point_id))
 
 
-def texts_of(session: Session, organisation_id: int) -> dict[int, str]:
-    """Return the formulas of an organisation, by the number of their data points."""
-    columns = select(Formula.data_point_id, Formula.text)
-    rows = session.execute(columns.where(Formula.organisation_id == organisation_id))
-    return {row.data_point_id: row.text for row in rows}
+def periods_of(session: Session, data_point_id: int) -> list[FormulaPeriod]:
+    """Return what a data point's formula became, oldest first; what it was before is apart."""
+    rows = select(FormulaPeriod).where(FormulaPeriod.data_point_id == data_point_id)
+    return list(session.scalars(rows.order_by(FormulaPeriod.from_ms)))
+
+
+def formulas_of(
+    connection: Connection | Session, organisation_id: int | None = None
+) -> dict[int, tuple[tuple[int, str], ...]]:
+    """Return from when on which formula [ms], rising, by the number of the data point."""
+    first = select(Formula.data_point_id, Formula.text)
+    later = select(FormulaPeriod.data_point_id, FormulaPeriod.from_ms, FormulaPeriod.text)
+    if organisation_id is not None:
+        first = first.where(Formula.organisation_id == organisation_id)
+        later = later.where(FormulaPeriod.organisation_id == organisation_id)
+    found = {row.data_point_id: [(ALWAYS_MS, row.text)] for row in connection.execute(first)}
+    for row in connection.execute(later.order_by(FormulaPeriod.from_ms)):
+        found[row.data_point_id].append((row.from_ms, row.text))
+    return {number: tuple(some) for number, some in found.items()}
+
+
+Texts = Mapping[int, tuple[str, ...]]
+"""Formulas by the number of their data point, the present one last."""
+
+
+def texts_of(session: Session, organisation_id: int) -> dict[int, tuple[str, ...]]:
+    """Return the formulas of an organisation, present ones last, by number of data point."""
+    found = formulas_of(session, organisation_id)
+    return {number: tuple(text for _, text in some) for number, some in found.items()}
+
+
+def _named(texts: Iterable[str]) -> tuple[int, ...]:
+    return points_in("\n".join(texts))
 
 
 def users_of(session: Session, data_point_id: int, organisation_id: int) -> list[Row]:
-    """Return the data points whose formula names this one, by name."""
+    """Return the data points whose formulas name this one, by name."""
     texts = texts_of(session, organisation_id)
-    numbers = [one for one, text in texts.items() if data_point_id in points_in(text)]
+    numbers = [one for one, some in texts.items() if data_point_id in _named(some)]
     found = session.scalars(select(Row).where(Row.id.in_(numbers)).order_by(Row.name, Row.id))
     return list(found)
 
@@ -68,11 +97,11 @@ def as_seen(row: Row, zone: str) -> DataPoint:
     )  # fmt: skip
 
 
-def refuse_circle(texts: Mapping[int, str], data_point_id: int | None, kept: str) -> None:
+def refuse_circle(texts: Texts, data_point_id: int | None, kept: str) -> None:
     """Refuse a formula that would be computed from itself, or by way of too many others.
 
     Args:
-        texts: The organisation's formulas.
+        texts: The organisation's formulas; earlier ones count, since they are computed too.
         data_point_id: Whose formula it is to be; None for a new data point.
         kept: The formula.
 
@@ -81,7 +110,7 @@ def refuse_circle(texts: Mapping[int, str], data_point_id: int | None, kept: str
     """
     deepest: dict[int, int] = {}
     waiting = list(points_in(kept))
-    below = {number: points_in(text) for number, text in texts.items()}
+    below = {number: _named(some) for number, some in texts.items()}
     seen: set[int] = set()
     while waiting:
         number = waiting.pop()
@@ -124,15 +153,15 @@ def refuse_broken(session: Session, changed: Row) -> None:
         KilowatchError: 409 ``used_by_formulas``, naming them.
     """
     texts = texts_of(session, changed.organisation_id)
-    users = {one: text for one, text in texts.items() if changed.id in points_in(text)}
+    users = {one: some for one, some in texts.items() if changed.id in _named(some)}
     if not users:
         return
-    numbers = {number for text in users.values() for number in points_in(text)} | set(users)
+    numbers = {number for some in users.values() for number in _named(some)} | set(users)
     points = {one.id: one for one in points_of(session, numbers, changed.organisation_id)}
     broken = {
         points[number].name: why
-        for number, text in users.items()
-        if (why := _broken(points[number], text, points))
+        for number, some in users.items()
+        if (why := next(filter(None, (_broken(points[number], one, points) for one in some)), ""))
     }
     if broken:
         raise KilowatchError(

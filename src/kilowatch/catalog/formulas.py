@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from kilowatch.catalog.changes import Change
 from kilowatch.catalog.data_points import register
+from kilowatch.catalog.formula_story import Story
 from kilowatch.catalog.formula_use import (
     formula_of,
+    periods_of,
     points_of,
     refuse_broken,
     refuse_circle,
     texts_of,
 )
+from kilowatch.catalog.point_settings import check_date
 from kilowatch.catalog.registry import check_name
 from kilowatch.catalog.same_names import refuse_same_rename
 from kilowatch.catalog.settings_check import Settings, one_of
@@ -25,7 +28,7 @@ from kilowatch.catalog.tables import Appliance, DataPoint, Meter, Organisation, 
 from kilowatch.catalog.tables_formulas import Formula
 from kilowatch.model import points
 from kilowatch.model.errors import KilowatchError
-from kilowatch.model.formulas import Checked, Names, Placed, check, parse
+from kilowatch.model.formulas import Checked, Names, Placed, check, denominator, parse
 from kilowatch.model.points import UTILITIES, Utility
 
 FORMULAS_MAX = 5_000
@@ -156,7 +159,7 @@ def create(
             ``too_many_formulas``.
     """
     session = change.session
-    _one_at_a_time(session, site.organisation_id)
+    one_at_a_time(session, site.organisation_id)
     found = understand(wish, names)
     texts = texts_of(session, site.organisation_id)
     refuse_circle(texts, None, found.kept)
@@ -183,33 +186,155 @@ def create(
     return point
 
 
-def change(open_change: Change, data_point_id: int, name: str, wish: Wish, names: Names) -> None:
-    """Give a data point another formula, for all time; its history is computed again.
+def change(
+    open_change: Change,
+    data_point_id: int,
+    name: str,
+    wish: Wish,
+    names: Names,
+    *,
+    from_ms: int | None = None,
+    comment: str = "",
+) -> None:
+    """Give a data point another formula, from an instant on or for all time.
+
+    Its history is computed again. Name, interval and utility have no date. Another formula for
+    all time drops those with a date; the present one, said again, leaves them.
+
+    Args:
+        open_change: An open change.
+        data_point_id: The catalogue's number.
+        name: What it shall be called.
+        wish: The formula.
+        names: What it may be made of.
+        from_ms: First instant at which it holds [ms since 1970, UTC]; None for all time. An
+            interval that has begun before keeps the formula before.
+        comment: Why, for the history.
 
     Raises:
-        KilowatchError: As ``create``; ``used_by_formulas`` where others need what it was.
+        KilowatchError: As ``create``; ``used_by_formulas`` where others need what it was;
+            ``future_date`` or ``invalid_date``; ``formula_changes_kind``.
     """
     session = open_change.session
-    point, formula = session.get(DataPoint, data_point_id), formula_of(session, data_point_id)
-    if point is None or formula is None:
+    formula = formula_of(session, data_point_id)
+    if formula is None:
         raise KilowatchError(
             "unknown_formula", f"Data point {data_point_id} has no formula.", status=404
         )
-    _one_at_a_time(session, point.organisation_id)
+    one_at_a_time(session, formula.organisation_id)
+    point = session.get_one(DataPoint, data_point_id)
+    if from_ms is not None:
+        utility = wish.utility or point.utility
+        wish = replace(wish, interval_s=wish.interval_s or point.interval_s, utility=utility)
     found = understand(wish, names)
     refuse_circle(texts_of(session, point.organisation_id), point.id, found.kept)
+    story = Story.of(session, formula)
+    if from_ms is None and found.kept != story.texts[-1]:
+        story = Story(found.kept, {})
+    elif from_ms is not None:
+        story.later[check_date(from_ms, open_change.now_ms)] = found.kept
     name = check_name(name, "data point")
     refuse_same_rename(open_change, point, name)
-    settings = found.settings
+    write(open_change, point, (formula, story), found, (from_ms, comment), name=name)
+
+
+def take_back(open_change: Change, data_point_id: int, period_id: int) -> None:
+    """Drop a formula that holds from a date on: the one before it goes on.
+
+    Raises:
+        KilowatchError: ``unknown_change``; as ``change``.
+    """
+    periods = periods_of(open_change.session, data_point_id)
+    row = next((one for one in periods if one.id == period_id), None)
+    formula = formula_of(open_change.session, data_point_id)
+    if row is None or formula is None:
+        raise KilowatchError(
+            "unknown_change",
+            f"There is no dated formula {period_id} here.",
+            status=404,
+            remedy="'kilowatch data-point formula NAME' shows what is dated.",
+        )
+    story = Story.of(open_change.session, formula)
+    del story.later[row.from_ms]
+    put(open_change, formula, story)
+
+
+def put(open_change: Change, formula: Formula, story: Story) -> None:
+    """Give a data point these formulas over time; it keeps its interval if that is long enough.
+
+    Raises:
+        KilowatchError: As ``change``.
+    """
+    session = open_change.session
+    one_at_a_time(session, formula.organisation_id)
+    point = session.get_one(DataPoint, formula.data_point_id)
+    names = names_of(session, formula.organisation_id)
+    longest_s = max(understand(Wish(text), names).interval_s for text in story.texts)
+    wish = Wish(story.texts[-1], max(longest_s, point.interval_s), point.utility)
+    found = understand(wish, names)
+    for text in story.texts:
+        refuse_circle(texts_of(session, point.organisation_id), point.id, text)
+    write(open_change, point, (formula, story), found, (None, ""), name=point.name)
+
+
+def write(
+    open_change: Change,
+    point: DataPoint,
+    kept: tuple[Formula, Story],
+    present: Understood,
+    dated: tuple[int | None, str],
+    *,
+    name: str,
+) -> None:
+    """Write a formula over time, with what follows from it.
+
+    Raises:
+        KilowatchError: ``formula_changes_kind``, ``invalid_interval``, ``used_by_formulas``.
+    """
+    session, (formula, story) = open_change.session, kept
+    story.settle()
+    _check_alike(session, point, story, present)
+    settings = present.settings
     assert settings.unit is not None
     assert settings.behaviour is not None
     with session.no_autoflush:  # one change, and one entry of the history for each row
         point.name, point.utility = name, settings.utility
         point.unit, point.behaviour = settings.unit, settings.behaviour
         point.interval_s = settings.interval_s
-        formula.text = found.kept
+        story.write(open_change, formula, dated)
     session.flush()
     refuse_broken(session, point)
+
+
+def _check_alike(session: Session, point: DataPoint, story: Story, present: Understood) -> None:
+    """Refuse formulas that can't follow each other in one data point, or have longer intervals."""
+    if not story.later:
+        return
+    names = names_of(session, point.organisation_id)
+    for text in story.texts:
+        wish = Wish(text, present.interval_s, present.utility)
+        found = present if text == present.kept else understand(wish, names)
+        one, other = found.checked, present.checked
+        unit = one.unit.symbol or "a plain number"
+        if (one.unit.symbol, one.behaviour) != (other.unit.symbol, other.behaviour):
+            detail = (
+                f"Over time it would give {unit} ({one.behaviour}), and then "
+                f"{other.unit.symbol or 'a plain number'} ({other.behaviour})."
+            )
+        elif denominator(one) != denominator(other):
+            detail = (
+                f"Both give {unit}, but hours and months are formed in another way: a quotient "
+                "divides sums of one kind."
+            )
+        else:
+            continue
+        raise KilowatchError(
+            "formula_changes_kind",
+            detail,
+            remedy="From a date on a formula may change within one quantity. For another one make "
+            "a formula of its own, or change it for all time.",
+            data={"field": "formula"},
+        )
 
 
 def set_back(open_change: Change, formula: Formula, text: str) -> None:
@@ -218,14 +343,12 @@ def set_back(open_change: Change, formula: Formula, text: str) -> None:
     Raises:
         KilowatchError: As ``change``.
     """
-    point = open_change.session.get_one(DataPoint, formula.data_point_id)
-    names = names_of(open_change.session, formula.organisation_id)
-    longest_s = understand(Wish(text), names).interval_s
-    wish = Wish(text, max(longest_s, point.interval_s), point.utility)
-    change(open_change, point.id, point.name, wish, names)
+    story = Story.of(open_change.session, formula)
+    story.always = text
+    put(open_change, formula, story)
 
 
-def _one_at_a_time(session: Session, organisation_id: int) -> None:
+def one_at_a_time(session: Session, organisation_id: int) -> None:
     """Wait for whoever changes a formula of the organisation now: two could close a circle.
 
     SQLite's writers wait for each other anyway; other databases do by this row.

@@ -95,7 +95,7 @@ def change_from(
     """
     rows = history(change.session, point)
     story = _Story.of(point, rows)
-    story.change_from(_known(settings), _instant(from_ms, change.now_ms))
+    story.change_from(_known(settings), check_date(from_ms, change.now_ms))
     return _write(change, point, rows, story, comment, from_ms)
 
 
@@ -179,7 +179,7 @@ def preview(
     if from_ms is None:
         after.change_always(_known(settings))
     else:
-        after.change_from(_known(settings), _instant(from_ms, now_ms))
+        after.change_from(_known(settings), check_date(from_ms, now_ms))
     after.check(session, point)
     return Preview(before.periods(), after.periods(), before.counted() != after.counted())
 
@@ -367,7 +367,12 @@ def _known(settings: Mapping[str, Any]) -> dict[str, Any]:
     return dict(settings)
 
 
-def _instant(from_ms: int, now_ms: int) -> int:
+def check_date(from_ms: int, now_ms: int) -> int:
+    """Return an instant from which on something can have changed [ms since 1970, UTC].
+
+    Raises:
+        KilowatchError: ``future_date`` or ``invalid_date``.
+    """
     if from_ms > now_ms:
         raise KilowatchError(
             "future_date",

@@ -10,10 +10,10 @@ from typing import Any, TypeVar
 from sqlalchemy import ColumnElement, Connection, func, select
 
 from kilowatch.catalog.corrections import editings
+from kilowatch.catalog.formula_use import formulas_of
 from kilowatch.catalog.histories import Histories, load_histories
 from kilowatch.catalog.tables import DataPoint as Row
 from kilowatch.catalog.tables import Environment, SeriesHistory, Site
-from kilowatch.catalog.tables_formulas import Formula
 from kilowatch.model.editing import NOTHING
 from kilowatch.model.points import LATENESS_SHARE, DataPoint
 
@@ -82,11 +82,14 @@ def load_streams(
     for number, editing in editings(connection, series_of).items():
         series = series_of[number]
         points[series] = replace(points[series], editing=editing)
-    for number, text in connection.execute(select(Formula.data_point_id, Formula.text)):
-        points[series_of[number]] = replace(points[series_of[number]], formula=text)
     histories = load_histories(connection)
     if histories:
         _give_histories(points, histories)
+    for number, formulas in formulas_of(connection).items():
+        point = points[series_of[number]]
+        dated = formulas if len(formulas) > 1 else ()
+        history = replace(point.history, formulas=dated) if dated else point.history
+        points[series_of[number]] = replace(point, formula=formulas[-1][1], history=history)
     for series, point in points.items():
         more = point.editing is not NOTHING or point.history or point.formula
         if more and known.get(series) == point:

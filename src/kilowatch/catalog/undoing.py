@@ -56,7 +56,7 @@ from kilowatch.catalog.tables_sites import (
     UtilityCarbon,
     UtilityPrice,
 )
-from kilowatch.catalog.undoing_dated import DataPointBack, SettingBack, ZoneBack
+from kilowatch.catalog.undoing_dated import DataPointBack, FormulaBack, SettingBack, ZoneBack
 from kilowatch.catalog.undoing_ways import AccountBack, BringBack, SetBack, TakeAway, Way
 from kilowatch.model.editing import Rules
 
@@ -235,6 +235,9 @@ DECISIONS: dict[Kind, Way | str] = {
         lambda change, _who, row, before: formulas.set_back(change, row, before["text"]),
     ),
     ("removed", "formula"): "measured",
+    ("created", "formula_period"): FormulaBack(),
+    ("changed", "formula_period"): FormulaBack(),
+    ("removed", "formula_period"): FormulaBack(),
     ("created", "alert_channel"): TakeAway(
         AlertChannel,
         lambda change, _, row: alerts.remove_channel(change, row),

@@ -8,15 +8,17 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from kilowatch.catalog import point_settings, reshaping, site_zones
+from kilowatch.catalog import formulas, point_settings, reshaping, site_zones
 from kilowatch.catalog.changes import Change
 from kilowatch.catalog.factors_check import FACTORS
-from kilowatch.catalog.formula_use import refuse_broken, refuse_computed
+from kilowatch.catalog.formula_story import Story
+from kilowatch.catalog.formula_use import formula_of, refuse_broken, refuse_computed
 from kilowatch.catalog.histories import COLUMNS
 from kilowatch.catalog.registry import check_name
 from kilowatch.catalog.rights import Person
 from kilowatch.catalog.same_names import refuse_same_rename
 from kilowatch.catalog.tables import Appliance, AuditEntry, DataPoint, Meter, Site
+from kilowatch.catalog.tables_formulas import FormulaPeriod
 from kilowatch.catalog.tables_settings import PointSetting, SiteZone
 from kilowatch.catalog.undoing_ways import CHANGED_SINCE, SetBack, are, not_of
 
@@ -114,6 +116,41 @@ class SettingBack:
             for name, usual in FACTORS.items()
             if before.get(name, usual) != after.get(name, usual)
         }
+
+
+@dataclass(frozen=True, slots=True)
+class FormulaBack:
+    """A formula that holds from a date on, and was added, changed or dropped."""
+
+    def why_not(self, session: Session, entry: AuditEntry) -> str:
+        """Return the word for why it cannot be; empty if it can."""
+        row = session.get(FormulaPeriod, entry.subject_id)
+        if entry.action == "removed":
+            same = {name: entry.before[name] for name in ("data_point_id", "from_ms")}
+            there = session.scalar(select(FormulaPeriod.id).filter_by(**same))
+            return "" if there is None else CHANGED_SINCE
+        if "text" not in entry.after:
+            return "by_hand"  # only its comment
+        return "" if row is not None and row.text == entry.after["text"] else CHANGED_SINCE
+
+    def take_back(self, change: Change, _who: Person, entry: AuditEntry) -> None:
+        """Let hold from then on what held before the entry."""
+        session = change.session
+        row = session.get(FormulaPeriod, entry.subject_id)
+        if row is None:  # under its number again
+            columns: dict[str, Any] = dict(entry.before) | {"id": entry.subject_id}
+            columns |= {"created_at_ms": change.now_ms, "organisation_id": entry.organisation_id}
+            row = FormulaPeriod(**columns)
+            session.add(row)
+            session.flush()
+        formula = formula_of(session, row.data_point_id)
+        assert formula is not None, "a formula is never removed"
+        story = Story.of(session, formula)
+        if "text" in entry.before:
+            story.later[row.from_ms] = entry.before["text"]
+        else:
+            del story.later[row.from_ms]
+        formulas.put(change, formula, story)
 
 
 @dataclass(frozen=True, slots=True)

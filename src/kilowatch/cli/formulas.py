@@ -13,6 +13,8 @@ from sqlalchemy.orm import Session
 from kilowatch.catalog import Change, formula_use, formulas, registry, spans
 from kilowatch.catalog.formulas import Wish
 from kilowatch.catalog.tables import DataPoint, Organisation, Site
+from kilowatch.cli.dated_settings import dated_change, local_text
+from kilowatch.cli.explain import instant_ms
 from kilowatch.cli.folder import DEFAULT
 from kilowatch.cli.options import Data
 from kilowatch.cli.registration import AsJson, OrganisationName, Server, organisation_named, paper
@@ -40,11 +42,32 @@ def formula(
         str | None,
         typer.Option(help="What it counts as.", metavar="WORD", show_default="as its inputs"),
     ] = None,
+    from_date: Annotated[
+        str | None,
+        typer.Option(
+            "--from",
+            help="From when on a changed formula holds: 2026-03-01, in the site's local time.",
+            show_default="for all time",
+        ),
+    ] = None,
+    undo: Annotated[
+        str | None,
+        typer.Option(help="Take a dated formula back: formula-3, as the formula shows it."),
+    ] = None,
+    comment: Annotated[str, typer.Option(help="Why, for the history.")] = "",
     data: Data = DEFAULT,
     as_json: AsJson = False,
 ) -> None:
     """Register, change or show a data point that is computed from others by a formula."""
     server = Server.of(data)
+    if undo is not None:
+        _, number = dated_change(undo, {"formula"}, "The formula shows the words: formula-3.")
+        with server.change() as change:
+            known = _known(change.session, organisation_named(change.session, organization), name)
+            formulas.take_back(change, known.id, number)
+            found = _told(change.session, known)
+        _say(found, "Changed", as_json=as_json)
+        return
     if text is None:
         with server.reading() as session:
             owner = organisation_named(session, organization)
@@ -56,12 +79,18 @@ def formula(
         owner = organisation_named(change.session, organization)
         names = formulas.names_of(change.session, owner.id)
         point = _find(change.session, owner, name)
+        if point is None and from_date is not None:
+            _known(change.session, owner, name)
         if point is None:
             place = _place(change, owner, site)
             point = formulas.create(change, place, name, wish, names)
             did = "Registered"
         else:
-            formulas.change(change, point.id, point.name, wish, names)
+            zone = change.session.get_one(Site, point.site_id).zone
+            from_ms = None if from_date is None else instant_ms(from_date, zone)
+            formulas.change(
+                change, point.id, point.name, wish, names, from_ms=from_ms, comment=comment
+            )
             did = "Changed"
         found = _told(change.session, point)
     _say(found, did, as_json=as_json)
@@ -109,10 +138,24 @@ def _told(session: Session, point: DataPoint) -> dict[str, Any]:
     kept = formula_use.formula_of(session, point.id)
     assert kept is not None
     names = formulas.names_of(session, point.organisation_id)
+    periods = formula_use.periods_of(session, point.id)
+    zone = session.get_one(Site, point.site_id).zone
+    texts = [kept.text, *(one.text for one in periods)]
     return {
         "name": point.name,
         "stream_id": point.stream_id,
-        "formula": names.with_names(kept.text),
+        "formula": names.with_names(texts[-1]),
+        "first_formula": names.with_names(texts[0]),
+        "dated": [
+            {
+                "undo": f"formula-{one.id}",
+                "from_ms": one.from_ms,
+                "from": local_text(one.from_ms, zone),
+                "formula": names.with_names(one.text),
+                "comment": one.comment,
+            }
+            for one in periods
+        ],
         "unit": point.unit,
         "behaviour": point.behaviour,
         "interval_s": point.interval_s,
@@ -128,6 +171,12 @@ def _say(found: dict[str, Any], did: str, *, as_json: bool) -> None:
     if did:
         out.print(f"{did} [bold]{escape(found['name'])}[/bold]: its history is computed now.")
     out.print(f"[bold]{escape(found['formula'])}[/bold]")
+    if found["dated"]:
+        out.print(f"until then: {found['first_formula']}", markup=False)
+    for one in found["dated"]:
+        because = f" ({one['comment']})" if one["comment"] else ""
+        out.print(f"from {one['from']}: {one['formula']}{because}", markup=False)
+        out.print(f"  to take it back: --undo {one['undo']}", markup=False)
     interval = spans.interval_text(found["interval_s"])
     unit = found["unit"] or "a plain number"
     out.print(f"{unit}, {found['behaviour']}, every {interval}, {found['utility']}", markup=False)

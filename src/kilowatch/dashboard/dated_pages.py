@@ -8,7 +8,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from kilowatch.catalog import meter_events, point_settings, site_zones
+from kilowatch.catalog import formulas, meter_events, point_settings, site_zones
 from kilowatch.catalog.tables import DataPoint as Row
 from kilowatch.catalog.tables import Site
 from kilowatch.dashboard.access import Access, Door
@@ -67,12 +67,14 @@ def _undo(request: Request, what: str) -> Response:
     rooms, point = rooms_of(request), point_of(request)
     kind, _, text = what.partition("-")
     number = whole_number(text)
-    if number is None or kind not in ("setting", "event"):
+    if number is None or kind not in ("setting", "event", "formula"):
         raise _unknown(what)
     with rooms.registry.catalog.change(actor_of(request)) as change:
         row = _row(change.session, point)
         if kind == "setting":
             point_settings.undo(change, row, number)
+        elif kind == "formula":
+            formulas.take_back(change, point.id, number)
         else:
             meter_events.undo(change, row, number)
     return _done(rooms, point, "undone")
@@ -102,7 +104,8 @@ def _unknown(what: str) -> KilowatchError:
 
 def _done(rooms: Rooms, point: DataPoint, saved: str) -> Response:
     rooms.registry.directory(fresh=True)
-    return RedirectResponse(f"/admin/data-points/{point.id}?saved={saved}#history", status_code=303)
+    page = f"/admin/data-points/{point.id}{'/formula' if point.formula else ''}"
+    return RedirectResponse(f"{page}?saved={saved}#history", status_code=303)
 
 
 def _progress(request: Request) -> Response:

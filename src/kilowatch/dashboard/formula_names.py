@@ -7,11 +7,13 @@ from typing import Any
 
 from starlette.requests import Request
 
-from kilowatch.dashboard.formula_picture import picture_of
+from kilowatch.dashboard.formula_picture import MINUTES, picture_of
+from kilowatch.dashboard.periods import clock_text
 from kilowatch.dashboard.registry import may_point
 from kilowatch.dashboard.rooms import rooms_of, visit_of
+from kilowatch.model.dated import ALWAYS_MS
 from kilowatch.model.errors import KilowatchError
-from kilowatch.model.formulas import Names, Placed, points_in
+from kilowatch.model.formulas import Names, Placed, points_in, points_named
 from kilowatch.model.points import DataPoint
 
 
@@ -33,14 +35,26 @@ def names_for(request: Request, organisation_id: int) -> Names:
     return rooms.names.of(directory, key, make)
 
 
+def dated_formulas(point: DataPoint, names: Names) -> list[dict[str, str]]:
+    """Return a data point's formulas over time, with since when; none while it had only one."""
+    return [
+        {
+            "since": clock_text(from_ms, point.zone)[:MINUTES] if from_ms > ALWAYS_MS else "",
+            "formula": names.with_names(text),
+        }
+        for from_ms, text in point.history.formulas
+    ]
+
+
 def formula_context(request: Request, point: DataPoint) -> dict[str, Any]:
     """Return what Attributes shows of a formula: its text, its inputs, its last intervals."""
     rooms = rooms_of(request)
     names, directory = names_for(request, point.organisation_id), rooms.registry.directory()
     numbers = points_in(point.formula)
     used = [directory.by_id(number) for number in numbers]
+    ever = [directory.by_id(number) for number in points_named(point)]
     try:
-        shown = picture_of(rooms.view, point, used, names)
+        shown = picture_of(rooms.view, point, ever, names)
         problem = ""
     except KilowatchError as error:
         shown, problem = None, f"{error.detail} {error.remedy}".strip()
@@ -48,6 +62,7 @@ def formula_context(request: Request, point: DataPoint) -> dict[str, Any]:
     last = rooms.view.last_values(seen)
     return {
         "formula": names.with_names(point.formula),
+        "periods": dated_formulas(point, names),
         "inputs": [
             {"point": one, "last": last.get(one.series), "name": names.shown(one.id)[1:-1]}
             for one in seen

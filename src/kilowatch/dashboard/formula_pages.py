@@ -21,8 +21,9 @@ from kilowatch.catalog.tables import Site
 from kilowatch.dashboard.access import Access, Door
 from kilowatch.dashboard.admin_frame import problems_of, section_page, sites_for, texts_of
 from kilowatch.dashboard.asking import actor_of
+from kilowatch.dashboard.dated_form import COMMENT_MAX, from_when
 from kilowatch.dashboard.dated_pages import LOOKS, progress_of
-from kilowatch.dashboard.formula_names import names_for
+from kilowatch.dashboard.formula_names import dated_formulas, names_for
 from kilowatch.dashboard.formula_picture import Picture, picture_of
 from kilowatch.dashboard.numbers import whole_number
 from kilowatch.dashboard.rooms import point_of, rooms_of, visit_of
@@ -38,6 +39,7 @@ SECTION = "data_points"
 FOUND_MAX = 12
 TEXT_MAX = 4_000
 NAMES = ("name", "site", "formula", "interval", "utility")
+DATED = ("when", "from", "comment")
 EXAMPLES = ("sum", "ratio", "condition", "surplus")
 
 
@@ -83,8 +85,8 @@ async def edit(request: Request) -> Response:
 
 
 async def change(request: Request) -> Response:
-    """Give a data point another formula."""
-    fields = _fields(texts_of(await request.form(), NAMES))
+    """Give a data point another formula, for all time or from a date on."""
+    fields = _fields(texts_of(await request.form(), (*NAMES, *DATED)))
     return await run_in_threadpool(_change, request, fields)
 
 
@@ -141,6 +143,9 @@ def _edit(request: Request) -> Response:
         "formula": names.with_names(point.formula),
         "interval": spans.interval_text(point.interval_s),
         "utility": point.utility,
+        "when": "from" if point.history.formulas else "always",
+        "from": "",
+        "comment": "",
     }
     return _form(request, fields, point, {}, saved=request.query_params.get("saved", ""))
 
@@ -150,7 +155,10 @@ def _change(request: Request, fields: dict[str, str]) -> Response:
     names = names_for(request, point.organisation_id)
     try:
         with rooms.registry.catalog.change(actor_of(request)) as open_change:
-            formulas.change(open_change, point.id, fields["name"], _wish(fields), names)
+            formulas.change(
+                open_change, point.id, fields["name"], _wish(fields), names,
+                from_ms=from_when(fields, point.zone), comment=fields["comment"][:COMMENT_MAX],
+            )  # fmt: skip
     except KilowatchError as error:
         return _form(request, fields, point, problems_of(error))
     rooms.registry.directory(fresh=True)
@@ -179,12 +187,20 @@ def _form(
         "examples": EXAMPLES,
         "point": point,
         "users": [],
+        "periods": [],
     }
     if point is not None:
         context["progress"] = progress_of(rooms, point, LOOKS if saved else 0)
         with rooms.registry.catalog.reading() as session:
             rows = formula_use.users_of(session, point.id, point.organisation_id)
             context["users"] = [{"id": row.id, "name": row.name} for row in rows]
+            dated = formula_use.periods_of(session, point.id)
+        names = names_for(request, point.organisation_id)
+        context["periods"] = [
+            one
+            | {"undo": f"formula-{row.id}" if row else "", "comment": row.comment if row else ""}
+            for one, row in zip(dated_formulas(point, names), [None, *dated], strict=False)
+        ]
     if problems:
         context["problems"] = problems
     crumbs = [{"name": point.name if point else t("formula.add")}]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 from typing import Any
 
@@ -23,6 +24,9 @@ COUNTS = ("packets", "create", "change", "same")
 STAYING = (
     "data_point_id", "site_id", "from_ms", "email", "user_id", "role", *history_of_sites.STAYING
 )  # fmt: skip
+
+
+_NUMBER = re.compile(r"#(\d{1,18})")  # of a data point in a formula that is kept
 
 
 class Teller:
@@ -98,11 +102,17 @@ class Teller:
             "event": t(f"event.{columns['kind']}") if entry.subject == "meter_event" else "",
             "zone": str(columns.get("zone", "")),
             "code": str(columns.get("code", "")),
-            "text": str(columns.get("text", ""))[:VALUE_MAX],
+            "text": self._text(entry, str(columns.get("text", "")))[:VALUE_MAX],
             "rule": self._of("alert_rule", columns.get("rule_id")),
             "channel": self._of("alert_channel", columns.get("channel_id")),
             "settings": self._settings(fields),
         }
+
+    def _text(self, entry: AuditEntry, text: str) -> str:
+        """Return the words of an entry; a formula with the names of what it is made of."""
+        if not entry.subject.startswith("formula"):
+            return text
+        return _NUMBER.sub(lambda found: f"[{self._of('data_point', found[1])}]", text)
 
     def _settings(self, fields: dict[str, Any]) -> str:
         """Return settings with their names, as the page of the data point tells them."""

@@ -126,14 +126,17 @@ class History:
             one's are the data point's own. Empty where nothing is dated and no factor set.
         events: By instant.
         zones: From when on which time zone, the first from ``ALWAYS_MS`` on; empty for one.
+        formulas: From when on which formula, the first from ``ALWAYS_MS`` on; empty for one, and
+            for a data point whose packets are pushed.
     """
 
     periods: tuple[Period, ...] = ()
     events: tuple[MeterEvent, ...] = ()
     zones: tuple[tuple[int, str], ...] = ()
+    formulas: tuple[tuple[int, str], ...] = ()
 
     def __bool__(self) -> bool:
-        return bool(self.periods or self.events or self.zones)
+        return bool(self.periods or self.events or self.zones or self.formulas)
 
     def at(self, at_ms: int) -> Period | None:
         """Return the settings in force at an effective instant; None where none are dated."""
@@ -151,8 +154,13 @@ class History:
         return "|".join([first[1], *(f"{from_ms}|{name}" for from_ms, name in later)])
 
     def plain(self) -> dict[str, Any]:
-        """Return periods and events as plain values that survive being stored."""
-        return {"periods": _plain(self.periods), "events": _plain(self.events)}
+        """Return what figures depend on, besides zones, as plain values that can be stored.
+
+        Formulas are only there where several are: what was computed before still fits.
+        """
+        dated = [{"from_ms": from_ms, "text": text} for from_ms, text in self.formulas]
+        plain: dict[str, Any] = {"periods": _plain(self.periods), "events": _plain(self.events)}
+        return plain | ({"formulas": dated} if dated else {})
 
     @staticmethod
     def of_plain(stored: Mapping[str, Any] | None) -> History:
@@ -162,6 +170,7 @@ class History:
         return History(
             tuple(Period(**one) for one in stored["periods"]),
             tuple(MeterEvent(**one) for one in stored["events"]),
+            formulas=tuple((one["from_ms"], one["text"]) for one in stored.get("formulas", ())),
         )
 
     def with_clock(self, decided: str) -> History:

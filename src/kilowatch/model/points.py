@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from kilowatch.model.dated import NO_HISTORY, History
+from kilowatch.model.dated import ALWAYS_MS, NO_HISTORY, History
 from kilowatch.model.editing import NOTHING, Editing
 from kilowatch.model.units import UNITS, Unit
 
@@ -60,8 +60,8 @@ class DataPoint:
         editing: Its validation rules and what people have corrected.
         history: Settings of earlier periods, factors, and what happened to the meter;
             the fields above are those of now.
-        formula: What it is computed from, with other data points as ``#12``; empty for one whose
-            packets are pushed.
+        formula: What it is computed from now, with other data points as ``#12``; empty for one
+            whose packets are pushed.
     """
 
     id: int
@@ -83,6 +83,11 @@ class DataPoint:
     editing: Editing = NOTHING
     history: History = NO_HISTORY
     formula: str = ""
+
+    @property
+    def formulas(self) -> tuple[tuple[int, str], ...]:
+        """From when on which formula [ms]; of one that never changed, it alone."""
+        return self.history.formulas or ((ALWAYS_MS, self.formula),)
 
     @property
     def unit_of_value(self) -> Unit:

@@ -6,14 +6,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from kilowatch.model.calendar import grain_end_ms, grain_start_ms
+from kilowatch.model.dated import ALWAYS_MS
 from kilowatch.model.errors import KilowatchError
 from kilowatch.model.formulas import (
     Checked,
     Reference,
     check,
+    denominator,
     measure_of,
     parse,
-    points_in,
+    points_named,
 )
 from kilowatch.model.formulas.measures import Measure
 from kilowatch.model.points import DataPoint
@@ -39,24 +42,48 @@ class Input:
 
 
 @dataclass(frozen=True, slots=True)
+class Part:
+    """A formula that holds from an interval on until the next one does.
+
+    Attributes:
+        from_ms: Start of its first interval [ms].
+        text: As it is kept.
+        checked: The formula.
+    """
+
+    from_ms: int
+    text: str
+    checked: Checked
+
+
+@dataclass(frozen=True, slots=True)
 class Compiled:
-    """A data point with its formula.
+    """A data point with its formula, and those that it had before a date.
 
     Attributes:
         point: The data point.
         settings: What its rows are computed with, without its inputs' generations.
-        used: The data points that it is made of, as they are registered.
-        checked: Its formula; None if it can't be computed.
-        inputs: What it is made of.
+        used: The data points that it is or was made of, as they are registered.
+        parts: Its formulas, rising, the present one last; none if it can't be computed.
+        inputs: What all of them are made of.
         problem: Why it can't be computed, or an empty string.
     """
 
     point: DataPoint
     settings: dict[str, Any]
     used: tuple[DataPoint | None, ...]
-    checked: Checked | None = None
+    parts: tuple[Part, ...] = ()
     inputs: tuple[Input, ...] = ()
     problem: str = ""
+
+    @property
+    def checked(self) -> Checked | None:
+        """Its present formula: unit, behaviour and denominator of the others are the same."""
+        return self.parts[-1].checked if self.parts else None
+
+    def part_at(self, start_ms: int) -> Part:
+        """Return the formula that holds in the interval that begins at an instant."""
+        return next(one for one in reversed(self.parts) if one.from_ms <= start_ms)
 
     @property
     def zone(self) -> Zone:
@@ -109,7 +136,7 @@ class Book:
         by_id = {point.id: point for point in points.values()}
         book = Book()
         for point in formulas:
-            used = tuple(by_id.get(number) for number in points_in(point.formula))
+            used = tuple(by_id.get(number) for number in points_named(point))
             known = before.by_series.get(point.series)
             if known is None or known.point is not point or not _same(known.used, used):
                 known = compiled(point, used)
@@ -145,11 +172,12 @@ def compiled(point: DataPoint, used: tuple[DataPoint | None, ...]) -> Compiled:
 
     Args:
         point: The data point.
-        used: Those that its formula names, in the order of writing; None where there is none.
+        used: Those that its formulas name (``points_named``); None where there is none.
     """
     settings = settings_of(point, _WALL)
     settings.pop("editing", None)  # what is corrected is its inputs
     settings["formula"] = point.formula
+    grain, zone = shortest_interval_s(settings), Zone.of(settings["zone"])
     by_id = {one.id: one for one in used if one is not None}
 
     def measure(reference: Reference) -> Measure:
@@ -158,21 +186,42 @@ def compiled(point: DataPoint, used: tuple[DataPoint | None, ...]) -> Compiled:
             raise KilowatchError("formula_name", f"Data point #{reference.point_id} is not there.")
         return measure_of(named, reference)
 
-    try:
-        checked = check(parse(point.formula), measure)
-    except KilowatchError as error:
-        return Compiled(point, settings, used, problem=error.detail)
+    parts: list[Part] = []
+    for from_ms, text in point.formulas:
+        try:
+            checked = check(parse(text), measure)
+        except KilowatchError as error:
+            return Compiled(point, settings, used, problem=error.detail)
+        problem = _unlike(point, checked, parts)
+        if problem:
+            return Compiled(point, settings, used, problem=problem)
+        parts.append(Part(_first_start_ms(from_ms, grain, zone), text, checked))
+    inputs = {
+        reference: Input(reference, one, by_id[reference.point_id].series)
+        for part in parts
+        for reference, one in zip(part.checked.inputs, part.checked.measures, strict=True)
+    }
+    return Compiled(point, settings, used, tuple(parts), tuple(inputs.values()))
+
+
+def _unlike(point: DataPoint, checked: Checked, parts: list[Part]) -> str:
+    """Return why a formula can't stand for its data point, or an empty string."""
     if checked.unit.symbol != point.unit or checked.behaviour != point.behaviour:
-        problem = (
+        return (
             f"It would give {checked.unit.symbol or 'a plain number'} ({checked.behaviour}) now, "
             f"and is registered as {point.unit or 'a plain number'} ({point.behaviour})."
         )
-        return Compiled(point, settings, used, problem=problem)
-    inputs = tuple(
-        Input(reference, one, by_id[reference.point_id].series)
-        for reference, one in zip(checked.inputs, checked.measures, strict=True)
-    )
-    return Compiled(point, settings, used, checked, inputs)
+    if parts and denominator(parts[0].checked) != denominator(checked):
+        return "Its formulas, which hold one after the other, are not averaged alike."
+    return ""
+
+
+def _first_start_ms(from_ms: int, grain: int, zone: Zone) -> int:
+    """Return the start of the first interval that lies wholly behind an instant [ms]."""
+    if from_ms == ALWAYS_MS:
+        return ALWAYS_MS
+    start = int(grain_start_ms([from_ms], grain, zone)[0])
+    return start if start == from_ms else int(grain_end_ms([from_ms], grain, zone)[0])
 
 
 def _same(one: tuple[DataPoint | None, ...], other: tuple[DataPoint | None, ...]) -> bool:

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from kilowatch.model.blocks import Floats, IntervalBlock, Ints
 from kilowatch.model.calendar import grain_start_ms
@@ -17,7 +16,7 @@ from kilowatch.model.formulas.dimensions import shown
 from kilowatch.model.points import DataPoint
 from kilowatch.pipeline.compiled import Compiled, compiled
 from kilowatch.pipeline.following import inputs_of
-from kilowatch.pipeline.formula_rows import brought_together
+from kilowatch.pipeline.formula_rows import brought_together, by_part, spread
 from kilowatch.pipeline.streams import Streams
 
 
@@ -49,7 +48,7 @@ class FormulaPreview:
         why: ``Why`` there is none.
         blame: Which input is missing, by its place in ``inputs``; -1 for none.
         quality: The worst of what was used.
-        inputs: What it is made of.
+        inputs: What it is made of in these intervals.
     """
 
     unit: str
@@ -72,7 +71,7 @@ def preview_formula(
     Args:
         streams: What readers see.
         point: The data point with the formula; it need not be registered.
-        used: Those that the formula names, in the order of writing.
+        used: Those that its formulas name (``points_named``).
         span: From where to where [ms], or how many intervals.
 
     Raises:
@@ -89,20 +88,26 @@ def preview_of(formula: Compiled, rows: IntervalBlock) -> FormulaPreview:
     """Return what a formula gives for the intervals of its inputs."""
     assert formula.checked is not None
     grid = brought_together(formula, rows)
-    found = evaluate(formula.checked.tree, grid.inputs)
-    count = len(grid.start_ms)
-    outcome = shown_factor(formula)
-
-    def wide(figures: npt.NDArray[np.generic]) -> npt.NDArray[np.generic]:
-        return np.broadcast_to(figures, count)
-
+    held = by_part(formula, grid)
+    parts = [
+        spread(evaluate(checked.tree, some.inputs), len(some.start_ms)) for checked, some in held
+    ]
+    used = [
+        number
+        for number, one in enumerate(formula.inputs)
+        if any(one.reference in checked.inputs for checked, _ in held)
+    ]
+    value, why, blame, quality = (
+        np.concatenate([getattr(one, name) for one in parts])
+        for name in ("value", "why", "blame", "quality")
+    )
     return FormulaPreview(
         formula.checked.unit.symbol,
         grid.start_ms,
-        np.asarray(wide(found.value * outcome), np.float64),
-        np.asarray(wide(found.why), np.int64),
-        np.asarray(wide(found.blame), np.int64),
-        np.asarray(wide(np.where(found.why == Why.KNOWN, found.quality, 0)), np.int64),
+        value * shown_factor(formula),
+        why,
+        np.where(blame >= 0, np.searchsorted(used, blame), -1),
+        np.where(why == Why.KNOWN, quality, 0),
         tuple(
             InputShown(
                 one.reference,
@@ -110,7 +115,7 @@ def preview_of(formula: Compiled, rows: IntervalBlock) -> FormulaPreview:
                 shown(one.measure.dimension).unit,
                 grid.inputs[one.reference].value * shown(one.measure.dimension).factor,
             )
-            for one in formula.inputs
+            for one in (formula.inputs[number] for number in used)
         ),
     )
 
@@ -123,6 +128,8 @@ def explained(streams: Streams, point: DataPoint, span: tuple[int, int]) -> dict
     told: dict[str, Any] = {"text": point.formula, "problem": formula.problem, "inputs": []}
     if formula.checked is None:
         return {"formula": told}
+    part = formula.part_at(span[0])
+    told["text"] = part.text
     found = preview_of(formula, inputs_of(streams, [formula], *span))
     known = len(found.start_ms) > 0
     told["unit"] = found.unit
@@ -136,6 +143,7 @@ def explained(streams: Streams, point: DataPoint, span: tuple[int, int]) -> dict
             "value": _known(one.value[0]) if known else None,
         }
         for one in found.inputs
+        if one.reference in part.checked.inputs
     ]
     return {"formula": told}
 
@@ -154,7 +162,9 @@ def shown_factor(formula: Compiled) -> float:
 
 
 def _last(streams: Streams, formula: Compiled, intervals: int) -> tuple[int, int]:
-    states = (streams.states.get(one.series) for one in formula.inputs)
+    assert formula.checked is not None
+    present = (one for one in formula.inputs if one.reference in formula.checked.inputs)
+    states = (streams.states.get(one.series) for one in present)
     lasts = [s.progress.last_ms for s in states if s is not None and s.progress.last_ms is not None]
     if not lasts:
         return 0, 0

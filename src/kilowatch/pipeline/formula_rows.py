@@ -38,6 +38,26 @@ class Grid:
     duration_ms: Ints
     inputs: Mapping[Reference, Figures]
 
+    def between(self, first: int, last: int) -> Grid:
+        """Return the intervals from one place on, until another."""
+        if (first, last) == (0, len(self.start_ms)):
+            return self
+        cut = slice(first, last)
+        inputs = {key: figures.take(cut) for key, figures in self.inputs.items()}
+        return Grid(self.start_ms[cut], self.duration_ms[cut], inputs)
+
+
+def by_part(formula: Compiled, grid: Grid) -> list[tuple[Checked, Grid]]:
+    """Return a formula's intervals with the formula that holds in them, as time goes on.
+
+    One that holds in none of them is left out, unless that leaves nothing.
+    """
+    bounds = np.searchsorted(grid.start_ms, [part.from_ms for part in formula.parts]).tolist()
+    bounds[0] = 0
+    spans = zip(formula.parts, bounds, [*bounds[1:], len(grid.start_ms)], strict=True)
+    found = [(part.checked, grid.between(low, high)) for part, low, high in spans if low < high]
+    return found or [(formula.parts[-1].checked, grid)]
+
 
 def brought_together(formula: Compiled, rows: IntervalBlock) -> Grid:
     """Return a formula's inputs on its intervals.
@@ -106,18 +126,18 @@ def rows_of_formula(formula: Compiled, rows: IntervalBlock, version: int) -> Int
         rows: Edited intervals of its inputs, whole intervals of the formula.
         version: What the rows rest on: everything up to this log sequence number.
     """
-    assert formula.checked is not None
     grid = brought_together(formula, rows)
     if not len(grid.start_ms):
         return IntervalBlock.empty()
-    return _block(formula, grid, version)
+    parts = by_part(formula, grid)
+    return IntervalBlock.concatenate(
+        [_block(formula.point.series, checked, some, version) for checked, some in parts]
+    )
 
 
-def _block(formula: Compiled, grid: Grid, version: int) -> IntervalBlock:
-    checked = formula.checked
-    assert checked is not None
+def _block(series: int, checked: Checked, grid: Grid, version: int) -> IntervalBlock:
     count = len(grid.start_ms)
-    outcome = _spread(evaluate(checked.tree, grid.inputs), count)
+    outcome = spread(evaluate(checked.tree, grid.inputs), count)
     value, share, quality = outcome.value * checked.factor, outcome.share, outcome.quality
     unknown = np.full(count, np.nan)
     mean, amount, below = value, unknown, unknown
@@ -132,7 +152,7 @@ def _block(formula: Compiled, grid: Grid, version: int) -> IntervalBlock:
         amount, below, known, share, quality = sides
     extreme = mean
     return IntervalBlock(
-        series=np.full(count, formula.point.series),
+        series=np.full(count, series),
         channel=np.full(count, VALUE if checked.ratio is None else RATIO),
         start_ms=grid.start_ms,
         duration_ms=grid.duration_ms,
@@ -154,7 +174,7 @@ def _sides(checked: Checked, grid: Grid) -> tuple[Floats, Floats, Ints, Floats, 
     assert ratio is not None
     count = len(grid.start_ms)
     above, below = (
-        _spread(evaluate(side, grid.inputs), count) for side in (ratio.above, ratio.below)
+        spread(evaluate(side, grid.inputs), count) for side in (ratio.above, ratio.below)
     )
     measures = dict(zip(checked.inputs, checked.measures, strict=True))
     share = np.minimum(above.share, below.share)
@@ -169,7 +189,7 @@ def _sides(checked: Checked, grid: Grid) -> tuple[Floats, Floats, Ints, Floats, 
     )
 
 
-def _spread(figures: Figures, count: int) -> Figures:
+def spread(figures: Figures, count: int) -> Figures:
     """Return figures of every interval, also where a branch was a number only."""
     if len(figures.value) == count:
         return figures

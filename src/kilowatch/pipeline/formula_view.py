@@ -8,6 +8,8 @@ from dataclasses import replace
 import numpy as np
 
 from kilowatch.model.blocks import IntervalBlock
+from kilowatch.model.dated import History
+from kilowatch.model.formulas import points_in
 from kilowatch.model.parameters import RATIO, VALUE
 from kilowatch.model.points import DataPoint
 from kilowatch.model.silences import Contact
@@ -64,7 +66,8 @@ def contact_of(
     formula = book.by_series.get(point.series)
     if formula is None or formula.problem:
         return None
-    found = [told(one) for one in formula.used if one is not None]
+    present = set(points_in(point.formula))  # who it was made of before a date may be silent
+    found = [told(one) for one in formula.used if one is not None and one.id in present]
     known = [one for one in found if one is not None]
     if not known or len(known) < len(found):
         return None
@@ -80,6 +83,7 @@ def is_current(point: DataPoint, state: StreamState, book: Book) -> bool:
     return (
         settings is not None
         and settings.get("formula") == point.formula
+        and History.of_plain(settings.get("history")).formulas == point.history.formulas
         and not state.stale
         and (formula is None or not formula.problem)
     )

@@ -206,7 +206,7 @@ def settings_of(point: DataPoint, witness: Mapping[str, Any]) -> dict[str, Any]:
     history = point.history
     if history.zones:
         settings["zone"] = history.zone_name(point.zone)
-    if history.periods or history.events:
+    if history.periods or history.events or history.formulas:
         decided = "offset" if decision == "offset" else "wall"
         settings["history"] = history.with_clock(decided).plain()
     if editing := _editing(point.editing, point.utility, point.behaviour):

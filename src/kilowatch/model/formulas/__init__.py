@@ -7,9 +7,9 @@ Refuses: to run anything that is not in its small grammar; Python never sees the
 Read first: ``tree.py``, ``parsing.py``, then ``checking.py`` (units) and ``evaluating.py``.
 """
 
-from kilowatch.model.formulas.checking import Checked, check
+from kilowatch.model.formulas.checking import Checked, check, denominator
 from kilowatch.model.formulas.evaluating import Figures, Why, evaluate
-from kilowatch.model.formulas.names import Names, Placed, measure_of, points_in
+from kilowatch.model.formulas.names import Names, Placed, measure_of, points_in, points_named
 from kilowatch.model.formulas.parsing import parse
 from kilowatch.model.formulas.tree import Reference, references, text_of
 
@@ -21,10 +21,12 @@ __all__ = [
     "Reference",
     "Why",
     "check",
+    "denominator",
     "evaluate",
     "measure_of",
     "parse",
     "points_in",
+    "points_named",
     "references",
     "text_of",
 ]

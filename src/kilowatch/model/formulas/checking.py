@@ -303,6 +303,18 @@ def _adds_up(ratio: Ratio, measures: dict[Reference, Measure]) -> bool:
     return kinds[0] == kinds[1] != 0
 
 
+def denominator(checked: Checked) -> Dimension | None:
+    """Return what the sums below a quotient measure; None of a formula that is no quotient.
+
+    Months are one sum by another: a formula that follows a quotient must have the same below.
+    """
+    if checked.ratio is None:
+        return None
+    of = types_of(checked.ratio.below, dict(zip(checked.inputs, checked.measures, strict=True)))
+    below = of[id(checked.ratio.below)]
+    return below.dimension if below.degree == 1 else product(below.dimension, (("h", 1),))
+
+
 def amounts(ratio: Ratio, measures: dict[Reference, Measure]) -> bool:
     """Tell whether a ratio is one of amounts, and not of rates."""
     return types_of(ratio.below, measures)[id(ratio.below)].degree == 1

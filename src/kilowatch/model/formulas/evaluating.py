@@ -46,6 +46,13 @@ class Figures:
     share: Floats
     version: Ints
 
+    def take(self, rows: slice) -> Figures:
+        """Return some of the intervals."""
+        return Figures(
+            self.value[rows], self.why[rows], self.blame[rows], self.quality[rows],
+            self.share[rows], self.version[rows],
+        )  # fmt: skip
+
     @staticmethod
     def of(value: float) -> Figures:
         """Return a number."""

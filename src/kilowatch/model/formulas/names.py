@@ -172,6 +172,11 @@ def points_in(kept: str) -> tuple[int, ...]:
     return tuple(dict.fromkeys(int(one) for one in _KEPT.findall(kept)))
 
 
+def points_named(point: DataPoint) -> tuple[int, ...]:
+    """Return the numbers of all that a data point's formulas name, of earlier ones too."""
+    return points_in("\n".join(text for _, text in point.formulas))
+
+
 def _key(name: str) -> str:
     return " ".join(name.casefold().split())
 
