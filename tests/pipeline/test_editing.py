@@ -326,6 +326,26 @@ def test_edits_of_an_electrical_meter_touch_their_channel_only(tmp_path: Path) -
     assert edited == [AP, PC]
 
 
+@pytest.mark.parametrize("channel", [AP, AP + 1, PC + 1])
+def test_a_value_given_before_its_channel_ever_spoke_counts_in_every_roll_up(
+    tmp_path: Path, channel: int
+) -> None:
+    """Hours that closed while a meter sent only voltages hold what people knew of its power."""
+    world = World(tmp_path, [point(1, interval_s=900, clock="offset")]).start()
+    for number in range(12):
+        world.log.push(1, START_MS + number * QUARTER_MS, {"v_1": 230.0})
+    span = (START_MS + 5 * QUARTER_MS, START_MS + 6 * QUARTER_MS)
+    edit(world, Correction(1, "edit", channel, *span, 500.0))
+    world.consumer.flush()
+    for number in range(12, 120):
+        at_ms = START_MS + number * QUARTER_MS
+        world.log.push(1, at_ms, {"v_1": 230.0, "aP_1": 1000.0, "pC_1": 250.0 * number})
+    world.catch_up().consumer.flush()
+    hours = of(world, channel, "hour", START_MS + HOUR_MS, START_MS + 2 * HOUR_MS)
+    assert hours.start_ms.tolist() == [START_MS + HOUR_MS]
+    assert shown(world) == shown(fresh(world))
+
+
 def three_phases(tmp_path: Path, *, registers: bool = True) -> World:
     """Return a meter of three phases of 1 kW each: 40 quarters of an hour from the first day on."""
     world = World(tmp_path, [point(1, interval_s=900, clock="offset")]).start()

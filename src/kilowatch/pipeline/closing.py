@@ -40,7 +40,7 @@ class Closing:
         interval_s: Of its grid, the shortest that it ever had [s].
         zone: Of its site.
         frame: What its intervals are edited with; None if with nothing.
-        channels: Channels that have ever had rows.
+        channels: Channels that have rows, because they were sent or given.
     """
 
     progress: Progress
@@ -65,7 +65,7 @@ class Closing:
             shortest_interval_s(progress.settings),
             Zone.of(progress.settings["zone"]),
             frame,
-            frozenset() if frame is None else frozenset(progress.channels),
+            frozenset() if frame is None else frame.given.union(progress.channels),
         )
         progress.stored_ms = progress.last_ms
         return closing

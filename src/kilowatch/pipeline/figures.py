@@ -145,8 +145,7 @@ class _Ask:
 
     def _channels(self, series: int, frame: Frame) -> frozenset[int]:
         """Return the channels that were asked for and that the stream has, or was given."""
-        given = {c.channel for c in frame.editing.corrections if c.kind == "edit"}
-        known = self.streams[series].channels | {one for one in given if one is not None}
+        known = self.streams[series].channels | frame.given
         asked = self.span.channels
         return known if asked is None else known.intersection(asked)
 

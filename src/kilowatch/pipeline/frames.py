@@ -16,7 +16,7 @@ from kilowatch.model.parameters import GAS_ENERGY, VALUE, Role, family_of
 from kilowatch.model.zones import Zone
 from kilowatch.pipeline.estimation import REACH_MS
 from kilowatch.pipeline.grids import NEVER_MS, Bools
-from kilowatch.pipeline.totals import parts_of, touching
+from kilowatch.pipeline.totals import SUMMED, parts_of, phases_of, touching
 from kilowatch.pipeline.validation import ahead_ms, behind_ms
 
 Figure = Literal["register", "amount", "rate", "power", "gauge", "ratio"]
@@ -109,6 +109,20 @@ class Frame:
     def _eras_of(self, at_ms: Ints) -> Ints:
         begins = np.array([era.from_ms for era in self.eras], np.int64)
         return np.maximum(np.searchsorted(begins, at_ms, side="right") - 1, 0)
+
+    @property
+    def given(self) -> frozenset[int]:
+        """Channels that have rows because people gave them values, whatever was ever sent.
+
+        A total has them with its phases, the energy of gas with its volume. They count as channels
+        of the stream from the first: else an hour would hold what people know of a channel only
+        when that channel had spoken before the hour was closed.
+        """
+        given = {c.channel for c in self.editing.corrections if c.kind == "edit"}
+        some = {one for one in given if one is not None}
+        if VALUE in some and any(era.energy_wh_per_m3 is not None for era in self.eras):
+            some.add(GAS_ENERGY)
+        return frozenset(some | {total for total in SUMMED if some & {*phases_of(total)}})
 
     @property
     def _estimated_ms(self) -> int:
