@@ -185,7 +185,7 @@ def test_a_link_reaches_one_organisation(own: World, logged: Logged) -> None:
         other = registry.find_organisation(change.session, "Elsewhere")
         people.set_role(change, user, other, "administrator")
         number = other.id
-    client = log_in(own)
+    client = log_in(own)  # who has just been given a role has it at once
     both = {"csrf": form_token(client, "/export/links"), "name": "Both", "days": "7",
             "format": "csv", "current_password": PASSWORD,
             "place": [f"o{number}", f"p{own.point('main').id}"]}  # fmt: skip

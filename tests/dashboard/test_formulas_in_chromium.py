@@ -36,6 +36,7 @@ def test_a_formula_is_written_with_the_keyboard_and_seen_at_once(
     expect(preview.locator("mark")).to_have_text("[Gas boiler]")
     assert not barriers(watched, axe_source)
     preview.get_by_role("button", name="Go there").click()
+    expect(text).to_be_focused()
     page.keyboard.type("[HVAC].energy")
     expect(preview).to_contain_text("added up over hours and days, every 5 min")
     expect(preview.locator("svg path.result")).to_have_count(1)

@@ -139,6 +139,7 @@ def test_the_second_factor_by_keyboard(context: BrowserContext, live: House) -> 
         )
     watched = begin(context, live, None)
     page = watched.open("/login")
+    expect(page.locator("#email")).to_be_focused()
     page.keyboard.type("keys@example.com")
     page.keyboard.press("Tab")
     page.keyboard.type(PASSWORD)

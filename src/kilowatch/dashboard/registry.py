@@ -51,18 +51,21 @@ class Registry:
     def directory(self, *, fresh: bool = False) -> Directory:
         """Return the snapshot in force; ``fresh`` after a change that must be in it."""
         with self._lock:
-            now_s = time.monotonic()
-            if self._directory is None or (
-                (fresh or now_s - self._looked_s >= LOOK_EVERY_S)
-                and self.catalog.revision() != self._directory.revision
-            ):
-                self._directory = directories.load(self.catalog, self._environment, self._directory)
+            now_s, known = time.monotonic(), self._directory
+            if known is not None and not fresh and now_s - self._looked_s < LOOK_EVERY_S:
+                return known
             self._looked_s = now_s
-            return self._directory
+            if known is None or self.catalog.revision() != known.revision:
+                known = directories.load(self.catalog, self._environment, known)
+                self._directory = known
+            return known
 
     def tree(self, who: Person) -> list[trees.OrganisationNode]:
-        """Return what a person may see, as organisations with everything below."""
-        key = (who.id, self.directory().revision)
+        """Return what a person may see, as organisations with everything below.
+
+        Right after a role was given or taken, as the right itself is: never of an older revision.
+        """
+        key = (who.id, self.catalog.revision())
         with self._lock:
             if key in self._trees:
                 self._trees.move_to_end(key)

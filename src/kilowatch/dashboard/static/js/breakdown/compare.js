@@ -64,10 +64,13 @@ export class Comparison {
     this.point = point;
     this.choose = choose;
     this.known = new Map();
+    this.word = "";
+    this.instead = null; // what was compared with when somebody began to choose a data point
     this.select.addEventListener("change", (event) => {
       event.stopPropagation();
       const other = this.select.value === "point";
       this.field.hidden = !other;
+      this.instead = other ? this.word : null;
       if (other) { this.input.value = ""; this.offer(); this.input.focus(); } else this.choose(this.select.value);
     });
     this.input.addEventListener("input", () => { if (!this.take()) this.offer(); });
@@ -93,9 +96,12 @@ export class Comparison {
     this.offers.replaceChildren(...points.map(({ label }) => new Option(label, label)));
   }
 
-  /** Show what the address says. */
+  /** Show what the address says; new figures don't take the field from whoever is choosing. */
   show(answer, time) {
     const word = answer.state.compare;
+    this.word = word;
+    if (this.instead === word) return;
+    this.instead = null;
     const other = /^p\d/.test(word);
     this.select.value = other ? "point" : word;
     this.field.hidden = !other;
