@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import math
+from dataclasses import replace
 from datetime import date, timedelta
 
 import numpy as np
@@ -27,7 +28,7 @@ from kilowatch.dashboard.compare_sums import (
 from kilowatch.dashboard.periods import midnight_ms
 from kilowatch.model.site_facts import Price, SiteFacts
 from kilowatch.model.zones import Zone
-from tests.dashboard.conftest import Logged
+from tests.dashboard.conftest import Logged, form_token
 from tests.dashboard.worlds import STRANGER, VIEWER, World
 
 ZONE = "Europe/Dublin"
@@ -218,6 +219,42 @@ def test_per_unit_produced_is_that_of_the_same_site(set_up: World, admin: TestCl
     assert dublin["per"] == pytest.approx(main / water)
     assert dublin["per_unit"] == "m3"
     assert found["Supermarket Cork"]["without"] == "divisor"
+
+
+def test_a_formula_stands_beside_what_it_is_made_of_and_adds_nothing_to_its_site(
+    set_up: World, admin: TestClient
+) -> None:
+    """Main and air conditioning together: compared, searched, divided by, and in no total."""
+    first, last = date(2026, 10, 1), date(2026, 10, 31)
+    main, hvac = (energy(set_up, name, first, last) for name in ("main", "hvac"))
+    form = {
+        "name": "Both", "site": str(set_up.sites["Office Dublin"]), "interval": "1d",
+        "formula": "[Main supply].energy + [HVAC].energy", "csrf": form_token(admin, "/account"),
+    }  # fmt: skip
+    assert admin.post("/admin/data-points/new-formula", data=form).status_code == 303
+    with set_up.catalog.reading() as session:
+        both = session.scalars(select(tables.DataPoint).filter_by(name="Both")).one()
+    rows = set_up.view.series(set_up.point("main"), [24], 0, 1 << 60, "day")
+    hvac_rows = set_up.view.series(set_up.point("hvac"), [24], 0, 1 << 60, "day")
+    whole = np.nan_to_num(rows.amount) + np.nan_to_num(rows.unallocated)
+    whole += np.nan_to_num(hvac_rows.amount) + np.nan_to_num(hvac_rows.unallocated)
+    set_up.view.rows[both.series] = replace(
+        rows, series=np.full(len(rows), both.series), channel=np.zeros(len(rows), np.int64),
+        amount=whole, unallocated=np.zeros(len(rows)),
+    )  # fmt: skip
+    key = f"p{both.id}"
+    query = f"items={key},s{set_up.sites['Office Dublin']}&period=month&date=2026-10-10"
+    found = items_of(admin, f"{query}&against=before")
+    assert found["Office Dublin \N{EM DASH} Both"]["total"] == pytest.approx(main + hvac)
+    assert found["Office Dublin"]["total"] == pytest.approx(main), "it is counted already"
+    assert found["Office Dublin \N{EM DASH} Both"]["complete"] == pytest.approx(
+        found["Office Dublin"]["complete"], abs=0.05
+    )
+    opened = admin.get("/compare?q=both", headers=PAGE).text
+    assert key in opened
+    assert "Office Dublin \N{EM DASH} Both" in opened
+    first_view = items_of(admin, "period=month&date=2026-10-10")
+    assert list(first_view) == ["Office Dublin", "Supermarket Cork"]
 
 
 def test_the_files_say_the_same(set_up: World, admin: TestClient) -> None:

@@ -27,7 +27,7 @@ from kilowatch.dashboard.registry import may_export
 from kilowatch.dashboard.rooms import rooms_of, visit_of
 from kilowatch.model.errors import KilowatchError
 from kilowatch.model.points import DataPoint
-from kilowatch.pipeline.tree_rollups import amount_of
+from kilowatch.pipeline.tree_rollups import counted_of
 
 ASKED = ("items", "utility", "period", "date", "until", "grain", "per", "against", "q")
 PERIODS = ("week", "month", "year", ROLLING, "custom")
@@ -131,7 +131,7 @@ def read(request: Request, *, to_export: bool = False) -> Asked:
     """
     rooms, query, who = rooms_of(request), asked_of(request, ASKED), visit_of(request).person
     query["items"] = request.query_params.get("items", "").strip()[:300]
-    everything = [p for p in readable(request, "compare") if amount_of(p) is not None]
+    everything = [p for p in readable(request, "compare") if counted_of(p) is not None]
     if to_export:
         everything = [p for p in everything if may_export(who, p)]
     kinds = kinds_of(everything)
@@ -192,6 +192,8 @@ def _items(
 ) -> dict[str, Item]:
     """Return what can be compared: each site, followed by its data points.
 
+    A formula is one of them, but adds nothing to its site: what it is made of does.
+
     Args:
         request: Behind a door.
         points: All that count the utility.
@@ -204,7 +206,8 @@ def _items(
     found: dict[str, Item] = {}
     for number in sorted(by_site, key=lambda one: names.get(one, ("", ""))[0].casefold()):
         name, own = names.get(number, ("", ""))[0], by_site[number]
-        found[f"s{number}"] = Item(f"s{number}", name, number, own[0].zone, tuple(own))
+        if counting := tuple(point for point in own if not point.formula):
+            found[f"s{number}"] = Item(f"s{number}", name, number, own[0].zone, counting)
         for point in own:
             if named is not None and len(by_site) > 1 and f"p{point.id}" not in named:
                 continue
@@ -220,8 +223,9 @@ def _chosen(every: Mapping[str, Item], text: str) -> list[Item]:
     if named:
         return named[:ITEMS_MAX]
     sites = [one for key, one in every.items() if key.startswith("s")]
-    if len(sites) == 1:
-        return list(every.values())[1 : ITEMS_FIRST + 1]
+    if len(sites) <= 1:  # its data points, measured ones before computed ones
+        rest = [one for one in every.values() if one not in sites]
+        return sorted(rest, key=lambda one: bool(one.points[0].formula))[:ITEMS_FIRST]
     first = sites[:ITEMS_FIRST]
     while len(first) > 2 and sum(len(one.points) for one in first) > POINTS_FIRST:
         first.pop()

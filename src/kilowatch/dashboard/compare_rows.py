@@ -27,10 +27,12 @@ from kilowatch.dashboard.compare_sums import (
 from kilowatch.dashboard.hourly import HOUR_MS, by_point, hourly
 from kilowatch.dashboard.rooms import Rooms, rooms_of
 from kilowatch.model.blocks import Floats
+from kilowatch.model.calendar import bucket_edges_ms
+from kilowatch.model.parameters import VALUE
 from kilowatch.model.points import DataPoint
 from kilowatch.model.site_facts import SiteFacts
 from kilowatch.model.zones import Zone
-from kilowatch.pipeline.tree_rollups import DatedFeeding, amount_of
+from kilowatch.pipeline.tree_rollups import DatedFeeding, counted_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +108,12 @@ def _days(rooms: Rooms, items: Sequence[Item], days: Span) -> dict[str, Days]:
     found: dict[str, Days] = {}
     for zone in dict.fromkeys(one.zone for one in items):
         here = [one for one in items if one.zone == zone]
+        found |= {
+            one.key: _alone(rooms, one.points[0], days) for one in here if one.points[0].formula
+        }
+        here = [one for one in here if one.key not in found]
+        if not here:
+            continue
         every = {p.id: p for one in here for p in one.points}
         points = list(every.values())
         fed: DatedFeeding = [(0, rooms.registry.fed_by(points))]
@@ -124,6 +132,25 @@ def _days(rooms: Rooms, items: Sequence[Item], days: Span) -> dict[str, Days]:
             own = [p.id for p in one.points if p.id in needed and p.id not in tree.too_coarse]
             found[one.key] = days_of(tree, own, rooms.clock())
     return found
+
+
+def _alone(rooms: Rooms, formula: DataPoint, days: Span) -> Days:
+    """Read the days of a formula, which stands in no tree; none where its intervals are longer."""
+    zone = Zone.of(formula.zone)
+    edges = bucket_edges_ms(*days.ms(formula.zone), "day", zone)
+    start, end = edges[:-1], edges[1:]
+    passed = np.clip((np.minimum(end, rooms.clock()) - start) / (end - start), 0.0, 1.0)
+    amount, complete = np.full(len(start), np.nan), np.zeros(len(start))
+    rows = rooms.view.series(formula, [VALUE], int(edges[0]), int(edges[-1]), "day")
+    rows = rows.take(np.isin(rows.start_ms, start) & np.isfinite(rows.amount))
+    place = np.searchsorted(start, rows.start_ms)
+    fits = rows.duration_ms <= end[place] - start[place]
+    rows, place = rows.take(fits), place[fits]
+    amount[place] = rows.amount
+    with np.errstate(divide="ignore", invalid="ignore"):
+        known = rows.covered_ms / ((end - start) * passed)[place]
+    complete[place] = np.minimum(np.nan_to_num(known), 1.0)
+    return Days(start, amount, complete, passed)
 
 
 def _per(rooms: Rooms, asked: Asked, item: Item, facts: SiteFacts | None, days: Days) -> Quotient:
@@ -151,7 +178,7 @@ def _per_piece(
 ) -> Quotient:
     if point is None:
         return Quotient(None, without="divisor")
-    counted = amount_of(point)
+    counted = counted_of(point)
     assert counted is not None
     lone = Item("", "", item.site_id, item.zone, (point,))
     own, other = (_days(rooms, [lone], one)[""].amount for one in spans)

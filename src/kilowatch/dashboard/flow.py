@@ -37,7 +37,13 @@ from kilowatch.dashboard.shell import page
 from kilowatch.dashboard.words import t
 from kilowatch.model.parameters import PE
 from kilowatch.model.points import DataPoint
-from kilowatch.pipeline.tree_rollups import DatedFeeding, Sums, TreeRollUp, amount_of
+from kilowatch.pipeline.tree_rollups import (
+    DatedFeeding,
+    Sums,
+    TreeRollUp,
+    amount_of,
+    counted_of,
+)
 
 ASKED = ("place", "utility", "period", "date", "until")
 PERIODS = ("day", "week", "month", "year", "custom")
@@ -175,7 +181,7 @@ def kinds_of(points: Sequence[DataPoint]) -> list[str]:
 
 def kind_of(point: DataPoint) -> str:
     """Return the utility of a data point and the unit that it counts in."""
-    counted = amount_of(point)
+    counted = counted_of(point)
     assert counted is not None
     return f"{point.utility}:{counted[1]}"
 
