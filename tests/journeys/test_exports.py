@@ -5,16 +5,24 @@ from __future__ import annotations
 import csv
 import io
 import re
+import socket
 import subprocess
 import sys
 from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pyarrow.parquet as pq
 import pytest
+from playwright.sync_api import Browser
 from python_calamine import CalamineWorkbook
 
+from kilowatch import catalog
+from kilowatch.catalog.tables import AuditEntry
+from kilowatch.catalog.tables_exports import ExportLink
 from tests.dashboard.conftest import form_token
 from tests.dashboard.test_imports import columns, counts, finished
 from tests.journeys.pages import Dashboard
@@ -77,8 +85,22 @@ def push(package: dict[str, Any], data: Path, numbers: range) -> None:
     client.close()
 
 
-def test_figures_go_out_from_a_shell_and_come_back_the_same(server: Server, tmp_path: Path) -> None:
-    """Every format of the running platform, the import of it, and the folder after a power cut."""
+@dataclass(slots=True)
+class Estate:
+    """A running server with a meter's readings, and its administrator's session."""
+
+    server: Server
+    package: dict[str, Any]
+    board: Dashboard
+
+
+@pytest.fixture(scope="module")
+def estate(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Estate]:
+    """Start the program, as talkative as it can be, and push 48 readings; killed at the end."""
+    folder = tmp_path_factory.mktemp("exports")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("KILOWATCH_LOG_LEVEL", "debug")
+        server = Server(folder / "data", folder / "data.log").start()
     package = startup_package(server.data)
     assert "There is no data of what was chosen in this period." in refused(server, "there.csv")
     push(package, server.data, range(PACKETS))
@@ -87,6 +109,106 @@ def test_figures_go_out_from_a_shell_and_come_back_the_same(server: Server, tmp_
         package["dashboard_url"].rstrip("/"), package["dashboard_user"],
         package["dashboard_password"],
     )  # fmt: skip
+    yield Estate(server, package, board)
+    if server.process is not None and server.process.poll() is None:
+        server.kill()
+
+
+def made_link(estate: Estate, name: str) -> tuple[str, str]:
+    """Make a link whose token may stand in the address; return its path and its token."""
+    client: Any = estate.board.client
+    number = re.findall(r"/organization/(\d+)", client.get("/tree").text)[0]
+    answer = client.post(
+        "/export/links",
+        data={
+            "csrf": form_token(client, "/export/links"), "name": name, "format": "csv",
+            "days": "30", "in_address": "yes", "place": f"o{number}", "period": "everything",
+            "current_password": estate.package["dashboard_password"],
+        },
+    )  # fmt: skip
+    assert answer.status_code == 200, answer.text
+    token = re.search(r"kwx_[\w-]{40,}", answer.text)
+    path = re.search(r"/export/link/\d+", answer.text)
+    assert token
+    assert path
+    return path[0], token[0]
+
+
+@pytest.mark.browser
+def test_a_token_in_an_address_is_written_down_nowhere(estate: Estate, browser: Browser) -> None:
+    """Not in a log, an error page, the history, a metric, a Referer, nor any file of the folder.
+
+    The program has no access log to switch on; at ``debug`` it says all that it can. Requests that
+    succeed, are refused, fail inside or are no HTTP at all carry the token in their address.
+    """
+    url, fresh = estate.board.url, httpx.Limits(max_keepalive_connections=0)
+    tool = httpx.Client(base_url=url, timeout=60, limits=fresh)  # a failure ends a connection
+    path, token = made_link(estate, "Monthly report")
+    broken, other = made_link(estate, "To be broken")
+    opened = catalog.open(estate.server.data / "catalog.sqlite")
+    with opened.bookkeeping() as session:  # as no page writes it: the handler fails inside
+        row = session.get(ExportLink, int(broken.rpartition("/")[2]))
+        assert row is not None
+        row.definition = {}
+    secrets = [token, other, guess := f"kwx_{'a-wrong-token' * 4}"]
+    page = {"accept": "text/html"}
+    asked = [
+        (200, tool.get(f"{path}?token={token}")),
+        (200, tool.head(f"{path}?token={token}")),
+        (200, tool.get(path, auth=("kilowatch", token))),
+        (401, tool.get(f"{path}?token={guess}")),
+        (401, tool.get(path, headers={"authorization": f"Bearer {guess}"})),
+        (401, tool.get(f"{path}?token={other}", headers=page)),
+        (401, tool.get(f"/export/link/999?token={token}")),
+        (404, tool.get(f"/export/link/x{token}?token={token}", headers=page)),
+        (405, tool.post(f"{path}?token={token}", headers=page)),
+        (500, tool.get(f"{broken}?token={other}", headers=page)),
+        (500, tool.get(f"{broken}?token={other}")),
+        (500, tool.get(broken, auth=(other, ""))),
+    ]
+    for status, answer in asked:
+        assert answer.status_code == status, (answer.request.url, answer.text)
+        told = answer.text + repr(answer.headers)
+        assert not any(secret in told for secret in secrets), (status, told)
+        if answer.request.url.query:
+            assert answer.headers["referrer-policy"] == "no-referrer"
+    with socket.create_connection((tool.base_url.host, tool.base_url.port or 80)) as plain:
+        plain.sendall(f"GET {path}?token={token} HTTX/9\r\n\r\n".encode())
+        assert token.encode() not in plain.recv(4096)
+    _asked_by_a_browser(browser, f"{url}{broken}?token={other}", other)
+    for address in ("/admin/history", "/export/links", "/metrics", "/health/ready"):
+        told = estate.board.client.get(address).text
+        assert not any(secret in told for secret in secrets), address
+    with opened.reading() as session:
+        noted = [one.action for one in session.query(AuditEntry)]
+    opened.close()
+    assert noted.count("made an export link") == 2
+    log = estate.server.output.read_text()
+    assert "page failed" in log, "the log does speak of these requests"
+    for file in [estate.server.output, *estate.server.data.rglob("*")]:
+        if file.is_file():
+            content = file.read_bytes()
+            assert not any(secret.encode() in content for secret in secrets), file
+
+
+def _asked_by_a_browser(browser: Browser, address: str, token: str) -> None:
+    """Open the page of a failure in Chromium: what it loads besides is not told the address."""
+    page = browser.new_page()
+    sent: list[dict[str, str]] = []
+    page.on("request", lambda one: sent.append({**one.headers, "url": one.url}))
+    answer = page.goto(address)
+    assert answer is not None
+    assert answer.status == 500
+    page.wait_for_load_state()
+    besides = [one for one in sent if one["url"] != address]
+    assert besides, "a page of ours loads its style"
+    assert not any(token in value for one in besides for value in one.values())
+    page.close()
+
+
+def test_figures_go_out_from_a_shell_and_come_back_the_same(estate: Estate, tmp_path: Path) -> None:
+    """Every format of the running platform, the import of it, and the folder after a power cut."""
+    server, package, board = estate.server, estate.package, estate.board
     hours = _every_format(server, board, tmp_path)
     said = refused(server, *ALL, "--parameter", "pQ")
     assert "None of the data points has the parameter 'pQ'." in said

@@ -8,6 +8,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 
 from kilowatch.dashboard.rooms import rooms_of
+from kilowatch.dashboard.security import protect
 from kilowatch.dashboard.words import locale, t
 from kilowatch.model.errors import KilowatchError
 
@@ -42,9 +43,15 @@ async def unknown(request: Request, error: Exception) -> Response:
 
 
 async def broken(request: Request, error: Exception) -> Response:
-    """Answer a fault of ours; what happened is in the log, not on the page."""
+    """Answer a fault of ours; what happened is in the log, not on the page.
+
+    This answer is made outside of every middleware, so it gets the headers here.
+    """
     log.error("page failed", path=request.url.path, exc_info=error)
-    return answer(request, 500, "internal_error", t("error.500.detail"), t("error.500.next"))
+    told = answer(request, 500, "internal_error", t("error.500.detail"), t("error.500.next"))
+    production = rooms_of(request).settings.environment == "production"
+    protect(told.headers, request.scope, production=production)
+    return told
 
 
 def answer(

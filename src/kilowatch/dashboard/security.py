@@ -29,8 +29,27 @@ HEADERS = {
     "cross-origin-resource-policy": "same-origin",
     "permissions-policy": "camera=(), geolocation=(), microphone=(), payment=(), usb=()",
 }
+TOKEN = b"token="
+"""In a query: the address is a secret, and no other request may tell where it came from."""
 BODY_BYTES_MAX = 65_536  # the largest form has a dozen short fields
 STRICT_TRANSPORT = "max-age=31536000"  # a year; in production only: localhost is shared by ports
+
+
+def protect(headers: MutableHeaders, scope: Scope, *, production: bool) -> None:
+    """Give an answer the headers that every answer has, unless it has its own.
+
+    Args:
+        headers: Of the answer.
+        scope: Of the request.
+        production: Whether browsers may be told to come by https only.
+    """
+    if TOKEN in scope["query_string"]:
+        headers["referrer-policy"] = "no-referrer"
+    for name, value in HEADERS.items():
+        headers.setdefault(name, value)
+    headers.setdefault("cache-control", "no-store")
+    if production and scope.get("scheme") == "https":
+        headers.setdefault("strict-transport-security", STRICT_TRANSPORT)
 
 
 class SecurityHeaders:
@@ -48,12 +67,7 @@ class SecurityHeaders:
 
         async def with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
-                headers = MutableHeaders(scope=message)
-                for name, value in HEADERS.items():
-                    headers.setdefault(name, value)
-                headers.setdefault("cache-control", "no-store")
-                if self._production and scope.get("scheme") == "https":
-                    headers.setdefault("strict-transport-security", STRICT_TRANSPORT)
+                protect(MutableHeaders(scope=message), scope, production=self._production)
             await send(message)
 
         await self._app(scope, receive, with_headers)
