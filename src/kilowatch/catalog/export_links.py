@@ -10,16 +10,14 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import or_, select, update
+from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
 
-from kilowatch.catalog import rights, secrets
+from kilowatch.catalog import rights, secrets, tokens
 from kilowatch.catalog.changes import Change
 from kilowatch.catalog.database import Catalog
 from kilowatch.catalog.registry import check_name
-from kilowatch.catalog.tables import User
 from kilowatch.catalog.tables_exports import ExportLink
-from kilowatch.catalog.tokens import DAY_MS, DAYS_MAX, SEEN_EVERY_MS, TOKEN_BYTES
 from kilowatch.model.errors import KilowatchError
 
 PREFIX = "kwx_"  # so that scanners for leaked secrets can tell what they have found
@@ -77,12 +75,7 @@ def make(change: Change, key: bytes, user_id: int, wanted: Wanted) -> MadeLink:
         KilowatchError: ``invalid_name``, ``invalid_expiry`` or ``too_many_links``.
     """
     clean = check_name(wanted.name, "link", longest=100)
-    if not 1 <= wanted.days <= DAYS_MAX:
-        raise KilowatchError(
-            "invalid_expiry",
-            f"A link is valid for 1 to {DAYS_MAX} days.",
-            data={"field": "days"},
-        )
+    tokens.check_days(wanted.days, "link")
     alive = of_people(change.session, user_id, ())
     if sum(one.expires_at_ms > change.now_ms for one in alive) >= ALIVE_MAX:
         raise KilowatchError(
@@ -91,7 +84,7 @@ def make(change: Change, key: bytes, user_id: int, wanted: Wanted) -> MadeLink:
             status=409,
             remedy="Revoke those that you no longer use.",
         )
-    token = PREFIX + secrets.new_secret(TOKEN_BYTES)
+    token = PREFIX + secrets.new_secret(tokens.TOKEN_BYTES)
     row = ExportLink(
         organisation_id=wanted.organisation_id,
         user_id=user_id,
@@ -101,7 +94,7 @@ def make(change: Change, key: bytes, user_id: int, wanted: Wanted) -> MadeLink:
         token_digest=secrets.digest(key, token, PURPOSE),
         in_address=wanted.in_address,
         created_at_ms=change.now_ms,
-        expires_at_ms=change.now_ms + wanted.days * DAY_MS,
+        expires_at_ms=change.now_ms + wanted.days * tokens.DAY_MS,
     )
     change.session.add(row)
     change.record(
@@ -155,28 +148,11 @@ def look_up(
         in_address: Whether it stood in the address, which the link must allow.
         address: Network address of the request.
     """
-    now_ms = catalog.clock()
-    statement = (
-        select(ExportLink, User)
-        .join(User, ExportLink.user_id == User.id)
-        .where(
-            ExportLink.token_digest == secrets.digest(key, token, PURPOSE),
-            ExportLink.id == link_id,
-            ExportLink.revoked_at_ms.is_(None),
-            ExportLink.expires_at_ms > now_ms,
-            User.disabled_at_ms.is_(None),
-        )
+    found = tokens.holder_of(
+        catalog,
+        ExportLink,
+        secrets.digest(key, token, PURPOSE),
+        address,
+        lambda row: row.id == link_id and (row.in_address or not in_address),
     )
-    with catalog.reading() as session:
-        found = session.execute(statement).one_or_none()
-        if found is None:
-            return None
-        row, user = found
-        who = rights.person(session, user)
-    if who.owes_second_factor or (in_address and not row.in_address):
-        return None
-    if now_ms - (row.last_used_ms or 0) >= SEEN_EVERY_MS or row.last_address != address:
-        used = update(ExportLink).where(ExportLink.id == row.id)
-        with catalog.bookkeeping() as session:
-            session.execute(used.values(last_used_ms=now_ms, last_address=address[:100]))
-    return LinkHolder(who, row)
+    return None if found is None else LinkHolder(found[1], found[0])

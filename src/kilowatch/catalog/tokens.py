@@ -6,7 +6,9 @@ change nothing if it is read-only.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
@@ -16,6 +18,7 @@ from kilowatch.catalog.changes import Change
 from kilowatch.catalog.database import Catalog
 from kilowatch.catalog.registry import check_name
 from kilowatch.catalog.tables import User
+from kilowatch.catalog.tables_exports import ExportLink
 from kilowatch.catalog.tables_people import ApiToken
 from kilowatch.model.errors import KilowatchError
 
@@ -26,6 +29,9 @@ DAY_MS = 86_400_000
 DAYS_MAX = 730
 ALIVE_MAX = 50
 SEEN_EVERY_MS = 60_000  # last use is written at most once a minute
+
+Row = TypeVar("Row", ApiToken, ExportLink)
+"""What has a token: both tables keep its digest, its end, and when it was used last."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,12 +74,7 @@ def make(
         KilowatchError: ``invalid_name``, ``invalid_expiry`` or ``too_many_tokens``.
     """
     clean = check_name(name, "token", longest=100)
-    if not 1 <= days <= DAYS_MAX:
-        raise KilowatchError(
-            "invalid_expiry",
-            f"A token is valid for 1 to {DAYS_MAX} days.",
-            data={"field": "days"},
-        )
+    check_days(days, "token")
     alive = [t for t in of_person(change.session, user_id) if t.expires_at_ms > change.now_ms]
     if len(alive) >= ALIVE_MAX:
         raise KilowatchError(
@@ -126,14 +127,40 @@ def look_up(catalog: Catalog, key: bytes, text: str, address: str = "") -> Holde
 
     A person who owes a second factor to an organisation of theirs gets nothing by a token either.
     """
+    found = holder_of(catalog, ApiToken, secrets.digest(key, text, PURPOSE), address)
+    if found is None:
+        return None
+    row, who = found
+    return Holder(who, row.id, row.read_only)
+
+
+def holder_of(
+    catalog: Catalog,
+    table: type[Row],
+    digest: bytes,
+    address: str,
+    fits: Callable[[Row], bool] = lambda _row: True,
+) -> tuple[Row, rights.Person] | None:
+    """Return what a token of one table opens and for whom, and note when it was used.
+
+    None for one that is unknown, revoked or over, whose person may not log in or owes a second
+    factor, or that does not fit.
+
+    Args:
+        catalog: The catalogue.
+        table: Where its digest is kept.
+        digest: Of what the request brings.
+        address: Network address of the request.
+        fits: Whether it is meant for this request.
+    """
     now_ms = catalog.clock()
     statement = (
-        select(ApiToken, User)
-        .join(User, ApiToken.user_id == User.id)
+        select(table, User)
+        .join(User, table.user_id == User.id)
         .where(
-            ApiToken.token_digest == secrets.digest(key, text, PURPOSE),
-            ApiToken.revoked_at_ms.is_(None),
-            ApiToken.expires_at_ms > now_ms,
+            table.token_digest == digest,
+            table.revoked_at_ms.is_(None),
+            table.expires_at_ms > now_ms,
             User.disabled_at_ms.is_(None),
         )
     )
@@ -143,12 +170,30 @@ def look_up(catalog: Catalog, key: bytes, text: str, address: str = "") -> Holde
             return None
         row, user = found
         who = rights.person(session, user)
-        if who.owes_second_factor:
+        if who.owes_second_factor or not fits(row):
             return None
-        holder = Holder(who, row.id, row.read_only)
         stale = now_ms - (row.last_used_ms or 0) >= SEEN_EVERY_MS or row.last_address != address
+        number = row.id
     if stale:
-        used = update(ApiToken).where(ApiToken.id == holder.token_id)
+        used = update(table).where(table.id == number)
         with catalog.bookkeeping() as session:
             session.execute(used.values(last_used_ms=now_ms, last_address=address[:100]))
-    return holder
+    return row, who
+
+
+def check_days(days: int, what: str) -> None:
+    """Refuse a time that no token is valid for.
+
+    Args:
+        days: How long it is to be valid [d].
+        what: What people call it.
+
+    Raises:
+        KilowatchError: ``invalid_expiry``.
+    """
+    if not 1 <= days <= DAYS_MAX:
+        raise KilowatchError(
+            "invalid_expiry",
+            f"A {what} is valid for 1 to {DAYS_MAX} days.",
+            data={"field": "days"},
+        )

@@ -67,11 +67,12 @@ from kilowatch.dashboard.drawn import (
     statistics_of,
 )
 from kilowatch.dashboard.figures import elapsed_ms
-from kilowatch.dashboard.needs import Extent, View
+from kilowatch.dashboard.needs import View
 from kilowatch.dashboard.periods import Window, local_day, offsets
 from kilowatch.dashboard.pricing import Pricing, Worth, asked_worth, can_be_priced
 from kilowatch.dashboard.settings import DashboardSettings
 from kilowatch.dashboard.words import t
+from kilowatch.exports.needs import Extent
 from kilowatch.model.blocks import IntervalBlock
 from kilowatch.model.errors import KilowatchError
 from kilowatch.model.points import DataPoint

@@ -14,6 +14,7 @@ from typing import Any, Literal, Protocol
 
 from kilowatch.client.history import HistoryDesk, PutIn
 from kilowatch.dashboard.periods import Grain
+from kilowatch.exports.needs import Measurements
 from kilowatch.health import Facts, Report
 from kilowatch.log.records import Backfill, Counters, Head, KeptPacket
 from kilowatch.model.blocks import IntervalBlock, ReadingBlock
@@ -30,17 +31,6 @@ from kilowatch.pipeline.conflicts import Conflict
 from kilowatch.pipeline.formula_preview import FormulaPreview
 from kilowatch.pipeline.grids import PointGrid
 from kilowatch.pipeline.tree_rollups import DatedFeeding, Feeding, TreeRollUp
-
-
-class Extent(Protocol):
-    """From when to when a data point has data, and how many packets."""
-
-    @property
-    def first_ms(self) -> int: ...  # noqa: D102
-    @property
-    def last_ms(self) -> int: ...  # noqa: D102
-    @property
-    def packets(self) -> int: ...  # noqa: D102
 
 
 class LastValue(Protocol):
@@ -116,8 +106,10 @@ class Subscription(Protocol):
     def close(self) -> None: ...  # noqa: D102
 
 
-class View(Protocol):
+class View(Measurements, Protocol):
     """The measurements: ``kilowatch.pipeline.view.View``. Called in threads.
+
+    What exports need of them, and what pages need besides.
 
     Raises:
         KilowatchError: 503 ``store_busy`` while the store opens or a query takes too long.
@@ -126,17 +118,7 @@ class View(Protocol):
     def series(  # noqa: D102
         self, point: DataPoint, channels: Sequence[int], from_ms: int, to_ms: int, grain: Grain
     ) -> IntervalBlock: ...
-    def series_many(  # noqa: D102
-        self,
-        points: Sequence[DataPoint],
-        channels: Sequence[int],
-        from_ms: int,
-        to_ms: int,
-        grain: Grain,
-    ) -> IntervalBlock: ...
-    def channels(self, point: DataPoint) -> list[int]: ...  # noqa: D102
     def days_with_data(self, point: DataPoint, from_ms: int, to_ms: int) -> list[date]: ...  # noqa: D102
-    def extent(self, point: DataPoint) -> Extent | None: ...  # noqa: D102
     def last_values(self, points: Sequence[DataPoint]) -> Mapping[int, LastValue]: ...  # noqa: D102
     def last_seen(self, series: Iterable[int]) -> Mapping[int, int]: ...  # noqa: D102
     @property
@@ -184,9 +166,6 @@ class View(Protocol):
     def conflicts(self, point: DataPoint, limit: int = 100, offset: int = 0) -> list[Conflict]: ...  # noqa: D102
     def readings(  # noqa: D102
         self, point: DataPoint, from_ms: int, to_ms: int, limit: int = 1000
-    ) -> ReadingBlock: ...
-    def readings_many(  # noqa: D102
-        self, points: Sequence[DataPoint], from_ms: int, to_ms: int
     ) -> ReadingBlock: ...
     def versions(self, points: Sequence[DataPoint]) -> list[tuple[object, ...]]: ...  # noqa: D102
     def grid(self, point: DataPoint) -> PointGrid: ...  # noqa: D102

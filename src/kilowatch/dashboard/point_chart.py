@@ -13,11 +13,11 @@ from starlette.responses import Response
 from kilowatch.dashboard.behind import sources_told
 from kilowatch.dashboard.chart_period import ROLLING, Span, navigation, span
 from kilowatch.dashboard.figures import elapsed_ms
-from kilowatch.dashboard.needs import Extent
 from kilowatch.dashboard.periods import local_day
 from kilowatch.dashboard.registry import may_export
 from kilowatch.dashboard.rooms import Rooms, rooms_of, visit_of
 from kilowatch.dashboard.shell import crumbs_of, page
+from kilowatch.exports.needs import Extent
 from kilowatch.model.points import DataPoint
 
 PERIODS = (ROLLING, "year", "month", "custom")

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from typing import Literal, Protocol
 
 from kilowatch.model.blocks import IntervalBlock, ReadingBlock
+from kilowatch.model.calendar import Grain as Bucket
 from kilowatch.model.points import DataPoint
+
+Grain = Bucket | Literal["interval"]
+"""Buckets of the local calendar or of so many seconds, or each data point's own intervals."""
 
 
 class Extent(Protocol):
@@ -36,7 +40,7 @@ class Measurements(Protocol):
         channels: Sequence[int],
         from_ms: int,
         to_ms: int,
-        grain: Any,
+        grain: Grain,
     ) -> IntervalBlock: ...
     def readings_many(  # noqa: D102
         self, points: Sequence[DataPoint], from_ms: int, to_ms: int

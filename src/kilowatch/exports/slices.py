@@ -45,6 +45,7 @@ class Reader:
         points = [one.point for one in subjects]
         codes = sorted({one.channel for subject in subjects for one in subject.fields})
         word = GRAINS[grain]
+        assert word is not None, "readings are no figures"
 
         def ask(first: int, last: int) -> IntervalBlock:
             with self.turn:
