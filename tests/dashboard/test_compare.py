@@ -7,6 +7,7 @@ import io
 import math
 from dataclasses import replace
 from datetime import date, timedelta
+from typing import Any
 
 import numpy as np
 import pytest
@@ -64,25 +65,27 @@ def test_half_a_month_is_not_held_against_a_whole_one() -> None:
     """The running day, and days that either side lacks, count on neither."""
     own = days(10.0, 20.0, math.nan, 40.0, 5.0, running=True)
     other = days(5.0, math.nan, 7.0, 20.0, 50.0)
-    changed, compared = change(own, other)
-    assert changed == pytest.approx((10 + 40) / (5 + 20) - 1)
-    assert compared == 2
-    assert change(own, days(5.0, 5.0, 5.0, 5.0, 5.0, complete=0.5)) == (None, 0)
-    assert change(days(5.0, 5.0), days(0.0, 0.0)) == (None, 2)
-    few = days(1.0, math.nan, math.nan)
-    assert change(days(2.0, 2.0, 2.0), few) == (None, 1), "one day does not stand for three"
+    found = change(own, other)
+    assert found.share == pytest.approx((10 + 40) / (5 + 20) - 1)
+    assert (found.days, found.own, found.other) == (2, 50.0, 25.0)
+    half = change(own, days(5.0, 5.0, 5.0, 5.0, 5.0, complete=0.5))
+    assert (half.share, half.days) == (None, 0)
+    none = change(days(5.0, 5.0), days(0.0, 0.0))
+    assert (none.share, none.days) == (None, 2)
+    few = change(days(2.0, 2.0, 2.0), days(1.0, math.nan, math.nan))
+    assert (few.share, few.days) == (None, 1), "one day does not stand for three"
 
 
 def test_what_differs_from_day_to_day_is_divided_day_by_day() -> None:
     """30 kWh over 3 degree days is 10 each; a year with the same need per degree did not change."""
     own, other = days(10.0, 20.0), days(40.0, 20.0)
     cold, colder = np.array([1.0, 2.0]), np.array([4.0, 2.0])
-    assert quotient(own, cold) == pytest.approx(10.0)
+    assert quotient(own, cold) == pytest.approx((10.0, 30.0, 3.0))
     assert quotient(own, np.array([0.0, 0.0])) is None
     assert quotient(own, np.array([1.0, math.nan])) is None
-    changed, compared = change(own, other, (cold, colder))
-    assert changed == pytest.approx(0.0)
-    assert compared == 2
+    found = change(own, other, (cold, colder))
+    assert found.share == pytest.approx(0.0)
+    assert found.days == 2
 
 
 def test_each_day_costs_its_own_price() -> None:
@@ -179,6 +182,8 @@ def test_the_answer_agrees_with_the_intervals(set_up: World, admin: TestClient) 
     assert cork["total"] == pytest.approx(chiller)
     assert dublin["per"] == pytest.approx(main / 2_000)
     assert dublin["money"] == pytest.approx(main / 1000 * 0.25)
+    assert dublin["money_basis"] == ["0.25 EUR/kWh (contract)"]
+    assert (dublin["divided"], dublin["by"]) == pytest.approx((main, 2_000))
     assert (cork["per"], cork["without"]) == (None, "area")
     assert cork["set_href"] == f"/admin/sites/{set_up.sites['Supermarket Cork']}"
     assert sum(dublin["value"]) == pytest.approx(main / 2_000)  # type: ignore[call-overload]
@@ -194,6 +199,10 @@ def test_a_week_against_the_one_before(set_up: World, admin: TestClient) -> None
     (item,) = items_of(admin, query).values()
     assert item["change"] == pytest.approx(own / other - 1)
     assert item["compared"] == 7
+    assert (item["own_compared"], item["other_compared"]) == pytest.approx((own, other))
+    behind: Any = item["behind"]
+    assert behind["points"][0]["id"] == set_up.point("main").id
+    assert behind["intervals"] == "7 of 7 days have data"
     (item,) = items_of(admin, query + "&per=heating").values()
     rows = set_up.view.rows[set_up.point("outdoor").series]
     sums = []
@@ -250,6 +259,9 @@ def test_a_formula_stands_beside_what_it_is_made_of_and_adds_nothing_to_its_site
     assert found["Office Dublin \N{EM DASH} Both"]["complete"] == pytest.approx(
         found["Office Dublin"]["complete"], abs=0.05
     )
+    told: Any = found["Office Dublin \N{EM DASH} Both"]["behind"]
+    (source,) = told["points"]
+    assert source["formula"] == form["formula"], "a formula says what it is made of"
     opened = admin.get("/compare?q=both", headers=PAGE).text
     assert key in opened
     assert "Office Dublin \N{EM DASH} Both" in opened

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 from starlette.testclient import TestClient
 
-from kilowatch.dashboard.home import late_points, lines_of
+from kilowatch.dashboard.home import late_points
+from kilowatch.dashboard.home_figures import lines_of
 from kilowatch.model.insight import InsightEvent
 from kilowatch.pipeline.insight.follower import Backlog
 from tests.dashboard.fakes import DAY_MS

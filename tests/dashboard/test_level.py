@@ -21,12 +21,14 @@ from tests.dashboard.test_pages_in_chromium import barriers
 from tests.dashboard.worlds import END_USER, STRANGER, VIEWER, World
 
 
-def wire(world: World) -> None:
-    """Hang HVAC and the server room below the main supply of Dublin."""
+def wire(world: World, *, priced: bool = True) -> None:
+    """Hang HVAC and the server room below the main supply of Dublin; perhaps with a price."""
     with world.catalog.change(Actor("test")) as change:
         for short in ("hvac", "server"):
             row = change.session.get_one(DataPoint, world.point(short).id)
             set_feeder(change, row, world.point("main").id)
+        if not priced:
+            return
         owner = change.session.get_one(Organisation, world.point("main").organisation_id)
         prices.set_price(change, owner, prices.PriceDraft("electricity", 0.25, "contract"))
 

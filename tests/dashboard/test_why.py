@@ -14,19 +14,22 @@ from starlette.testclient import TestClient
 
 from kilowatch.dashboard.app import HERE
 from kilowatch.dashboard.behind import NAMED, Behind, Part, mean_shares, shares_of
+from kilowatch.dashboard.hourly import hourly
 from kilowatch.dashboard.words import t
 from kilowatch.model.blocks import IntervalBlock, Quality
 from kilowatch.model.parameters import AP, PC
-from tests.dashboard.fakes import HOUR_MS, rows_of
+from tests.dashboard.conftest import Logged
+from tests.dashboard.fakes import DAY_MS, HOUR_MS, rows_of
+from tests.dashboard.insight_world import furnish
 from tests.dashboard.test_level import ask, stored, wire
 from tests.dashboard.test_waste_and_forecast import point
-from tests.dashboard.worlds import World
+from tests.dashboard.worlds import ADMIN, STRANGER, World
 
 
 @pytest.fixture(scope="module")
 def wired(world: World) -> World:
     """Return a world with submeters."""
-    wire(world)
+    wire(world, priced=False)
     return world
 
 
@@ -149,3 +152,84 @@ def test_the_load_profile_says_how_many_demand_periods_are_known(
     covered = np.bincount((mine.start_ms - from_ms) // step, mine.covered_ms)
     assert found["known"] == int((covered >= 0.9 * step).sum())
     assert found["known"] < found["cells"]
+
+
+def behind(text: str) -> list[dict[str, Any]]:
+    """Return the facts of the buttons of a page, in order."""
+    return [json.loads(html.unescape(one)) for one in re.findall(r'data-facts="([^"]*)"', text)]
+
+
+@pytest.fixture(scope="module")
+def found(wired: World) -> World:
+    """Return a world in which insights have found something."""
+    furnish(wired, 40)
+    return wired
+
+
+def test_home_says_what_its_supplies_counted_and_what_was_expected(
+    found: World, logged: Logged
+) -> None:
+    """The month's figure is that of the supply alone, hour by hour."""
+    site = found.sites["Office Dublin"]
+    client = logged(ADMIN)
+    told = behind(client.get(f"/home/site/{site}").text)
+    electricity = told[0]
+    assert [one["stream_id"] for one in electricity["points"]] == ["acme-main"]
+    (_, month) = [{p["name"]: p["value"] for p in note[1]} for note in electricity["notes"]]
+    point = found.point("main")
+    from_ms = int(np.datetime64("2026-11-01", "ms").astype(np.int64))
+    own = hourly(found.view, [point], from_ms, found.now[0])[point.series]
+    assert month[t("home.so_far")] == pytest.approx(float(own.rate.sum()))
+    assert electricity["intervals"].startswith(f"{len(own.rate)} of ")
+    assert electricity["complete"] < 1, "the gap of the 8th is not called known"
+    assert electricity["shares"] is not None
+
+
+def test_waste_adds_up_from_sites_and_of_one_site_from_data_points(
+    found: World, logged: Logged
+) -> None:
+    """Parts are the total to the last digit; money names its price, CO2 its factor."""
+    client = logged(ADMIN)
+    site = found.sites["Office Dublin"]
+    for place in ("all", f"s{site}"):
+        text = client.get(f"/waste?place={place}", headers={"accept": "text/html"}).text
+        total, money, carbon = behind(text)
+        shown = re.search(r'class="figure-of"><data value="([0-9.e+]+)"', text)
+        assert shown
+        assert sum(one["value"] for one in total["parts"]) == pytest.approx(float(shown[1]))
+        assert money["price"] == ["0.2187 EUR/kWh (contract 2026)"]
+        assert money["priced"] == 1
+        assert sum(one["value"] for one in money["parts"]) == pytest.approx(
+            float(shown[1]) / 1000 * 0.2187
+        )
+        assert "SEAI 2024" in carbon["price"][0]
+        assert {one["unit"] for one in carbon["parts"]} == {"kg"}
+    assert [one["name"] for one in total["parts"]] == ["HVAC", "Main supply"]
+
+
+def test_the_flow_says_which_data_points_and_of_which_quality(found: World, logged: Logged) -> None:
+    """Every node that is a data point has its source; a supply has the quality of its mains."""
+    body = logged(ADMIN).get(f"/data/flow?place=s{found.sites['Office Dublin']}").json()
+    points = {one["point"] for one in body["nodes"] if one["point"]}
+    assert points == {one["id"] for one in body["sources"]}
+    assert body["intervals"] == "30 intervals of 1 day"
+    supply = next(one for one in body["nodes"] if one["kind"] == "supply")
+    own = rows_in_november(found, "main")
+    questionable = own.covered_ms[own.quality == Quality.QUESTIONABLE].sum()
+    wanted = questionable / own.covered_ms.sum()
+    assert supply["shares"]["questionable"] == pytest.approx(wanted, abs=1e-3)
+
+
+def rows_in_november(world: World, name: str) -> IntervalBlock:
+    """Return what a data point counted in the month, interval by interval."""
+    begin = int(np.datetime64("2026-11-01", "ms").astype(np.int64))
+    return rows(world, name, PC, {"window": {"from_ms": begin, "to_ms": begin + 30 * DAY_MS}})
+
+
+def test_a_stranger_is_told_nothing_of_another_organisation(found: World, logged: Logged) -> None:
+    """Neither a name nor an id of Acme stands behind a figure that a stranger sees."""
+    client = logged(STRANGER)
+    site = found.sites["Office Dublin"]
+    assert client.get(f"/home/site/{site}").status_code == 404
+    for path in ("/data/compare?items=s1", f"/data/flow?place=s{site}", f"/waste?place=s{site}"):
+        assert "acme-" not in client.get(path).text, path

@@ -15,8 +15,9 @@ What is told is made of the arrays that the figure was made of, never a text of 
     across     value and unit of what was used in gaps; null for nothing
     parts      what the figure adds up to or is divided from: name, value, unit
     price      each price and factor that is in it, in words
+    each       whether each interval has the one of its own day, or all have that of the first
     priced     share of the amount that has one, 0 to 1; null without money or CO2
-    notes      label and text of what else there is to know
+    notes      label and text, or parts, of what else there is to know
 """
 
 from __future__ import annotations
@@ -29,7 +30,11 @@ import numpy as np
 from starlette.requests import Request
 
 from kilowatch.dashboard.formula_names import names_for
+from kilowatch.dashboard.periods import local_day
+from kilowatch.dashboard.quality_periods import day_text
+from kilowatch.dashboard.words import t
 from kilowatch.model.blocks import SHARED, Floats, IntervalBlock, Quality
+from kilowatch.model.dated import ALWAYS_MS
 from kilowatch.model.points import DataPoint
 
 NAMED = 12
@@ -62,8 +67,9 @@ class Behind:
     across: Part | None = None
     parts: Sequence[Part] = ()
     price: Sequence[str] = ()
+    each: bool = True
     priced: float | None = None
-    notes: Sequence[tuple[str, str]] = ()
+    notes: Sequence[tuple[str, str | Sequence[Part]]] = ()
 
     def columns(self) -> dict[str, Any]:
         """Return it as an answer or a button has it."""
@@ -78,8 +84,12 @@ class Behind:
             "across": None if self.across is None else _part(self.across),
             "parts": [_part(one) for one in self.parts],
             "price": list(dict.fromkeys(self.price)),
+            "each": self.each,
             "priced": self.priced,
-            "notes": [list(one) for one in self.notes],
+            "notes": [
+                [label, told if isinstance(told, str) else [_part(one) for one in told]]
+                for label, told in self.notes
+            ],
         }
 
 
@@ -97,12 +107,24 @@ def sources_told(request: Request, points: Iterable[DataPoint]) -> list[dict[str
             "id": point.id,
             "name": point.name,
             "stream_id": point.stream_id,
-            "formula": names_for(request, point.organisation_id).with_names(point.formula)
-            if point.formula
-            else "",
+            "formula": _formula(request, point) if point.formula else "",
         }
         for point in points
     ]
+
+
+def _formula(request: Request, point: DataPoint) -> str:
+    """Return a formula with the names of what it is made of; one that changed has its dates."""
+    names = names_for(request, point.organisation_id)
+    newest_first = sorted(point.formulas, reverse=True)
+    if len(newest_first) == 1:
+        return names.with_names(point.formula)
+    told = []
+    for from_ms, formula in newest_first:
+        text = names.with_names(formula)
+        day = day_text(local_day(from_ms, point.zone))
+        told.append(text if from_ms <= ALWAYS_MS else t("why.from_day", formula=text, day=day))
+    return t("why.before").join(told)
 
 
 def shares_of(rows: IntervalBlock) -> dict[str, float]:

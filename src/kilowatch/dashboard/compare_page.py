@@ -7,7 +7,10 @@ Answer::
     items  in order of rank: key, name, href, total, per, without (why there is no ``per``, with
            ``set_href`` where somebody may set what is missing), money, currency, money_share,
            carbon_kg, carbon_share, complete, change, compared (days), value and complete_of by
-           bucket (per square metre where that is asked for)
+           bucket (per square metre where that is asked for); behind (where the figures come from,
+           as ``behind.py`` has it), money_basis and carbon_basis (prices and factors in words),
+           divided, by and by_source (what makes ``per``), own_compared and other_compared (what
+           makes ``change``)
     other  the name of the days beside; "" where nothing is compared
 """
 
@@ -16,12 +19,14 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import urlencode
 
+import numpy as np
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 
 from kilowatch.catalog.rights import has_tool, may
 from kilowatch.dashboard.access import Access, Door
+from kilowatch.dashboard.behind import NAMED, Behind, Part, sources_told
 from kilowatch.dashboard.chart_files import csv_answer
 from kilowatch.dashboard.chart_period import navigation
 from kilowatch.dashboard.compare_read import (
@@ -140,11 +145,37 @@ def _item(request: Request, asked: Asked, row: Row) -> dict[str, Any]:
         "carbon_kg": row.carbon.value,
         "carbon_share": row.carbon.share,
         "complete": row.days.completeness,
-        "change": row.change,
-        "compared": row.compared,
+        "change": row.change.share if row.change else None,
+        "compared": row.change.days if row.change else 0,
+        "behind": _behind(request, asked, row),
+        "money_basis": row.money.basis,
+        "carbon_basis": row.carbon.basis,
+        "divided": row.per.divided,
+        "by": row.per.by,
+        "by_source": row.per.source,
+        "own_compared": row.change.own if row.change else None,
+        "other_compared": row.change.other if row.change else None,
         "value": [None] * len(drawn["value"]) if without else drawn["value"],
         "complete_of": drawn["complete"],
     }
+
+
+def _behind(request: Request, asked: Asked, row: Row) -> dict[str, Any]:
+    assert asked.span is not None
+    by_id = {point.id: point for point in row.item.points}
+    largest = sorted(row.days.parts.items(), key=lambda one: -abs(one[1]))
+    parts = [Part(by_id[one].name, amount, asked.unit) for one, amount in largest]
+    known = int(np.isfinite(row.days.amount).sum())
+    days = int((row.days.passed > 0).sum())
+    return Behind(
+        t("why_of.compared"),
+        sources_told(request, [by_id[one] for one, _ in largest]),
+        f"{asked.span.name}, {row.item.zone}",
+        t("why.days_known", n=days, known=known),
+        row.days.completeness,
+        row.days.shares,
+        parts=parts[:NAMED] if len(parts) > 1 else (),
+    ).columns()
 
 
 def _href(item: Item, asked: Asked) -> str:
@@ -187,7 +218,8 @@ def _csv(request: Request) -> Response:
         [
             [
                 row.item.name, row.days.total, row.per.value, row.money.value, row.money.unit,
-                row.carbon.value, row.days.completeness, row.change, row.compared,
+                row.carbon.value, row.days.completeness,
+                row.change.share if row.change else None, row.change.days if row.change else 0,
             ]
             for row in rows
         ],

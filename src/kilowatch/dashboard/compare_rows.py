@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from typing import Any
 
 import numpy as np
 from starlette.requests import Request
 
+from kilowatch.dashboard.behind import shares_of
 from kilowatch.dashboard.chart_period import Span
 from kilowatch.dashboard.compare_read import WITH_PAST, Asked, Item
 from kilowatch.dashboard.compare_sums import (
+    Change,
     Days,
     Grain,
     Per,
@@ -26,6 +28,7 @@ from kilowatch.dashboard.compare_sums import (
 )
 from kilowatch.dashboard.hourly import HOUR_MS, by_point, hourly
 from kilowatch.dashboard.rooms import Rooms, rooms_of
+from kilowatch.dashboard.words import t
 from kilowatch.model.blocks import Floats
 from kilowatch.model.calendar import bucket_edges_ms
 from kilowatch.model.parameters import VALUE
@@ -44,12 +47,18 @@ class Quotient:
         unit: Of what it is divided by; "" for nothing.
         without: Why it is not known; "" where it is.
         divisors: What each day is divided by, on both sides; None where it is always the same.
+        divided: What was divided [unit]: the amount of the days of which both are known.
+        by: What it was divided by [``unit``].
+        source: Where that is from, in words.
     """
 
     value: float | None
     unit: str = ""
     without: str = ""
     divisors: tuple[Floats, Floats] | None = None
+    divided: float | None = None
+    by: float | None = None
+    source: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +72,7 @@ class Row:
         per: Its amount per what was asked for.
         money: What it costs.
         carbon: What it emits.
-        change: Against the days beside.
-        compared: How many days that rests on.
+        change: Against the days beside; None where nothing is compared.
     """
 
     item: Item
@@ -73,8 +81,7 @@ class Row:
     per: Quotient
     money: Priced
     carbon: Priced
-    change: float | None
-    compared: int
+    change: Change | None
 
 
 def rows_of(request: Request, asked: Asked) -> list[Row]:
@@ -89,15 +96,15 @@ def rows_of(request: Request, asked: Asked) -> list[Row]:
         site = facts.get(item.site_id)
         days, beside = own[item.key], other[item.key] if other else None
         per = _per(rooms, asked, item, site, days)
-        changed, compared = (None, 0) if beside is None else change(days, beside, per.divisors)
-        if per.without in ("thermometer", "divisor"):
-            changed = None
+        changed = None if beside is None else change(days, beside, per.divisors)
+        if changed is not None and per.without in ("thermometer", "divisor"):
+            changed = replace(changed, share=None)
         found.append(
             Row(
                 item, days, beside, per,
                 priced(days, site, asked.utility, asked.unit, "money"),
                 priced(days, site, asked.utility, asked.unit, "co2"),
-                changed, compared,
+                changed,
             )
         )  # fmt: skip
     return found
@@ -150,7 +157,8 @@ def _alone(rooms: Rooms, formula: DataPoint, days: Span) -> Days:
     with np.errstate(divide="ignore", invalid="ignore"):
         known = rows.covered_ms / ((end - start) * passed)[place]
     complete[place] = np.minimum(np.nan_to_num(known), 1.0)
-    return Days(start, amount, complete, passed)
+    parts = {formula.id: float(rows.amount.sum())} if len(rows) else {formula.id: 0.0}
+    return Days(start, amount, complete, passed, parts, shares_of(rows))
 
 
 def _per(rooms: Rooms, asked: Asked, item: Item, facts: SiteFacts | None, days: Days) -> Quotient:
@@ -160,7 +168,10 @@ def _per(rooms: Rooms, asked: Asked, item: Item, facts: SiteFacts | None, days: 
         area, total = facts.area_m2 if facts else None, days.total
         if not area:
             return Quotient(None, "m2", "area")
-        return Quotient(None if total is None else total / area, "m2")
+        return Quotient(
+            None if total is None else total / area, "m2", divided=total, by=area,
+            source=t("why.by_area"),
+        )  # fmt: skip
     assert asked.span is not None
     spans = (asked.span, asked.other or asked.span)
     if asked.per == "production":
@@ -169,8 +180,9 @@ def _per(rooms: Rooms, asked: Asked, item: Item, facts: SiteFacts | None, days: 
     if facts is None or thermometer is None:
         return Quotient(None, "K·d", "thermometer")
     own, other = (_degrees(rooms, thermometer, facts, asked.per, one) for one in spans)
-    value = quotient(days, own)
-    return Quotient(value, "K·d", "" if value is not None else "degrees", (own, other))
+    base = facts.heating_base_c if asked.per == "heating" else facts.cooling_base_c
+    source = t("why.by_degrees", name=thermometer.name, base=f"{base:g}")
+    return _quotient(days, "K·d", "degrees", (own, other), source)
 
 
 def _per_piece(
@@ -182,8 +194,17 @@ def _per_piece(
     assert counted is not None
     lone = Item("", "", item.site_id, item.zone, (point,))
     own, other = (_days(rooms, [lone], one)[""].amount for one in spans)
-    value = quotient(days, own)
-    return Quotient(value, counted[1], "" if value is not None else "divided", (own, other))
+    return _quotient(days, counted[1], "divided", (own, other), point.name)
+
+
+def _quotient(
+    days: Days, unit: str, without: str, divisors: tuple[Floats, Floats], source: str
+) -> Quotient:
+    found = quotient(days, divisors[0])
+    if found is None:
+        return Quotient(None, unit, without, divisors)
+    value, divided, by = found
+    return Quotient(value, unit, "", divisors, divided, by, source)
 
 
 def _thermometer(rooms: Rooms, facts: SiteFacts | None) -> DataPoint | None:

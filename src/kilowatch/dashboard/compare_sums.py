@@ -7,13 +7,14 @@ another, whatever their zones. What is not known stays so; no quotient is made o
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import date, timedelta
 from typing import Literal
 
 import numpy as np
 
+from kilowatch.dashboard.behind import mean_shares
 from kilowatch.dashboard.pricing import rates
 from kilowatch.insights.degree_days import degree_days
 from kilowatch.insights.hours import Hours
@@ -43,12 +44,16 @@ class Days:
         amount: What it counted [unit]; NaN where nothing is known.
         complete: Share of what has passed of the day that is known, 0 to 1.
         passed: Share of the day that has passed, 0 to 1.
+        parts: What each data point adds, by number [unit]: those that no other one feeds.
+        shares: Of the known time, what is derived, edited, estimated and questionable, 0 to 1.
     """
 
     start_ms: Ints
     amount: Floats
     complete: Floats
     passed: Floats
+    parts: Mapping[int, float] = field(default_factory=dict)
+    shares: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def total(self) -> float | None:
@@ -75,14 +80,20 @@ def days_of(tree: TreeRollUp, numbers: Sequence[int], now_ms: int) -> Days:
     passed = np.clip((np.minimum(end, now_ms) - start) / (end - start), 0.0, 1.0)
     amount, weight, count = np.full(len(start), np.nan), np.zeros(len(start)), np.zeros(len(start))
     mine = frozenset(numbers)
+    parts: dict[int, float] = {}
+    touched: list[tuple[Floats, Floats]] = []
     for number in numbers:
         sums = tree.points[number]
         root = _root(tree, number, mine)
         known = root & np.isfinite(sums.amount)
+        if root.any():
+            parts[number] = float(sums.amount[known].sum())
+            touched.append((sums.shares, np.where(root, sums.completeness * passed, 0.0)))
         amount[known] = np.nan_to_num(amount[known]) + sums.amount[known]
         weight += np.where(root, sums.completeness, 0.0)
         count += root
-    return Days(start, amount, weight / np.maximum(count, 1), passed)
+    shares = mean_shares([one for one, _ in touched], [known for _, known in touched])
+    return Days(start, amount, weight / np.maximum(count, 1), passed, parts, shares)
 
 
 def _root(tree: TreeRollUp, number: int, mine: frozenset[int]) -> Bools:
@@ -103,11 +114,13 @@ class Priced:
         value: What it comes to; None where no day has a price or a factor.
         unit: Currency, or ``kg``.
         share: Of the amount, what has a price or a factor, 0 to 1.
+        basis: Each price or factor that is in it, in words.
     """
 
     value: float | None
     unit: str
     share: float
+    basis: tuple[str, ...] = ()
 
 
 def priced(
@@ -119,7 +132,8 @@ def priced(
 ) -> Priced:
     """Return what days cost or emitted, each at the price of its own date."""
     found = rates(facts, utility, canonical, worth)
-    factor = found.per_unit()[found.at(days.start_ms)]
+    which = found.at(days.start_ms)
+    factor = found.per_unit()[which]
     known = np.isfinite(days.amount)
     with_price = known & np.isfinite(factor)
     if not with_price.any():
@@ -127,28 +141,48 @@ def priced(
     value = float((days.amount[with_price] * factor[with_price]).sum())
     whole = float(np.abs(days.amount[known]).sum())
     part = float(np.abs(days.amount[with_price]).sum())
-    return Priced(value, found.unit, part / whole if whole else 1.0)
+    used = np.unique(which[with_price & (days.amount != 0)]).tolist()
+    basis = tuple(str(found.basis[one]) for one in used)
+    return Priced(value, found.unit, part / whole if whole else 1.0, basis)
 
 
-def quotient(days: Days, divisor: Floats) -> float | None:
+def quotient(days: Days, divisor: Floats) -> tuple[float, float, float] | None:
     """Return amounts per something that differs from day to day; None where that is not known.
 
     Args:
         days: Amounts.
         divisor: Of each day, shape (days,); NaN where not known.
+
+    Returns:
+        The quotient, what was divided and what by: of the days of which both are known.
     """
     over = days.passed > 0
     both = over & np.isfinite(days.amount) & np.isfinite(divisor)
     if not both.any() or both.sum() < KNOWN_DAYS * (over & np.isfinite(days.amount)).sum():
         return None
-    whole = float(divisor[both].sum())
-    return float(days.amount[both].sum()) / whole if whole > 0 else None
+    whole, amount = float(divisor[both].sum()), float(days.amount[both].sum())
+    return (amount / whole, amount, whole) if whole > 0 else None
 
 
-def change(
-    own: Days, other: Days, divisors: tuple[Floats, Floats] | None = None
-) -> tuple[float | None, int]:
-    """Return by how much days differ from those they lie beside, and how many days that rests on.
+@dataclass(frozen=True, slots=True)
+class Change:
+    """By how much days differ from those they lie beside.
+
+    Attributes:
+        share: 0.1 is 10 % more; None where too little is known on both sides.
+        days: How many days that rests on.
+        own: What was counted on them [unit].
+        other: What was counted on those beside [unit].
+    """
+
+    share: float | None
+    days: int
+    own: float
+    other: float
+
+
+def change(own: Days, other: Days, divisors: tuple[Floats, Floats] | None = None) -> Change:
+    """Return by how much days differ from those they lie beside.
 
     Only days that are over, and nearly whole on both sides: half a month is not held against a
     whole one, and a gap is no saving. Where that leaves less than half of the days that are over,
@@ -169,11 +203,11 @@ def change(
         for part in divisors:
             both &= np.isfinite(part[:count])
         sums = [float(part[:count][both].sum()) for part in divisors]
-    before = float(other.amount[:count][both].sum())
+    now, before = (float(side.amount[:count][both].sum()) for side in (own, other))
     enough = both.any() and 2 * int(both.sum()) >= int((own.passed[:count] >= 1).sum())
-    if not enough or before == 0 or min(sums) <= 0:
-        return None, int(both.sum())
-    return float(own.amount[:count][both].sum()) / before * sums[1] / sums[0] - 1, int(both.sum())
+    said = enough and before != 0 and min(sums) > 0
+    share = now / before * sums[1] / sums[0] - 1 if said else None
+    return Change(share, int(both.sum()), now, before)
 
 
 def bucketed(

@@ -6,7 +6,9 @@ organisation), ``utility`` (``electricity:Wh``), ``period`` (``day``, ``week``, 
 
     unit, utility, nodes (as ``flow_sums.Node``, in the order of the table), links (source, target,
     amount), supplied, produced, exported, unmetered, used, complete, surplus (point, name, own,
-    below), missing (names of data points whose intervals are longer than a day)
+    below), missing (names of data points whose intervals are longer than a day), days (the period
+    in words, with its zones), intervals (what was added up), sources (the data points among the
+    nodes, as in ``behind.py``)
 """
 
 from __future__ import annotations
@@ -24,6 +26,7 @@ from starlette.responses import Response
 
 from kilowatch.dashboard.access import Access, Door
 from kilowatch.dashboard.admin_frame import asked_of
+from kilowatch.dashboard.behind import sources_told
 from kilowatch.dashboard.chart_files import csv_answer
 from kilowatch.dashboard.chart_period import Span, navigation, span
 from kilowatch.dashboard.data import json_answer
@@ -31,6 +34,7 @@ from kilowatch.dashboard.flow_sums import PRODUCTION, Flow, SiteTree, flow_of
 from kilowatch.dashboard.insight_period import newest_ms
 from kilowatch.dashboard.periods import local_day
 from kilowatch.dashboard.places import in_place, places_of, readable, site_names, sites_of
+from kilowatch.dashboard.point_chart import export_href
 from kilowatch.dashboard.registry import may_export
 from kilowatch.dashboard.rooms import Rooms, rooms_of, visit_of
 from kilowatch.dashboard.shell import page
@@ -124,6 +128,7 @@ def _page(request: Request) -> Response:
         "periods": PERIODS,
         "query": urlencode(asked.query),
         "exports": any(may_export(who, p) for p in asked.points),
+        "export_href": export_href([asked.place], asked.span, grain="day"),
         **navigation(asked.span, None, rest),
     }
     return page(request, "flow.html", crumbs, context, current=_current(asked.place))
@@ -235,9 +240,22 @@ def _tree(
     fed: DatedFeeding = [(0, rooms.registry.fed_by(points))]
     if past:
         fed = rooms.registry.fed_over_time(points)
-    months = days.period in ("month", "year") and not past
+    months = _by_month(days, past=past)
     from_ms, to_ms = days.ms(zone)
     return rooms.view.tree(points, fed, from_ms, to_ms, "month" if months else "day")
+
+
+def _by_month(days: Span, *, past: bool) -> bool:
+    return days.period in ("month", "year") and not past
+
+
+def _intervals(asked: Asked) -> str:
+    """Return what the amounts are sums of, in words."""
+    assert asked.span is not None
+    mine = sum(kind_of(p) == asked.kind for p in asked.points)
+    if _by_month(asked.span, past=mine <= ALL_METERS):
+        return t("why.buckets", n=12 if asked.span.period == "year" else 1, grain=t("grain.month"))
+    return t("why.buckets", n=asked.span.days, grain=t("grain.day"))
 
 
 def _passed(tree: TreeRollUp, now_ms: int) -> Any:
@@ -278,6 +296,11 @@ def _data(request: Request) -> dict[str, Any]:
         "utility": asked.kind.partition(":")[0],
         "used": found.used,
         "missing": coarse,
+        "intervals": _intervals(asked),
+        "days": f"{asked.span.name}, {', '.join(sorted({p.zone for p in asked.points}))}",
+        "sources": sources_told(
+            request, [p for p in asked.points if p.id in {node.point for node in found.nodes}]
+        ),
         **asdict(found),
     }
 

@@ -12,6 +12,7 @@ from typing import Literal
 
 import numpy as np
 
+from kilowatch.dashboard.behind import mean_shares
 from kilowatch.model.blocks import Floats
 from kilowatch.model.points import DataPoint
 from kilowatch.pipeline.grids import Bools
@@ -42,6 +43,8 @@ class Node:
         point: The data point's number; None for what is none.
         depth: How far below the supply.
         members: How many it stands for.
+        shares: Of the known time, what is derived, edited, estimated and questionable, 0 to 1;
+            None where no meter says so.
     """
 
     key: str
@@ -52,6 +55,7 @@ class Node:
     point: int | None = None
     depth: int = 0
     members: int = 1
+    shares: dict[str, float] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +149,7 @@ def flow_of(sites: Sequence[SiteTree], *, apart: bool, below: bool = True) -> Fl
     supply = Node("supply", "supply", "", 0.0)
     flow.nodes.append(supply)
     known: list[float] = []
+    touched: list[tuple[Floats, Floats]] = []
     for site in sites:
         maker = _Site(site, flow, depth=2 if apart else 1)
         roots = maker.roots()
@@ -155,16 +160,20 @@ def flow_of(sites: Sequence[SiteTree], *, apart: bool, below: bool = True) -> Fl
         if apart:
             parent = f"s{site.number}"
             complete = _mean([maker.complete(number) for number in roots])
-            flow.nodes.append(Node(parent, "site", site.name, supplied, complete, depth=1))
+            node = Node(parent, "site", site.name, supplied, complete, depth=1)
+            node.shares = _shares([maker.touched(number) for number in roots])
+            flow.nodes.append(node)
             _link(flow, "supply", parent, supplied)
         flow.supplied += supplied
         known += [maker.complete(number) for number in roots]
+        touched += [maker.touched(number) for number in roots]
         if below:
             maker.grow(roots, parent)
         else:
             maker.count(parent)
     supply.amount = flow.supplied
     supply.complete = flow.complete = _mean(known)
+    supply.shares = _shares(touched)
     if not below:
         _lump(flow)
     return flow
@@ -190,6 +199,11 @@ def _lump(flow: Flow) -> None:
 
 def _mean(parts: Sequence[float]) -> float:
     return sum(parts) / len(parts) if parts else 0.0
+
+
+def _shares(parts: Sequence[tuple[Floats, Floats]]) -> dict[str, float]:
+    """Return shares by quality of several meters: their shares, and how much of each is known."""
+    return mean_shares([shares for shares, _ in parts], [known for _, known in parts])
 
 
 def _link(flow: Flow, source: str, target: str, amount: float) -> None:
@@ -237,6 +251,11 @@ class _Site:
             if total
             else 0.0
         )
+
+    def touched(self, number: int) -> tuple[Floats, Floats]:
+        """Return a data point's shares by quality, and how much of each bucket is known [ms]."""
+        sums = self.site.tree.points[number]
+        return sums.shares, sums.completeness * self.site.passed_ms
 
     def roots(self) -> list[int]:
         """Return the data points that nobody feeds, the largest first."""
@@ -288,6 +307,7 @@ class _Site:
         complete = _mean([self.complete(number) for number in pooled])
         node = Node(key, "point", name, imported, complete, pooled[0] if len(pooled) == 1 else None,
                     depth, len(pooled))  # fmt: skip
+        node.shares = _shares([self.touched(number) for number in pooled])
         flow.nodes.append(node)
         _link(flow, parent, key, imported)
         into = imported
@@ -297,9 +317,9 @@ class _Site:
             flow.produced += amount
             share = float((sums.completeness * site.passed_ms).sum() / max(site.passed_ms.sum(), 1))
             own = f"p{point.id}"
-            flow.nodes.append(
-                Node(own, "production", point.name, amount, share, point.id, depth - 1)
-            )
+            made = Node(own, "production", point.name, amount, share, point.id, depth - 1)
+            made.shares = _shares([(sums.shares, sums.completeness * site.passed_ms)])
+            flow.nodes.append(made)
             _link(flow, own, key, amount)
         node.amount = into
         exported = sum(max(0.0, site.exports.get(number, 0.0)) for number in pooled)
@@ -370,6 +390,7 @@ class _Site:
             return
         point = self.site.points[number]
         node = Node(f"p{number}", "point", point.name, amount, self.complete(number), number, depth)
+        node.shares = _shares([self.touched(number)])
         self._nodes[number] = node
         self.flow.nodes.append(node)
 

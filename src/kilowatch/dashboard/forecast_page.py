@@ -14,6 +14,7 @@ from starlette.responses import Response
 
 from kilowatch.dashboard.access import Access, Door, not_found
 from kilowatch.dashboard.admin_frame import asked_of, paged
+from kilowatch.dashboard.behind import Behind, Part, sources_told
 from kilowatch.dashboard.hourly import (
     HOUR_MS,
     actual_columns,
@@ -135,6 +136,7 @@ def _forecast(request: Request) -> Response:
         "points": points,
         "outlook": outlook,
         "ends": ends,
+        "behind_of": [_behind(request, chosen, outlook, end) for end in ends] if outlook else [],
         "basis": basis_of(one for end in ends for one in end.worth),
         "made_at": when_text(outlook.made_ms, chosen.zone) if outlook else "",
         "behind": late,
@@ -144,6 +146,36 @@ def _forecast(request: Request) -> Response:
         "coverage": finite(outlook.coverage) if outlook else None,
     }
     return page(request, "forecast.html", crumbs, context, current=f"point-{chosen.id}")
+
+
+def _behind(request: Request, point: DataPoint, outlook: Outlook, end: End) -> dict[str, Any]:
+    """Return where the end of a day, week or month comes from."""
+    middle = end.worth[1]
+    worth_of = [
+        Part(text, value, unit)
+        for text, value, unit in (
+            (t("event.cost"), middle.money, middle.currency),
+            (t("event.carbon"), middle.carbon_kg, "kg"),
+        )
+        if value is not None
+    ]
+    error = finite(outlook.error)
+    return Behind(
+        t("why_of.ahead"),
+        sources_told(request, [point]),
+        f"{end.title} \N{MIDDLE DOT} {end.when}, {point.zone}",
+        ", ".join(sources_of(outlook.hours)),
+        parts=[
+            Part(t("why.measured"), end.ahead.so_far, end.unit),
+            Part(t("why.to_come"), end.amounts[1] - end.ahead.so_far, end.unit),
+        ],
+        price=[str(one) for one in (middle.price, middle.factor) if one is not None],
+        each=False,
+        notes=[
+            (t("why.worth"), worth_of),
+            (t("forecast.error"), "" if error is None else f"{round(100 * error)} %"),
+        ],
+    ).columns()
 
 
 def _leading(rooms: Rooms, points: Sequence[DataPoint]) -> DataPoint:

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import date
 
-import numpy as np
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
@@ -16,16 +13,13 @@ from kilowatch.catalog.rights import has_tool
 from kilowatch.catalog.tree import OrganisationNode
 from kilowatch.dashboard.access import Access, Door, not_found
 from kilowatch.dashboard.contact import Judge
+from kilowatch.dashboard.home_figures import behind_line, lines_of, newest_day
 from kilowatch.dashboard.hourly import (
-    Hourly,
-    by_point,
     has_hours,
-    hourly,
-    unit_of_amount,
 )
 from kilowatch.dashboard.insight_period import behind, newest_ms
 from kilowatch.dashboard.insight_rows import Shown, shown_events
-from kilowatch.dashboard.periods import bounds, local_day, midnight_ms
+from kilowatch.dashboard.periods import local_day
 from kilowatch.dashboard.places import readable, site_names
 from kilowatch.dashboard.quality_periods import day_text, lost_text
 from kilowatch.dashboard.rooms import Rooms, rooms_of, visit_of
@@ -33,9 +27,8 @@ from kilowatch.dashboard.shell import page
 from kilowatch.dashboard.start_way import first_hour
 from kilowatch.dashboard.treeview import leaves_of
 from kilowatch.dashboard.words import t
-from kilowatch.dashboard.worth import NOTHING, Worth, basis_of, worth
+from kilowatch.dashboard.worth import basis_of
 from kilowatch.model.points import DataPoint
-from kilowatch.pipeline.tree_rollups import amount_of
 
 DAY_MS = 86_400_000
 ATTENTION_DAYS = 7
@@ -81,34 +74,6 @@ class Late:
     point: DataPoint
     site: str
     age: str
-
-
-@dataclass(frozen=True, slots=True)
-class Stand:
-    """One utility of a site over today or this month.
-
-    Attributes:
-        so_far: What was used [Wh or m³]; None where nothing is known.
-        change: Against what was expected of the same hours, 0.1 is 10 % more; None where nothing
-            was expected.
-        ahead: What it will come to [Wh or m³]; None without a forecast.
-        worth: Of that.
-    """
-
-    so_far: float | None
-    change: float | None
-    ahead: float | None
-    worth: Worth
-
-
-@dataclass(frozen=True, slots=True)
-class Line:
-    """A utility of a site."""
-
-    utility: str
-    unit: str
-    today: Stand
-    month: Stand
 
 
 async def home(request: Request) -> Response:
@@ -221,11 +186,13 @@ def _site(request: Request) -> Response:
     if not points:
         raise not_found()
     lines = lines_of(rooms, points)
+    titles = _titles(rooms, points)
     stands = [stand for line in lines for stand in (line.today, line.month)]
     context = {
         "lines": lines,
         "basis": basis_of(one.worth for one in stands),
-        **_titles(rooms, points),
+        **titles,
+        "behind": [behind_line(request, line, titles["day"], titles["month"]) for line in lines],
         "coming": any(one.ahead is not None for one in stands),
         "site_id": number,
         "site": site_names(request).get(points[0].site_id, ("", ""))[0],
@@ -243,81 +210,6 @@ def _titles(rooms: Rooms, points: Sequence[DataPoint]) -> dict[str, str]:
         "day": t("home.today") if day == today else day_text(day),
         "month": t("home.month") if month else f"{t(f'month.{day.month}')} {day.year}",
     }
-
-
-def newest_day(rooms: Rooms, points: Sequence[DataPoint]) -> date:
-    """Return the local day of a site's newest data; today before the first."""
-    now_ms = rooms.clock()
-    return local_day(min(now_ms, newest_ms(rooms.view, points) or now_ms), points[0].zone)
-
-
-def lines_of(rooms: Rooms, points: Sequence[DataPoint]) -> list[Line]:
-    """Return what a site uses, by utility: the data points that no other one feeds, added up."""
-    fed_by, here = rooms.registry.fed_by(points), {point.id for point in points}
-    roots = [
-        p for p in points
-        if has_hours(p) and amount_of(p) is not None and fed_by.get(p.id) not in here
-    ]  # fmt: skip
-    if not roots:
-        return []
-    zone = roots[0].zone
-    day = newest_day(rooms, points)
-    first = bounds("month", day)[0]
-    month_ms, day_ms, end_ms = midnight_ms(first, zone), midnight_ms(day, zone), rooms.clock()
-    found = hourly(rooms.view, roots, month_ms, end_ms)
-    groups: dict[tuple[str, str], list[DataPoint]] = {}
-    for point in roots:
-        groups.setdefault((point.utility, unit_of_amount(point)), []).append(point)
-    lines = []
-    for (utility, unit), some in groups.items():
-        mine = {p.series: by_point(found, p) for p in some}
-        lines.append(
-            Line(
-                utility,
-                unit,
-                _stand(rooms, some, mine, (day_ms, end_ms), "day"),
-                _stand(rooms, some, mine, (month_ms, end_ms), "month"),
-            )
-        )
-    return sorted(lines, key=lambda line: (line.utility != "electricity", line.utility))
-
-
-def _stand(
-    rooms: Rooms,
-    points: Sequence[DataPoint],
-    found: dict[int, Hourly],
-    span: tuple[int, int],
-    period: str,
-) -> Stand:
-    from_ms, to_ms = span
-    count = max(0, -(-(to_ms - from_ms) // HOUR_MS))
-    used, wanted, compared, ahead, known = 0.0, 0.0, 0.0, 0.0, False
-    complete = rooms.insights is not None
-    for point in points:
-        own = found[point.series].on_grid(from_ms, count)
-        known = known or bool(np.isfinite(own).any())
-        used += float(np.nansum(own))
-        if rooms.insights is None:
-            continue
-        expected = rooms.insights.expected(point, from_ms, to_ms)
-        middle = Hourly(expected.start_ms, expected.rate[2]).on_grid(from_ms, count)
-        both = np.isfinite(own) & np.isfinite(middle)
-        compared += float(own[both].sum())
-        wanted += float(middle[both].sum())
-        outlook = rooms.outlooks.of(rooms.insights, point)
-        end = next((e for e in outlook.ends if e.period == period), None) if outlook else None
-        if end is not None and from_ms < end.end_ms and math.isfinite(float(end.amount[1])):
-            ahead += float(end.amount[1])
-        else:
-            complete = False
-    coming = ahead if complete else None
-    facts = rooms.registry.facts().get(points[0].site_id)
-    return Stand(
-        used if known else None,
-        compared / wanted - 1 if wanted > 0 else None,
-        coming,
-        worth(facts, points[0], coming, from_ms) if coming is not None else NOTHING,
-    )
 
 
 DOORS: tuple[Door, ...] = (

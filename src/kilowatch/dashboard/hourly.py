@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from kilowatch.dashboard.drawn import rate_unit
 from kilowatch.dashboard.needs import View
-from kilowatch.model.blocks import Floats, Ints
+from kilowatch.model.blocks import SHARED, Floats, Ints
 from kilowatch.model.insight import Expected
 from kilowatch.model.points import DataPoint
 from kilowatch.pipeline.insight.subjects import COVERED_MIN, subject_of
@@ -31,10 +31,21 @@ class Hourly:
     Attributes:
         start_ms: Starts, shape (n,) [ms since 1970, UTC].
         rate: Means, shape (n,) [W, m³/h, …].
+        covered_ms: How much of each is known, shape (n,) [ms].
+        shares: Of that, what each of ``blocks.SHARED`` has, shape (n, 4), 0 to 1.
     """
 
     start_ms: Ints
     rate: Floats
+    covered_ms: Floats = field(default_factory=lambda: np.empty(0))
+    shares: Floats = field(default_factory=lambda: np.empty((0, len(SHARED))))
+
+    def within(self, from_ms: int, to_ms: int) -> Hourly:
+        """Return the hours that begin in a stretch [ms]."""
+        some = (self.start_ms >= from_ms) & (self.start_ms < to_ms)
+        return Hourly(
+            self.start_ms[some], self.rate[some], self.covered_ms[some], self.shares[some]
+        )
 
     def on_grid(self, from_ms: int, count: int) -> Floats:
         """Return the means on a grid of hours, shape (count,); NaN where nothing is known."""
@@ -83,7 +94,9 @@ def hourly(view: View, points: Sequence[DataPoint], from_ms: int, to_ms: int) ->
         own = own.take((own.covered_ms > 0) & (own.covered_ms >= COVERED_MIN * own.duration_ms))
         rate = own.amount * HOUR_MS / own.covered_ms if one.is_amount else own.mean
         known = np.isfinite(rate)
-        found[series] = Hourly(own.start_ms[known], rate[known])
+        covered = own.covered_ms[known].astype(np.float64)
+        shares = own.shares()[known] / covered[:, None]
+        found[series] = Hourly(own.start_ms[known], rate[known], covered, shares)
     return found
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,7 @@ from starlette.responses import Response
 from kilowatch.catalog.rights import has_tool, may
 from kilowatch.dashboard.access import Access, Door
 from kilowatch.dashboard.admin_frame import asked_of
+from kilowatch.dashboard.behind import NAMED, Behind, Part, sources_told
 from kilowatch.dashboard.hourly import has_hours, unit_of_amount, unit_of_rate
 from kilowatch.dashboard.insight_period import LENGTHS, Stretch, behind, stretch
 from kilowatch.dashboard.insight_rows import shown_events
@@ -24,7 +25,7 @@ from kilowatch.dashboard.places import in_place, places_of, readable, site_names
 from kilowatch.dashboard.quality_periods import day_text
 from kilowatch.dashboard.rooms import Rooms, rooms_of, visit_of
 from kilowatch.dashboard.shell import page
-from kilowatch.dashboard.waste_sums import Wasted, counted_once, wasted
+from kilowatch.dashboard.waste_sums import Wasted, by_series, counted_once, priced_share, wasted
 from kilowatch.dashboard.words import t
 from kilowatch.dashboard.worth import Sums, Worth, basis_of, worth
 from kilowatch.insights.waste.standing import peers
@@ -152,6 +153,7 @@ def _waste(request: Request) -> Response:
         "lengths": LENGTHS,
         "total": found.total,
         "hours": found.hours,
+        "behind_of": _behind(request, points, once, found, days, names if not site else None),
         "ends": (day_text(days.first), day_text(days.last)),
         "kinds": _kinds(asked, found),
         "sites": _sites(names, found, days)[:LISTED],
@@ -183,6 +185,63 @@ def _hours(insights: Insights, points: Sequence[DataPoint], days: Stretch) -> Wa
         np.concatenate([one.amount for one in parts]),
         np.concatenate([one.kind for one in parts]),
     )
+
+
+def _behind(
+    request: Request,
+    points: Sequence[DataPoint],
+    once: WasteHours,
+    found: Wasted,
+    days: Stretch,
+    sites: dict[int, tuple[str, str]] | None,
+) -> dict[str, dict[str, Any]]:
+    """Return where the three sums come from: by site, or of one site by data point.
+
+    Args:
+        request: Behind a door.
+        points: The data points that were looked at.
+        once: The wasted hours, none counted twice.
+        found: The same, added up.
+        days: The days.
+        sites: Names by the site's number; None where it is one site.
+    """
+    of_series = {point.series: point for point in points}
+    of_id = {point.id: point for point in points}
+    sources = sources_told(request, [of_series[one] for one in by_series(once)][:NAMED])
+    counted = len(by_series(once))
+    sums = found.by_site() if sites else found.by_point()
+    named = [
+        (sites.get(number, ("", ""))[0] if sites else of_id[number].name, one)
+        for number, one in sums.items()
+    ][:NAMED]
+    total = found.total
+    zones = ", ".join(sorted({of_series[one].zone for one in by_series(once)}))
+    amounts = [Part(name, v, unit) for name, one in named for unit, v in one.amounts.items()]
+    money = [Part(name, v, unit) for name, one in named for unit, v in one.money.items()]
+    carbon = [Part(name, one.carbon_kg, "kg") for name, one in named if one.carbon_kg is not None]
+    whole = Behind(
+        t("why_of.waste"),
+        sources,
+        f"{days.name}, {zones}",
+        t("why.wasted_hours", n=f"{found.hours:,}", points=counted),
+        parts=amounts,
+    )
+    told = {
+        "total": whole,
+        "money": replace(
+            whole,
+            parts=money,
+            price=[str(one) for one in total.prices],
+            priced=priced_share(found.portions, carbon=False),
+        ),
+        "carbon": replace(
+            whole,
+            parts=carbon,
+            price=[str(one) for one in total.factors],
+            priced=priced_share(found.portions, carbon=True),
+        ),
+    }
+    return {name: one.columns() | {"more": max(0, counted - NAMED)} for name, one in told.items()}
 
 
 def _bars(rows: Sequence[tuple[str, str, Sums]]) -> list[Bar]:

@@ -78,6 +78,23 @@ class Wasted:
         return sums
 
 
+def priced_share(portions: Iterable[Portion], *, carbon: bool) -> float | None:
+    """Return the share of wasted energy that has a price, or a factor, 0 to 1; None for nothing."""
+    every = [one for one in portions if unit_of_amount(one.point) == "Wh"]
+    whole = sum(one.amount for one in every)
+    held = [(one.worth.factor if carbon else one.worth.price) is not None for one in every]
+    part = sum(one.amount for one, has in zip(every, held, strict=True) if has)
+    return part / whole if whole else None
+
+
+def by_series(hours: WasteHours) -> dict[int, float]:
+    """Return what each series wasted, the most first [Wh or m³]."""
+    known, inverse = np.unique(hours.series, return_inverse=True)
+    sums = np.bincount(inverse, weights=hours.amount, minlength=len(known))
+    order = np.argsort(-sums, kind="stable")
+    return dict(zip(known[order].tolist(), sums[order].tolist(), strict=True))
+
+
 def _ranked(parts: Iterable[tuple[Key, Portion]]) -> dict[Key, Sums]:
     """Add up portions by a key; ranked by money where there is any, then by amount."""
     found: dict[Key, Sums] = {}

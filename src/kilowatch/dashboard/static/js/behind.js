@@ -15,21 +15,23 @@ function qualities(shares) {
   return said.join(", ") || t("why.all_valid");
 }
 
-function price({ price: basis = [], priced = null }) {
+function price({ price: basis = [], each = true, priced = null }) {
   if (!basis.length) return "";
   const part = priced !== null && priced < COMPLETE ? ` ${t("why.partly_priced", { share: share(Math.min(priced, 0.999)) })}` : "";
-  return `${basis.join("; ")}. ${t("why.priced")}${part}`;
+  return `${basis.join("; ")}.${each ? ` ${t("why.priced")}` : ""}${part}`;
 }
+
+/** An amount with its name, as a line of the dialog. */
+const line = ({ name, value, unit }) => ({ name, text: withUnit(value, unit).replace(/^-/, "−"), title: fullWithUnit(value, unit) });
 
 /** Everything that is known about a figure, for the dialog of why.js. */
 export function behind(facts) {
   const sources = facts.points ?? [];
   const names = sources.map((one) => (one.stream_id ? `${one.name} (${one.stream_id})` : one.name));
   if (facts.more) names.push(t("why.more_points", { n: count(facts.more) }));
-  const parts = (facts.parts ?? []).map(({ name, value, unit }) => ({ name, text: withUnit(value, unit), title: fullWithUnit(value, unit) }));
   const rows = [
     [t("why.means"), facts.means],
-    [t("why.parts"), parts],
+    [t("why.parts"), (facts.parts ?? []).map(line)],
     [t("why.points"), names.join(", ")],
     [t("why.formula"), sources.filter((one) => one.formula).map((one) => (sources.length > 1 ? `${one.name} = ${one.formula}` : one.formula)).join("; ")],
     [t("why.days"), facts.days],
@@ -38,11 +40,12 @@ export function behind(facts) {
     [t("why.quality"), qualities(facts.shares)],
     [t("why.gaps"), facts.across?.value ? t("why.in_gaps", { amount: withUnit(facts.across.value, facts.across.unit) }) : ""],
     [t("why.price"), price(facts)],
-    ...(facts.notes ?? []),
+    ...(facts.notes ?? []).map(([label, told]) => [label, Array.isArray(told) ? told.map(line) : told]),
   ];
+  const called = (one) => (sources.some((other) => other !== one && other.name === one.name) ? `${one.name} (${one.stream_id})` : one.name);
   const links = sources.slice(0, LINKED).filter((one) => one.id).flatMap((one) => [
-    { href: `/attributes/${one.id}`, text: t("why.packets", { name: one.name }) },
-    { href: `/quality/${one.id}`, text: t("why.look_quality", { name: one.name }) },
+    { href: `/attributes/${one.id}`, text: t("why.packets", { name: called(one) }) },
+    { href: `/quality/${one.id}`, text: t("why.look_quality", { name: called(one) }) },
   ]);
   return { rows, links };
 }

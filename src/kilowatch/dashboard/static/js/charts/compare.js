@@ -2,6 +2,7 @@
 import { submitting } from "../insight/finder.js";
 import { count, fullWithUnit, money, scaleFor, share, short, withUnit } from "../numbers.js";
 import { dateText } from "../sitetime.js";
+import { whyButton } from "../why.js";
 import { t } from "../words.js";
 import { element, fetched, start } from "./fetching.js";
 import { plot, svg } from "./plot.js";
@@ -92,6 +93,21 @@ function without(item) {
   return box;
 }
 
+/** What stands behind an item's figures: the facts of the server, and how each other one follows. */
+function behindOf(item) {
+  const each = (value, basis, part) => (basis.length ? `${value}: ${basis.join("; ")}. ${t("why.priced")}${part < 0.9995 ? ` ${t("why.partly_priced", { share: share(Math.min(part, 0.999)) })}` : ""}` : "");
+  const divided = item.divided === null || item.by === null ? ""
+    : `${perText(item, item.per)} = ${withUnit(item.divided, data.unit)} / ${withUnit(item.by, item.per_unit)} (${item.by_source})`;
+  const compared = item.own_compared === null || !item.compared ? ""
+    : t("why.change_of", { own: withUnit(item.own_compared, data.unit), other: withUnit(item.other_compared, data.unit), n: count(item.compared), days: data.other });
+  return { ...item.behind, notes: [
+    [t("drawn.per"), divided],
+    [t("drawn.money"), item.money === null ? "" : each(money(item.money, item.currency), item.money_basis, item.money_share)],
+    [t("drawn.carbon"), item.carbon_kg === null ? "" : each(withUnit(item.carbon_kg, "kg"), item.carbon_basis, item.carbon_share)],
+    [t("drawn.change"), compared],
+  ] };
+}
+
 function ranking() {
   const body = document.querySelector("#ranking tbody");
   const normal = data.per !== "total";
@@ -100,7 +116,7 @@ function ranking() {
   body.replaceChildren(...data.items.map((item) => {
     const tr = element("tr");
     const th = element("th", "", "", { scope: "row" });
-    th.append(element("i", `item-mark ${colourOf(item)}`, "", { "aria-hidden": "true" }), " ", element("a", "", item.name, { href: item.href }));
+    th.append(element("i", `item-mark ${colourOf(item)}`, "", { "aria-hidden": "true" }), " ", element("a", "", item.name, { href: item.href }), whyButton(item.name, behindOf(item)));
     const bar = element("td", "bar-cell");
     bar.append(svg("svg", { class: `rank ${colourOf(item)}`, height: 12, width: "100%", "aria-hidden": "true" }, svg("rect", { width: `${Math.max(0, 100 * size(item) / most).toFixed(1)}%`, height: 12, rx: 2 })));
     tr.append(th, bar);

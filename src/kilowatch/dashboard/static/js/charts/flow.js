@@ -3,6 +3,7 @@ import { submitting } from "../insight/finder.js";
 import { fullWithUnit, share, withUnit } from "../numbers.js";
 import { t } from "../words.js";
 import { element, fetched, start, tile } from "./fetching.js";
+import { whyButton } from "../why.js";
 import { svg } from "./plot.js";
 import { layout } from "./sankey.js";
 
@@ -72,12 +73,68 @@ function picture() {
   host.dataset.drawn = String(Number(host.dataset.drawn ?? 0) + 1);
 }
 
+const part = (node, amount) => ({ name: nameOf(node), value: amount, unit: data.unit });
+
+/** What a part of the flow adds up from: what goes in is what comes out, so the rest is a difference. */
+function partsOf(node) {
+  const byKey = new Map(data.nodes.map((one) => [one.key, one]));
+  const into = (key) => data.links.filter((link) => link.target === key);
+  const outOf = (key) => data.links.filter((link) => link.source === key);
+  const sum = (links) => links.reduce((all, link) => all + link.amount, 0);
+  if (["unmetered", "unknown"].includes(node.kind)) {
+    const [{ source }] = into(node.key);
+    return [part(byKey.get(source), sum(into(source))),
+      ...outOf(source).filter((link) => link.target !== node.key).map((link) => part(byKey.get(link.target), -link.amount))];
+  }
+  if (node.kind === "excess") {
+    const [{ target }] = outOf(node.key);
+    return [...outOf(target).map((link) => part(byKey.get(link.target), link.amount)),
+      ...into(target).filter((link) => link.source !== node.key).map((link) => part(byKey.get(link.source), -link.amount))];
+  }
+  const links = node.kind === "supply" || node.kind === "site" ? outOf(node.key) : into(node.key);
+  const other = node.kind === "supply" || node.kind === "site" ? "target" : "source";
+  const found = links.filter((link) => byKey.get(link[other]).kind !== "export").map((link) => part(byKey.get(link[other]), link.amount));
+  return found.length > 1 ? found : [];
+}
+
+/** The data points that a part rests on: its own; of a supply those below, of a rest those around it. */
+function pointsOf(node) {
+  const found = [];
+  const add = (key) => { const own = data.nodes.find((one) => one.key === key); if (own?.point && !found.includes(own.point)) found.push(own.point); return own; };
+  const around = (key) => { add(key); for (const link of data.links) if (link.source === key) add(link.target); };
+  add(node.key);
+  if (["unmetered", "unknown"].includes(node.kind)) around(data.links.find((link) => link.target === node.key).source);
+  if (node.kind === "export") add(data.links.find((link) => link.target === node.key).source);
+  if (node.kind === "excess") around(data.links.find((link) => link.source === node.key).target);
+  if (["supply", "site"].includes(node.kind)) {
+    for (const link of data.links.filter((one) => one.source === node.key)) if (add(link.target)?.kind === "site") around(link.target);
+  }
+  return found.map((number) => data.sources.find((one) => one.id === number)).filter(Boolean);
+}
+
+const behindOf = (node) => ({
+  means: t(`why_of.flow_${node.kind}`), points: pointsOf(node), parts: partsOf(node), days: data.days,
+  intervals: data.intervals, complete: node.complete, shares: node.shares,
+});
+const behindSum = (key, parts) => ({ means: t(`why_of.flow_${key}`), parts, days: data.days, intervals: data.intervals });
+
 function facts() {
-  const tiles = [tile(t("drawn_flow.supply"), withUnit(data.supplied, data.unit), data.complete < 0.9995 ? t("drawn.known", { share: share(data.complete) }) : "")];
-  if (data.produced) tiles.push(tile(t("drawn_flow.production"), withUnit(data.produced, data.unit)));
-  if (data.exported) tiles.push(tile(t("drawn_flow.export"), withUnit(data.exported, data.unit)));
-  if (data.produced || data.exported) tiles.push(tile(t("drawn.used"), withUnit(data.used, data.unit), t("drawn.used_of")));
-  tiles.push(tile(t("drawn_flow.unmetered"), withUnit(data.unmetered, data.unit), data.used > 0 ? t("drawn.of_all", { share: share(data.unmetered / data.used) }) : ""));
+  const all = (kind) => data.nodes.filter((node) => node.kind === kind);
+  const parts = (kind) => all(kind).map((node) => {
+    const from = data.links.find((link) => link.target === node.key)?.source;
+    const main = data.nodes.find((one) => one.key === from);
+    return part(node.name || !main ? node : main, node.amount);
+  });
+  const one = (kind, key) => (all(kind).length === 1 ? behindOf(all(kind)[0]) : behindSum(key, parts(kind)));
+  const tiles = [tile(t("drawn_flow.supply"), withUnit(data.supplied, data.unit), data.complete < 0.9995 ? t("drawn.known", { share: share(data.complete) }) : "", behindOf(all("supply")[0]))];
+  if (data.produced) tiles.push(tile(t("drawn_flow.production"), withUnit(data.produced, data.unit), "", one("production", "produced")));
+  if (data.exported) tiles.push(tile(t("drawn_flow.export"), withUnit(data.exported, data.unit), "", one("export", "exported")));
+  if (data.produced || data.exported) {
+    const sums = [["supply", data.supplied], ["production", data.produced], ["export", -data.exported]];
+    tiles.push(tile(t("drawn.used"), withUnit(data.used, data.unit), t("drawn.used_of"), behindSum("used",
+      sums.map(([kind, value]) => ({ name: t(`drawn_flow.${kind}`), value, unit: data.unit })))));
+  }
+  tiles.push(tile(t("drawn_flow.unmetered"), withUnit(data.unmetered, data.unit), data.used > 0 ? t("drawn.of_all", { share: share(data.unmetered / data.used) }) : "", one("unmetered", "unmetered")));
   document.getElementById("facts").replaceChildren(...tiles);
 }
 
@@ -111,7 +168,7 @@ function table() {
     const inner = element("span", `deep deep-${Math.min(6, Math.max(0, node.depth))}`);
     const href = address(node);
     inner.append(href ? element("a", "", nameOf(node), { href }) : element("span", node.kind === "point" ? "" : "muted", nameOf(node)));
-    th.append(inner);
+    th.append(inner, whyButton(nameOf(node), behindOf(node)));
     const from = (sources.get(node.key) ?? []).map((key) => nameOf(byKey.get(key))).join(", ");
     tr.append(th, element("td", "muted", t(`drawn_part.${node.kind}`), { "data-label": t("drawn.kind_of_part") }),
       element("td", "muted", from, { "data-label": t("drawn.from") }),
