@@ -75,7 +75,7 @@ def test_line_numbers_are_those_of_the_file() -> None:
         (b'name\n"Boi"ler\n', "Line 2 cannot be read"),
         (b"PK\x03\x04\x00\x00name", "not a text file"),
         (b"\xff\xfen\x00a", "is damaged"),
-        (b"name\n" + b"x" * 1001, "more than 1000 characters"),
+        (b"name\n" + b"x" * 32_768, "more than 32767 characters"),
         (b"name\n" + b"x\n" * 20_001, "more than 20,000 lines"),
         (b"x" * (sheets.BYTES_MAX + 1), "more than 8 MiB"),
     ],

@@ -5,7 +5,8 @@ transaction, so that what was shown is what is done, all of it or nothing. A lin
 its stream id: one that is registered is changed, one that is not is added. A column that the file
 leaves out, or a cell that is empty, leaves a registered data point as it is; only what is in
 ``EMPTIED`` is emptied by an empty cell. Nothing is ever removed by a table. Factors and the
-register's width hold from ``factors_from`` on, or for all time.
+register's width hold from ``factors_from`` on, or for all time. A line with a ``formula`` is a data
+point that is computed from others, which the same table may add (``bulk_formulas.py``).
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cached_property
 from typing import Any, Literal
 from zoneinfo import ZoneInfo
 
@@ -21,17 +23,20 @@ from sqlalchemy.orm import Session
 
 from kilowatch.catalog import sheets, spans
 from kilowatch.catalog.factors_check import FACTORS
-from kilowatch.catalog.formula_use import texts_of
+from kilowatch.catalog.formula_use import as_seen, formulas_of
 from kilowatch.catalog.histories import COLUMNS as SETTINGS
 from kilowatch.catalog.histories import Dated, whole_settings
 from kilowatch.catalog.sheets import Sheet
 from kilowatch.catalog.tables import Appliance, DataPoint, Meter, Site
 from kilowatch.catalog.tables_settings import PointSetting
+from kilowatch.model.dated import ALWAYS_MS
+from kilowatch.model.errors import KilowatchError
+from kilowatch.model.formulas import Names, Placed
 
 COLUMNS = (
     "stream_id", "name", "site", "meter", "appliance", "parent", "kind", "utility", "unit",
     "interval", "behaviour", "tolerance", "stamp", "clock", "register_max", *FACTORS,
-    "factors_from",
+    "factors_from", "formula",
 )  # fmt: skip
 NEEDED = ("name",)
 EMPTIED = frozenset(
@@ -72,6 +77,10 @@ class Planned:
         adds: Names of the meter and the appliance that it needs and that are not there yet.
         factors: Those that change, and the register's width if it has a date.
         factors_from_ms: From when on [ms since 1970, UTC]; None for all time.
+        written: A formula as the cell has it: from when on [ms], and the text; empty for a data
+            point whose packets are pushed.
+        formulas: The same with numbers in place of names, ``number`` of planned data points.
+        number: The data point's, or one that stands for it until it is there.
     """
 
     line: int
@@ -90,6 +99,9 @@ class Planned:
     columns: dict[str, Any] = field(default_factory=dict)
     factors: dict[str, float | None] = field(default_factory=dict)
     factors_from_ms: int | None = None
+    written: tuple[tuple[int, str], ...] = ()
+    formulas: tuple[tuple[int, str], ...] = ()
+    number: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +118,7 @@ class Plan:
         return self.counts["refuse"] > 0
 
 
-@dataclass(slots=True)
+@dataclass
 class Estate:
     """What is there, by number and by name."""
 
@@ -115,6 +127,7 @@ class Estate:
     appliances: dict[int, Appliance]
     points: dict[int, DataPoint]
     dated: dict[int, list[Dated]] = field(default_factory=dict)
+    formulas: Mapping[int, tuple[tuple[int, str], ...]] = field(default_factory=dict)
 
     @classmethod
     def of(cls, session: Session, organisation_id: int) -> Estate:
@@ -130,9 +143,16 @@ class Estate:
         sites, meters, appliances, points = (
             {row.id: row for row in rows(t)} for t in (Site, Meter, Appliance, DataPoint)
         )
-        for number in texts_of(session, organisation_id):
-            del points[number]  # a formula has a page of its own; a table of meters has no text
-        return cls(sites, meters, appliances, points, dated)
+        formulas = formulas_of(session, organisation_id)
+        return cls(sites, meters, appliances, points, dated, formulas)
+
+    @cached_property
+    def names(self) -> Names:
+        """The names that formulas are written with."""
+        return Names(
+            Placed(as_seen(row, self.sites[row.site_id].zone), self.sites[row.site_id].name)
+            for row in self.points.values()
+        )
 
     def settings_at(self, point: DataPoint | None, at_ms: int | None) -> Mapping[str, Any]:
         """Return what ``DATED`` names as it was at an instant, or as it is (None)."""
@@ -158,6 +178,7 @@ class Estate:
 
     def cells(self, point: DataPoint, separator: str = ",") -> dict[str, str]:
         """Return a data point as a line of the table."""
+        computed = self.formulas.get(point.id, ())
         parent = self.points.get(point.parent_id or 0)
         now = self.settings_at(point, None)
         figures = {
@@ -178,15 +199,50 @@ class Estate:
             "interval": spans.interval_text(point.interval_s),
             "behaviour": point.behaviour,
             "tolerance": "" if point.tolerance_s is None else f"{point.tolerance_s:g}s",
-            "stamp": point.stamp,
-            "clock": point.clock,
+            "stamp": "" if computed else point.stamp,
+            "clock": "" if computed else point.clock,
+            "formula": self.formula_cell(computed, self.sites[point.site_id].zone),
         }  # fmt: skip
+
+    def formula_cell(self, formulas: tuple[tuple[int, str], ...], zone: str) -> str:
+        """Return a formula as a cell has it: with names; a line for each date it changed on."""
+        texts = [
+            (f"from {local_time(at_ms, zone)}: " if at_ms > ALWAYS_MS else "")
+            + self.names.with_names(text)
+            for at_ms, text in formulas
+        ]
+        return "\n".join(texts)
+
+
+class Noting:
+    """Notes a refusal at its line, so that a person sees every one of them at once."""
+
+    def __init__(self, one: Planned, column: str) -> None:
+        self._one, self._column = one, column
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, _kind: object, error: object, _trace: object) -> bool:
+        if not isinstance(error, KilowatchError):
+            return False
+        column = str(error.data.get("field", self._column))
+        self._one.problems.append(Problem(column, f"{error.detail} {error.remedy}".strip()))
+        return True
+
+
+def refusal(column: str, detail: str, remedy: str) -> KilowatchError:
+    """Return why a line is refused."""
+    return KilowatchError("invalid_line", detail, remedy=remedy, data={"field": column})
 
 
 def local_time(at_ms: int, zone: str) -> str:
     """Return an instant as a table has it: on the site's clock."""
-    local = datetime.fromtimestamp(at_ms / 1000, ZoneInfo(zone)).replace(tzinfo=None)
-    return local.isoformat(timespec="minutes" if not local.second else "auto")
+    moment = datetime.fromtimestamp(at_ms / 1000, ZoneInfo(zone))
+    local = moment.replace(tzinfo=None)
+    again = round(local.replace(tzinfo=ZoneInfo(zone)).timestamp() * 1000) == at_ms
+    shown = local if again else moment  # the second of two equal hours has its offset
+    return shown.isoformat(timespec="minutes" if not local.second else "auto")
 
 
 def figure_text(value: float | None, separator: str = ",") -> str:
@@ -203,7 +259,7 @@ def export(session: Session, organisation_id: int, separator: str = ",") -> byte
 
 
 def template(separator: str = ",") -> bytes:
-    """Write a table with two examples, for somebody who begins."""
+    """Write a table with three examples, for somebody who begins."""
     rows: list[dict[str, str]] = [
         {
             "stream_id": "office-main", "name": "Main supply", "site": "Office", "meter": "Main",
@@ -215,6 +271,10 @@ def template(separator: str = ",") -> bytes:
             "kind": "single", "utility": "gas", "unit": "m3", "interval": "15m",
             "behaviour": "amount", "tolerance": "5m",
             "calorific_kwh_per_m3": "11.2".replace(".", "," if separator == ";" else "."),
+        },
+        {
+            "stream_id": "office-by-area", "name": "Electricity by area", "site": "Office",
+            "meter": "Computed", "formula": "[Main supply].energy / 1200 m2",
         },
     ]  # fmt: skip
     return sheets.write(COLUMNS, ([row.get(c, "") for c in COLUMNS] for row in rows), separator)

@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import select
 
-from kilowatch.catalog import bulk_factors
+from kilowatch.catalog import bulk_factors, bulk_formulas
 from kilowatch.catalog.bulk import MeterKey, Plan, Planned
 from kilowatch.catalog.bulk_plan import plan
 from kilowatch.catalog.changes import Change
@@ -61,7 +61,8 @@ def apply(change: Change, organisation_id: int, sheet: Sheet, digest: str) -> Pl
     appliances = _add_appliances(change, organisation_id, todo, meters)
     _write_points(change, organisation_id, todo, meters, appliances, storied)
     _set_parents(change, organisation_id, todo)
-    bulk_factors.write(change, todo, storied)
+    bulk_factors.write(change, [one for one in todo if not one.formulas], storied)
+    bulk_formulas.write(change, organisation_id, todo)
     return planned
 
 

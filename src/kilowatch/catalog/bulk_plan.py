@@ -15,11 +15,13 @@ from kilowatch.catalog.bulk import (
     USUAL_INTERVAL,
     Estate,
     MeterKey,
+    Noting,
     Plan,
     Planned,
-    Problem,
+    refusal,
 )
 from kilowatch.catalog.bulk_factors import Factors
+from kilowatch.catalog.bulk_formulas import PLANNED, FormulaLines, read_cell
 from kilowatch.catalog.data_points import check_stream_id
 from kilowatch.catalog.registry import check_name, name_key
 from kilowatch.catalog.settings_check import Settings, checked, one_of
@@ -40,6 +42,7 @@ def plan(session: Session, organisation_id: int, sheet: Sheet, now_ms: int) -> P
     """
     planner = _Planner(Estate.of(session, organisation_id), sheet, now_ms)
     lines = [planner.line(line) for line in sheet.lines]
+    planner.understand(lines)
     planner.connect(lines)
     for one in lines:
         if one.problems:
@@ -68,6 +71,8 @@ class _Planner:
             (one.meter_id, name_key(one.name)): one.id for one in estate.appliances.values()
         }
         self._seen: dict[str, int] = {}
+        self._now_ms = now_ms
+        self._computed: dict[int, tuple[dict[str, str], dict[str, str]]] = {}
 
     def line(self, line: Line) -> Planned:
         """Understand one line, but for its parent, which may come later in the table."""
@@ -76,24 +81,57 @@ class _Planner:
         now = self._estate.cells(point, self._sheet.separator) if point else {}
         wanted = {column: self._wanted(column, line, now) for column in COLUMNS}
         one = Planned(line.number, "refuse", stream_id, wanted["name"], point=point)
-        with _Noting(one, "stream_id"):
+        with Noting(one, "stream_id"):
             self._check_stream(stream_id, line.number)
-        with _Noting(one, "name"):
+        with Noting(one, "name"):
             one.name = check_name(wanted["name"], "data point")
-        with _Noting(one, "site"):
+        with Noting(one, "site"):
             one.site_id = self._site(wanted["site"]).id
         if one.site_id:
-            with _Noting(one, "meter"):
+            with Noting(one, "meter"):
                 self._hang(one, wanted)
-        with _Noting(one, "kind"):
-            one.columns = dict(self._settings(wanted, point).columns())
         one.parent = wanted["parent"]
+        one.number = PLANNED + one.line if point is None else point.id
+        if wanted["formula"]:
+            self._formula(one, line, now, wanted)
+            return one
+        with Noting(one, "kind"):
+            one.columns = dict(self._settings(wanted, point).columns())
         if not one.problems:
-            with _Noting(one, "factors_from"):
+            with Noting(one, "factors_from"):
                 self._factors.plan(one, line)
         if point is not None and not one.problems:
             self._compare(one, point, now, wanted)
         return one
+
+    def _formula(
+        self, one: Planned, line: Line, now: dict[str, str], wanted: dict[str, str]
+    ) -> None:
+        """Note a line that is a formula; what it gives shows with the rest of the table."""
+        told = {f"told_{name}": line.cells.get(name, "") for name in ("unit", "behaviour")}
+        self._computed[one.line] = now, wanted | told
+        with Noting(one, "formula"):
+            if one.point is not None and one.point.id not in self._estate.formulas:
+                raise refusal(
+                    "formula",
+                    f"{one.point.name} receives packets, and stays a meter.",
+                    "Leave the cell empty, and give the formula a line of its own.",
+                )
+            zone = self._estate.sites[one.site_id].zone if one.site_id else "UTC"
+            read_cell(one, line.cells, wanted["formula"], zone, self._now_ms)
+
+    def understand(self, lines: list[Planned]) -> None:
+        """Understand the formulas, once every line is known that they can be made of."""
+        if not self._computed and not self._estate.formulas:
+            return
+        cells = {number: wanted for number, (_, wanted) in self._computed.items()}
+        FormulaLines(self._estate, lines, cells).understand()
+        for one in lines:
+            if one.line in self._computed and one.point is not None and not one.problems:
+                now, wanted = self._computed[one.line]
+                self._compare(one, one.point, now, wanted)
+                if one.formulas != self._estate.formulas[one.point.id]:
+                    one.differences["formula"] = (now["formula"], wanted["formula"])
 
     def connect(self, lines: list[Planned]) -> None:
         """Check what feeds what, over the whole table and what is registered."""
@@ -109,7 +147,7 @@ class _Planner:
                 site_of[one.stream_id] = one.site_id
         for one in lines:
             if one.parent and not self._stays(one, site_of):
-                with _Noting(one, "parent"):
+                with Noting(one, "parent"):
                     _check_parent(one, feeder, site_of)
 
     def _stays(self, one: Planned, site_of: dict[str, int]) -> bool:
@@ -134,7 +172,7 @@ class _Planner:
         check_stream_id(stream_id)
         first = self._seen.setdefault(stream_id, number)
         if first != number:
-            raise _refuse("stream_id", f"Line {first} has the same stream id.", "Leave one out.")
+            raise refusal("stream_id", f"Line {first} has the same stream id.", "Leave one out.")
 
     def _site(self, name: str) -> Site:
         if not name and len(self._sites) == 1:
@@ -143,7 +181,7 @@ class _Planner:
         if site is not None:
             return site
         there = ", ".join(repr(site.name) for site in list(self._sites.values())[:5])
-        raise _refuse(
+        raise refusal(
             "site",
             f"There is no site named {name!r}." if name else "The site is missing.",
             f"Sites are added on their own page; there are: {there}."
@@ -174,7 +212,7 @@ class _Planner:
         if one.point is not None and one.point.meter_id in found:
             return one.point.meter_id
         if len(found) > 1:
-            raise _refuse(
+            raise refusal(
                 "meter",
                 f"There are {len(found)} meters named {one.meter_name!r} on this site.",
                 "Give them different names first.",
@@ -189,7 +227,7 @@ class _Planner:
         usual = "electrical" if utility == "electricity" and not wanted["unit"] else "single"
         kind = one_of("kind", wanted["kind"].casefold() or usual, KINDS)
         if point is not None and kind != point.kind:
-            raise _refuse(
+            raise refusal(
                 "kind",
                 f"It is {point.kind} and stays so: its packets have that shape.",
                 "Register a new data point for the other kind of packet.",
@@ -224,7 +262,7 @@ class _Planner:
         try:
             return sheets.number(text, self._sheet.separator)
         except ValueError:
-            raise _refuse(
+            raise refusal(
                 column, f"{text!r} is not a number that can be read one way only.",
                 "Write it without separators for thousands, such as 1000000.",
             ) from None  # fmt: skip
@@ -251,32 +289,15 @@ class _Planner:
                 found[name] = (before, wanted[name] or _shown(setting))
 
 
-class _Noting:
-    """Notes a refusal at its line, so that a person sees every one of them at once."""
-
-    def __init__(self, one: Planned, column: str) -> None:
-        self._one, self._column = one, column
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, _kind: object, error: object, _trace: object) -> bool:
-        if not isinstance(error, KilowatchError):
-            return False
-        column = str(error.data.get("field", self._column))
-        self._one.problems.append(Problem(column, f"{error.detail} {error.remedy}".strip()))
-        return True
-
-
 def _check_parent(one: Planned, feeder: dict[str, str], site_of: dict[str, int]) -> None:
     if one.parent not in site_of:
-        raise _refuse(
+        raise refusal(
             "parent",
             f"No data point has the stream id {one.parent!r}.",
             "The parent is the stream id of what feeds this one.",
         )
     if one.site_id and site_of[one.parent] not in (one.site_id, 0):
-        raise _refuse(
+        raise refusal(
             "parent", f"{one.parent!r} is on another site.", "What feeds it is on the same site."
         )
     seen = {one.stream_id} if one.stream_id else set()
@@ -285,7 +306,7 @@ def _check_parent(one: Planned, feeder: dict[str, str], site_of: dict[str, int])
         seen.add(above)
         above = feeder.get(above, "")
     if above and above == one.stream_id:
-        raise _refuse("parent", f"It would feed itself by way of {one.parent!r}.", "")
+        raise refusal("parent", f"It would feed itself by way of {one.parent!r}.", "")
 
 
 def _digest(lines: list[Planned]) -> str:
@@ -295,7 +316,7 @@ def _digest(lines: list[Planned]) -> str:
             repr(
                 (one.line, one.action, one.stream_id, one.name, one.site_id, one.meter,
                  one.appliance, one.parent, one.columns, one.differences, one.factors,
-                 one.factors_from_ms)
+                 one.factors_from_ms, one.formulas)
             ).encode()
         )  # fmt: skip
     return found.hexdigest()
@@ -303,7 +324,3 @@ def _digest(lines: list[Planned]) -> str:
 
 def _shown(setting: object) -> str:
     return "" if setting is None else str(setting)
-
-
-def _refuse(column: str, detail: str, remedy: str) -> KilowatchError:
-    return KilowatchError("invalid_line", detail, remedy=remedy, data={"field": column})

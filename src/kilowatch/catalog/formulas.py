@@ -314,27 +314,35 @@ def _check_alike(session: Session, point: DataPoint, story: Story, present: Unde
     for text in story.texts:
         wish = Wish(text, present.interval_s, present.utility)
         found = present if text == present.kept else understand(wish, names)
-        one, other = found.checked, present.checked
-        unit = one.unit.symbol or "a plain number"
-        if (one.unit.symbol, one.behaviour) != (other.unit.symbol, other.behaviour):
-            detail = (
-                f"Over time it would give {unit} ({one.behaviour}), and then "
-                f"{other.unit.symbol or 'a plain number'} ({other.behaviour})."
-            )
-        elif denominator(one) != denominator(other):
-            detail = (
-                f"Both give {unit}, but hours and months are formed in another way: a quotient "
-                "divides sums of one kind."
-            )
-        else:
-            continue
-        raise KilowatchError(
-            "formula_changes_kind",
-            detail,
-            remedy="From a date on a formula may change within one quantity. For another one make "
-            "a formula of its own, or change it for all time.",
-            data={"field": "formula"},
+        refuse_unlike(found.checked, present.checked)
+
+
+def refuse_unlike(one: Checked, other: Checked) -> None:
+    """Refuse formulas that can't follow each other in one data point.
+
+    Raises:
+        KilowatchError: 422 ``formula_changes_kind``.
+    """
+    unit = one.unit.symbol or "a plain number"
+    if (one.unit.symbol, one.behaviour) != (other.unit.symbol, other.behaviour):
+        detail = (
+            f"Over time it would give {unit} ({one.behaviour}), and then "
+            f"{other.unit.symbol or 'a plain number'} ({other.behaviour})."
         )
+    elif denominator(one) != denominator(other):
+        detail = (
+            f"Both give {unit}, but hours and months are formed in another way: a quotient "
+            "divides sums of one kind."
+        )
+    else:
+        return
+    raise KilowatchError(
+        "formula_changes_kind",
+        detail,
+        remedy="From a date on a formula may change within one quantity. For another one make "
+        "a formula of its own, or change it for all time.",
+        data={"field": "formula"},
+    )
 
 
 def set_back(open_change: Change, formula: Formula, text: str) -> None:

@@ -21,7 +21,7 @@ from kilowatch.model.errors import KilowatchError
 
 BYTES_MAX = 8 * 1024 * 1024
 LINES_MAX = 20_000  # 10,000 data points, and room: planning that many takes about a second
-CELL_MAX = 1_000  # characters; the longest field has 200
+CELL_MAX = 32_767  # characters, as a cell of Excel holds: a formula with its history is long
 
 _MARKS = {b"\xef\xbb\xbf": "utf-8-sig", b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
 _FORMULA = re.compile(r"'*[=+\-@\t\r]")

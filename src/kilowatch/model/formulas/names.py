@@ -62,6 +62,12 @@ class Names:
         """Return one of the data points, which is there."""
         return self._placed[point_id].point
 
+    def learn(self, point: DataPoint) -> None:
+        """Take other settings of one of the data points: what a planned formula gives."""
+        before = self._placed[point.id]
+        assert before.point.name == point.name, "names are known from the beginning"
+        self._placed[point.id] = Placed(point, before.site)
+
     def find(self, word: Word) -> int:
         """Return the number of the data point that a word names.
 
