@@ -8,9 +8,12 @@ from pathlib import Path
 import pytest
 
 from kilowatch import catalog as catalogs
-from kilowatch.catalog import alerts
+from kilowatch.catalog import alerts, formulas
 from kilowatch.catalog.alerts import Watched
+from kilowatch.catalog.formulas import Wish
+from kilowatch.catalog.tables import Site
 from kilowatch.catalog.tables_alerts import AlertRule
+from kilowatch.model.points import DataPoint
 from kilowatch.notify import raising
 from kilowatch.notify.speaking import UPDATE_EVERY_MS
 from tests.notify.worlds import HOUR_MS, MIN_MS, World
@@ -336,3 +339,73 @@ def test_ten_thousand_silences_at_once_are_told_within_ten_seconds(tmp_path: Pat
     world.run(seconds=2)
     assert len(world.said()) == 2
     world.close()
+
+
+def computed(world: World, name: str, text: str) -> DataPoint:
+    """Register a formula at the first site."""
+    with world.catalog.change(catalogs.Actor("test")) as change:
+        site = change.session.get_one(Site, world.site_id)
+        names = formulas.names_of(change.session, world.organisation_id)
+        number = formulas.create(change, site, name, Wish(text), names).id
+    world.directory = catalogs.directory.load(world.catalog, "development", world.directory)
+    found = world.directory.by_id(number)
+    assert found is not None
+    return found
+
+
+def test_a_formula_is_silent_while_one_of_its_inputs_is(world: World) -> None:
+    """Whoever watches the sum hears that a part is missing, once, and that both are there again."""
+    total = computed(world, "Both", "[Main supply].energy + [Circuit 1].energy")
+    twice = computed(world, "Twice", "2 * [Both]")
+    channel = world.channel()
+    for point in (total, twice):
+        world.rule(watched=Watched(data_point_id=point.id), channels=[channel], name=point.name)
+    main, circuit = world.points[:2]
+    world.silent(main, last_ms=world.now - 2 * HOUR_MS)
+    world.run(seconds=5)
+    assert [mail.title for mail in world.said()] == ["No data from Both", "No data from Twice"]
+    assert world.said()[0].body.startswith(
+        "No data from Both for 2 h. It is computed from what is silent. The last packet came at"
+    )
+    world.silent(circuit)
+    world.run(seconds=5)
+    world.again(main)
+    world.run(seconds=5)
+    assert len(world.said()) == 2, "the circuit is silent still"
+    world.reopen()
+    world.again(circuit)
+    world.run(seconds=5)
+    assert [mail.title for mail in world.said("recovery")] == [
+        "Data again from Both", "Data again from Twice",
+    ]  # fmt: skip
+
+
+def test_a_rule_for_a_site_tells_of_its_meters_and_not_of_formulas_too(world: World) -> None:
+    """One meter is one line of the message, however many formulas are made of it."""
+    total = computed(world, "Both", "[Main supply].energy + [Circuit 1].energy")
+    world.rule(channels=[world.channel()])
+    world.silent(world.points[0])
+    world.run(seconds=5)
+    (mail,) = world.said()
+    assert mail.title == "No data from Main supply"
+    assert [one.data_point_id for one in world.members()] == [world.points[0].id]
+    world.rule(watched=Watched(data_point_id=total.id), channels=[world.channel("later")])
+    world.run(seconds=5)
+    assert len(world.said()) == 2, "a rule that is made now holds for what is silent already"
+
+
+def test_a_formula_that_needs_the_silent_meter_no_more_is_let_go(world: World) -> None:
+    """From a date on the sum is made of another circuit: the old one may be dismantled."""
+    total = computed(world, "Both", "[Main supply].energy + [Circuit 1].energy")
+    world.rule(watched=Watched(data_point_id=total.id), channels=[world.channel()])
+    world.silent(world.points[1])
+    world.run(seconds=5)
+    assert len(world.said()) == 1
+    with world.catalog.change(catalogs.Actor("test")) as change:
+        names = formulas.names_of(change.session, world.organisation_id)
+        wish = Wish("[Main supply].energy + [Circuit 2].energy")
+        formulas.change(change, total.id, "Both", wish, names, from_ms=world.now - HOUR_MS)
+    world.directory = catalogs.directory.load(world.catalog, "development", world.directory)
+    world.run(seconds=5)
+    (alert,) = world.alerts()
+    assert alert.ended_why == raising.UNKNOWN

@@ -18,6 +18,7 @@ from kilowatch.model.errors import KilowatchError
 from kilowatch.model.points import DataPoint
 from kilowatch.notify import sentinel
 from kilowatch.notify.book import Book, forget, move_cursor
+from kilowatch.notify.made_of import MadeOf
 from kilowatch.notify.names import Names
 from kilowatch.notify.needs import Sources
 from kilowatch.notify.raising import Raiser
@@ -58,6 +59,7 @@ class Engine:
         self._book = book
         self._points = sources.points
         self._feed = sources.feed
+        self._made_of = MadeOf()
         self._view = sources.view
         self._insights = sources.insights
         self._url = url.rstrip("/")
@@ -131,7 +133,8 @@ class Engine:
             after = found[-1][0]
             with self._book.writing() as tx:
                 raiser = Raiser(tx, self._book, self.rules, self._names, self._clock())
-                raiser.silences(silence for _, silence in found)
+                still = {one.data_point_id for one in self._feed.open()}
+                raiser.silences((one for _, one in found), self._made_of.of(self._points()), still)
                 raiser.finish()
                 move_cursor(tx, after)
             changed |= raiser.changed
@@ -139,7 +142,8 @@ class Engine:
             lasting = [one for one in self._feed.open() if one.ended_ms is None]
             with self._book.writing() as tx:
                 raiser = Raiser(tx, self._book, self.rules, self._names, self._clock())
-                raiser.reconcile(lasting, self._points())
+                points = self._points()
+                raiser.reconcile(lasting, points, self._made_of.of(points))
                 raiser.finish()
             changed |= raiser.changed
         return changed

@@ -99,6 +99,8 @@ class Points(Protocol):
 
     @property
     def revision(self) -> int: ...  # noqa: D102
+    @property
+    def points(self) -> Mapping[int, DataPoint]: ...  # noqa: D102
     def by_series(self, series: int) -> DataPoint | None: ...  # noqa: D102
     def by_id(self, data_point_id: int) -> DataPoint | None: ...  # noqa: D102
 

@@ -8,13 +8,14 @@ outage: the same gateway or site, with a last packet from before the outage can 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 
 import apsw
 
 from kilowatch.model.silences import Silence
 from kilowatch.notify.book import Alert, Book, Member, insert
+from kilowatch.notify.made_of import MadeOf
 from kilowatch.notify.names import Names
 from kilowatch.notify.needs import Points
 from kilowatch.notify.rules import Rule, Rules
@@ -120,23 +121,33 @@ class Raiser:
         if alive.id in self._offline:
             self._silent[member.data_point_id].add(alive.rule_id)
 
-    def silences(self, found: Iterable[Silence]) -> None:
-        """Take in silences in the order in which they changed."""
+    def silences(self, found: Iterable[Silence], made_of: MadeOf, still: Collection[int]) -> None:
+        """Take in silences in the order in which they changed.
+
+        Args:
+            found: What changed.
+            made_of: Which formulas fall silent with a data point.
+            still: Data points that are silent now.
+        """
         found = list(found)
         # After a time without us a silence may come with its end: nothing is left to tell.
         over = {(s.series, s.last_ms) for s in found if s.ended_ms is not None}
         for silence in found:
             if silence.ended_ms is not None:
-                for rule_id in self._silent.pop(silence.data_point_id, ()):
-                    self.end(rule_id, silence.data_point_id, silence.ended_ms)
+                for one in (silence, *made_of.silences(silence, still)):
+                    for rule_id in self._silent.pop(one.data_point_id, ()):
+                        self.end(rule_id, one.data_point_id, silence.ended_ms)
             elif (silence.series, silence.last_ms) not in over:
                 self.silence(silence)
+                for one in made_of.silences(silence):
+                    self.silence(one, by_itself=True)
 
-    def silence(self, silence: Silence) -> None:
-        """Take in a silence that lasts, once for each rule."""
+    def silence(self, silence: Silence, *, by_itself: bool = False) -> None:
+        """Take in a silence that lasts, once for each rule; of a formula ``by_itself``."""
         watching = self._rules.watching(
-            silence.organisation_id, silence.site_id, silence.data_point_id, "offline"
-        )
+            silence.organisation_id, silence.site_id, silence.data_point_id, "offline",
+            by_itself=by_itself,
+        )  # fmt: skip
         for rule in watching:
             self.begin(
                 News(
@@ -149,15 +160,18 @@ class Raiser:
                 )
             )
 
-    def reconcile(self, lasting: list[Silence], points: Points) -> None:
+    def reconcile(self, lasting: list[Silence], points: Points, made_of: MadeOf) -> None:
         """Bring the alerts in line with rules that changed, and with what is silent now.
 
         A rule that was just made holds for what is silent already; one that now watches something
         else, or another quantity, lets go of what it held.
         """
+        silent = {silence.data_point_id for silence in lasting}
         for silence in lasting:
             self.silence(silence)
-        silent = {silence.data_point_id for silence in lasting}
+            for one in made_of.silences(silence):
+                self.silence(one, by_itself=True)
+                silent.add(one.data_point_id)
         for rule_id, data_point_id in list(self._lasting):
             rule, point = self._rules.by_id.get(rule_id), points.by_id(data_point_id)
             if rule is None:

@@ -176,16 +176,24 @@ class Rules:
         self.watch_values = any(rule.kind in {"threshold", "cumulated"} for rule in rules)
 
     def watching(
-        self, organisation_id: int, site_id: int, data_point_id: int, kind: str
+        self,
+        organisation_id: int,
+        site_id: int,
+        data_point_id: int,
+        kind: str,
+        *,
+        by_itself: bool = False,
     ) -> list[Rule]:
-        """Return the rules of a kind that watch a data point."""
+        """Return the rules of a kind that watch a data point; ``by_itself`` only its own."""
+        own = self._of_point.get(data_point_id, [])
+        every = (
+            own,
+            self._of_site.get(site_id, []),
+            self._of_organisation.get(organisation_id, []),
+        )
         return [
             rule
-            for found in (
-                self._of_point.get(data_point_id, ()),
-                self._of_site.get(site_id, ()),
-                self._of_organisation.get(organisation_id, ()),
-            )
+            for found in ((own,) if by_itself else every)
             for rule in found
             if rule.kind == kind and rule.organisation_id == organisation_id
         ]
@@ -198,6 +206,8 @@ class Rules:
         """Tell whether a rule watches a data point, and the data point has what it compares."""
         if rule not in self.watching_point(point, rule.kind):
             return False
+        if rule.kind == "offline" and point.formula:
+            return rule.data_point_id == point.id
         return rule.kind in {"offline", "sentinel"} or rule.fits(point)
 
 

@@ -123,6 +123,9 @@ class Speaker:
                 line = f"It was silent from {since} to {clock(ended, zone, now_ms)} ({lasted})."
                 return f"Data again from {name}", [f"Data again from {name}. {line}", place]
             line = f"No data from {name} for {span(now_ms - member.since_ms)}."
+            point = self.points.by_id(member.data_point_id)
+            if point is not None and point.formula:
+                line += " It is computed from what is silent."
             return (
                 f"No data from {name}",
                 [f"{line} The last packet came at {since}{by}.", place],
