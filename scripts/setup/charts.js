@@ -2,11 +2,12 @@
 // A chart that needs another part names it here: without it the part is left out, silently.
 import * as echarts from "echarts/core";
 import { CustomChart, LineChart } from "echarts/charts";
-import { AxisPointerComponent, GraphicComponent, GridComponent, TooltipComponent } from "echarts/components";
+import { AxisPointerComponent, GraphicComponent, GridComponent, MarkLineComponent, TooltipComponent } from "echarts/components";
 import { CanvasRenderer } from "echarts/renderers";
 
 echarts.use([
-  CustomChart, LineChart, AxisPointerComponent, GraphicComponent, GridComponent, TooltipComponent, CanvasRenderer,
+  CustomChart, LineChart, AxisPointerComponent, GraphicComponent, GridComponent, MarkLineComponent, TooltipComponent,
+  CanvasRenderer,
 ]);
 
 export const { init, getInstanceByDom } = echarts;

@@ -8,17 +8,28 @@ from html import unescape
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from starlette.testclient import TestClient
 
 from kilowatch.catalog import verdicts
+from kilowatch.dashboard.event_quantity import quantity
 from kilowatch.dashboard.hourly import HOUR_MS, NO_HOURS, hourly
 from kilowatch.dashboard.insight_period import stretch
 from kilowatch.dashboard.insight_rows import state_of
+from kilowatch.model.blocks import IntervalBlock
 from kilowatch.model.insight import EventKind, InsightEvent, Verdict
+from kilowatch.model.parameters import AP, RP
 from kilowatch.model.verdicts import Said
 from tests.dashboard.fake_insights import event
-from tests.dashboard.fakes import DAY_MS, electrical_rows, office, starts_of
+from tests.dashboard.fakes import (
+    DAY_MS,
+    FakeView,
+    electrical_rows,
+    office,
+    rows_of,
+    starts_of,
+)
 from tests.dashboard.house import House, post
 from tests.dashboard.insight_world import EXTRA_W, furnish
 from tests.dashboard.mailbox import Mailbox
@@ -148,6 +159,56 @@ def test_an_event_without_an_amount_claims_none(
     text = page(admin, address(world, "main", found["voltage"]))
     assert "data-currency" not in text
     assert "&show=v" in text
+
+
+def test_an_electrical_event_is_seen_by_its_own_quantity(
+    world: World, found: dict[str, InsightEvent], admin: TestClient
+) -> None:
+    """Three voltages as hours with their extremes, as the store has them, and the limits."""
+    event = found["voltage"]
+    answer = admin.get(f"{address(world, 'main', event)}/data").json()
+    own, point = answer["quantity"], world.point("main")
+    assert answer["day"] is None
+    assert [one["value"] for one in own["limits"]] == pytest.approx([207.0, 253.0])
+    assert [(one["name"], one["phase"]) for one in own["lines"]] == [
+        ("L1", 1),
+        ("L2", 2),
+        ("L3", 3),
+    ]
+    assert own["step_ms"] == 3_600_000, "21 days of 5 minutes are too many to draw"
+    rows = world.view.series_many([point], [17], own["from_ms"], own["to_ms"], "hour")
+    first = own["lines"][0]
+    assert first["start"] == rows.start_ms.tolist()
+    for name, column in (("value", rows.mean), ("low", rows.low), ("high", rows.high)):
+        assert first[name] == pytest.approx(column.tolist())
+    assert admin.get(f"{address(world, 'hvac', found['weekend'])}/data").json()["quantity"] is None
+
+
+def test_factor_and_sum_are_of_intervals_that_are_known_on_both_sides(world: World) -> None:
+    """3 kW and 4 kvar are 0.6; a sum of phases is there where each of them is."""
+    point, at_ms = world.point("main"), 1_793_491_200_000
+    starts = starts_of(point, at_ms, at_ms + 15 * 60_000)
+    means = {AP: [3000.0, 3000.0, 0.0], RP: [4000.0, 0.0], AP + 1: [1000.0],
+             AP + 2: [1000.0, 1100.0], AP + 3: [1000.0, 1100.0, 1200.0]}  # fmt: skip
+    view = FakeView()
+    view.rows[point.series] = IntervalBlock.concatenate([
+        rows_of(point, code, starts[: len(some)], mean=np.array(some))
+        for code, some in means.items()
+    ])  # fmt: skip
+
+    def drawn(kind: EventKind) -> dict[str, Any]:
+        one = event(point.series, kind, at_ms, 1, amount=float("nan"))
+        answer = quantity(view, point, one, (at_ms, at_ms + DAY_MS), at_ms, [])
+        assert answer is not None
+        assert answer["step_ms"] == 300_000
+        return answer
+
+    factor = drawn(EventKind.POWER_FACTOR)
+    assert factor["lines"][0]["value"] == pytest.approx([0.6, 1.0])
+    assert [one["value"] for one in factor["limits"]] == [0.9]
+    lines = drawn(EventKind.PHASE_SUM)["lines"]
+    assert [one["value"] for one in lines] == [[3000.0, 3000.0, 0.0], [3000.0]]
+    assert drawn(EventKind.PHASE_LOSS)["lines"] == [], "nobody sent a current"
 
 
 def test_an_event_is_seen_by_its_hours_and_beside_normal_days(

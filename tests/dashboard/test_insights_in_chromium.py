@@ -13,6 +13,13 @@ from tests.dashboard.worlds import World
 pytestmark = pytest.mark.browser
 
 
+MARKED = """(id) => echarts.getInstanceByDom(document.getElementById(id)).getZr().storage
+  .getDisplayList(true).filter((one) => one.type === "tspan").map((one) => one.style.text)
+  .filter((text) => text.includes("%"))"""
+"""What is really drawn, not what was asked for: ECharts leaves out silently what it was built
+without."""
+
+
 @pytest.fixture(scope="module")
 def found(live_world: World) -> dict[str, InsightEvent]:
     """Let the served world have events."""
@@ -38,6 +45,22 @@ def test_an_event_is_a_picture_and_a_table(
     expect(page.locator("#near-table tbody tr").first).to_be_visible()
     assert page.locator("#near-table tbody tr").count() > 100
     expect(page.locator("#near")).to_be_hidden()
+
+
+def test_an_electrical_event_shows_its_phases(
+    live_world: World, found: dict[str, InsightEvent], watched: Watched
+) -> None:
+    """Three voltages with their marks and both limits, the same as a table; no normal day."""
+    page = watched.open(fill("/event/{main}/{voltage}", live_world, found))
+    page.wait_for_selector("#event[data-ready]")
+    expect(page.locator("#quantity canvas")).to_be_visible()
+    expect(page.locator("#quantity-legend li")).to_have_text(["● L1", "■ L2", "▲ L3"])
+    expect(page.locator("#day-card")).to_have_count(0)
+    page.locator("label", has=page.locator("input[data-view=quantity][value=table]")).click()
+    row = page.locator("#quantity-table tbody tr").first
+    expect(row.locator("td")).to_have_count(3)
+    assert all(225 < float(text) < 237 for text in row.locator("td").all_inner_texts())
+    assert page.evaluate(MARKED, "quantity") == ["207 V (−10 %)", "253 V (+10 %)"]
 
 
 def test_the_circuits_of_a_site_are_drawn(

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from kilowatch.dashboard.event_quantity import quantity
 from kilowatch.dashboard.hourly import (
     HOUR_MS,
     Hourly,
@@ -49,11 +50,16 @@ def evidence(
 
     Returns:
         ``near``: hours around the event as ``band.js`` draws them; ``day``: its strongest day over
-        the same weekday of the weeks before, or null where there are too few.
+        the same weekday of the weeks before, or null where there are too few, or where the event is
+        electrical; then ``quantity`` is what ``quantity.js`` draws, else null.
     """
     point, event = shown.point, shown.event
     from_ms, to_ms = window(event.start_ms, event.end_ms, point.zone, now_ms)
     found = by_point(hourly(view, [point], from_ms, to_ms), point)
+    marks = [
+        *(mark_of(one) for one in others if one.event.id != event.id),
+        mark_of(shown, strong=True),
+    ]
     near = {
         "utility": point.utility,
         "unit": unit_of_rate(point),
@@ -64,12 +70,10 @@ def evidence(
         "now_ms": now_ms,
         "actual": actual_columns(found),
         "band": band_columns(insights.expected(point, from_ms, to_ms)),
-        "marks": [
-            *(mark_of(one) for one in others if one.event.id != event.id),
-            mark_of(shown, strong=True),
-        ],
+        "marks": marks,
     }
-    return {"near": near, "day": _day(view, insights, shown)}
+    own = quantity(view, point, event, (from_ms, to_ms), now_ms, marks)
+    return {"near": near, "quantity": own, "day": None if own else _day(view, insights, shown)}
 
 
 def window(start_ms: int, end_ms: int, zone: str, now_ms: int) -> tuple[int, int]:

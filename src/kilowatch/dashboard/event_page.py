@@ -16,6 +16,7 @@ from kilowatch.catalog.verdicts import COMMENT_MAX, About
 from kilowatch.dashboard.access import Access, Door, not_found
 from kilowatch.dashboard.asking import actor_of, problems_of, said
 from kilowatch.dashboard.event_evidence import evidence, window
+from kilowatch.dashboard.event_quantity import QUANTITIES
 from kilowatch.dashboard.insight_rows import Shown, shown_event, shown_events, when_text
 from kilowatch.dashboard.periods import local_day, midnight_ms
 from kilowatch.dashboard.places import site_names
@@ -26,19 +27,11 @@ from kilowatch.dashboard.shell import crumbs_of, page
 from kilowatch.dashboard.words import t
 from kilowatch.dashboard.worth import basis_of
 from kilowatch.model.errors import KilowatchError
-from kilowatch.model.insight import EventKind, InsightEvent, Verdict
+from kilowatch.model.insight import InsightEvent, Verdict
 from kilowatch.model.verdicts import LASTS, Lasts
 
 SNOOZES = (1, 7, 30)
 """Days on offer."""
-ELECTRICAL_SHOW = {
-    EventKind.VOLTAGE: "v",
-    EventKind.UNBALANCE: "v",
-    EventKind.POWER_FACTOR: "pf",
-    EventKind.PHASE_LOSS: "aP",
-    EventKind.PHASE_SUM: "aP",
-}
-"""What Breakdown shows of an event that is not about hourly use."""
 
 
 async def event(request: Request) -> Response:
@@ -91,6 +84,7 @@ def _page(
         "page": "event",
         "point": point,
         "shown": shown,
+        "electrical": found.kind in QUANTITIES,
         "said": said(request, "event"),
         "story": [(one, t(f"verdict.{one.verdict or 'comment'}")) for one in reversed(story)],
         "acts": may_point(visit.person, "act", point),
@@ -117,9 +111,9 @@ def _page(
 
 def _breakdown_query(found: InsightEvent, first: date, last: date) -> str:
     """Return what Breakdown is asked to show of an event: its days."""
-    show = ELECTRICAL_SHOW.get(found.kind, "")
+    about = QUANTITIES.get(found.kind)
     query = f"period=custom&date={first}&until={last}"
-    return f"{query}&show={show}" if show else query
+    return f"{query}&show={about.show}" if about else query
 
 
 def _others(request: Request, found: InsightEvent) -> list[Any]:

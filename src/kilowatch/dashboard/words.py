@@ -14,7 +14,8 @@ FOLDER = Path(__file__).parent / "words"
 IN_BROWSER = (
     "age.", "bands.", "bell.", "calendar.", "chart.", "comments.", "compare.", "copy.",
     "controls.", "drawn.", "drawn_", "failed.", "figures.",
-    "insight.actual", "insight.expected", "insight.hour", "insight.normal", "insight.range",
+    "insight.actual", "insight.expected", "insight.hour", "insight.interval",
+    "insight.normal", "insight.range",
     "late.", "loading", "none.", "overlay.", "product", "quality.", "recomputing.", "requests.",
     "state.", "table.", "tile.", "why.", "why_of.", "worth.",
 )  # fmt: skip

@@ -4,7 +4,7 @@ import { t } from "../words.js";
 import { colourOfBand, fillOf } from "./bands.js";
 import { what } from "./compare.js";
 import { overlaySeries } from "./overlays.js";
-import { alpha, band, bars, css, gapMarks, hatch } from "./marks.js";
+import { MARKS, alpha, band, bars, css, gapMarks, hatch } from "./marks.js";
 import { gaps, rowsOf, thin } from "./rows.js";
 
 export const EDITED = 2;
@@ -312,7 +312,6 @@ function richPhases(look) {
   return rich;
 }
 
-export const MARKS = ["●", "■", "▲"];
 function legendText(panel, scale, compare) {
   const beside = panel.against.length && compare ? `   {u|╌╌ ${compare}}` : "";
   const unit = scale.unit ? `  {u|${scale.unit}}` : "";

@@ -2,7 +2,8 @@
 // one needs inline styles, which the page's policy forbids.
 import { fullWithUnit, share, short } from "../numbers.js";
 import { t } from "../words.js";
-import { EDITED, ESTIMATED, MARKS, QUESTIONABLE, whole } from "./chart.js";
+import { EDITED, ESTIMATED, QUESTIONABLE, whole } from "./chart.js";
+import { MARKS } from "./marks.js";
 import { what } from "./compare.js";
 import { told } from "./overlays.js";
 import { rowAt } from "./rows.js";

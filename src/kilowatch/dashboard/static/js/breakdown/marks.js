@@ -87,3 +87,6 @@ export function gapMarks(texts, colours) {
     return { type: "group", children, silent: true };
   };
 }
+
+/** Phases are told apart by their mark, too, not by colour alone. */
+export const MARKS = ["●", "■", "▲"];

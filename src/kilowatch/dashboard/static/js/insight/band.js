@@ -127,44 +127,14 @@ function notes(data, factor, colours) {
 const largest = (...lists) => lists.flat().reduce((most, value) => (value !== null && value > most ? value : most), 0);
 const smallest = (...lists) => lists.flat().reduce((least, value) => (value !== null && value < least ? value : least), 0);
 
-/**
- * Build an option for one panel.
- * @param data {unit, utility, from_ms, to_ms, now_ms, actual, band, forecast, normal, marks}; columns of hours
- * @returns {option, scale, plot}
- */
-export function build(data, time, width, { height = 320, small = false, floor = 0 } = {}) {
-  const colours = look(data.utility);
-  const actual = data.actual ?? { start: [], value: [] };
-  const top = largest(actual.value, data.band?.high ?? [], data.forecast?.high ?? [], data.normal?.high ?? [], data.other?.value ?? []);
-  const least = Math.min(floor, smallest(actual.value, data.band?.low ?? []));
-  const scale = scaleFor(data.unit, top);
-  const f = scale.factor;
+/** The frame of one panel: axes, ticks, the unit; without a series. y: {min, max} of its axis. */
+export function frame(data, time, width, small, colours, scale, y) {
   const left = small ? 40 : 52;
   const right = small ? 4 : 12;
   const plotWidth = Math.max(80, width - left - right);
   const ticks = data.ticks ?? time.ticks(data.from_ms, data.to_ms, plotWidth * (small ? 0.8 : 1));
   const named = new Map(ticks.map((tick) => [tick.at, tick]));
-  const series = [marks(data, colours, 0)];
-  for (const band of [data.band, data.normal]) {
-    if (!band) continue;
-    series.push(ribbon(band.start, scaled(band.low, f), scaled(band.high, f), { fill: alpha(colours.hue, 0.15) }, 0, 2));
-    if (band.q25) series.push(ribbon(band.start, scaled(band.q25, f), scaled(band.q75, f), { fill: alpha(colours.hue, 0.18) }, 0, 2));
-    series.push(steps(band.start, scaled(band.mid, f), { width: 1, color: alpha(colours.hue, 0.75) }, 0, 3));
-  }
-  if (data.forecast) {
-    const { start, low, q25, mid, q75, high } = data.forecast;
-    series.push(ribbon(start, scaled(low, f), scaled(high, f), { fill: alpha(colours.hue, 0.13) }, 0, 2));
-    series.push(ribbon(start, scaled(q25, f), scaled(q75, f), { fill: alpha(colours.hue, 0.15) }, 0, 2));
-    series.push(steps(start, scaled(mid, f), { width: 1.75, color: colours.hue, type: [5, 4] }, 0, 3));
-  }
-  series.push(...excess(data, f, colours, 0));
-  series.push(steps(actual.start, scaled(actual.value, f), { width: small ? 1.25 : 1.75, color: colours.hue }, 0, 4));
-  if (data.notes) series.push(notes(data, f, colours));
-  if (data.now_ms > data.from_ms && data.now_ms < data.to_ms) {
-    series.at(-1).markLine = { silent: true, symbol: "none", animation: false, label: { show: false },
-      data: [{ xAxis: data.now_ms, lineStyle: { color: colours.strong, width: 1, type: "solid" } }] };
-  }
-  const option = {
+  return {
     animation: false, textStyle: { fontFamily: colours.family }, tooltip: { show: false },
     grid: { left, right, top: small ? 10 : 24, bottom: small ? 24 : 28 },
     xAxis: {
@@ -181,7 +151,7 @@ export function build(data, time, width, { height = 320, small = false, floor = 
       axisPointer: { show: true, type: "line", snap: false, label: { show: false }, lineStyle: { color: colours.strong, type: "solid" } },
     },
     yAxis: {
-      type: "value", splitNumber: small ? 2 : 4, min: least < 0 ? undefined : 0, max: small || !top ? undefined : top * f * 1.12,
+      type: "value", splitNumber: small ? 2 : 4, ...y,
       axisLine: { show: false }, axisTick: { show: false },
       axisLabel: { color: colours.muted, fontFamily: colours.family, fontSize: small ? 11 : 12, showMaxLabel: small, formatter: (value) => short(value) },
       splitLine: { lineStyle: { color: colours.line } }, axisPointer: { show: false },
@@ -189,7 +159,46 @@ export function build(data, time, width, { height = 320, small = false, floor = 
     axisPointer: { triggerOn: "mousemove|click" },
     graphic: [{ type: "text", left: small ? 4 : 8, top: 2, silent: true,
       style: { text: small ? "" : scale.unit, fill: colours.muted, font: `12px ${colours.family}` } }],
-    series,
   };
+}
+
+/** Mark the present moment on the last of some series. */
+export function markNow(series, data, colours) {
+  if (data.now_ms <= data.from_ms || data.now_ms >= data.to_ms) return;
+  series.at(-1).markLine = { silent: true, symbol: "none", animation: false, label: { show: false },
+    data: [{ xAxis: data.now_ms, lineStyle: { color: colours.strong, width: 1, type: "solid" } }] };
+}
+
+/**
+ * Build an option for one panel.
+ * @param data {unit, utility, from_ms, to_ms, now_ms, actual, band, forecast, normal, marks}; columns of hours
+ * @returns {option, scale, plot}
+ */
+export function build(data, time, width, { height = 320, small = false, floor = 0 } = {}) {
+  const colours = look(data.utility);
+  const actual = data.actual ?? { start: [], value: [] };
+  const top = largest(actual.value, data.band?.high ?? [], data.forecast?.high ?? [], data.normal?.high ?? [], data.other?.value ?? []);
+  const least = Math.min(floor, smallest(actual.value, data.band?.low ?? []));
+  const scale = scaleFor(data.unit, top);
+  const f = scale.factor;
+  const series = [marks(data, colours, 0)];
+  for (const band of [data.band, data.normal]) {
+    if (!band) continue;
+    series.push(ribbon(band.start, scaled(band.low, f), scaled(band.high, f), { fill: alpha(colours.hue, 0.15) }, 0, 2));
+    if (band.q25) series.push(ribbon(band.start, scaled(band.q25, f), scaled(band.q75, f), { fill: alpha(colours.hue, 0.18) }, 0, 2));
+    series.push(steps(band.start, scaled(band.mid, f), { width: 1, color: alpha(colours.hue, 0.75) }, 0, 3));
+  }
+  if (data.forecast) {
+    const { start, low, q25, mid, q75, high } = data.forecast;
+    series.push(ribbon(start, scaled(low, f), scaled(high, f), { fill: alpha(colours.hue, 0.13) }, 0, 2));
+    series.push(ribbon(start, scaled(q25, f), scaled(q75, f), { fill: alpha(colours.hue, 0.15) }, 0, 2));
+    series.push(steps(start, scaled(mid, f), { width: 1.75, color: colours.hue, type: [5, 4] }, 0, 3));
+  }
+  series.push(...excess(data, f, colours, 0));
+  series.push(steps(actual.start, scaled(actual.value, f), { width: small ? 1.25 : 1.75, color: colours.hue }, 0, 4));
+  if (data.notes) series.push(notes(data, f, colours));
+  markNow(series, data, colours);
+  const y = { min: least < 0 ? undefined : 0, max: small || !top ? undefined : top * f * 1.12 };
+  const option = { ...frame(data, time, width, small, colours, scale, y), series };
   return { option, scale, height };
 }

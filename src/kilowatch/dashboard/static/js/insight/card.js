@@ -32,49 +32,65 @@ function line(name, value) {
   return node;
 }
 
+/** Draw figures as a table: titles of the columns, and rows of a name and its figures as text. */
+export function figuresTable(host, title, titles, rows) {
+  const node = element("table", "figures-table");
+  const head = element("thead");
+  const labels = element("tr");
+  for (const [i, text] of titles.entries()) {
+    const th = element("th", i ? "num" : "", text);
+    th.scope = "col";
+    labels.append(th);
+  }
+  head.append(labels);
+  const body = element("tbody");
+  for (const [name, ...cells] of rows) {
+    const tr = element("tr");
+    const th = element("th", "", name);
+    th.scope = "row";
+    tr.append(th, ...cells.map((text) => element("td", "num", text)));
+    body.append(tr);
+  }
+  node.append(element("caption", "sr", title), head, body);
+  host.replaceChildren(node);
+}
+
 /** Draw the rows as a table, for those who listen or want to copy. */
 export function table(host, data, name, title) {
   const rows = rowsOf(data);
   const top = Math.max(0, ...rows.map((row) => Math.max(row.actual ?? 0, row.high ?? 0)));
   const scale = scaleFor(data.unit, top);
   const cell = (value) => (value === null || value === undefined ? "–" : short(value * scale.factor));
-  const node = element("table", "figures-table");
-  const caption = element("caption", "sr", title);
-  const head = element("thead");
-  const labels = element("tr");
-  for (const [i, text] of [t("insight.hour"), t("insight.actual"), t("insight.expected"), t("insight.range")].entries()) {
-    const th = element("th", i ? "num" : "", i ? `${text} [${scale.unit}]` : text);
-    th.scope = "col";
-    labels.append(th);
-  }
-  head.append(labels);
-  const body = element("tbody");
-  for (const row of rows) {
-    const tr = element("tr");
-    const th = element("th", "", name(row.at));
-    th.scope = "row";
-    tr.append(th, element("td", "num", cell(row.actual)), element("td", "num", cell(row.mid)),
-      element("td", "num", row.low === null ? "–" : `${cell(row.low)} – ${cell(row.high)}`));
-    body.append(tr);
-  }
-  node.append(caption, head, body);
-  host.replaceChildren(node);
+  const titles = [t("insight.actual"), t("insight.expected"), t("insight.range")].map((text) => `${text} [${scale.unit}]`);
+  figuresTable(host, title, [t("insight.hour"), ...titles], rows.map((row) => [name(row.at), cell(row.actual),
+    cell(row.mid), row.low === null ? "–" : `${cell(row.low)} – ${cell(row.high)}`]));
+}
+
+/** What is told of a row beside the pointer: lines of a name and a value. */
+function told(row, scale, settings) {
+  const text = (value) => `${short(value * scale.factor)} ${scale.unit}`.trim();
+  const lines = [];
+  if (row.actual !== null) lines.push([t("insight.actual"), text(row.actual)]);
+  if (row.mid !== null) lines.push([settings.expected ?? t("insight.expected"), text(row.mid)]);
+  if (row.low !== null) lines.push([t("insight.range"), `${short(row.low * scale.factor)} – ${text(row.high)}`]);
+  return lines;
 }
 
 export class Card {
   /**
    * @param host where the chart is drawn
-   * @param data as band.js wants it
+   * @param data as band.js wants it, or as `settings.build` does
    * @param time the site's local time, or null where hours have names of their own
-   * @param settings height, small, name (of an hour)
+   * @param settings height, small, name (of an hour); build, rows and told where it is no band
    */
   constructor(host, data, time, settings = {}) {
     this.host = host;
     this.data = data;
     this.time = time;
     this.settings = settings;
-    this.name = settings.name ?? ((at) => time.bucket(at, HOUR));
-    this.rows = new Map(rowsOf(data).map((row) => [row.at, row]));
+    this.name = settings.name ?? ((at) => time.bucket(at, this.step));
+    this.step = data.step_ms ?? HOUR;
+    this.rows = new Map((settings.rows ?? rowsOf)(data).map((row) => [row.at, row]));
     this.tip = element("div", "hover");
     this.tip.hidden = true;
     this.tip.setAttribute("aria-hidden", "true");
@@ -91,7 +107,7 @@ export class Card {
   draw() {
     const width = this.host.clientWidth;
     if (!width) return;
-    this.built = build(this.data, this.time, width, this.settings);
+    this.built = (this.settings.build ?? build)(this.data, this.time, width, this.settings);
     if (!this.chart) {
       this.chart = echarts.init(this.host, null, { renderer: "canvas" });
       this.chart.getZr().on("mousemove", (event) => this.tell(event));
@@ -107,14 +123,11 @@ export class Card {
     if (!this.chart.containPixel({ gridIndex: 0 }, [x, y])) { this.tip.hidden = true; return; }
     const at = this.chart.convertFromPixel({ xAxisIndex: 0 }, x);
     const first = this.data.from_ms;
-    const row = this.rows.get(first + Math.floor((at - first) / HOUR) * HOUR);
+    const row = this.rows.get(first + Math.floor((at - first) / this.step) * this.step);
     if (!row) { this.tip.hidden = true; return; }
     const { scale } = this.built;
-    const text = (value) => `${short(value * scale.factor)} ${scale.unit}`.trim();
-    const lines = [element("div", "title-line", this.name(row.at))];
-    if (row.actual !== null) lines.push(line(t("insight.actual"), text(row.actual)));
-    if (row.mid !== null) lines.push(line(this.settings.expected ?? t("insight.expected"), text(row.mid)));
-    if (row.low !== null) lines.push(line(t("insight.range"), `${short(row.low * scale.factor)} – ${text(row.high)}`));
+    const lines = [element("div", "title-line", this.name(row.at)),
+      ...(this.settings.told ?? told)(row, scale, this.settings).map(([name, value]) => line(name, value))];
     const mark = (this.data.marks ?? []).find((one) => row.at >= one.from && row.at < one.to);
     if (mark) lines.push(element("div", `note ${mark.tone}`, mark.title));
     this.tip.replaceChildren(...lines);

@@ -2,6 +2,7 @@
 import { SiteTime } from "../sitetime.js";
 import { t } from "../words.js";
 import { Card, table } from "./card.js";
+import * as quantity from "./quantity.js";
 import { switches } from "./views.js";
 
 const HOUR = 3_600_000;
@@ -19,7 +20,7 @@ function showNear(data) {
 
 function showDay(data) {
   const box = document.getElementById("day-card");
-  box.hidden = !data;
+  if (box) box.hidden = !data;
   if (!data) return;
   document.getElementById("day-text").textContent = data.title;
   const title = document.getElementById("day-title").textContent;
@@ -37,12 +38,21 @@ function showDay(data) {
   switches("day", card, (into) => table(into, data, name, title));
 }
 
+function showQuantity(data) {
+  if (!data) return;
+  const time = new SiteTime(data.offsets);
+  const title = document.getElementById("quantity-title").textContent;
+  const card = quantity.show(data, time, document.getElementById("quantity"), document.getElementById("quantity-legend"));
+  switches("quantity", card, (into) => quantity.table(into, data, time, title));
+}
+
 async function load() {
   failed.hidden = true;
   try {
     const reply = await fetch(host.dataset.event);
     if (!reply.ok) throw new Error(String(reply.status));
     const answer = await reply.json();
+    showQuantity(answer.quantity);
     showNear(answer.near);
     showDay(answer.day);
     host.dataset.ready = "yes";

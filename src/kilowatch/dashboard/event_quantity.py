@@ -1,0 +1,165 @@
+"""What an electrical event is about, as a picture: voltages, currents, power factor, a sum."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from kilowatch.dashboard.hourly import HOUR_MS, nullable
+from kilowatch.dashboard.needs import View
+from kilowatch.dashboard.offered import phase_title
+from kilowatch.dashboard.periods import offsets
+from kilowatch.dashboard.words import t
+from kilowatch.insights.electrical import Limits, power_factor
+from kilowatch.model.blocks import Floats, IntervalBlock, Ints
+from kilowatch.model.insight import EventKind, InsightEvent
+from kilowatch.model.parameters import AP, RP, phase_of
+from kilowatch.model.points import DataPoint
+from kilowatch.pipeline.insight.electrics import CURRENT, USUAL_V, VOLTAGE
+
+ROWS_MAX = 2_100
+"""More intervals than that are drawn as hours with their smallest and largest value."""
+
+
+@dataclass(frozen=True, slots=True)
+class Quantity:
+    """What is drawn of a kind of event.
+
+    Attributes:
+        show: What Breakdown calls it.
+        channels: That are read.
+        unit: Of what is drawn.
+        near: Drawn around its values instead of from zero.
+    """
+
+    show: str
+    channels: tuple[int, ...]
+    unit: str
+    near: bool = False
+
+
+def _phases(total: int) -> tuple[int, ...]:
+    return tuple(total + phase for phase in (1, 2, 3))
+
+
+QUANTITIES = {
+    EventKind.VOLTAGE: Quantity("v", _phases(VOLTAGE), "V", near=True),
+    EventKind.UNBALANCE: Quantity("c", _phases(CURRENT), "A"),
+    EventKind.PHASE_LOSS: Quantity("c", _phases(CURRENT), "A"),
+    EventKind.POWER_FACTOR: Quantity("pF", (AP, RP), ""),
+    EventKind.PHASE_SUM: Quantity("aP", (AP, *_phases(AP)), "W"),
+}
+"""Kinds that are not about hourly use; each is seen by a quantity of its own."""
+
+
+def quantity(
+    view: View,
+    point: DataPoint,
+    event: InsightEvent,
+    span: tuple[int, int],
+    now_ms: int,
+    marks: list[dict[str, Any]],
+) -> dict[str, Any] | None:
+    """Return what the page of an electrical event draws; None for every other kind.
+
+    Args:
+        view: Measurements.
+        point: An electrical data point.
+        event: The event.
+        span: Begin and end of what is drawn [ms since 1970, UTC].
+        now_ms: What time it is [ms since 1970, UTC].
+        marks: Events on the time axis.
+
+    Raises:
+        KilowatchError: 503 from the store.
+    """
+    about = QUANTITIES.get(event.kind)
+    if about is None:
+        return None
+    from_ms, to_ms = span
+    fine = (to_ms - from_ms) // (point.interval_s * 1000) <= ROWS_MAX
+    step_ms = point.interval_s * 1000 if fine else HOUR_MS
+    rows = view.series_many([point], about.channels, from_ms, to_ms, "interval" if fine else "hour")
+    return {
+        "utility": point.utility,
+        "unit": about.unit,
+        "near": about.near,
+        "zone": point.zone,
+        "offsets": offsets(from_ms, to_ms, point.zone),
+        "from_ms": from_ms,
+        "to_ms": to_ms,
+        "now_ms": now_ms,
+        "step_ms": step_ms,
+        "lines": list(_lines(event.kind, about, rows, spread=not fine)),
+        "limits": _limits(event),
+        "marks": marks,
+    }
+
+
+def _lines(
+    kind: EventKind, about: Quantity, rows: IntervalBlock, *, spread: bool
+) -> Iterator[dict[str, Any]]:
+    if kind is EventKind.POWER_FACTOR:
+        starts, active, reactive = _beside(rows, AP, RP)
+        yield _line(t("event.quantity.pf"), 0, starts, power_factor(active, reactive))
+        return
+    if kind is EventKind.PHASE_SUM:
+        of_phases = [_known(rows, code) for code in about.channels[1:]]
+        of_phases = [one for one in of_phases if len(one)]
+        total = _known(rows, AP)
+        yield _line(t("event.quantity.total"), 0, total.start_ms, total.mean)
+        if of_phases:
+            starts, summed = _sum(of_phases)
+            yield _line(t("event.quantity.sum"), 0, starts, summed) | {"beside": True}
+        return
+    for code in about.channels:
+        own = _known(rows, code)
+        if len(own):
+            line = _line(phase_title(code), phase_of(code), own.start_ms, own.mean)
+            if spread:
+                line |= {"low": nullable(own.low), "high": nullable(own.high)}
+            yield line
+
+
+def _line(name: str, phase: int, start_ms: Ints, value: Floats) -> dict[str, Any]:
+    return {"name": name, "phase": phase, "start": start_ms.tolist(), "value": nullable(value)}
+
+
+def _known(rows: IntervalBlock, channel: int) -> IntervalBlock:
+    return rows.take((rows.channel == channel) & np.isfinite(rows.mean))
+
+
+def _beside(rows: IntervalBlock, one: int, other: int) -> tuple[Ints, Floats, Floats]:
+    """Return means of two channels at the intervals of which both are known."""
+    first, second = _known(rows, one), _known(rows, other)
+    starts, mine, theirs = np.intersect1d(first.start_ms, second.start_ms, return_indices=True)
+    return starts, first.mean[mine], second.mean[theirs]
+
+
+def _sum(parts: list[IntervalBlock]) -> tuple[Ints, Floats]:
+    """Return the sum of the phases at the intervals of which each of them is known."""
+    starts = parts[0].start_ms
+    for part in parts[1:]:
+        starts = np.intersect1d(starts, part.start_ms)
+    return starts, sum(
+        (part.mean[np.isin(part.start_ms, starts)] for part in parts), np.zeros(len(starts))
+    )
+
+
+def _limits(event: InsightEvent) -> list[dict[str, Any]]:
+    """Return what should have been kept, with its words."""
+    evidence, usual = event.evidence, Limits()
+    if event.kind is EventKind.VOLTAGE:
+        nominal_v = float(evidence.get("nominal_v", USUAL_V))
+        kept = (("low", usual.low * nominal_v), ("high", usual.high * nominal_v))
+        return [
+            {"value": volts, "text": t(f"event.limit.{name}", value=f"{volts:.0f}")}
+            for name, volts in kept
+        ]
+    if event.kind is EventKind.POWER_FACTOR:
+        limit = float(evidence.get("limit", usual.power_factor))
+        return [{"value": limit, "text": t("event.limit.pf", value=f"{limit:.2f}")}]
+    return []
