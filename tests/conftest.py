@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, expect, sync_playwright
 
 from tests.budget import (  # noqa: F401 - pytest finds its hooks here
     pytest_collection_modifyitems,
@@ -31,6 +31,7 @@ def tests_source() -> bool:
 
 def pytest_configure() -> None:
     """Refuse to test anything but the installed wheel, which is what users get."""
+    expect.set_options(timeout=15_000)  # of a page on a busy machine; what is right comes at once
     spec = importlib.util.find_spec("kilowatch")
     place = Path(spec.origin) if spec and spec.origin else None
     installed = place is not None and "site-packages" in place.parts
