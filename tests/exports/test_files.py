@@ -9,17 +9,21 @@ import json
 import os
 from pathlib import Path
 from typing import Any
+from zipfile import ZipFile
 
 import numpy as np
 import openpyxl
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from python_calamine import CalamineWorkbook
 
 from kilowatch.exports import plan as plans
 from kilowatch.exports.csv_file import harmless
+from kilowatch.exports.excel_file import Summary, Wording, excel_chunks
 from kilowatch.exports.formats import chunks_of
 from kilowatch.exports.slices import ROWS_A_SLICE, Reader, along_points
+from kilowatch.exports.tables import CODED, Heading, Table, schema_of
 from kilowatch.model.blocks import IntervalBlock
 from kilowatch.model.errors import KilowatchError
 from kilowatch.model.parameters import PC, VALUE
@@ -144,6 +148,50 @@ def test_excel_has_real_dates_in_local_time_and_notes(shop: Shop) -> None:
     )
     assert book["Notes"]["A1"].value == "Exported by"
     assert sheet["A2"].number_format == "yyyy-mm-dd hh:mm"
+    assert sheet.auto_filter.ref == f"A1:{sheet.cell(1, len(head)).column_letter}146"
+
+
+def test_excel_keeps_what_xml_would_lose(tmp_path: Path) -> None:
+    """Signs of XML, control characters, spaces at the ends, 17 digits, gaps: read as written."""
+    words = ['a < b & "c"', " two spaces ", "bell \x07", "_x0007_ typed", "+1", "Größe € 𝄞"]
+    values = [0.1 + 0.2, -1e-7, 1.7976931348623157e308, None, 0.0, 12_345_678.912_345_678]
+    columns = [
+        pa.array([1_729_900_800_000 + n for n in range(6)]).cast(pa.timestamp("ms", "UTC")),
+        pa.array(words).dictionary_encode().cast(CODED),
+        pa.array(values, pa.float64()),
+        pa.array([1, None, 3, 4, 5, 6], pa.int64()),
+    ]
+    heads = [
+        Heading("at", "utc"), Heading("name", "text"), Heading("value", "number", "kWh"),
+        Heading("n", "count"),
+    ]  # fmt: skip
+    batch = pa.RecordBatch.from_arrays(columns, schema=schema_of(heads, coded=True))
+    told: list[Summary] = []
+
+    def lines(written: Summary) -> list[tuple[str, str]]:
+        told.append(written)
+        return [("Rows", str(written.rows))]
+
+    wording = Wording("Data <1>", "Notes", lambda one, _zone: f"{one.name} & unit", lines)
+    table = Table(heads, iter([batch.slice(0, 4), batch.slice(4)]), "")
+    path = tmp_path / "kept.xlsx"
+    path.write_bytes(b"".join(excel_chunks(table, wording)))
+    sheet: Any = openpyxl.load_workbook(path)["Data <1>"]
+    found = list(sheet.iter_rows(values_only=True))
+    assert found[0] == ("at & unit", "name & unit", "value & unit", "n & unit")
+    escaped = ["bell _x0007_", "_x005F_x0007_ typed"]  # as ECMA-376 has them; Excel reads them back
+    assert [row[1] for row in found[1:]] == [*words[:2], *escaped, *words[4:]]
+    assert [row[2] for row in found[1:]] == values, "to the last bit"
+    assert [row[3] for row in found[1:]] == [1, None, 3, 4, 5, 6]
+    assert sheet["C2"].number_format == "#,##0.###"
+    assert sheet["A7"].is_date
+    (only,) = told
+    assert only.rows == 6
+    seen = CalamineWorkbook.from_path(path).get_sheet_by_index(0).to_python()
+    assert [row[1] for row in seen[1:]][:2] == words[:2]
+    empty = Table(heads, iter([]), "")
+    path.write_bytes(b"".join(excel_chunks(empty, wording)))
+    assert openpyxl.load_workbook(path)["Data <1>"].max_row == 1
 
 
 def test_parquet_knows_its_units_and_its_zone(shop: Shop) -> None:
@@ -215,17 +263,27 @@ def test_what_a_sheet_cannot_hold_is_refused_before_work(
     monkeypatch.setattr(plans, "EXCEL_ROWS_MAX", 10**6)
     with pytest.raises(KilowatchError, match=r"a sheet in Excel"):
         b"".join(shop.chunks("xlsx", planned))
+    monkeypatch.undo()
+    monkeypatch.setattr("kilowatch.exports.excel_file.SHEET_BYTES_MAX", 10_000)
+    with pytest.raises(KilowatchError, match=r"cells.*CSV or Parquet"):
+        b"".join(shop.chunks("xlsx", planned))
+    monkeypatch.setattr(plans, "EXCEL_CELLS_MAX", 1_000)
+    with pytest.raises(KilowatchError, match=r"cells, and a workbook holds 1,000"):
+        planned.check("xlsx")
 
 
 def test_a_workbook_that_the_disk_has_no_room_for_is_refused_and_not_cut(
     shop: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Half a workbook ends like a whole one, so it is not sent: the answer says what happened."""
+    write = ZipFile.writestr
 
-    def full(_book: object) -> None:
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    def full(book: ZipFile, *written: Any) -> None:
+        if book.filename:  # on the disk, not the frame in memory
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        write(book, *written)
 
-    monkeypatch.setattr("xlsxwriter.workbook.Workbook._store_workbook", full)
+    monkeypatch.setattr("zipfile.ZipFile.writestr", full)
     with pytest.raises(KilowatchError, match=r"No space left on device.*take CSV") as told:
         shop.file("xlsx", f"{ALL} grain=day")
     assert told.value.status == 507

@@ -153,7 +153,7 @@ def _shown(rooms: Rooms, export: Plan) -> dict[str, Any]:
         "size": {word: size_text(estimate.size[word]) for word in FORMATS},
         "formats": list(FORMATS),
         "excel_rows": EXCEL_ROWS_MAX,
-        "fits_excel": estimate.rows < EXCEL_ROWS_MAX,
+        "fits_excel": estimate.fits_excel,
         "silent": [one.name for one in export.silent],
         "tableau": tableau.available(),
         "install": tableau.INSTALL,

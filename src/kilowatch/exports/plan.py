@@ -18,11 +18,13 @@ from kilowatch.model.zones import Zone
 
 EXCEL_ROWS_MAX = 1_048_576
 EXCEL_COLUMNS_MAX = 16_384
+EXCEL_CELLS_MAX = 40_000_000
+"""2 GiB of a sheet's XML at 52 bytes a cell: no file in a plain zip archive is longer."""
 WIDE_COLUMNS_MAX = EXCEL_COLUMNS_MAX  # no program that reads tables opens more
 MARGIN_MS = 32 * DAY_MS  # a month that holds the first reading begins before it
 _LENGTH_S = {"hour": 3_600, "day": 86_400, "month": 30 * 86_400}
-BYTES_A_ROW = {"csv": 145, "xlsx": 55, "parquet": 6, "hyper": 7}
-BYTES_A_CELL = {"csv": 9, "xlsx": 8, "parquet": 3, "hyper": 4}
+BYTES_A_ROW = {"csv": 145, "xlsx": 59, "parquet": 6, "hyper": 7}
+BYTES_A_CELL = {"csv": 9, "xlsx": 9, "parquet": 3, "hyper": 4}
 """Measured on hourly figures (docs/reference/benchmarks.md): for long and wide tables."""
 
 
@@ -78,6 +80,11 @@ class Estimate:
     rows: int
     columns: int
     size: dict[str, int]
+
+    @property
+    def fits_excel(self) -> bool:
+        """Whether one sheet of a workbook holds it."""
+        return self.rows < EXCEL_ROWS_MAX and self.rows * self.columns <= EXCEL_CELLS_MAX
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +146,8 @@ class Plan:
             )
         if format_word == "xlsx" and found.rows >= EXCEL_ROWS_MAX:
             raise too_long_for_excel(found.rows)
+        if format_word == "xlsx" and not found.fits_excel:
+            raise too_large_for_excel(found.rows * found.columns)
 
 
 def too_long_for_excel(rows: int) -> KilowatchError:
@@ -148,6 +157,16 @@ def too_long_for_excel(rows: int) -> KilowatchError:
         f"This is about {rows:,} rows, and a sheet in Excel has {EXCEL_ROWS_MAX:,}.",
         remedy="Take CSV or Parquet, which have no limit, or a coarser granularity.",
         data={"rows": rows},
+    )
+
+
+def too_large_for_excel(cells: int) -> KilowatchError:
+    """Return the answer to a workbook that no program would open."""
+    return KilowatchError(
+        "too_many_cells",
+        f"This is about {cells:,} cells, and a workbook holds {EXCEL_CELLS_MAX:,}.",
+        remedy="Take CSV or Parquet, which have no limit, or a coarser granularity.",
+        data={"cells": cells},
     )
 
 
