@@ -60,6 +60,36 @@ def test_a_power_cut_is_one_event_at_all_meters_of_a_site() -> None:
     assert len(set(join(events, TREE).values())) == 1
 
 
+COMPUTED = replace(
+    TREE, made_of={20: frozenset({2, 4}), 21: frozenset({20, 2, 4, 1}), 22: frozenset({4})}
+)
+"""20 is 2 and 4 together, 21 what 1 has beside it, 22 meter 4 by area."""
+
+
+def test_what_shows_in_a_formula_is_told_at_the_meter_that_it_happened_at() -> None:
+    """A dial that stands still lowers the sum and raises what is left over: one event, once."""
+    own = replace(event(2, EventKind.STUCK, 10, 40), amount=-500.0)
+    events = [
+        event(20, EventKind.LEVEL_SHIFT, 10, 38),
+        event(21, EventKind.SPIKE, 12, 36),
+        own,
+    ]
+    assert set(join(events, COMPUTED).values()) == {own.id}
+    assert others_of(events, join(events, COMPUTED)) == {own.id: (20, 21)}
+    alone = [event(20, EventKind.WEEKEND, 10, 40), event(22, EventKind.WEEKEND, 12, 40)]
+    assert len(set(join(alone, COMPUTED).values())) == 1, "both are made of 4"
+    supply = [event(1, EventKind.WEEKEND, 10, 40), event(22, EventKind.WEEKEND, 10, 40)]
+    assert set(join(supply, COMPUTED).values()) == {supply[0].id}, "1 feeds what 22 is made of"
+
+
+def test_a_slow_drift_of_one_input_does_not_hide_what_happens_to_another() -> None:
+    """Weeks of a creeping baseload and an evening's spike of the sum are two causes."""
+    events = [event(2, EventKind.DRIFT, 10, 500), event(20, EventKind.SPIKE, 100, 3)]
+    assert join(events, COMPUTED) == {one.id: one.id for one in events}
+    other = [event(3, EventKind.SPIKE, 100, 3), event(22, EventKind.SPIKE, 100, 3)]
+    assert join(other, COMPUTED) == {one.id: one.id for one in other}, "22 is not made of 3"
+
+
 def test_a_friday_evening_and_its_weekend_are_one_event_with_both_amounts() -> None:
     """People read of the whole weekend under the name that they were told on Friday."""
     friday = event(3, EventKind.AFTER_HOURS, 18, 6)

@@ -45,7 +45,7 @@ class Site:
         subjects = [subject_of(meter(series)) for series in (1, 2, 3)]
         self.subjects: dict[int, Subject] = {one.series: one for one in subjects if one}
         self.settler = Settler(
-            self.file, self.subjects, lambda _site: {1: None, 2: 1, 3: 1},
+            self.file, self.subjects, lambda _site: {1: None, 2: 1, 3: 1}, {},
             lambda event, _subject: event.id in self.expected, lambda: self.wall_ms,
         )  # fmt: skip
 

@@ -7,7 +7,7 @@ waste and as a missed shutdown. People want to hear of it once, where it was see
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -47,18 +47,21 @@ class Kinship:
     Attributes:
         site: Site of each stream.
         above: The stream that feeds each one, or None.
+        made_of: Of each formula all streams that it rests on, by way of other formulas too.
     """
 
     site: Mapping[int, int]
     above: Mapping[int, int | None]
+    made_of: Mapping[int, frozenset[int]] = field(default_factory=dict)
 
     def lineage(self, series: int) -> list[int]:
-        """Return a stream and what feeds it, upwards."""
+        """Return a stream and what feeds it, upwards; of a formula, that of what it is made of."""
         found: list[int] = []
-        at: int | None = series
-        while at is not None and at not in found:
-            found.append(at)
-            at = self.above.get(at)
+        for begin in (series, *sorted(self.made_of.get(series, ()))):
+            at: int | None = begin
+            while at is not None and at not in found:
+                found.append(at)
+                at = self.above.get(at)
         return found
 
 
@@ -67,7 +70,8 @@ def join(events: Iterable[InsightEvent], kinship: Kinship) -> dict[str, str]:
 
     It rests on nothing but the events given: in whatever pieces they came, the answer is the same.
     An event that was found first stands for those that follow; of several found in one hour, the
-    one furthest down the tree, where the cause is.
+    one furthest down the tree, where the cause is. A formula does not cause what it shows: in one
+    hour, what it is made of stands for it.
 
     Args:
         events: Of one site, in any order.
@@ -78,14 +82,18 @@ def join(events: Iterable[InsightEvent], kinship: Kinship) -> dict[str, str]:
     """
     events = list(events)
     lines = {one.series: kinship.lineage(one.series) for one in events}
+    made_of = kinship.made_of
     order = sorted(
         events,
-        key=lambda one: (one.found_ms, -len(lines[one.series]), one.series, one.kind, one.start_ms),
-    )
+        key=lambda one: (
+            one.found_ms, len(made_of.get(one.series, ())), -len(lines[one.series]), one.series,
+            one.kind, one.start_ms,
+        ),
+    )  # fmt: skip
     causes: dict[str, str] = {}
     standing: dict[str, InsightEvent] = {}  # with the time of all that was joined to it
     for event in order:
-        fits = [one for one in standing.values() if _have_one_cause(one, event, lines)]
+        fits = [one for one in standing.values() if _have_one_cause(one, event, lines, made_of)]
         if not fits:
             causes[event.id] = event.id
             standing[event.id] = event
@@ -151,14 +159,16 @@ def akin(first: EventKind, second: EventKind) -> bool:
 
 
 def _have_one_cause(
-    first: InsightEvent, second: InsightEvent, lines: Mapping[int, list[int]]
+    first: InsightEvent,
+    second: InsightEvent,
+    lines: Mapping[int, list[int]],
+    made_of: Mapping[int, frozenset[int]],
 ) -> bool:
+    if first.series != second.series and (first.series in made_of or second.series in made_of):
+        return _shows_in_formula(first, second, lines, made_of)
     if not akin(first.kind, second.kind):
         return False
-    if first.kind in _OF_THE_SUPPLY and second.kind in _OF_THE_SUPPLY:
-        kin = abs(first.start_ms - second.start_ms) <= TOGETHER_MS
-    else:
-        kin = False
+    kin = _of_one_supply(first, second)
     kin = kin or second.series in lines[first.series] or first.series in lines[second.series]
     if not kin or not _same_direction(first, second):
         return False
@@ -166,6 +176,35 @@ def _have_one_cause(
         return _shared(first, second) >= -NEXT_MS
     shorter = min(first.end_ms - first.start_ms, second.end_ms - second.start_ms)
     return _shared(first, second) >= OVERLAP_MIN * max(shorter, 1)
+
+
+def _of_one_supply(first: InsightEvent, second: InsightEvent) -> bool:
+    """Tell whether two events can come from what all meters of a site share."""
+    both = first.kind in _OF_THE_SUPPLY and second.kind in _OF_THE_SUPPLY
+    return both and abs(first.start_ms - second.start_ms) <= TOGETHER_MS
+
+
+def _shows_in_formula(
+    first: InsightEvent,
+    second: InsightEvent,
+    lines: Mapping[int, list[int]],
+    made_of: Mapping[int, frozenset[int]],
+) -> bool:
+    """Tell whether a formula and a stream that it rests on, or two of one stream, show one cause.
+
+    A dial that stops makes what is left over rise, and a quotient jump: direction and kind are
+    the formula's own. Where the kinds are strangers both must be of nearly the same time, so that
+    weeks of a slow drift do not swallow what happens to another input.
+    """
+    kin = second.series in lines[first.series] or first.series in lines[second.series]
+    kin = kin or _of_one_supply(first, second)
+    if first.series in made_of and second.series in made_of:
+        kin = kin or not made_of[first.series].isdisjoint(made_of[second.series])
+    if not kin:
+        return False
+    lengths = sorted((first.end_ms - first.start_ms, second.end_ms - second.start_ms))
+    length = lengths[0] if akin(first.kind, second.kind) else lengths[1]
+    return _shared(first, second) >= OVERLAP_MIN * max(length, 1)
 
 
 def _shared(first: InsightEvent, second: InsightEvent) -> int:

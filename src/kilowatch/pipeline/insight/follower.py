@@ -33,7 +33,7 @@ from kilowatch.pipeline.insight.models import usable
 from kilowatch.pipeline.insight.records import Kept
 from kilowatch.pipeline.insight.settling import STALE_MS, Settler
 from kilowatch.pipeline.insight.stepping import Step, Stepper
-from kilowatch.pipeline.insight.subjects import Reach, Reaches, Subject, subject_of
+from kilowatch.pipeline.insight.subjects import Reach, Reaches, Subject, made_of, subject_of
 from kilowatch.pipeline.insight.surroundings import LATE_MS, FactsNow, Surroundings
 from kilowatch.pipeline.insight.training import Training
 from kilowatch.pipeline.streams import PointsNow, Streams
@@ -158,6 +158,7 @@ class Follower:
         self._points: Mapping[int, DataPoint] = {}
         self._subjects: dict[int, Subject] = {}
         self._by_number: dict[int, Subject] = {}
+        self._made_of: dict[int, frozenset[int]] = {}
         self._facts: Mapping[int, SiteFacts] = {}
         self._until: dict[int, int] = {}
         self._idle: dict[int, tuple[Reach, Reach | None]] = {}
@@ -168,7 +169,12 @@ class Follower:
             self._surroundings, self._model_at, knowledge.nominal, knowledge.faults
         )
         self._settler = Settler(
-            self._file, self._subjects, knowledge.above, knowledge.expects, settings.wall_ms
+            self._file,
+            self._subjects,
+            knowledge.above,
+            self._made_of,
+            knowledge.expects,
+            settings.wall_ms,
         )
         self._training = Training(
             self._file, self._surroundings, settings.clock, settings.train_again_s
@@ -325,6 +331,8 @@ class Follower:
                 subject = subject_of(point)
                 if subject is not None:
                     self._subjects[point.series] = self._by_number[point.id] = subject
+            self._made_of.clear()
+            self._made_of.update(made_of(points.values()))
         facts = self._surroundings.refresh()
         if facts is self._facts:
             return

@@ -54,6 +54,7 @@ class Settler:
         file: Where earlier ones are.
         subjects: The streams that are looked at, by series.
         above: What feeds what.
+        made_of: Of each formula all streams that it rests on.
         expects: What people expect.
         wall_ms: The clock on the wall [ms since 1970, UTC].
     """
@@ -63,12 +64,14 @@ class Settler:
         file: InsightFile,
         subjects: Mapping[int, Subject],
         above: Above,
+        made_of: Mapping[int, frozenset[int]],
         expects: Expects,
         wall_ms: Callable[[], int],
     ) -> None:
         self._file = file
         self._subjects = subjects
         self._above = above
+        self._made_of = made_of
         self._expects = expects
         self._wall_ms = wall_ms
 
@@ -117,7 +120,7 @@ class Settler:
             changed[key] = replace(known, event=same)
         changed |= {one.key: one for one in self._file.named(fresh)}
         now = before | changed
-        kinship = Kinship({}, self._above(site_id))
+        kinship = Kinship({}, self._above(site_id), self._made_of)
         causes = join([one.event for one in now.values()], kinship)
         others = others_of([one.event for one in now.values()], causes)
         members: dict[str, list[InsightEvent]] = {}

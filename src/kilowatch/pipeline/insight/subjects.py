@@ -15,6 +15,7 @@ import numpy as np
 from kilowatch.insights.hours import HOUR_MS
 from kilowatch.model.blocks import Floats, IntervalBlock
 from kilowatch.model.calendar import grain_start_ms
+from kilowatch.model.formulas import points_named
 from kilowatch.model.insight import EventKind
 from kilowatch.model.parameters import PC, VALUE
 from kilowatch.model.points import DataPoint
@@ -98,6 +99,28 @@ def subject_of(point: DataPoint) -> Subject | None:
     channel = PC if point.kind == "electrical" else VALUE
     use = not gauge and point.utility not in NOT_USED
     return Subject(point, channel, use, not gauge)
+
+
+def made_of(points: Iterable[DataPoint]) -> dict[int, frozenset[int]]:
+    """Return of each formula all streams that it rests on, other formulas included, by series.
+
+    What it was made of before a date counts too: its past shows what happened there.
+    """
+    by_id = {point.id: point for point in points}
+    found: dict[int, frozenset[int]] = {}
+
+    def below(point: DataPoint) -> frozenset[int]:
+        if point.series not in found:
+            found[point.series] = frozenset()  # a circle ends here
+            used = [by_id[one] for one in points_named(point) if one in by_id]
+            parts = [below(one) for one in used if one.formula]
+            found[point.series] = frozenset(one.series for one in used).union(*parts)
+        return found[point.series]
+
+    for point in by_id.values():
+        if point.formula:
+            below(point)
+    return found
 
 
 class Reaches:
