@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from itertools import islice
 from typing import Any
 
@@ -13,6 +14,7 @@ from kilowatch.exports.csv_file import csv_chunks, local_texts
 from kilowatch.exports.excel_file import Wording, excel_chunks
 from kilowatch.exports.hyper_file import hyper_chunks
 from kilowatch.exports.long_rows import long_table
+from kilowatch.exports.memory import lean
 from kilowatch.exports.parquet_file import parquet_chunks
 from kilowatch.exports.plan import Plan
 from kilowatch.exports.slices import Reader
@@ -26,7 +28,9 @@ PREVIEW_SLICE = 2_000
 
 def table_of(plan: Plan, reader: Reader) -> Table:
     """Return the table of an export; nothing is read before its batches are."""
-    return wide_table(plan, reader) if plan.asked.layout == "wide" else long_table(plan, reader)
+    wide = plan.asked.layout == "wide"
+    table = wide_table(plan, reader) if wide else long_table(plan, reader)
+    return replace(table, batches=lean(table.batches))
 
 
 def chunks_of(
