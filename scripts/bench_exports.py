@@ -176,7 +176,7 @@ def _stored(data: Path) -> Counter[str]:
     for first in range(0, len(series), SERIES_TOGETHER):
         some = series[first : first + SERIES_TOGETHER]
         for one in store._engine.query(  # noqa: SLF001 - no door of the store only counts
-            "SELECT series, channel, uniqExact(start) AS n FROM interval "  # noqa: S608
+            "SELECT series, channel, uniqExact(start) AS n FROM interval "
             f"WHERE series IN ({', '.join(map(str, some))}) GROUP BY series, channel",
             page=False,
         ).to_pylist():

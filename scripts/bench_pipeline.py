@@ -206,7 +206,7 @@ def sizes(store: ChdbStore, count: int) -> None:
     for table in ("reading", "interval", "rollup"):
         store._engine.execute(f"OPTIMIZE TABLE {table} FINAL")  # noqa: SLF001 - a measurement
         parts = store._engine.query(  # noqa: SLF001
-            "SELECT sum(bytes_on_disk) AS b, sum(rows) AS r FROM system.parts "  # noqa: S608
+            "SELECT sum(bytes_on_disk) AS b, sum(rows) AS r FROM system.parts "
             f"WHERE active AND table = '{table}'"
         ).to_pylist()[0]
         print(

@@ -301,7 +301,7 @@ def _copy(store: ChdbStore, one: Template) -> None:
             ("rollup", {"grain": "grain"} | figures),
         ):
             store._engine.execute(  # noqa: SLF001 - the store has no such door for programs
-                f"INSERT INTO {table} ({', '.join(f'`{name}`' for name in columns)}) "  # noqa: S608
+                f"INSERT INTO {table} ({', '.join(f'`{name}`' for name in columns)}) "
                 f"SELECT {', '.join(columns.values())} FROM (SELECT arrayJoin([{scales}]) AS sk, "
                 "toUInt32(sk.1) AS s, toFloat64(sk.2) AS k) AS target CROSS JOIN "
                 f"(SELECT * FROM {table} FINAL WHERE series = {one.series}) AS model "

@@ -21,7 +21,6 @@ from kilowatch.model.insight import (
 from kilowatch.model.points import DataPoint
 from kilowatch.model.zones import Zone
 from kilowatch.pipeline.insight.follower import Backlog
-from kilowatch.pipeline.insight.view import InsightState
 from tests.dashboard.fakes import FakeView
 
 WEEK_MS = 168 * HOUR_MS
@@ -55,11 +54,11 @@ class FakeInsights:
     wasted: WasteHours | None = None
     standings: dict[int, Standing] = field(default_factory=dict)
     openings: dict[int, tuple[bool, ...]] = field(default_factory=dict)
-    backlog: Backlog = field(default_factory=Backlog)
+    behind: Backlog = field(default_factory=Backlog)
 
-    def state(self) -> InsightState:
+    def backlog(self) -> Backlog:
         """Return how far it is: as a test says."""
-        return InsightState((), self.backlog, len(self.view.rows))
+        return self.behind
 
     def put(self, *events: InsightEvent) -> None:
         """Add events."""
@@ -67,7 +66,7 @@ class FakeInsights:
             self.found.setdefault(one.series, []).append(one)
 
     def events(
-        self, points: Sequence[DataPoint], from_ms: int, to_ms: int
+        self, points: Sequence[DataPoint], from_ms: int, to_ms: int, *, waste: bool = False
     ) -> Mapping[int, tuple[InsightEvent, ...]]:
         """Return the events that touch a stretch."""
         wanted = {point.series for point in points}
@@ -75,7 +74,13 @@ class FakeInsights:
             series: some
             for series, events in self.found.items()
             if series in wanted
-            and (some := tuple(e for e in events if e.end_ms > from_ms and e.start_ms < to_ms))
+            and (
+                some := tuple(
+                    e
+                    for e in events
+                    if e.end_ms > from_ms and e.start_ms < to_ms and (e.is_waste or not waste)
+                )
+            )
         }
 
     def event(self, event_id: str) -> InsightEvent | None:
@@ -145,9 +150,10 @@ class FakeInsights:
             self.wasted.kind[inside],
         )
 
-    def standing(self, point: DataPoint) -> Standing | None:
+    def standing(self, points: Sequence[DataPoint]) -> dict[int, Standing]:
         """Return what was given."""
-        return self.standings.get(point.series)
+        found = {point.series: self.standings.get(point.series) for point in points}
+        return {series: one for series, one in found.items() if one is not None}
 
     def opening(self, point: DataPoint) -> tuple[bool, ...] | None:
         """Return what was given."""

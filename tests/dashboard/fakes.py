@@ -35,7 +35,8 @@ from kilowatch.pipeline.grids import PointGrid
 from kilowatch.pipeline.preview import Preview
 from kilowatch.pipeline.rollups import roll_up
 from kilowatch.pipeline.state import Progress, grid_of, settings_of
-from kilowatch.pipeline.tree_rollups import DatedFeeding, Feeding, TreeRollUp, tree_roll_up
+from kilowatch.pipeline.tree_reading import tree_roll_ups
+from kilowatch.pipeline.tree_rollups import DatedFeeding, Feeding, TreeRollUp
 
 HOUR_MS = 3_600_000
 DAY_MS = 24 * HOUR_MS
@@ -280,11 +281,17 @@ class FakeView:
         grain: Any,
     ) -> TreeRollUp:
         """Return totals along the tree, by the real function."""
+        return self.trees(points, fed_by, [(from_ms, to_ms)], grain)[0]
 
-        def rows(some: Sequence[DataPoint], channels: Sequence[int]) -> IntervalBlock:
-            return self.series_many(some, channels, from_ms, to_ms, grain)
-
-        return tree_roll_up(rows, points, fed_by, (from_ms, to_ms), grain, self.now_ms)
+    def trees(
+        self,
+        points: Sequence[DataPoint],
+        fed_by: Feeding | DatedFeeding,
+        spans: Sequence[tuple[int, int]],
+        grain: Any,
+    ) -> list[TreeRollUp]:
+        """Return the same of several periods, by the real function."""
+        return tree_roll_ups(self.series_many, points, fed_by, spans, grain, self.now_ms)
 
     def sum_findings(
         self,

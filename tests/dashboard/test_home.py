@@ -142,14 +142,14 @@ def test_a_backlog_is_told_and_so_is_a_fault(own: House) -> None:
     insights = own.world.extra["insights"]
     client = own.log_in(ADMIN)
     paths = ("/", "/sentinel", "/waste", "/forecast")
-    insights.backlog = Backlog(streams=3, hours=5_000)
+    insights.behind = Backlog(streams=3, hours=5_000)
     for path in paths:
         assert "still working through the history" in page(client, path)
     assert "Nothing waits for an answer" not in page(client), "a green tick would be a guess"
-    insights.backlog = Backlog(streams=3, hours=3)
+    insights.behind = Backlog(streams=3, hours=3)
     assert "Nothing waits for an answer" in page(client)
     for path in paths:
         assert "still working through the history" not in page(client, path)
-    insights.backlog = Backlog(fault="the store is full")
+    insights.behind = Backlog(fault="the store is full")
     for path in paths:
         assert "Insights have stopped" in page(client, path)

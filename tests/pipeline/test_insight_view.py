@@ -1,15 +1,18 @@
 """What is read of the insights is what was written, hour by hour."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from kilowatch.insights.hours import HOUR_MS
-from kilowatch.pipeline.insight.file import InsightFile
-from kilowatch.pipeline.insight.records import Commit, WasteRow
+from kilowatch.model.insight import EventKind, Standing
+from kilowatch.pipeline.insight.file import InsightFile, encode
+from kilowatch.pipeline.insight.records import Commit, Filed, WasteRow
 from kilowatch.pipeline.insight.view import InsightView
 from tests.pipeline.insight_world import MONDAY_MS, meter
 from tests.pipeline.pipeline_world import DAY_MS
+from tests.pipeline.test_insight_settling import weekend
 
 
 def test_wasted_hours_are_told_one_by_one_and_cut_at_the_edges(tmp_path: Path) -> None:
@@ -44,3 +47,39 @@ def test_wasted_hours_are_told_one_by_one_and_cut_at_the_edges(tmp_path: Path) -
     assert len(told) == len(found.series) > 20
     assert not len(view.waste([meter(9)], from_ms, to_ms).series)
     assert not len(view.waste([], from_ms, to_ms).series)
+
+
+def test_a_page_of_waste_reads_waste_alone_and_by_its_index(tmp_path: Path) -> None:
+    """Waste is told apart by what is shown of an event, whatever was found of its cause first."""
+    path = tmp_path / "insights.sqlite"
+    file = InsightFile(path)
+    spike = replace(weekend(1, 2), id="spike", kind=EventKind.SPIKE)
+    later = replace(weekend(2, 3), id="later", kind=EventKind.SPIKE)
+    file.commit(
+        Commit(
+            events=[
+                Filed("a", weekend(1, 1)),
+                Filed("b", spike),
+                Filed("c", later, shown=replace(later, kind=EventKind.WEEKEND)),
+            ]
+        )
+    )
+    view, points = InsightView(path), [meter(1), meter(2)]
+    far_ms = 4_000_000_000_000
+    assert sum(map(len, view.events(points, 0, far_ms).values())) == 3
+    found = view.events(points, 0, far_ms, waste=True)
+    assert [one.id for one in found[1]] == [weekend(1, 1).id]
+    assert [(one.id, one.kind) for one in found[2]] == [("later", EventKind.WEEKEND)]
+    plan = view._reader.rows(
+        "EXPLAIN QUERY PLAN SELECT id FROM event WHERE cause = '' AND series IN (1, 2)"
+        " AND coalesce(shown_until_ms, end_ms) > 5"
+    )
+    assert "event_shown" in str(plan)
+
+
+def test_what_is_always_on_is_read_for_many_at_once(tmp_path: Path) -> None:
+    """Of streams of which it is not known yet nothing is said."""
+    path = tmp_path / "insights.sqlite"
+    known = Standing(120.0, 80.0, MONDAY_MS, 900.0, 0.4)
+    InsightFile(path).commit(Commit(standings={2: encode(known)}))
+    assert InsightView(path).standing([meter(1), meter(2)]) == {2: known}

@@ -17,6 +17,7 @@ from kilowatch.model.editing import Correction, Editing, Rules
 from kilowatch.model.errors import KilowatchError
 from kilowatch.model.parameters import VALUE
 from kilowatch.model.points import DataPoint
+from kilowatch.pipeline.tree_reading import tree_roll_ups
 from kilowatch.pipeline.tree_rollups import (
     DatedFeeding,
     Feeding,
@@ -262,3 +263,34 @@ def test_roots_and_remainders_are_the_total_of_every_forest(parents: list[int]) 
     parts = sum(leaves) + np.nansum(electricity.unmetered)
     assert parts == pytest.approx(electricity.total.amount[0])
     assert len(electricity.roots) + sum(len(m.children) for m in tree.mains.values()) == size
+
+
+def test_periods_side_by_side_are_read_at_once_and_stay_what_they_are(tmp_path: Path) -> None:
+    """Two days that meet are one look into the store; two that are far apart are two."""
+    points = [amount(1), amount(2)]
+    world = site(tmp_path, points, {1: 5.0, 2: 2.0})
+    fed_by = {1: None, 2: 1}
+    middle = day_start_ms(date(2024, 4, 1), DUBLIN)
+    looks: list[tuple[int, int]] = []
+
+    def series(some: object, channels: object, from_ms: int, to_ms: int, grain: object) -> object:
+        looks.append((from_ms, to_ms))
+        return world.view.series_many(some, channels, from_ms, to_ms, grain)  # type: ignore[arg-type]
+
+    def both(*spans: tuple[int, int]) -> list[TreeRollUp]:
+        return tree_roll_ups(series, points, fed_by, spans, "day", END_MS)  # type: ignore[arg-type]
+
+    far = (END_MS + 40 * 24 * HOUR_MS, END_MS + 41 * 24 * HOUR_MS)
+    for spans, count in (
+        (((middle, END_MS), (START_MS, middle)), 1),
+        (((START_MS, middle), far), 2),
+    ):
+        looks.clear()
+        found = both(*spans)
+        assert len(looks) == count
+        for tree, span in zip(found, spans, strict=True):
+            alone = both(span)[0]
+            for number in (1, 2):
+                for name in ("amount", "unallocated", "completeness", "shares"):
+                    mine, its = (getattr(t.points[number], name) for t in (tree, alone))
+                    np.testing.assert_array_equal(mine, its)

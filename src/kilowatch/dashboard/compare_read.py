@@ -134,6 +134,7 @@ def read(request: Request, *, to_export: bool = False) -> Asked:
     everything = [p for p in readable(request, "compare") if counted_of(p) is not None]
     if to_export:
         everything = [p for p in everything if may_export(who, p)]
+    kind_by_id = {p.id: kind_of(p) for p in everything}
     kinds = kinds_of(everything)
     per, against = query["per"] or "total", query["against"] or "before"
     grain = query["grain"]
@@ -144,7 +145,7 @@ def read(request: Request, *, to_export: bool = False) -> Asked:
     if not kinds:
         return Asked((), "", (), None, "day", "total", against, None, {}, {}, (), "")
     kind = query["utility"] if query["utility"] in kinds else kinds[0]
-    mine = [p for p in everything if kind_of(p) == kind]
+    mine = [p for p in everything if kind_by_id[p.id] == kind]
     named = None if query["q"] else frozenset(query["items"].split(","))
     every = _items(request, mine, named)
     items = _chosen(every, query["items"])
@@ -154,11 +155,10 @@ def read(request: Request, *, to_export: bool = False) -> Asked:
     seen = newest_ms(rooms.view, mine[:WITH_PAST])
     anchor = today if seen is None else min(today, local_day(seen, zone))
     chosen = span(query, PERIODS, anchor, today, "month")
-    sites = dict.fromkeys(one.site_id for one in items)
-    candidates: dict[int, list[DataPoint]] = {
-        number: [p for p in everything if p.site_id == number and kind_of(p) != kind]
-        for number in sites
-    }
+    candidates: dict[int, list[DataPoint]] = {one.site_id: [] for one in items}
+    for point in everything:
+        if point.site_id in candidates and kind_by_id[point.id] != kind:
+            candidates[point.site_id].append(point)
     return Asked(
         items, kind, kinds, chosen, grain or _grain(chosen),  # type: ignore[arg-type]
         per, against, other_span(chosen, against),  # type: ignore[arg-type]

@@ -88,8 +88,8 @@ def rows_of(request: Request, asked: Asked) -> list[Row]:
     """Read every item."""
     rooms = rooms_of(request)
     assert asked.span is not None
-    own = _days(rooms, asked.items, asked.span)
-    other = _days(rooms, asked.items, asked.other) if asked.other else None
+    own, *rest = _days(rooms, asked.items, [asked.span, *([asked.other] if asked.other else [])])
+    other = rest[0] if rest else None
     facts = rooms.registry.facts()
     found = []
     for item in asked.items:
@@ -110,15 +110,16 @@ def rows_of(request: Request, asked: Asked) -> list[Row]:
     return found
 
 
-def _days(rooms: Rooms, items: Sequence[Item], days: Span) -> dict[str, Days]:
-    """Read the days of items, all data points of one clock together."""
-    found: dict[str, Days] = {}
+def _days(rooms: Rooms, items: Sequence[Item], spans: Sequence[Span]) -> list[dict[str, Days]]:
+    """Read the days of items in some spans, all data points of one clock together."""
+    found: list[dict[str, Days]] = [{} for _ in spans]
     for zone in dict.fromkeys(one.zone for one in items):
         here = [one for one in items if one.zone == zone]
-        found |= {
-            one.key: _alone(rooms, one.points[0], days) for one in here if one.points[0].formula
-        }
-        here = [one for one in here if one.key not in found]
+        for days, span in zip(found, spans, strict=True):
+            days |= {
+                one.key: _alone(rooms, one.points[0], span) for one in here if one.points[0].formula
+            }
+        here = [one for one in here if not one.points[0].formula]
         if not here:
             continue
         every = {p.id: p for one in here for p in one.points}
@@ -134,10 +135,12 @@ def _days(rooms: Rooms, items: Sequence[Item], days: Span) -> dict[str, Days]:
             for point in one.points
             if any(by.get(point.id) not in mine for _, by in fed)
         }
-        tree = rooms.view.tree([every[n] for n in sorted(needed)], fed, *days.ms(zone), "day")
-        for one in here:
-            own = [p.id for p in one.points if p.id in needed and p.id not in tree.too_coarse]
-            found[one.key] = days_of(tree, own, rooms.clock())
+        chosen = [every[n] for n in sorted(needed)]
+        trees = rooms.view.trees(chosen, fed, [one.ms(zone) for one in spans], "day")
+        for days, tree in zip(found, trees, strict=True):
+            for one in here:
+                own = [p.id for p in one.points if p.id in needed and p.id not in tree.too_coarse]
+                days[one.key] = days_of(tree, own, rooms.clock())
     return found
 
 
@@ -193,7 +196,7 @@ def _per_piece(
     counted = counted_of(point)
     assert counted is not None
     lone = Item("", "", item.site_id, item.zone, (point,))
-    own, other = (_days(rooms, [lone], one)[""].amount for one in spans)
+    own, other = (days[""].amount for days in _days(rooms, [lone], spans))
     return _quotient(days, counted[1], "divided", (own, other), point.name)
 
 

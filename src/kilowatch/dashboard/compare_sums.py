@@ -78,32 +78,38 @@ def days_of(tree: TreeRollUp, numbers: Sequence[int], now_ms: int) -> Days:
     """
     start, end = tree.edges_ms[:-1], tree.edges_ms[1:]
     passed = np.clip((np.minimum(end, now_ms) - start) / (end - start), 0.0, 1.0)
-    amount, weight, count = np.full(len(start), np.nan), np.zeros(len(start)), np.zeros(len(start))
+    unknown = np.full(len(start), np.nan)
+    if not numbers:
+        return Days(start, unknown, np.zeros(len(start)), passed, {}, mean_shares([], []))
+    root = _roots(tree, numbers)
+    amounts = np.array([tree.points[number].amount for number in numbers])
+    complete = np.array([tree.points[number].completeness for number in numbers])
+    known = root & np.isfinite(amounts)
+    amount = np.where(known.any(axis=0), _added(np.where(known, amounts, 0.0)), unknown)
+    weight = _added(np.where(root, complete, 0.0))
+    touched = np.flatnonzero(root.any(axis=1)).tolist()
+    parts = {numbers[at]: float(amounts[at][known[at]].sum()) for at in touched}
+    shares = mean_shares(
+        [tree.points[numbers[at]].shares for at in touched],
+        [np.where(root[at], complete[at] * passed, 0.0) for at in touched],
+    )
+    return Days(start, amount, weight / np.maximum(root.sum(axis=0), 1), passed, parts, shares)
+
+
+def _roots(tree: TreeRollUp, numbers: Sequence[int]) -> Bools:
+    """Return where each data point is fed by none of the others, shape (points, buckets)."""
     mine = frozenset(numbers)
-    parts: dict[int, float] = {}
-    touched: list[tuple[Floats, Floats]] = []
-    for number in numbers:
-        sums = tree.points[number]
-        root = _root(tree, number, mine)
-        known = root & np.isfinite(sums.amount)
-        if root.any():
-            parts[number] = float(sums.amount[known].sum())
-            touched.append((sums.shares, np.where(root, sums.completeness * passed, 0.0)))
-        amount[known] = np.nan_to_num(amount[known]) + sums.amount[known]
-        weight += np.where(root, sums.completeness, 0.0)
-        count += root
-    shares = mean_shares([one for one, _ in touched], [known for _, known in touched])
-    return Days(start, amount, weight / np.maximum(count, 1), passed, parts, shares)
-
-
-def _root(tree: TreeRollUp, number: int, mine: frozenset[int]) -> Bools:
-    """Return in which buckets a data point is fed by none of the others."""
-    found = np.zeros(len(tree.edges_ms) - 1, np.bool_)
+    found = np.zeros((len(numbers), len(tree.edges_ms) - 1), np.bool_)
     for era in tree.eras:
-        parent = era.parents.get(number)
-        if parent is None or parent not in mine:
-            found |= era.buckets
+        parents = [era.parents.get(number) for number in numbers]
+        found |= np.array([one not in mine for one in parents])[:, None] & era.buckets
     return found
+
+
+def _added(rows: Floats) -> Floats:
+    """Return the sum of rows, one after the other: the same to the bit whatever their shape."""
+    total: Floats = np.add.accumulate(rows, axis=0)[-1]
+    return total
 
 
 @dataclass(frozen=True, slots=True)

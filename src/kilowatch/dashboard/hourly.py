@@ -19,6 +19,7 @@ from kilowatch.model.blocks import SHARED, Floats, Ints
 from kilowatch.model.insight import Expected
 from kilowatch.model.points import DataPoint
 from kilowatch.pipeline.insight.subjects import COVERED_MIN, subject_of
+from kilowatch.pipeline.insight.subjects import has_hours as point_has_hours
 from kilowatch.pipeline.tree_rollups import counted_of
 
 HOUR_MS = 3_600_000
@@ -73,7 +74,7 @@ def unit_of_amount(point: DataPoint) -> str:
 
 def has_hours(point: DataPoint) -> bool:
     """Tell whether a data point has packets often enough for hours: only then it is looked at."""
-    return subject_of(point) is not None
+    return point_has_hours(point)
 
 
 def hourly(view: View, points: Sequence[DataPoint], from_ms: int, to_ms: int) -> dict[int, Hourly]:

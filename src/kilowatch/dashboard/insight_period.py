@@ -22,7 +22,7 @@ BEHIND_H = 24
 
 def behind(insights: Insights) -> str:
     """Return ``behind`` while history is still worked through, ``fault`` where it stands, or ""."""
-    backlog = insights.state().backlog
+    backlog = insights.backlog()
     if backlog.fault:
         return "fault"
     return "behind" if backlog.hours > BEHIND_H * max(1, backlog.streams) else ""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from starlette.requests import Request
@@ -118,13 +118,7 @@ class Shown:
     @property
     def rank(self) -> tuple[Any, ...]:
         """What stands first: the most money, then the largest amount, then the newest."""
-        money = self.worth.money
-        return (
-            -(abs(money) if money is not None else 0.0),
-            -abs(self.amount or 0.0),
-            -self.event.start_ms,
-            self.event.id,
-        )
+        return rank_of(self.event, self.point, self.worth)
 
 
 ORDERS: dict[str, Callable[[Shown], Any]] = {
@@ -141,6 +135,8 @@ def shown_events(
     from_ms: int,
     to_ms: int,
     sites: Mapping[int, tuple[str, str]],
+    *,
+    costliest_waste: int = 0,
 ) -> list[Shown]:
     """Return the events of data points that touch a stretch of time, the costliest first.
 
@@ -150,11 +146,12 @@ def shown_events(
         from_ms: Start [ms since 1970, UTC].
         to_ms: End [ms since 1970, UTC].
         sites: Names of sites and organisations by the site's number.
+        costliest_waste: So many, of waste alone; 0 for all events.
     """
     rooms = rooms_of(request)
     if rooms.insights is None or not points:
         return []
-    found = rooms.insights.events(points, from_ms, to_ms)
+    found = rooms.insights.events(points, from_ms, to_ms, waste=costliest_waste > 0)
     by_series = {point.series: point for point in points}
     pairs = [
         (event, by_series[series])
@@ -162,18 +159,33 @@ def shown_events(
         if series in by_series
         for event in events
     ]
-    said = _said(rooms, pairs)
     facts = rooms.registry.facts() if pairs else {}
+    if costliest_waste:  # of an estate these are eight of ten thousand: the rest is not laid out
+        worths = [worth_of(event, point, facts) for event, point in pairs]
+        order = sorted(range(len(pairs)), key=lambda at: rank_of(*pairs[at], worths[at]))
+        pairs = [pairs[at] for at in order[:costliest_waste]]
+    said = _said(rooms, pairs)
     now_ms = rooms.clock()
     names = _names(request, [event for event, _ in pairs])
-    rows = [
-        replace(
-            _shown(event, point, sites, facts, said.get(event.id), now_ms),
-            others=tuple(names[one] for one in event.others if one in names),
-        )
-        for event, point in pairs
-    ]
+    rows = [_shown(event, point, sites, facts, said.get(event.id), now_ms, names)
+            for event, point in pairs]  # fmt: skip
     return sorted(rows, key=lambda one: one.rank)
+
+
+def worth_of(event: InsightEvent, point: DataPoint, facts: Mapping[int, SiteFacts]) -> Worth:
+    """Return what an event's amount was worth when it began."""
+    return worth(facts.get(point.site_id), point, event.amount, event.start_ms)
+
+
+def rank_of(event: InsightEvent, point: DataPoint, value: Worth) -> tuple[Any, ...]:
+    """Return what stands first: the most money, then the largest amount, then the newest."""
+    known = math.isfinite(event.amount) and unit_of_amount(point)
+    return (
+        -(abs(value.money) if value.money is not None else 0.0),
+        -abs(event.amount if known else 0.0),
+        -event.start_ms,
+        event.id,
+    )
 
 
 def shown_event(
@@ -187,10 +199,7 @@ def shown_event(
     said = _said(rooms, [(event, point)])
     facts = rooms.registry.facts()
     names = _names(request, [event])
-    return replace(
-        _shown(event, point, sites, facts, said.get(event.id), rooms.clock()),
-        others=tuple(names[one] for one in event.others if one in names),
-    )
+    return _shown(event, point, sites, facts, said.get(event.id), rooms.clock(), names)
 
 
 def _names(request: Request, events: Sequence[InsightEvent]) -> dict[int, str]:
@@ -212,10 +221,12 @@ def _shown(
     facts: Mapping[int, SiteFacts],
     said: Said | None,
     now_ms: int,
+    names: Mapping[int, str],
 ) -> Shown:
     site = sites.get(point.site_id, ("", ""))[0]
-    value = worth(facts.get(point.site_id), point, event.amount, event.start_ms)
-    return Shown(event, point, site, value, said, state_of(said, now_ms))
+    others = tuple(names[one] for one in event.others if one in names)
+    value = worth_of(event, point, facts)
+    return Shown(event, point, site, value, said, state_of(said, now_ms), others)
 
 
 def when_text(at_ms: int, zone: str, *, after: int | None = None) -> str:

@@ -156,6 +156,13 @@ class View(Measurements, Protocol):
         to_ms: int,
         grain: Bucket,
     ) -> TreeRollUp: ...
+    def trees(  # noqa: D102
+        self,
+        points: Sequence[DataPoint],
+        fed_by: Feeding | DatedFeeding,
+        spans: Sequence[tuple[int, int]],
+        grain: Bucket,
+    ) -> list[TreeRollUp]: ...
     def sum_findings(  # noqa: D102
         self,
         points: Sequence[DataPoint],
@@ -185,13 +192,6 @@ class Backlog(Protocol):
     def fault(self) -> str: ...  # noqa: D102
 
 
-class InsightState(Protocol):
-    """How far insights are (``pipeline.insight.view.InsightState``)."""
-
-    @property
-    def backlog(self) -> Backlog: ...  # noqa: D102
-
-
 class Insights(Protocol):
     """What was found out about use: ``kilowatch.pipeline.insight.view.InsightView``.
 
@@ -199,7 +199,7 @@ class Insights(Protocol):
     """
 
     def events(  # noqa: D102
-        self, points: Sequence[DataPoint], from_ms: int, to_ms: int
+        self, points: Sequence[DataPoint], from_ms: int, to_ms: int, *, waste: bool = False
     ) -> Mapping[int, tuple[InsightEvent, ...]]: ...
     def event(self, event_id: str) -> InsightEvent | None: ...  # noqa: D102
     def expected(self, point: DataPoint, from_ms: int, to_ms: int) -> Expected: ...  # noqa: D102
@@ -207,9 +207,9 @@ class Insights(Protocol):
     def waste(  # noqa: D102
         self, points: Sequence[DataPoint], from_ms: int, to_ms: int
     ) -> WasteHours: ...
-    def standing(self, point: DataPoint) -> Standing | None: ...  # noqa: D102
+    def standing(self, points: Sequence[DataPoint]) -> Mapping[int, Standing]: ...  # noqa: D102
     def opening(self, point: DataPoint) -> tuple[bool, ...] | None: ...  # noqa: D102
-    def state(self) -> InsightState: ...  # noqa: D102
+    def backlog(self) -> Backlog: ...  # noqa: D102
 
 
 class PacketLog(Protocol):

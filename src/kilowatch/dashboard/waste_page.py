@@ -139,7 +139,12 @@ def _waste(request: Request) -> Response:
     found = wasted(once, points, facts, by_point=site)
     spans = [days.ms(zone) for zone in {p.zone for p in points}]
     events = shown_events(
-        request, points, min(s[0] for s in spans), max(s[1] for s in spans), names
+        request,
+        points,
+        min(s[0] for s in spans),
+        max(s[1] for s in spans),
+        names,
+        costliest_waste=EVENTS,
     )
     week, opening, opening_from = _opening(rooms, points) if site else (None, "", "")
     standing = _standing(rooms, everything, points, names)
@@ -163,7 +168,7 @@ def _waste(request: Request) -> Response:
         "weekdays": [t(f"day.{number}")[:3] for number in range(7)],
         "opening": opening,
         "opening_from": opening_from,
-        "events": [one for one in events if one.event.is_waste][:EVENTS],
+        "events": events,
         "sentinel": _sentinel(asked, "waste"),
         "standing": standing,
         "basis": basis_of(one.worth for one in standing),
@@ -342,7 +347,8 @@ def _standing(
     assert rooms.insights is not None
     mine = {p.id for p in points}
     ordered = [*points, *(p for p in everything if p.id not in mine)][:COMPARED]
-    known = [(p, one) for p in ordered if (one := rooms.insights.standing(p)) is not None]
+    standings = rooms.insights.standing(ordered)
+    known = [(p, standings[p.series]) for p in ordered if p.series in standings]
     facts, now_ms = rooms.registry.facts(), rooms.clock()
     found = []
     for utility in dict.fromkeys(p.utility for p, _ in known):

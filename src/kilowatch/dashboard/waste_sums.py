@@ -154,9 +154,19 @@ def counted_once(
 
     mine = {point.id for point in points}
     roots = [point.id for point in points if fed_by.get(point.id) not in mine]
-    looped = mine - {one for root in roots for one in _below(root, children)}
-    chosen = np.concatenate([none, *(kept(one, frozenset()) for one in roots),
-                             *(rows.get(one, none) for one in looped)])  # fmt: skip
+    looped = (
+        mine
+        - set(roots)
+        - {one for root in roots if root in children for one in _below(root, children)}
+    )
+    alone = frozenset[int]()
+    chosen = np.concatenate(
+        [
+            none,
+            *(kept(one, alone) if one in children else rows.get(one, none) for one in roots),
+            *(rows.get(one, none) for one in looped),
+        ]
+    )
     return WasteHours(
         hours.series[chosen], hours.start_ms[chosen], hours.amount[chosen], hours.kind[chosen]
     )
@@ -218,11 +228,11 @@ def wasted(
         day = local // DAY_MS
         hour_of_week = (day + 3) % 7 * 24 + local % DAY_MS // HOUR_MS
         week += np.bincount(hour_of_week, weights=amounts, minlength=7 * 24)
-        unique, at = np.unique(day, return_inverse=True)
-        sums = np.bincount(at, weights=amounts)
-        for when, amount in zip(unique.tolist(), sums.tolist(), strict=True):
-            name = date.fromordinal(EPOCH + when)
-            days[name] = days.get(name, 0.0) + amount
+        first = int(day.min())
+        sums = np.bincount(day - first, weights=amounts).tolist()
+        for at in np.flatnonzero(np.bincount(day - first)).tolist():
+            name = date.fromordinal(EPOCH + first + at)
+            days[name] = days.get(name, 0.0) + sums[at]
     return Wasted(portions, week, days, len(hours.series))
 
 
@@ -233,9 +243,11 @@ def _portions(
     edges = _changes(facts, int(starts.min()), int(starts.max()) + 1)
     era = np.searchsorted(edges, starts, side="right")
     found = []
-    for kind in np.unique(kinds).tolist():
-        for number in np.unique(era).tolist():
-            chosen = (kinds == kind) & (era == number)
+    for kind in np.flatnonzero(np.bincount(kinds)).tolist():
+        for number in range(len(edges) + 1):
+            chosen = kinds == kind
+            if len(edges):
+                chosen &= era == number
             if not chosen.any():
                 continue
             amount = float(amounts[chosen].sum())

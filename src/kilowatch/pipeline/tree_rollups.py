@@ -8,7 +8,8 @@ by no submeter. It is shown as it is, also below zero: then a factor, a clock or
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 
@@ -20,6 +21,7 @@ from kilowatch.model.errors import KilowatchError
 from kilowatch.model.findings import Finding
 from kilowatch.model.parameters import PC, VALUE
 from kilowatch.model.points import DataPoint
+from kilowatch.model.units import UNITS
 from kilowatch.pipeline.grids import Bools
 
 COVERED_ENOUGH = 0.9
@@ -138,11 +140,15 @@ def amount_of(point: DataPoint) -> tuple[int, str] | None:
 
 def counted_of(point: DataPoint) -> tuple[int, str] | None:
     """Return the channel of what a data point counts, and its unit; None for a gauge."""
-    if point.kind == "electrical":
+    return _counted(point.kind, point.behaviour, point.unit)
+
+
+@cache
+def _counted(kind: str, behaviour: str, unit: str) -> tuple[int, str] | None:
+    if kind == "electrical":
         return PC, "Wh"
-    if point.behaviour == "gauge" or not point.unit_of_value.amount:
-        return None
-    return VALUE, point.unit_of_value.amount
+    amount = UNITS[unit].amount
+    return None if behaviour == "gauge" or not amount else (VALUE, amount)
 
 
 def tree_roll_up(
@@ -266,65 +272,52 @@ def _amount_of(point: DataPoint) -> tuple[int, str]:
     return found
 
 
-@dataclass(slots=True)
-class _Columns:
-    """Sums while rows are put into their buckets."""
-
-    size: int
-    amount: Floats = field(init=False)
-    unallocated: Floats = field(init=False)
-    covered_ms: Ints = field(init=False)
-    shares_ms: Ints = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.amount = np.full(self.size, np.nan)
-        self.unallocated = np.zeros(self.size)
-        self.covered_ms = np.zeros(self.size, np.int64)
-        self.shares_ms = np.zeros((self.size, len(SHARED)), np.int64)
-
-
 def _sums(
     rows: IntervalBlock, by_series: Mapping[int, DataPoint], edges: Ints, now_ms: int
 ) -> tuple[dict[int, Sums], frozenset[int]]:
-    """Return each data point's sums, and those whose intervals do not fit into the buckets."""
+    """Return each data point's sums, and those whose intervals do not fit into the buckets.
+
+    All of them are put into their buckets at once: one by one, a hundred took 40 ms.
+    """
     size = len(edges) - 1
+    keys = np.array(sorted(by_series), np.int64)
+    points = [by_series[series] for series in keys.tolist()]
+    counted = np.array([_amount_of(point)[0] for point in points], np.int64)
+    owner = np.searchsorted(keys, rows.series)
+    own = np.flatnonzero(rows.channel == counted[owner]) if len(keys) else np.empty(0, np.int64)
+    rows, owner = rows.take(own), owner[own]
+    bucket = np.searchsorted(edges, rows.start_ms, side="right") - 1
+    inside = (bucket >= 0) & (bucket < size)
+    place = np.clip(bucket, 0, size - 1)
+    fits = (edges[place] == rows.start_ms) & (edges[place + 1] - edges[place] == rows.duration_ms)
+    too_coarse = frozenset(points[one].id for one in np.unique(owner[inside & ~fits]).tolist())
+    chosen = np.flatnonzero(inside & fits)
+    rows, at = rows.take(chosen), (owner[chosen], bucket[chosen])
+    found = _summed(rows, at, (len(keys), size), edges, now_ms)
+    names = ("amount", "unallocated", "completeness", "shares")
+    columns = [getattr(found, name) for name in names]
+    sums = {
+        point.id: Sums(*(column[row] for column in columns)) for row, point in enumerate(points)
+    }
+    return sums, too_coarse
+
+
+def _summed(
+    rows: IntervalBlock, at: tuple[Ints, Ints], shape: tuple[int, int], edges: Ints, now_ms: int
+) -> Sums:
+    """Return the sums of several meters, shape (meters, buckets), from rows at their places."""
     passed_ms = np.clip(np.minimum(edges[1:], now_ms) - edges[:-1], 0, None)
-    bounds = np.searchsorted(rows.series, [*sorted(by_series), np.iinfo(np.int64).max])
-    sums: dict[int, Sums] = {}
-    too_coarse: set[int] = set()
-    for number, series in enumerate(sorted(by_series)):
-        point = by_series[series]
-        own = rows.take(slice(int(bounds[number]), int(bounds[number + 1])))
-        own = own.take(own.channel == _amount_of(point)[0])
-        columns = _Columns(size)
-        bucket = np.searchsorted(edges, own.start_ms, side="right") - 1
-        inside = (bucket >= 0) & (bucket < size)
-        place = np.clip(bucket, 0, size - 1)
-        fits = (edges[place] == own.start_ms) & (edges[place + 1] - edges[place] == own.duration_ms)
-        if (inside & ~fits).any():
-            too_coarse.add(point.id)
-        chosen = np.flatnonzero(inside & fits)
-        own, bucket = own.take(chosen), bucket[chosen]
-        unallocated = np.nan_to_num(own.unallocated)
-        known = ~np.isnan(own.amount) | (unallocated != 0)
-        columns.amount[bucket] = np.where(known, np.nan_to_num(own.amount) + unallocated, np.nan)
-        columns.unallocated[bucket] = unallocated
-        columns.covered_ms[bucket] = own.covered_ms
-        columns.shares_ms[bucket] = own.shares()
-        sums[point.id] = _of(columns, passed_ms)
-    return sums, frozenset(too_coarse)
-
-
-def _of(columns: _Columns, passed_ms: Ints) -> Sums:
+    amount, unallocated = np.full(shape, np.nan), np.zeros(shape)
+    covered_ms, shares_ms = np.zeros(shape, np.int64), np.zeros((*shape, len(SHARED)), np.int64)
+    late = np.nan_to_num(rows.unallocated)
+    known = ~np.isnan(rows.amount) | (late != 0)
+    amount[at] = np.where(known, np.nan_to_num(rows.amount) + late, np.nan)
+    unallocated[at], covered_ms[at], shares_ms[at] = late, rows.covered_ms, rows.shares()
     with np.errstate(invalid="ignore", divide="ignore"):
-        complete = np.where(passed_ms > 0, columns.covered_ms / passed_ms, 0.0)
-        shares = columns.shares_ms / columns.covered_ms[:, None]
-    return Sums(
-        columns.amount,
-        columns.unallocated,
-        np.minimum(complete, 1.0),
-        np.where(columns.covered_ms[:, None] > 0, shares, 0.0),
-    )
+        complete = np.where(passed_ms > 0, covered_ms / passed_ms, 0.0)
+        shares = shares_ms / covered_ms[..., None]
+    there = covered_ms[..., None] > 0
+    return Sums(amount, unallocated, np.minimum(complete, 1.0), np.where(there, shares, 0.0))
 
 
 def _together(parts: Sequence[Sums]) -> Sums:

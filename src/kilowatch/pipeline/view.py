@@ -53,13 +53,8 @@ from kilowatch.pipeline.state import (
 )
 from kilowatch.pipeline.streams import Log, Streams
 from kilowatch.pipeline.subscription import Subscription
-from kilowatch.pipeline.tree_rollups import (
-    DatedFeeding,
-    Feeding,
-    TreeRollUp,
-    sum_findings,
-    tree_roll_up,
-)
+from kilowatch.pipeline.tree_reading import tree_roll_ups
+from kilowatch.pipeline.tree_rollups import DatedFeeding, Feeding, TreeRollUp, sum_findings
 
 LAG_PACKETS = 100  # among so many that wait one says since when
 OBSERVED_MIN = 2  # distances before an observed interval means something
@@ -160,14 +155,21 @@ class View(ReadingsView):
         Raises:
             KilowatchError: 400 ``bad_grain`` or ``several_zones``; 503 from the store.
         """
-        return tree_roll_up(
-            lambda some, channels: self.series_many(some, channels, from_ms, to_ms, grain),
-            points,
-            fed_by,
-            (from_ms, to_ms),
-            grain,
-            round(self._now() * 1000),
-        )
+        return self.trees(points, fed_by, [(from_ms, to_ms)], grain)[0]
+
+    def trees(
+        self,
+        points: Sequence[DataPoint],
+        fed_by: Feeding | DatedFeeding,
+        spans: Sequence[tuple[int, int]],
+        grain: Bucket,
+    ) -> list[TreeRollUp]:
+        """Return the same of several periods; those that are close together are read at once.
+
+        A month and the one before it are one look into the store instead of two.
+        """
+        now_ms = round(self._now() * 1000)
+        return tree_roll_ups(self.series_many, points, fed_by, spans, grain, now_ms)
 
     def sum_findings(
         self,

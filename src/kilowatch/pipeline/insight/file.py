@@ -68,6 +68,9 @@ MIGRATIONS: tuple[str, ...] = (
     ALTER TABLE event ADD COLUMN shown_from_ms INTEGER;
     ALTER TABLE event ADD COLUMN shown_until_ms INTEGER;
     """,
+    """
+    CREATE INDEX event_shown ON event (series, coalesce(shown_until_ms, end_ms)) WHERE cause = '';
+    """,
 )
 """Statements that lead from one version of the file to the next; the first make version 1."""
 

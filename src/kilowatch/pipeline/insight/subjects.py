@@ -93,7 +93,7 @@ def subject_of(point: DataPoint) -> Subject | None:
     Of an electrical meter that is its active energy: a meter without registers has it from its
     power.
     """
-    if point.interval_s * 1000 > HOUR_MS:
+    if not has_hours(point):
         return None
     gauge = point.kind == "single" and point.behaviour == "gauge"
     channel = PC if point.kind == "electrical" else VALUE
@@ -121,6 +121,11 @@ def made_of(points: Iterable[DataPoint]) -> dict[int, frozenset[int]]:
         if point.formula:
             below(point)
     return found
+
+
+def has_hours(point: DataPoint) -> bool:
+    """Tell whether a data point has packets often enough for hours."""
+    return point.interval_s * 1000 <= HOUR_MS
 
 
 class Reaches:

@@ -12,6 +12,7 @@ import numpy as np
 
 from kilowatch.insights.hours import HOUR_MS
 from kilowatch.model.insight import (
+    WASTE_KINDS,
     Expected,
     InsightEvent,
     Outlook,
@@ -26,6 +27,7 @@ from kilowatch.pipeline.insight.surroundings import Surroundings
 
 DAY_H = 25  # the longest local day
 _EVENT = f"SELECT {SHOWN} FROM event "
+_WASTE = ", ".join(f"'{kind.value}'" for kind in sorted(WASTE_KINDS))
 _standing = msgspec.msgpack.Decoder(Standing).decode
 
 
@@ -82,24 +84,28 @@ class InsightView:
         self._outlooks = None if surroundings is None else Outlooks(self._reader, surroundings)
 
     def events(
-        self, points: Sequence[DataPoint], from_ms: int, to_ms: int
+        self, points: Sequence[DataPoint], from_ms: int, to_ms: int, *, waste: bool = False
     ) -> Mapping[int, tuple[InsightEvent, ...]]:
         """Return what happened in [from_ms, to_ms), by series, each sorted by its start.
 
         What has one cause is one event, at the stream where it was found first, with all that was
-        found of it there; the streams on which it was seen too are its ``others``.
+        found of it there; the streams on which it was seen too are its ``others``. ``waste`` asks
+        for waste alone.
         """
+        # What is shown may be waste where what was found first is not.
+        kinds = f" AND (shown IS NOT NULL OR kind IN ({_WASTE}))" if waste else ""
         found: dict[int, list[InsightEvent]] = {}
         for some in _portions(points):
             rows = self._reader.rows(
                 _EVENT + "WHERE cause = '' AND series IN (SELECT value FROM json_each(?))"
                 " AND coalesce(shown_until_ms, end_ms) > ?"
-                " AND coalesce(shown_from_ms, start_ms) < ?"
+                f" AND coalesce(shown_from_ms, start_ms) < ?{kinds}"
                 " ORDER BY coalesce(shown_from_ms, start_ms), id",
                 (_numbers(some), from_ms, to_ms),
             )
             for event in map(shown_of, rows):
-                found.setdefault(event.series, []).append(event)
+                if event.is_waste or not waste:
+                    found.setdefault(event.series, []).append(event)
         return {series: tuple(events) for series, events in found.items()}
 
     def event(self, event_id: str) -> InsightEvent | None:
@@ -150,7 +156,8 @@ class InsightView:
                 " AND start_ms > ? AND start_ms < ? ORDER BY series, start_ms",
                 (_numbers(some), from_ms - DAY_H * HOUR_MS, to_ms),
             )
-            parts.append(_wasted(rows, from_ms, to_ms))
+            if rows:
+                parts.append(_wasted(rows, from_ms, to_ms))
         return WasteHours(
             np.concatenate([one.series for one in parts]),
             np.concatenate([one.start_ms for one in parts]),
@@ -158,10 +165,13 @@ class InsightView:
             np.concatenate([one.kind for one in parts]),
         )
 
-    def standing(self, point: DataPoint) -> Standing | None:
-        """Return what is always on in a stream; None before it is known."""
-        rows = self._reader.rows("SELECT packed FROM standing WHERE series = ?", (point.series,))
-        return _standing(rows[0][0]) if rows else None
+    def standing(self, points: Sequence[DataPoint]) -> Mapping[int, Standing]:
+        """Return what is always on in streams, by series; those of which it is known."""
+        rows = self._reader.rows(
+            "SELECT series, packed FROM standing WHERE series IN (SELECT value FROM json_each(?))",
+            (_numbers(points),),
+        )
+        return {series: _standing(packed) for series, packed in rows}
 
     def opening(self, point: DataPoint) -> tuple[bool, ...] | None:
         """Return the opening hours as learnt, by hour of the local week; None before they are."""
@@ -169,6 +179,10 @@ class InsightView:
         if not rows:
             return None
         return tuple(np.frombuffer(rows[0][0], np.bool_).tolist())
+
+    def backlog(self) -> Backlog:
+        """Return how far insights are behind; nothing is read for it."""
+        return self._backlog()
 
     def state(self) -> InsightState:
         """Return what the insights rest on and how far they are."""
@@ -206,14 +220,15 @@ def _wasted(rows: Sequence[tuple[Any, ...]], from_ms: int, to_ms: int) -> WasteH
     All days are unpacked at once: an estate has 300,000 of them in a month, and numpy takes some
     10 us to look at one.
     """
-    counts = np.array([len(row[3]) for row in rows], np.int64)
-    amounts = np.frombuffer(b"".join(row[2] for row in rows))
+    of_row, start_of_row, packed_amounts, packed_kinds = zip(*rows, strict=True)
+    counts = np.fromiter(map(len, packed_kinds), np.int64, len(rows))
+    amounts = np.frombuffer(b"".join(packed_amounts))
     hour = np.arange(len(amounts), dtype=np.int64)
     hour -= np.repeat(np.cumsum(counts) - counts, counts)
-    starts = np.repeat(np.array([row[1] for row in rows], np.int64), counts) + hour * HOUR_MS
+    starts = np.repeat(np.array(start_of_row, np.int64), counts) + hour * HOUR_MS
     chosen = np.flatnonzero((starts >= from_ms) & (starts < to_ms) & (amounts > 0))
-    kinds = np.frombuffer(b"".join(row[3] for row in rows), np.int8)
-    series = np.repeat(np.array([row[0] for row in rows], np.int64), counts)
+    kinds = np.frombuffer(b"".join(packed_kinds), np.int8)
+    series = np.repeat(np.array(of_row, np.int64), counts)
     return WasteHours(
         series[chosen], starts[chosen], amounts[chosen], kinds[chosen].astype(np.int64)
     )
