@@ -402,10 +402,11 @@ class Oracle:
 
     def _energy_from_power(self) -> None:
         first: dict[int, int] = {}
+        first_at: dict[int, int] = {}
         for total in (24, 44):
             carried = [at for at, _, _ in self._sums(total)]
             if carried:
-                at = min(carried)
+                at = first_at[total] = min(carried)
                 first[total] = self.start(at) if self._is_dial(at) else self.sample_start(at)
         powers = self._sums(4)
         exports = [self.sample_start(at) for at, _, power in powers if power < 0]
@@ -417,6 +418,16 @@ class Oracle:
             exporting = bool(exports) and start >= min(exports)
             if exporting and start <= import_end and start < first.get(44, never):
                 self._derived(44, start, seqs, [max(-value, 0.0) for value in values])
+            counts = self.era(start).settings.behaviour != "amount"
+            sent = [at for at, _, _ in powers if self.sample_start(at) == start]
+            ends = {24: start >= import_end}
+            ends[44] = exporting and first.get(44, never) <= start <= import_end
+            for total, ended in ends.items():
+                # A row that was derived before the register's first packet came is older.
+                early = counts and ended and min(sent) < first_at[total] < self.end(start)
+                if early and (total, start) in self.rows:
+                    row = self.rows[total, start]
+                    row["version"] = max(row["version"], *seqs)
 
     def _derived(self, channel: int, start: int, seqs: list[int], values: list[float]) -> None:
         row = self._sampled(channel, start, seqs, values)

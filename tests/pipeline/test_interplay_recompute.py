@@ -10,16 +10,19 @@ import pytest
 from kilowatch.log.records import BACKFILLED
 from kilowatch.model.dated import History, MeterEvent
 from kilowatch.model.editing import Correction, Editing, Rules
+from kilowatch.model.parameters import PC, PE
 from kilowatch.model.points import DataPoint
 from tests.pipeline.dated_cases import period_of
 from tests.pipeline.pipeline_world import (
     DAY_MS,
     FOREVER,
     HOUR_MS,
+    MINUTE_MS,
     START_MS,
     KilledError,
     Points,
     World,
+    point,
     single,
 )
 from tests.pipeline.test_editing import fresh, shown
@@ -145,6 +148,35 @@ def test_an_exchange_after_the_next_slice_is_not_computed_from_this_one(tmp_path
     event = MeterEvent("exchange", at_ms, None, last=125.0, first=1.0)
     world.points.change(1, history=History(events=(event,)))
     world.catch_up().consumer.flush()
+    assert shown(world) == shown(fresh(world))
+
+
+@pytest.mark.parametrize("exporting", [False, True])
+def test_energy_from_power_ends_where_the_register_begins_whatever_came_first(
+    tmp_path: Path, *, exporting: bool
+) -> None:
+    """Power is put in before the register's first packet of the same minute, which came earlier.
+
+    A slice ends between the two: what it derived of the minute must not outlive the register.
+    """
+    one = point(1, interval_s=60, tolerance_s=0.0, clock="offset")
+    world = World(tmp_path, [one]).start(slice_rows=3)
+    power = {"aP_1": -1000.0 if exporting else 1000.0}
+    register = {"pC_1": 5.0, "pE_1": 7.0}
+    for second in (-120, -60):
+        world.log.push(1, START_MS + second * 1000, power)
+    for second, more in ((32, 0.0), (93, 8.0), (153, 9.0)):
+        values = power | {name: value + more for name, value in register.items()}
+        world.log.push(1, START_MS + second * 1000, values)
+    world.log.push(1, START_MS + 2000, power)
+    world.log.entries[-1] = world.log.entries[-1]._replace(flags=BACKFILLED)
+    world.catch_up().consumer.flush()
+    world.points.change(1, tolerance_s=0.5)
+    world.catch_up().consumer.flush()
+    one = world.points.points[1]
+    rows = world.view.series(one, [PC, PE], START_MS, START_MS + MINUTE_MS, "interval")
+    assert len(rows)
+    assert np.isnan(rows.amount).all(), "the register counted nothing in its first minute"
     assert shown(world) == shown(fresh(world))
 
 

@@ -19,7 +19,7 @@ from kilowatch.model.parameters import (
 )
 from kilowatch.pipeline.batch import Batch, register_cells, rows_of_registers
 from kilowatch.pipeline.epochs import DatedGrid
-from kilowatch.pipeline.grids import AMOUNT, BatchGrid, Bools
+from kilowatch.pipeline.grids import AMOUNT, KEY_BITS, BatchGrid, Bools
 from kilowatch.pipeline.phases import (
     PHASES,
     apparent_power,
@@ -30,6 +30,7 @@ from kilowatch.pipeline.phases import (
     sum_of_phases,
     total_register,
 )
+from kilowatch.pipeline.registers import RegisterRows
 from kilowatch.pipeline.samples import Cells, Samples
 
 _MEASURED = tuple(
@@ -51,8 +52,10 @@ def electrical_cells(batch: Batch) -> list[Cells]:
     """
     wanted, groups = batch.samples()
     cells = _measured(wanted, groups)
+    ended: dict[int, Bools] = {}
     if any(channel in wanted.values for channel in _POWERS):
-        cells += _energy_from_power(batch, wanted, groups)
+        derived, ended = _energy_from_power(batch, wanted, groups)
+        cells += derived
     energies = batch.carried(_ENERGIES)
     if isinstance(batch.grid, DatedGrid):
         grid = batch.grid
@@ -65,7 +68,7 @@ def electrical_cells(batch: Batch) -> list[Cells]:
         cells.append(_energy_amounts(wanted, groups, energies))
     if not amounts.all() and energies:
         dials = batch if not amounts.any() else batch.take(np.flatnonzero(~amounts))
-        cells += _energy_registers(dials, energies)
+        cells += _energy_registers(dials, energies, groups, ended)
     return cells
 
 
@@ -134,31 +137,38 @@ def _total_power_factor(batch: Batch, groups: Samples) -> Cells:
     )
 
 
-def _energy_from_power(batch: Batch, wanted: Batch, groups: Samples) -> list[Cells]:
+def _energy_from_power(
+    batch: Batch, wanted: Batch, groups: Samples
+) -> tuple[list[Cells], dict[int, Bools]]:
     """Integrate total active power where the meter has sent no energy register yet.
 
     Export is written from the first interval with power flowing out, so that a meter that
     only ever imports has no column of zeros.
+
+    Returns:
+        The rows, and by energy the intervals in which packets came before the register's first:
+        of these a row may have been written, which does not hold any more.
     """
     grid = batch.grid
     power_w = sum_of_phases([batch.column(channel) for channel in _POWERS])
     negative_ms = _first(batch, power_w < 0, grid.first_negative_ms)
     negative = grid.starts(_sampled_ms(grid, negative_ms))
-    first_import = _interval_of_first(batch, PC, grid.first_import_ms)
-    first_export = _interval_of_first(batch, PE, grid.first_export_register_ms)
+    import_ms = _first_of(batch, PC, grid.first_import_ms)
+    export_ms = _first_of(batch, PE, grid.first_export_register_ms)
+    first_import = _interval_of_first(grid, import_ms)
+    first_export = _interval_of_first(grid, export_ms)
     before_import = groups.start_ms < first_import[groups.stream]
     # A register of imports ends the export from power too, one interval later: its first
     # packet may come after a row of that interval has been written.
-    before_export = (groups.start_ms <= first_import[groups.stream]) & (
-        groups.start_ms < first_export[groups.stream]
-    )
-    exports = groups.start_ms >= negative[groups.stream]
+    may_export = groups.start_ms <= first_import[groups.stream]
+    may_export &= groups.start_ms >= negative[groups.stream]
+    before_export = groups.start_ms < first_export[groups.stream]
     flows = imported_and_exported(
         power_w
         if wanted is batch
         else sum_of_phases([wanted.column(channel) for channel in _POWERS])
     )
-    return [
+    cells = [
         groups.cells(
             [channel],
             np.where(chosen, groups.count(flow), 0)[None],
@@ -167,15 +177,48 @@ def _energy_from_power(batch: Batch, wanted: Batch, groups: Samples) -> list[Cel
             quality=int(Quality.DERIVED),
         )
         for channel, flow, chosen in zip(
-            (PC, PE), flows, (before_import, before_export & exports), strict=True
+            (PC, PE), flows, (before_import, before_export & may_export), strict=True
         )
     ]
+    ended = {PC: ~before_import, PE: ~before_export & may_export}
+    for channel, first_ms in ((PC, import_ms), (PE, export_ms)):
+        begins_ms = first_ms[grid.points_of(groups.stream)]
+        ended[channel] &= (groups.start_ms <= begins_ms) & (begins_ms < groups.end_ms)
+        if ended[channel].any():
+            early = wanted.at_ms < first_ms[grid.points_of(wanted.stream)]
+            ended[channel] &= groups.count(np.where(early, flows[0], np.nan)) > 0
+            ended[channel] &= grid.behaviour[groups.stream] != AMOUNT
+    return cells, ended
 
 
-def _interval_of_first(batch: Batch, total: int, known_ms: Ints) -> Ints:
-    """Return the start of the interval of each stream's first packet with this energy [ms]."""
-    grid = batch.grid
-    first_ms = _first_of(batch, total, known_ms)
+def _outrank(grid: BatchGrid, groups: Samples, ended: Bools, rows: RegisterRows) -> None:
+    """Let rows of a register's total be newer than rows that were derived of the same interval.
+
+    A packet of power that came after the register's first one in the log, and before it in time,
+    would have the last word.
+
+    Args:
+        grid: Settings of the streams.
+        groups: Intervals that are wanted, as of samples.
+        ended: Which of them a derived row may have been written for, shape (g,).
+        rows: Of one total; their versions are changed.
+    """
+    owner = grid.points_of(rows.key >> KEY_BITS) << KEY_BITS
+    key = owner | (rows.key & ((1 << KEY_BITS) - 1))
+    there = (grid.points_of(groups.stream[ended]) << KEY_BITS) | groups.start_ms[ended]
+    order = np.argsort(key, kind="stable")
+    place = order[np.minimum(np.searchsorted(key[order], there), len(key) - 1)]
+    same = key[place] == there
+    np.maximum.at(rows.version, place[same], groups.version[ended][same])
+
+
+def _interval_of_first(grid: BatchGrid, first_ms: Ints) -> Ints:
+    """Return the start of the interval of each stream's first packet with an energy [ms].
+
+    Args:
+        grid: Settings of the streams.
+        first_ms: Instants of these packets, by data point [ms].
+    """
     summed = grid.behaviour[grid.streams_at(np.arange(len(first_ms)), first_ms)] == AMOUNT
     return grid.starts(np.where(summed, _sampled_ms(grid, first_ms), first_ms))
 
@@ -220,7 +263,9 @@ def _energy_amounts(batch: Batch, groups: Samples, energies: list[int]) -> Cells
     )
 
 
-def _energy_registers(batch: Batch, energies: list[int]) -> list[Cells]:
+def _energy_registers(
+    batch: Batch, energies: list[int], groups: Samples, ended: dict[int, Bools]
+) -> list[Cells]:
     found = rows_of_registers(batch, energies)
     cells = [register_cells(batch, channels, rows) for channels, rows in found]
     where = {
@@ -231,5 +276,8 @@ def _energy_registers(batch: Batch, energies: list[int]) -> list[Cells]:
     for total in ENERGY_CHANNELS:
         parts = [where[total + phase] for phase in PHASES if total + phase in where]
         if parts:
-            cells.append(register_cells(batch, [total], total_register(parts)))
+            rows = total_register(parts)
+            if total in ended and ended[total].any() and len(rows.key):
+                _outrank(batch.grid, groups, ended[total], rows)
+            cells.append(register_cells(batch, [total], rows))
     return cells
