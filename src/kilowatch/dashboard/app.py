@@ -106,7 +106,7 @@ from kilowatch.dashboard.registry import Registry
 from kilowatch.dashboard.rooms import Rooms
 from kilowatch.dashboard.security import BODY_BYTES_MAX, BodyLimit, SecurityHeaders
 from kilowatch.dashboard.settings import DashboardSettings
-from kilowatch.dashboard.static_files import PackedData, Static
+from kilowatch.dashboard.static_files import PackedAnswers, Static
 from kilowatch.dashboard.words import t, utc
 from kilowatch.model.errors import KilowatchError
 from kilowatch.notify.desk import Desk
@@ -257,7 +257,7 @@ def create_app(  # noqa: PLR0913 - each is a room
             Middleware(operating.PageTimes, times=health.page_times),
             Middleware(SecurityHeaders, production=settings.environment == "production"),
             Middleware(BodyLimit, larger=_larger_bodies()),
-            Middleware(PackedData),
+            Middleware(PackedAnswers),
         ],
         exception_handlers={
             KilowatchError: _refused,
