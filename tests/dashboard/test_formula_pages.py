@@ -84,7 +84,7 @@ def test_a_formula_changes_from_a_day_on_and_back(world: World, logged: Logged) 
     assert "“let”" in shown
     number = int(re.findall(r"data-points/(\d+)/formula", page)[0])
     attributes = admin.get(f"/attributes/{number}").text
-    assert "2026-03-01 00:00" in attributes
+    assert attributes.index("Since 2026-03-01 00:00") < attributes.index("Until 2026-03-01 00:00")
     renamed = {"name": "Dated", "formula": second, "when": "always"}
     assert admin.post(page, data=sent(admin, world, **renamed)).status_code == 303
     assert admin.get(page).text.count("data-period") == 2, "nothing else was said for all time"

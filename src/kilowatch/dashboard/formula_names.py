@@ -11,6 +11,7 @@ from kilowatch.dashboard.formula_picture import MINUTES, picture_of
 from kilowatch.dashboard.periods import clock_text
 from kilowatch.dashboard.registry import may_point
 from kilowatch.dashboard.rooms import rooms_of, visit_of
+from kilowatch.dashboard.words import t
 from kilowatch.model.dated import ALWAYS_MS
 from kilowatch.model.errors import KilowatchError
 from kilowatch.model.formulas import Names, Placed, points_in, points_named
@@ -36,13 +37,20 @@ def names_for(request: Request, organisation_id: int) -> Names:
 
 
 def dated_formulas(point: DataPoint, names: Names) -> list[dict[str, str]]:
-    """Return a data point's formulas over time, with since when; none while it had only one."""
+    """Return a data point's formulas over time, with when they held; none while it had only one."""
+    dated = point.history.formulas
+    at = [clock_text(from_ms, point.zone)[:MINUTES] for from_ms, _ in dated]
     return [
         {
-            "since": clock_text(from_ms, point.zone)[:MINUTES] if from_ms > ALWAYS_MS else "",
+            "since": at[number] if from_ms > ALWAYS_MS else "",
+            "span": t("formula.since", at=at[number])
+            if number + 1 == len(dated)
+            else t("formula.until", at=at[number + 1])
+            if from_ms == ALWAYS_MS
+            else t("formula.from_until", at=at[number], until=at[number + 1]),
             "formula": names.with_names(text),
         }
-        for from_ms, text in point.history.formulas
+        for number, (from_ms, text) in enumerate(dated)
     ]
 
 

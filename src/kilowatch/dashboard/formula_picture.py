@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import compress
@@ -11,23 +12,25 @@ import numpy as np
 from kilowatch.dashboard.needs import View
 from kilowatch.dashboard.periods import clock_text
 from kilowatch.dashboard.words import t
+from kilowatch.model.blocks import Floats
 from kilowatch.model.formulas import Names, Reference, Why
 from kilowatch.model.points import DataPoint
 from kilowatch.pipeline.formula_preview import FormulaPreview
 
 INTERVALS = 96
 ROWS = 8
+DIGITS, DECIMALS_MAX = 5, 6
 MINUTES = 16  # characters of a time without its seconds
 WIDTH, HEIGHT, EDGE = 960, 160, 8  # of the picture's own coordinates
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A row of the table: when, the inputs, what comes out or why nothing does."""
+    """A row of the table: when, the inputs, what comes out or why nothing does; as texts."""
 
     at: str
-    inputs: tuple[float | None, ...]
-    value: float | None
+    inputs: tuple[str, ...]
+    value: str
     why: str
 
 
@@ -78,7 +81,19 @@ def picture_of(
     heads = tuple((_name(names, one.reference), one.unit) for one in found.inputs)
     seen = tuple(names.knows(one.reference.point_id) for one in found.inputs)
     newest = range(len(found.start_ms) - 1, max(len(found.start_ms) - 1 - ROWS, -1), -1)
-    lines = tuple(_line(found, heads, seen, number, point.zone) for number in newest)
+    rows = list(newest)
+    results = _texts(found.value[rows])
+    inputs = zip(*(_texts(one.value[rows]) for one in compress(found.inputs, seen)), strict=True)
+    columns = list(inputs) or [()] * len(rows)
+    lines = tuple(
+        Line(
+            clock_text(int(found.start_ms[number]), point.zone)[:MINUTES],
+            columns[place],
+            results[place],
+            reason(found, heads, number),
+        )
+        for place, number in enumerate(rows)
+    )
     known = found.value[np.isfinite(found.value)]
     low, high = (float(known.min()), float(known.max())) if len(known) else (0.0, 0.0)
     bottom, top = min(low, 0.0), max(high, 0.0)
@@ -101,24 +116,18 @@ def reason(found: FormulaPreview, heads: Sequence[tuple[str, str]], number: int)
     return t(f"formula_why.{why.name.lower()}", name=name)
 
 
-def _line(
-    found: FormulaPreview,
-    heads: Sequence[tuple[str, str]],
-    seen: Sequence[bool],
-    number: int,
-    zone: str,
-) -> Line:
-    inputs = compress(found.inputs, seen)
-    return Line(
-        clock_text(int(found.start_ms[number]), zone)[:MINUTES],
-        tuple(_number(one.value[number]) for one in inputs),
-        _number(found.value[number]),
-        reason(found, heads, number),
-    )
+def _texts(values: Floats) -> list[str]:
+    """Return a column of figures with as many decimals each, so that they stand one below another.
 
-
-def _number(value: float) -> float | None:
-    return float(value) if np.isfinite(value) else None
+    Five digits of the largest; what is missing is an empty text.
+    """
+    known = np.abs(values[np.isfinite(values)])
+    largest = float(known.max()) if len(known) else 0.0
+    whole = math.floor(math.log10(largest)) if largest else 0
+    decimals = min(max(DIGITS - 1 - whole, 0), DECIMALS_MAX)
+    if not np.any(np.mod(known, 1)):
+        decimals = 0
+    return [f"{one:,.{decimals}f}" if np.isfinite(one) else "" for one in values.tolist()]
 
 
 def _name(names: Names, reference: Reference) -> str:
