@@ -105,10 +105,16 @@ def test_the_file_and_the_calendar_are_those_of_the_stack(wired: World, admin: T
     query = "period=week&date=2026-10-20&grain=day"
     text = admin.get(f"/breakdown/site/{site}/series.csv?{query}").text
     head, *rows = list(csv.reader(io.StringIO(text)))
-    assert head[2:] == ["HVAC [Wh]", "Server room [Wh]", "Not submetered, of Main supply [Wh]"]
+    bands = ["HVAC [Wh]", "Server room [Wh]", "Not submetered, of Main supply [Wh]"]
+    assert head[2:] == [*bands, "Total [Wh]"]
     found = ask(admin, wired, query)
     sums = [sum(float(row[at]) for row in rows) for at in (2, 3, 4)]
     assert sum(sums) == pytest.approx(found["summary"][0]["total"], rel=1e-9)
+    assert sum(float(row[5]) for row in rows) == pytest.approx(sum(sums), rel=1e-9)
+    beside = admin.get(f"/breakdown/site/{site}/series.csv?{query}&compare=previous").text
+    head, *rows = list(csv.reader(io.StringIO(beside)))
+    assert head[6].startswith("2026-10-12 to 2026-10-18: ")
+    assert float(rows[0][6]) > 0
     days = admin.get(f"/breakdown/site/{site}/days?month=2026-11").json()["days"]
     assert days == [f"2026-11-{day:02}" for day in range(1, 10)]
 
@@ -139,7 +145,8 @@ def test_a_click_on_a_band_goes_to_the_submeter(
     expect(page.locator("#statistics tbody tr")).to_have_count(4)
     expect(page.locator("[data-notes]")).to_contain_text("Stacked by what is below")
     page.get_by_text("Table", exact=True).click()
-    expect(page.locator("#table thead th")).to_have_count(5)
+    for name in ("HVAC", "Server room", "Not submetered", "Total"):
+        expect(page.locator("#table thead")).to_contain_text(name)
     page.get_by_text("Graph", exact=True).click()
     expect(page.locator("#chart canvas").first).to_be_visible()
     for theme in ("light", "dark"):

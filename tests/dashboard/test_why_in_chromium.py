@@ -12,6 +12,8 @@ from tests.dashboard.test_pages_in_chromium import barriers
 from tests.dashboard.worlds import World
 
 pytestmark = pytest.mark.browser
+SLOW_MS = 30_000
+"""What waits for an answer waits as long as a crowded machine may need [ms]."""
 
 ASKED: tuple[tuple[str, str, str, tuple[str, ...]], ...] = (
     (
@@ -62,11 +64,11 @@ def test_each_number_says_where_it_comes_from(
     places = {"main": live_world.point("main").id, "site": live_world.sites["Office Dublin"]}
     for path, ready, selector, words in ASKED:
         page = watched.open(path.format(**places))
-        page.locator(ready).first.wait_for()
+        page.locator(ready).first.wait_for(timeout=SLOW_MS)
         asked = page.locator(selector).first
         asked.click()
         box = page.locator("dialog.why-box")
-        expect(box).to_be_visible()
+        expect(box).to_be_visible(timeout=SLOW_MS)
         for word in words:
             expect(box, path).to_contain_text(word)
         if path.startswith("/compare"):

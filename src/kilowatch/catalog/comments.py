@@ -6,7 +6,7 @@ their own, and who may ``manage`` removes anybody's. The history keeps what was 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -122,10 +122,17 @@ def of_point(
     session: Session, data_point_id: int, from_ms: int, to_ms: int
 ) -> Sequence[ChartComment]:
     """Return the comments that touch a stretch, by time; at most ``SHOWN_MAX``, the newest."""
+    return of_points(session, [data_point_id], from_ms, to_ms)
+
+
+def of_points(
+    session: Session, data_point_ids: Collection[int], from_ms: int, to_ms: int
+) -> Sequence[ChartComment]:
+    """Return the comments of several data points as ``of_point`` does, those of all together."""
     statement = (
         select(ChartComment)
         .where(
-            ChartComment.data_point_id == data_point_id,
+            ChartComment.data_point_id.in_(data_point_ids),
             ChartComment.start_ms < to_ms,
             ChartComment.end_ms >= from_ms,
         )

@@ -36,19 +36,27 @@ class Asked:
     Attributes:
         kind: ``previous``, ``year`` or ``point``.
         point_id: Number of the other data point, for ``point``.
+        site_id: Number of another site, in place of a data point.
     """
 
     kind: Kind
     point_id: int | None = None
+    site_id: int | None = None
 
     @property
     def word(self) -> str:
         """What stands in the address."""
+        if self.site_id is not None:
+            return f"s{self.site_id}"
         return f"p{self.point_id}" if self.kind == "point" else self.kind
 
 
-def asked_of(text: str) -> Asked | None:
+def asked_of(text: str, *, sites: bool = False) -> Asked | None:
     """Read ``compare`` of an address: ``previous``, ``year`` or ``p17``; None for nothing.
+
+    Args:
+        text: The word.
+        sites: Whether another site, ``s3``, can be compared with.
 
     Raises:
         KilowatchError: 400 ``bad_compare``.
@@ -57,7 +65,9 @@ def asked_of(text: str) -> Asked | None:
         return None
     if text in {"previous", "year"}:
         return Asked(text)  # type: ignore[arg-type]
-    number = whole_number(text[1:]) if text[:1] == "p" else None
+    number = whole_number(text[1:]) if text[:1] in ("p", "s" if sites else "p") else None
+    if number is not None and text[0] == "s":
+        return Asked("point", site_id=number)
     if number is None:
         raise KilowatchError(
             "bad_compare",

@@ -84,7 +84,7 @@ class Sources:
     """What an answer is made from.
 
     Attributes:
-        view: Measurements.
+        view: Measurements, or sums that look like them.
         settings: How the dashboard was set up.
         now_ms: What time it is [ms].
         other: Returns a data point that the person may read, by its number; None for none.
@@ -131,7 +131,7 @@ def series_answer(sources: Sources, point: DataPoint, query: Mapping[str, str]) 
     period = Period(view, point, frame, until_ms, demand_s)
     demand = sources.demands.of(period, own.drawn, rows) if extent else None
     names = [parameter.name for parameter in own.parameters]
-    priced = _Priced.of(sources, point, worth)
+    priced = Priced.of(sources, point, worth)
     shown, worths = priced.own(own, rows)
     found: dict[str, Any] = {
         "point": point_columns(point),
@@ -171,7 +171,7 @@ def _other(sources: Sources, point: DataPoint, asked: Asked | None) -> DataPoint
 
 
 @dataclass(slots=True)
-class _Priced:
+class Priced:
     """Both sides of a graph in energy, money or CO2."""
 
     sources: Sources
@@ -179,13 +179,15 @@ class _Priced:
     pricing: Pricing
 
     @classmethod
-    def of(cls, sources: Sources, point: DataPoint, worth: Worth) -> _Priced:
+    def of(cls, sources: Sources, point: DataPoint, worth: Worth) -> Priced:
+        """Return one for a data point."""
         facts = sources.facts(point.site_id) if worth != "energy" else None
         return cls(sources, worth, Pricing.of(sources.view, point, facts, worth))
 
     def own(
         self, own: Chosen, rows: Mapping[int, IntervalBlock]
     ) -> tuple[Chosen, Mapping[int, IntervalBlock]]:
+        """Return what is drawn and its rows, counted in what was asked for."""
         if self.worth == "energy":
             return own, rows
         drawn, telling = self.pricing.drawn(own.drawn), self.pricing.drawn(own.telling)
@@ -195,6 +197,7 @@ class _Priced:
         return replace(own, offered=offered, drawn=drawn, telling=telling), priced
 
     def beside(self, other: Compared) -> Compared:
+        """Return the other side counted in what was asked for, at its own site's prices."""
         if self.worth == "energy":
             return other
         facts = self.sources.facts(other.point.site_id)
@@ -212,6 +215,7 @@ class _Priced:
         )
 
     def told(self, own: Chosen) -> dict[str, Any]:
+        """Return what the figures rest on, as the answer has it."""
         return {
             "shown": self.worth,
             "available": any(can_be_priced(p, code) for p, code in own.drawn),

@@ -68,6 +68,7 @@ from kilowatch.dashboard import (
     history_pages,
     home,
     imports,
+    level_beside,
     level_pages,
     login,
     manual,
@@ -130,6 +131,7 @@ DOORS: tuple[Door, ...] = (
     Door("/site/{number:number}", breakdown.site, Access.SIGNED_IN),
     Door("/data/points", data.points, Access.READ_POINT, tool="breakdown"),
     *level_pages.DOORS,
+    *level_beside.DOORS,
     *comments.DOORS,
     Door("/breakdown/{point_id:number}", breakdown.breakdown, Access.READ_POINT, tool="breakdown"),
     Door(

@@ -114,12 +114,18 @@ def _packets(rooms: Rooms, point: DataPoint) -> int:
 
 def _overlays(rooms: Rooms, who: Person, point: DataPoint) -> list[str]:
     """Return the overlays that there are, and that a person's plan has."""
+    looked = rooms.insights is not None and has_hours(point)
+    return overlays_of(who, point.organisation_id, looked=looked)
+
+
+def overlays_of(who: Person, organisation_id: int, *, looked: bool) -> list[str]:
+    """Return the overlays of a graph; those of insights where it is looked at, and by the plan."""
     always = ["gap", "comment"]
-    if rooms.insights is None or not has_hours(point):
+    if not looked:
         return always
     tools = {"expected": "breakdown", "forecast": "forecast", "anomaly": "sentinel"}
     tools["waste"] = "sentinel"
-    mine = [name for name, tool in tools.items() if has_tool(who, tool, point.organisation_id)]
+    mine = [name for name, tool in tools.items() if has_tool(who, tool, organisation_id)]
     return [*mine, *always]
 
 

@@ -2,8 +2,8 @@
 
 ``/data/comments`` wants ``point``, ``from`` and ``to`` [ms since 1970, UTC] and answers::
 
-    comments    by time: id, from, to, text, author, at_ms, changed_ms, event (id, title, href; or
-                null), may_edit, may_remove
+    comments    by time: id, point (id and name of the data point that it is about), from, to, text,
+                author, at_ms, changed_ms, event (id, title, href; or null), may_edit, may_remove
     may_comment whether the person may write one
 
 The forms answer the same list's entry, or 204; other open pages are told over their live stream.
@@ -73,6 +73,24 @@ def of_stretch(
         return _entries(request, session, point, rows)
 
 
+def of_points(
+    request: Request, points: Sequence[DataPoint], from_ms: int, to_ms: int
+) -> list[dict[str, Any]]:
+    """Return the comments of several data points as the page has them, by time."""
+    with rooms_of(request).registry.catalog.reading() as session:
+        rows = comments.of_points(session, [point.id for point in points], from_ms, to_ms)
+        by_point = {row.data_point_id for row in rows}
+        found = [
+            entry
+            for point in points
+            if point.id in by_point
+            for entry in _entries(
+                request, session, point, [row for row in rows if row.data_point_id == point.id]
+            )
+        ]
+    return sorted(found, key=lambda one: (one["from"], one["id"]))
+
+
 def _shown(request: Request) -> dict[str, Any]:
     point = point_of(request)
     return {
@@ -126,6 +144,7 @@ def _entries(
     return [
         {
             "id": row.id,
+            "point": {"id": point.id, "name": point.name},
             "from": row.start_ms,
             "to": row.end_ms,
             "text": row.text,

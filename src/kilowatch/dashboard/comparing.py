@@ -26,7 +26,7 @@ from kilowatch.dashboard.drawn import (
     read,
     statistics_of,
 )
-from kilowatch.dashboard.needs import View
+from kilowatch.dashboard.needs import Measured
 from kilowatch.dashboard.offered import Parameter, shown
 from kilowatch.dashboard.periods import Grain, Window, midnight_ms
 from kilowatch.model.blocks import IntervalBlock, Ints
@@ -77,7 +77,7 @@ class Compared:
 
 
 def compared(
-    view: View,
+    view: Measured,
     point: DataPoint,
     other: DataPoint,
     asked: Asked,
@@ -144,7 +144,7 @@ def _drawn_at(rows: IntervalBlock, shift: Shift, theirs: Zone, mine: Zone) -> In
 
 
 def _counted(
-    view: View, point: DataPoint, rows: Mapping[int, IntervalBlock], until_ms: int
+    view: Measured, point: DataPoint, rows: Mapping[int, IntervalBlock], until_ms: int
 ) -> dict[int, IntervalBlock]:
     """Return rows as far as an instant: the bucket that holds it is read finer."""
     found = {}
@@ -166,7 +166,13 @@ def _counted(
 
 
 def _pairs(
-    view: View, point: DataPoint, other: DataPoint, own: Chosen, frame: Window, *, received: bool
+    view: Measured,
+    point: DataPoint,
+    other: DataPoint,
+    own: Chosen,
+    frame: Window,
+    *,
+    received: bool,
 ) -> tuple[dict[int, str], Drawn, Drawn, Drawn]:
     if other.id == point.id:
         names = {code: channel_name(code) for _, code in own.drawn}

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from kilowatch.dashboard.drawn import Drawn, rate_unit, read
-from kilowatch.dashboard.needs import View
+from kilowatch.dashboard.needs import Measured
 from kilowatch.dashboard.periods import Grain, Window
 from kilowatch.model.blocks import COLUMNS, IntervalBlock
 from kilowatch.model.calendar import Zone
@@ -44,7 +44,7 @@ class Period:
         demand_s: Over how long peak demand is a mean, on the local clock [s].
     """
 
-    view: View
+    view: Measured
     point: DataPoint
     frame: Window
     until_ms: int

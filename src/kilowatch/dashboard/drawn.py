@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from kilowatch.dashboard.figures import figures
-from kilowatch.dashboard.needs import View
+from kilowatch.dashboard.needs import Measured
 from kilowatch.dashboard.offered import (
     Parameter,
     channels_of,
@@ -66,7 +66,7 @@ class Chosen:
 
 
 def chosen(
-    view: View, point: DataPoint, query: Mapping[str, str], *, received: bool = True
+    view: Measured, point: DataPoint, query: Mapping[str, str], *, received: bool = True
 ) -> Chosen:
     """Read what a query wants of a data point.
 
@@ -121,7 +121,7 @@ def _named(offered: list[Parameter], text: str) -> Drawn:
 
 
 def read(
-    view: View, point: DataPoint, codes: Sequence[int], span: tuple[int, int], grain: Grain
+    view: Measured, point: DataPoint, codes: Sequence[int], span: tuple[int, int], grain: Grain
 ) -> dict[int, IntervalBlock]:
     """Return the buckets of channels over a stretch [ms], by channel."""
     rows = view.series(point, codes, *span, grain) if codes else IntervalBlock.empty()

@@ -13,7 +13,7 @@ from kilowatch.catalog.tree import MeterNode, SiteNode
 from kilowatch.dashboard.access import not_found
 from kilowatch.dashboard.numbers import whole_number
 from kilowatch.dashboard.periods import midnight_ms
-from kilowatch.dashboard.rooms import rooms_of, visit_of
+from kilowatch.dashboard.rooms import Rooms, rooms_of, visit_of
 from kilowatch.dashboard.words import t
 from kilowatch.model.errors import KilowatchError
 from kilowatch.model.points import DataPoint
@@ -103,11 +103,18 @@ def place_of(request: Request) -> Place:
     meter = next((one for one in site.meters if one.id == number), None)
     if number is not None and meter is None:
         raise not_found()
+    return place_at(rooms, visit.organisation_id, site, meter)
+
+
+def place_at(
+    rooms: Rooms, organisation_id: int, site: SiteNode, meter: MeterNode | None = None
+) -> Place:
+    """Return a site, or a meter on it, that the person may read whole."""
     directory = rooms.registry.directory()
     points = {leaf.id: point for leaf in site.leaves()
               if (point := directory.by_id(leaf.id)) is not None and amount_of(point)}  # fmt: skip
     with rooms.registry.catalog.reading() as session:
-        fed_by = feeding.fed_by_over_time(session, visit.organisation_id, site.id)
+        fed_by = feeding.fed_by_over_time(session, organisation_id, site.id)
     home = {leaf.id: one.id for one in site.meters
             for leaf in (*one.points, *(p for a in one.appliances for p in a.points))}  # fmt: skip
     return Place(site, meter, points, fed_by, home)

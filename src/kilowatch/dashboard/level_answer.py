@@ -1,33 +1,38 @@
 """Breakdown of a site or of a meter: a total, stacked by what is right below, and the rest.
 
 The data endpoint answers what ``answer.py`` documents, so that the same page draws it, with a
-channel for each band: ``channel``, ``title``, ``band`` (``child``, ``others``, ``remainder``) and
-``href``, where a click leads. Figures name the data points behind them (``points``), and what they
-add up to (``parts``). ``utilities`` are those to choose from (``utility`` in the address);
-``notes`` name what is in no band: ``too_coarse``, ``without_amount``, ``negative`` buckets.
+channel for each band, and the ``total`` apart: ``channel``, ``title``, ``band`` (``child``,
+``others``, ``remainder``) and ``href``, where a click leads. Figures name the data points behind
+them (``points``), and what they add up to (``parts``). ``utilities`` are those to choose from
+(``utility`` in the address); ``notes`` name what is in no band: ``too_coarse``, ``without_amount``,
+``negative`` buckets. ``compare`` may be another site (``s3``) too; it lies beside the total.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from starlette.requests import Request
 
-from kilowatch.dashboard.answer import window_columns
+from kilowatch.dashboard.alignment import Asked, asked_of, window_beside
+from kilowatch.dashboard.answer import Sources, window_columns
 from kilowatch.dashboard.behind import sources_told
+from kilowatch.dashboard.comparing import changes
 from kilowatch.dashboard.contact import Judge
 from kilowatch.dashboard.drawn import iso_starts, nullable, rate_unit
 from kilowatch.dashboard.figures import elapsed_ms, figures
 from kilowatch.dashboard.level import Place, asked_kind
+from kilowatch.dashboard.level_side import Side, other_side
+from kilowatch.dashboard.level_total import Totals, rows_of_band
 from kilowatch.dashboard.needs import View
-from kilowatch.dashboard.periods import Window, local_day, window
+from kilowatch.dashboard.periods import Window, local_day
 from kilowatch.dashboard.pricing import CANONICAL, CARBON_UNIT, Rates, Worth, asked_worth, rates
 from kilowatch.dashboard.rooms import Rooms, rooms_of
 from kilowatch.dashboard.words import t
-from kilowatch.model.blocks import SHARED, Floats, IntervalBlock, Ints
+from kilowatch.model.blocks import Floats, IntervalBlock, Ints
 from kilowatch.model.calendar import Grain
 from kilowatch.model.points import DataPoint
 from kilowatch.pipeline.tree_bands import Band, Stack, stack_of
@@ -35,34 +40,50 @@ from kilowatch.pipeline.tree_rollups import TreeRollUp
 
 BANDS_MAX = 8
 """More colours than these nobody tells apart; the smaller ones are one band together."""
-LONGEST_INTERVAL_S = 3600
-"""Meters with longer intervals do not make a day's bars longer: they are named as left out."""
 
 
 def site_answer(request: Request, place: Place) -> dict[str, Any]:
-    """Break a place down for the days that an address asks for. Blocks on the store."""
+    """Break a place down for the days that an address asks for. Blocks on the store.
+
+    Raises:
+        KilowatchError: 400 for a query that cannot be read, 404 for what it is compared with and
+            is not there, 503 ``store_busy``.
+    """
     rooms, query = rooms_of(request), request.query_params
-    now_ms, view = rooms.clock(), rooms.view
+    now_ms = rooms.clock()
     kind = asked_kind(place, query.get("utility", ""))
-    points = place.of_kind(kind)
-    proxy = _proxy(points)
-    extent = _extent(view, place, points)
+    totals = Totals(rooms.view, now_ms)
+    whole_place = totals.add(place, kind)
+    proxy, points = whole_place.proxy, whole_place.points
+    versus, worth = (
+        asked_of(query.get("compare", ""), sites=True),
+        asked_worth(query.get("worth", "")),
+    )
+    other = other_side(request, totals, whole_place, versus)
+    extent = totals.extent(proxy)
     today = local_day(now_ms, place.site.zone)
-    last_ms = extent[1] if extent else None
-    frame = window(query, proxy, min(today, local_day(last_ms, proxy.zone)) if last_ms else today)
+    last_ms = extent.last_ms if extent else None
+    anchor = min(today, local_day(last_ms, proxy.zone)) if last_ms else today
+    frame = window_beside(query, proxy, other, anchor)
     asked = frame.asked
     grain: Grain = proxy.interval_s if asked == "interval" else asked
     asker = _Asker(rooms, place, points, kind, frame, grain, now_ms)
     stack, edges, tree = asker.stack()
-    worth = asked_worth(query.get("worth", ""))
     unit = kind[1]
     told: dict[str, Any] = {"share": None, "basis": []}
+    parts = _parts(stack, tree, kind[1])
     elapsed = elapsed_ms(frame.from_ms, frame.to_ms, now_ms, last_ms, proxy.gap_ms)
     until_ms = frame.from_ms + elapsed
-    parts = _parts(stack, tree, kind[1])
+    sources = Sources(
+        cast("View", totals), rooms.settings, now_ms,
+        facts=lambda site: rooms.registry.facts().get(site), demands=rooms.demands,
+    )  # fmt: skip
+    side = Side(sources, whole_place, frame, until_ms, worth)
+    demand = side.demand(_total(proxy, stack, edges, now_ms, whole_place.code)) if extent else None
+    beside = side.beside(other, versus) if versus and extent else None
     if worth != "energy":
         stack, unit, told = asker.priced(stack, edges, worth)
-    blocks = [(one, _rows(one, edges, now_ms)) for one in _few(stack.bands)]
+    blocks = [(one, rows_of_band(one, edges, now_ms)) for one in _few(stack.bands)]
     total = Band(proxy, stack.total, stack.unallocated, stack.completeness, stack.shares)
     channels = [
         _channel(number, one, rows, place, unit) for number, (one, rows) in enumerate(blocks)
@@ -83,21 +104,20 @@ def site_answer(request: Request, place: Place) -> dict[str, Any]:
             "rate_unit": rate_unit(unit), **asdict(figures(rows, "amount", elapsed, until_ms)),
         }  # fmt: skip
 
-    whole = told_of(
-        total, _rows(total, edges, now_ms),
-        {"channel": "total", "title": t("site.total"), "href": ""},
-    )  # fmt: skip
-    return {
+    total_rows = _total(proxy, stack, edges, now_ms)
+    named = {"channel": "total", "title": t("site.total"), "href": ""}
+    whole = told_of(total, total_rows, named)
+    found: dict[str, Any] = {
         "point": {
             "id": place.site.id, "name": place.name, "zone": place.site.zone, "utility": kind[0],
             "interval_s": proxy.interval_s,
         },
-        "state": _state(query, frame, kind, worth),
-        "window": window_columns(frame, proxy, now_ms, extent[0] if extent else None),
+        "state": _state(query, frame, kind, worth, versus),
+        "window": window_columns(frame, proxy, now_ms, extent.first_ms if extent else None),
         "extent": {
-            "first_ms": extent[0], "last_ms": extent[1], "packets": 2,
-            "first_day": local_day(extent[0], proxy.zone).isoformat(),
-            "last_day": local_day(extent[1], proxy.zone).isoformat(),
+            "first_ms": extent.first_ms, "last_ms": extent.last_ms, "packets": 2,
+            "first_day": local_day(extent.first_ms, proxy.zone).isoformat(),
+            "last_day": local_day(extent.last_ms, proxy.zone).isoformat(),
         } if extent else None,
         "sources": whole["points"],
         "utilities": [
@@ -107,29 +127,28 @@ def site_answer(request: Request, place: Place) -> dict[str, Any]:
         "parameters": [],
         "parameters_shown": [parameter],
         "channels": channels,
+        "total": _channel(-1, total, total_rows, place, unit) | named,
         "statistics": [told_of(band, rows, channel) for (band, rows), channel in
                        zip(blocks, channels, strict=True)] + [whole],
         "summary": [whole],
-        "demand": None,
-        "compare": None,
+        "demand": demand,
+        "compare": beside,
         "worth": {"shown": worth, "available": kind[1] in CANONICAL, **told},
         "status": _status(rooms, points, now_ms),
         "notes": _notes(place, stack, tree, edges),
     }  # fmt: skip
+    if beside is not None:
+        changes(found["statistics"], beside["statistics"])
+        changes(found["summary"], beside["summary"])
+    return found
 
 
-def _proxy(points: Sequence[DataPoint]) -> DataPoint:
-    """Return a data point with the interval that the bars of all of them can have."""
-    lengths = [one.interval_s for one in points]
-    usual = [one for one in lengths if one <= LONGEST_INTERVAL_S]
-    return replace(points[0], interval_s=max(usual or [max(lengths)]))
-
-
-def _extent(view: View, place: Place, points: Sequence[DataPoint]) -> tuple[int, int] | None:
-    found = [one for main in place.mains(points) if (one := view.extent(main)) is not None]
-    if not found:
-        return None
-    return min(one.first_ms for one in found), max(one.last_ms for one in found)
+def _total(
+    proxy: DataPoint, stack: Stack, edges: Ints, now_ms: int, channel: int = 0
+) -> IntervalBlock:
+    """Return the total of a stack as rows."""
+    total = Band(proxy, stack.total, stack.unallocated, stack.completeness, stack.shares)
+    return rows_of_band(total, edges, now_ms, channel)
 
 
 @dataclass(frozen=True, slots=True)
@@ -262,28 +281,6 @@ def _few(bands: Sequence[Band]) -> list[Band]:
     return shown + [one for one in bands if one.remainder]
 
 
-def _rows(band: Band, edges: Ints, now_ms: int) -> IntervalBlock:
-    """Return a band as interval rows; a bucket without data has none."""
-    known = np.isfinite(band.amount)
-    start, end = edges[:-1][known], edges[1:][known]
-    passed = np.clip(np.minimum(end, now_ms) - start, 0, None)
-    across = np.nan_to_num(band.unallocated[known])
-    amount = band.amount[known] - across
-    only = (across != 0) & (np.abs(amount) <= 1e-9 * np.abs(across))
-    covered = band.completeness[known] * passed
-    shares = band.shares[known]
-    worst = np.max(np.where(shares > 0, SHARED, 0), axis=1, initial=0)
-    zeros = np.zeros(len(start), np.int64)
-    nothing = np.full(len(start), np.nan)
-    return IntervalBlock(
-        series=zeros, channel=zeros, start_ms=start, duration_ms=end - start, version=zeros,
-        count=np.where(only, 0, 1), mean=nothing, low=nothing, high=nothing,
-        amount=np.where(only, np.nan, amount), unallocated=across,
-        covered_ms=covered.astype(np.int64), quality=worst,
-        share_ms=(shares * covered[:, None]).astype(np.int64),
-    )  # fmt: skip
-
-
 def _channel(
     number: int, band: Band, rows: IntervalBlock, place: Place, unit: str
 ) -> dict[str, Any]:
@@ -304,13 +301,17 @@ def _channel(
 
 
 def _state(
-    query: Mapping[str, str], frame: Window, kind: tuple[str, str], worth: str
+    query: Mapping[str, str],
+    frame: Window,
+    kind: tuple[str, str],
+    worth: str,
+    versus: Asked | None,
 ) -> dict[str, str]:
     return {
         "period": frame.period, "date": frame.first.isoformat(),
         "until": frame.last.isoformat() if frame.period == "custom" else "",
         "grain": frame.grain, "utility": "-".join(kind) if query.get("utility") else "",
-        "compare": "", "worth": "" if worth == "energy" else worth,
+        "compare": versus.word if versus else "", "worth": "" if worth == "energy" else worth,
     }  # fmt: skip
 
 

@@ -10,12 +10,16 @@ from starlette.responses import Response
 
 from kilowatch.catalog.rights import has_tool, may
 from kilowatch.dashboard.access import Access, Door
+from kilowatch.dashboard.breakdown import overlays_of
 from kilowatch.dashboard.chart_files import csv_answer
-from kilowatch.dashboard.data import asked_month, json_answer
+from kilowatch.dashboard.comments import of_points
+from kilowatch.dashboard.data import asked_month, compared_with, json_answer
 from kilowatch.dashboard.level import Place, days_of, place_of
 from kilowatch.dashboard.level_answer import site_answer
+from kilowatch.dashboard.level_beside import points_of
 from kilowatch.dashboard.periods import PERIODS, iso_local
 from kilowatch.dashboard.pricing import CANONICAL
+from kilowatch.dashboard.registry import may_point
 from kilowatch.dashboard.rooms import Rooms, rooms_of, visit_of
 from kilowatch.dashboard.shell import page
 from kilowatch.dashboard.words import t
@@ -32,7 +36,7 @@ async def series(request: Request) -> Response:
 
 
 async def series_csv(request: Request) -> Response:
-    """Answer the same figures as a file: one row for each bucket, one column for each band."""
+    """Answer the same as a file: bands, the total, what it is compared with, comments."""
     return await run_in_threadpool(_csv, request)
 
 
@@ -56,12 +60,17 @@ def _level(request: Request) -> Response:
         "source": f"/breakdown/site/{site.id}/series?{meter}",
         "days_source": f"/breakdown/site/{site.id}/days?{meter}",
         "csv_source": f"/breakdown/site/{site.id}/series.csv?{meter}",
+        "overlays_source": f"/breakdown/site/{site.id}/overlays?{meter}",
+        "comments_source": f"/breakdown/site/{site.id}/comments?{meter}",
+        "offers_source": f"/breakdown/site/{site.id}/others?{meter}",
+        "looked": rooms.insights is not None,
+        "overlays": overlays_of(visit.person, owner.id, looked=rooms.insights is not None),
+        "comments": any(may_point(visit.person, "comment", p) for p in place.points.values()),
         "kinds": [("-".join(kind), t(f"utility.{kind[0]}")) for kind in kinds],
         "utility": kinds[0][0] if kinds else "other",
         "series": ",".join(str(one.series) for one in place.mains(list(place.points.values()))),
         "periods": PERIODS,
         "period": wanted if wanted in PERIODS else "day",
-        "period_label": "",
         "counts_in": _counts_in(rooms, place),
         "price_href": f"/admin/sites/{site.id}/prices"
         if may(visit.person, "manage", **here) and has_tool(visit.person, "admin", owner.id)
@@ -99,29 +108,47 @@ def _csv(request: Request) -> Response:
     place = place_of(request)
     found = site_answer(request, place)
     unit = found["parameters_shown"][0]["unit"]
-    columns = [
-        {
-            start: (amount or 0.0) + across if amount is not None or across else None
-            for start, amount, across in zip(
-                one["start_ms"], one["amount"], one["unallocated"], strict=True
-            )
+    mine = [*found["channels"], found["total"]]
+    compare = found["compare"] or {"channels": []}
+    titles = [f"{one['title']} [{unit}]" for one in mine]
+    titles += [f"{compared_with(compare)}{one['title']} [{one['unit']}]"
+               for one in compare["channels"]]  # fmt: skip
+    columns = [_by_start(one) for one in (*mine, *compare["channels"])]
+    spans: dict[int, int] = {}
+    for one in (*compare["channels"], *mine):
+        spans |= {
+            start: long
+            for start, long in zip(one["start_ms"], one["duration_ms"], strict=True)
+            if start >= 0
         }
-        for one in found["channels"]
-    ]
-    spans = sorted(
-        {
-            span
-            for one in found["channels"]
-            for span in zip(one["start_ms"], one["duration_ms"], strict=True)
-        }
-    )
+    window = found["window"]
+    said = of_points(request, points_of(request, place), window["from_ms"], window["to_ms"])
     zone, state = place.site.zone, found["state"]
-    head = ["start", "end", *(f"{one['title']} [{unit}]" for one in found["channels"])]
+    head = ["start", "end", *titles, *(["comments"] if said else [])]
+
+    def notes(start: int, end: int) -> list[str]:
+        touching = [one for one in said if one["from"] < end and one["to"] >= start]
+        told = [f"{one['author']}, {one['point']['name']}: {one['text']}" for one in touching]
+        return ["; ".join(told)] if said else []
+
     rows = (
-        [iso_local(start, zone), iso_local(start + long, zone), *(by.get(start) for by in columns)]
-        for start, long in spans
-    )
+        [iso_local(start, zone), iso_local(start + long, zone), *(by.get(start) for by in columns),
+         *notes(start, start + long)]
+        for start, long in sorted(spans.items())
+    )  # fmt: skip
     return csv_answer(f"{place.name}-{state['date']}-{state['grain']}", head, rows)
+
+
+def _by_start(channel: dict[str, Any]) -> dict[int, float | None]:
+    """Return what was counted in each bucket, that across gaps included."""
+    if channel["measure"] != "amount":
+        return dict(zip(channel["start_ms"], channel["mean"], strict=True))
+    return {
+        start: (amount or 0.0) + (across or 0.0) if amount is not None or across else None
+        for start, amount, across in zip(
+            channel["start_ms"], channel["amount"], channel["unallocated"], strict=True
+        )
+    }
 
 
 def _days(request: Request) -> dict[str, Any]:

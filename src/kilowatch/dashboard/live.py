@@ -38,6 +38,7 @@ class Listener:
         person_id: Who looks at it.
         allowed: Series that its person may see; replaced when rights change.
         first: The series that the page is about; told at once.
+        about: Series of the site that the page is about, whose comments it shows.
         sees_request: Whether a request's event is theirs to see.
         alerts: Whether alerts have changed since the page was told.
         comments: Whether comments on the page's data point have.
@@ -50,6 +51,7 @@ class Listener:
     changed: set[int] = field(default_factory=set)
     alerts: bool = False
     comments: bool = False
+    about: frozenset[int] = frozenset()
     requests: deque[dict[str, Any]] = field(
         default_factory=lambda: deque(maxlen=REQUESTS_WAITING_MAX)
     )
@@ -156,7 +158,8 @@ class Hub:
 
     def _mark_comments(self, series: int) -> None:
         for listener in self._listeners:
-            if listener.first == series and series in listener.allowed:
+            mine = listener.first == series or series in listener.about
+            if mine and series in listener.allowed:
                 listener.comments = True
                 listener.wake.set()
 

@@ -14,7 +14,7 @@ from typing import Any, Literal, Protocol
 
 from kilowatch.client.history import HistoryDesk, PutIn
 from kilowatch.dashboard.periods import Grain
-from kilowatch.exports.needs import Measurements
+from kilowatch.exports.needs import Extent, Measurements
 from kilowatch.health import Facts, Report
 from kilowatch.log.records import Backfill, Counters, Head, KeptPacket
 from kilowatch.model.blocks import IntervalBlock, ReadingBlock
@@ -106,7 +106,17 @@ class Subscription(Protocol):
     def close(self) -> None: ...  # noqa: D102
 
 
-class View(Measurements, Protocol):
+class Measured(Protocol):
+    """Rows of data points: the view itself, or sums that look like one (``level_total.py``)."""
+
+    def series(  # noqa: D102
+        self, point: DataPoint, channels: Sequence[int], from_ms: int, to_ms: int, grain: Grain
+    ) -> IntervalBlock: ...
+    def channels(self, point: DataPoint) -> list[int]: ...  # noqa: D102
+    def extent(self, point: DataPoint) -> Extent | None: ...  # noqa: D102
+
+
+class View(Measurements, Measured, Protocol):
     """The measurements: ``kilowatch.pipeline.view.View``. Called in threads.
 
     What exports need of them, and what pages need besides.
@@ -115,9 +125,6 @@ class View(Measurements, Protocol):
         KilowatchError: 503 ``store_busy`` while the store opens or a query takes too long.
     """
 
-    def series(  # noqa: D102
-        self, point: DataPoint, channels: Sequence[int], from_ms: int, to_ms: int, grain: Grain
-    ) -> IntervalBlock: ...
     def days_with_data(self, point: DataPoint, from_ms: int, to_ms: int) -> list[date]: ...  # noqa: D102
     def last_values(self, points: Sequence[DataPoint]) -> Mapping[int, LastValue]: ...  # noqa: D102
     def last_seen(self, series: Iterable[int]) -> Mapping[int, int]: ...  # noqa: D102

@@ -13,7 +13,7 @@ from typing import Any, Literal
 import numpy as np
 
 from kilowatch.dashboard.drawn import Drawn
-from kilowatch.dashboard.needs import View
+from kilowatch.dashboard.needs import Measured
 from kilowatch.dashboard.offered import Parameter
 from kilowatch.model.blocks import Floats, IntervalBlock, Ints
 from kilowatch.model.errors import KilowatchError
@@ -115,7 +115,7 @@ class Pricing:
         units: What was known of the unit of the money.
     """
 
-    view: View
+    view: Measured
     point: DataPoint
     facts: SiteFacts | None
     worth: Worth
@@ -123,7 +123,7 @@ class Pricing:
     amount: dict[bool, float]
 
     @classmethod
-    def of(cls, view: View, point: DataPoint, facts: SiteFacts | None, worth: Worth) -> Pricing:
+    def of(cls, view: Measured, point: DataPoint, facts: SiteFacts | None, worth: Worth) -> Pricing:
         """Return one that has priced nothing yet."""
         return cls(view, point, facts, worth, {}, {True: 0.0, False: 0.0})
 

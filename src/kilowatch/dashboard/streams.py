@@ -27,7 +27,7 @@ async def live(request: Request) -> Response:
     """Open the page's one live stream.
 
     Query: ``point`` names the data point that the page is about, ``requests=1`` asks for the
-    requests that come in.
+    requests that come in. With ``site`` comments on any data point of the site are told.
 
     Raises:
         KilowatchError: 503 ``too_many_pages``; 404, ``point`` is not a number.
@@ -111,11 +111,14 @@ def _listener(rooms: Rooms, request: Request, who: Person) -> Listener:
     if text and number is None:
         raise not_found()
     point = rooms.registry.point(who, number) if number is not None else None
+    site = whole_number(request.query_params.get("site", ""))
+    here = [p for p in rooms.registry.readable(who) if p.site_id == site] if site else []
     wants_requests = request.query_params.get("requests") == "1"
     return Listener(
         person_id=who.id,
         allowed=_series(rooms.registry, who),
         first=point.series if point else None,
+        about=frozenset(one.series for one in here),
         sees_request=request_filter(rooms.registry, who) if wants_requests else None,
     )
 

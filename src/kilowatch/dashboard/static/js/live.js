@@ -13,6 +13,7 @@ function open() {
   const address = new URL("/live", location.href);
   const point = document.body.dataset.point;
   if (point) address.searchParams.set("point", point);
+  if (document.body.dataset.site) address.searchParams.set("site", document.body.dataset.site);
   if (document.body.dataset.requests !== undefined) address.searchParams.set("requests", "1");
   source = new EventSource(address);
   for (const kind of ["hello", "values", "request", "alerts", "comments"]) {

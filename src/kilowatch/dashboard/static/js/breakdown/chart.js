@@ -30,11 +30,13 @@ export function panelsOf(answer) {
     const channels = answer.channels.filter((channel) => channel.parameter === parameter.name)
       .map((channel) => ({ ...channel, rows: rowsOf(channel) }));
     const names = new Map(channels.map((channel) => [channel.channel, channel]));
+    const total = answer.total ? { ...answer.total, rows: rowsOf(answer.total) } : null;
+    if (total) names.set(total.channel, total);
     // What it is compared with lies beside its own channel, moved to this period's days.
     const against = other.filter((channel) => names.has(channel.beside))
       .map((channel) => ({ ...channel, phase: names.get(channel.beside).phase,
         rows: rowsOf(channel).filter((row) => row.start >= 0).sort((a, b) => a.start - b.start) }));
-    return { ...parameter, channels, against };
+    return { ...parameter, channels, against, total };
   });
   const apart = (answer.compare?.parameters_shown ?? []).map((parameter) => ({
     ...parameter, title: `${answer.compare.point.name}: ${parameter.title}`, other: answer.compare.point, against: [],

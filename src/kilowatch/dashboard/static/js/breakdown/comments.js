@@ -13,9 +13,10 @@ function element(tag, className, text = "") {
 
 export class Comments {
   /** @param changed called when what is to be marked has changed */
-  constructor(root, { point, changed }) {
+  constructor(root, { point, source, changed }) {
     this.host = root.querySelector("#comments");
-    this.point = point;
+    this.point = point; // of a site there is none: each comment is about one of its data points
+    this.source = source;
     this.changed = changed;
     this.known = [];
     this.list = this.host.querySelector("ul");
@@ -35,9 +36,11 @@ export class Comments {
     if (!answer) return;
     Object.assign(this, { answer, time });
     const { from_ms: from, to_ms: to } = answer.window;
-    const reply = await fetch(`/data/comments?point=${this.point}&from=${from}&to=${to}`).catch(() => null);
+    const reply = await fetch(`${this.source()}from=${from}&to=${to}`).catch(() => null);
     if (!reply?.ok || this.answer.window.from_ms !== from) return;
-    this.known = (await reply.json()).comments;
+    const said = await reply.json();
+    this.known = said.comments;
+    this.points = said.points ?? [];
     this.draw();
     this.changed();
   }
@@ -61,7 +64,7 @@ export class Comments {
       item.dataset.comment = one.id;
       item.tabIndex = -1;
       const head = element("p", "head");
-      head.append(element("strong", "", one.author), element("span", "muted", ` ${this.when(one)}`));
+      head.append(element("strong", "", one.author), element("span", "muted", ` ${this.point ? "" : `${one.point.name}, `}${this.when(one)}`));
       if (one.changed_ms) head.append(element("span", "muted", ` ${t("comments.changed")}`));
       item.append(head, element("p", "said", one.text));
       if (one.event) {
@@ -101,6 +104,11 @@ export class Comments {
     about.replaceChildren(new Option(t("comments.no_event"), ""), ...events.map((one) => new Option(`${one.title}, ${this.time.stamp(one.from)}`, one.id)));
     about.value = events.find((one) => at !== null && at >= one.from && at < one.to)?.id ?? "";
     about.closest(".field").hidden = !events.length;
+    if (!this.point) {
+      const which = this.form.querySelector("[data-point]");
+      which.closest(".field").hidden = Boolean(comment);
+      which.replaceChildren(...this.points.map((one) => new Option(one.name, one.id)));
+    }
     this.problem.textContent = "";
     this.form.hidden = false;
     this.form.elements.text.focus();
@@ -111,15 +119,16 @@ export class Comments {
     this.opener.focus();
   }
 
-  async post(path, body) {
-    const reply = await fetch(`/breakdown/${this.point}/comments${path}`, { method: "POST", body, headers: { accept: "application/json" } }).catch(() => null);
+  async post(point, path, body) {
+    const reply = await fetch(`/breakdown/${point}/comments${path}`, { method: "POST", body, headers: { accept: "application/json" } }).catch(() => null);
     if (reply?.ok) return "";
     const said = await reply?.json().catch(() => null);
     return said?.detail ? `${said.detail} ${said.remedy ?? ""}`.trim() : t("failed.title");
   }
 
   async send() {
-    const fault = await this.post(this.editing ? `/${this.editing.id}` : "", new URLSearchParams(new FormData(this.form)));
+    const about = this.point ?? this.editing?.point.id ?? this.form.querySelector("[data-point]").value;
+    const fault = await this.post(about, this.editing ? `/${this.editing.id}` : "", new URLSearchParams(new FormData(this.form)));
     this.problem.textContent = fault;
     if (fault) { this.form.elements.text.focus(); return; }
     this.close();
@@ -134,7 +143,7 @@ export class Comments {
       setTimeout(() => { if (node.isConnected) { delete node.dataset.sure; node.textContent = t("comments.remove"); } }, 4000);
       return;
     }
-    await this.post(`/${one.id}/remove`, new URLSearchParams({ csrf: this.form?.elements.csrf.value ?? this.host.dataset.csrf }));
+    await this.post(one.point.id, `/${one.id}/remove`, new URLSearchParams({ csrf: this.form?.elements.csrf.value ?? this.host.dataset.csrf }));
     await this.load();
     this.opener?.focus();
   }

@@ -54,14 +54,14 @@ export function sentence(answer, time) {
 
 /** The choice: period before, a year before, or a data point by its name. */
 export class Comparison {
-  constructor(root, { point, choose }) {
+  constructor(root, { source, choose }) {
     this.host = root.querySelector("[data-compare]");
     this.select = this.host.querySelector("select");
     this.field = this.host.querySelector("[data-which]");
     this.input = this.field.querySelector("input");
     this.offers = this.host.querySelector("datalist");
     this.said = this.host.querySelector("[data-said]");
-    this.point = point;
+    this.source = source;
     this.choose = choose;
     this.known = new Map();
     this.word = "";
@@ -80,19 +80,19 @@ export class Comparison {
     });
   }
 
-  /** Choose the data point whose name is written; false where it is none of those offered. */
+  /** Choose the data point or site whose name is written; false where it is none of those offered. */
   take() {
-    const id = this.known.get(this.input.value);
-    if (id && this.taken !== id) { this.taken = id; this.choose(`p${id}`); }
-    return Boolean(id);
+    const word = this.known.get(this.input.value);
+    if (word && this.taken !== word) { this.taken = word; this.choose(word); }
+    return Boolean(word);
   }
 
   async offer() {
     const text = this.input.value;
-    const reply = await fetch(`/data/points?point=${this.point}&q=${encodeURIComponent(text)}`).catch(() => null);
+    const reply = await fetch(`${this.source()}q=${encodeURIComponent(text)}`).catch(() => null);
     if (!reply?.ok || text !== this.input.value) return;
     const { points } = await reply.json();
-    for (const { id, label } of points) this.known.set(label, id);
+    for (const { id, label } of points) this.known.set(label, typeof id === "number" ? `p${id}` : id);
     this.offers.replaceChildren(...points.map(({ label }) => new Option(label, label)));
   }
 
@@ -102,10 +102,10 @@ export class Comparison {
     this.word = word;
     if (this.instead === word) return;
     this.instead = null;
-    const other = /^p\d/.test(word);
+    const other = /^[ps]\d/.test(word);
     this.select.value = other ? "point" : word;
     this.field.hidden = !other;
-    this.taken = other ? Number(word.slice(1)) : null;
+    this.taken = other ? word : null;
     if (other && answer.compare && document.activeElement !== this.input) this.input.value = answer.compare.point.name;
     this.said.textContent = sentence(answer, time);
   }

@@ -43,13 +43,21 @@ export class Controls {
     if (export_) {
       const { first, last, grain } = answer.window;
       const fine = ["interval", "15m", "30m", "hour", "day", "month"].includes(grain) ? grain : "hour";
-      export_.href = `/export?place=p${answer.point.id}&period=custom&from=${first}&until=${last}&grain=${fine}`;
+      export_.href = `/export?${this.places(answer)}&period=custom&from=${first}&until=${last}&grain=${fine}`;
     }
     if (csv) csv.href = `${this.root.dataset.csvSource ?? `/data/series.csv?point=${answer.point.id}&`}${states.dataQuery(state)}`;
     const utility = this.root.querySelector("#utility");
     if (utility) utility.value = state.utility || utility.options[0].value;
     const phases = this.root.querySelector("[data-phases]");
     if (phases) phases.hidden = !answer.parameters.some((item) => item.summable && item.phases > 1);
+  }
+
+  /** What is exported: the data point, the whole site, or of a meter it and what is right below. */
+  places({ point, statistics }) {
+    if (!("level" in this.root.dataset)) return `place=p${point.id}`;
+    if (!this.root.dataset.source.includes("meter=")) return `place=s${point.id}`;
+    const found = new Set(statistics.flatMap((entry) => entry.points).map((one) => one.id));
+    return [...found].slice(0, 100).map((id) => `place=p${id}`).join("&");
   }
 
   steps({ previous, next }) {

@@ -34,7 +34,9 @@ function panelLines(panel, scale, ms) {
       ? t("chart.gap_used", { amount: fullWithUnit(gap.unallocated, panel.unit) }) : t("chart.gap");
     return [line(panel.title, "", used)];
   }
-  return hits.flatMap(([channel, row]) => {
+  const together = panel.total && hits.length > 1 ? rowAt(panel.total.rows, ms) : null;
+  const first = together && together.value !== null ? [line(panel.total.title, `${short(together.value * scale.factor)} ${scale.unit}`.trim())] : [];
+  return [...first, ...hits.flatMap(([channel, row]) => {
     const apart = channel.phase && channel.phase_title;
     const name = channel.band ? channel.title : apart ? `${panel.title} ${channel.phase_title}` : panel.title;
     const range = panel.measure === "mean" && row.low !== null && row.high > row.low
@@ -49,7 +51,7 @@ function panelLines(panel, scale, ms) {
     if (row.quality === ESTIMATED) notes.push(t("chart.estimated"));
     if (row.quality === EDITED) notes.push(t("chart.edited"));
     return [...found, ...notes.map((text) => element("div", "note", text))];
-  });
+  })];
 }
 
 /** What the other side of a comparison was at an instant. */

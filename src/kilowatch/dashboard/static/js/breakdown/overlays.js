@@ -11,8 +11,8 @@ const HOUR = 3_600_000;
 export const chosen = (over) => new Set(!over ? KINDS : over === "none" ? [] : over.split(","));
 
 /** Fetch what lies over a stretch; null where nothing can. */
-export async function fetchOverlays(point, { from_ms: from, to_ms: to }, signal) {
-  const reply = await fetch(`/data/overlays?point=${point}&from=${from}&to=${to}`, { signal });
+export async function fetchOverlays(source, { from_ms: from, to_ms: to }, signal) {
+  const reply = await fetch(`${source}from=${from}&to=${to}`, { signal });
   return reply.ok ? reply.json() : null;
 }
 
@@ -22,7 +22,7 @@ function rowsOf(part, panel) {
   const rows = part.start.map((start, i) => ({
     start, end: part.end[i], low: part.low[i], q25: part.q25[i], mid: part.mid[i], q75: part.q75[i], high: part.high[i],
   }));
-  const own = panel.channels[0]?.rows ?? [];
+  const own = (panel.total ?? panel.channels[0])?.rows ?? [];
   const bucket = own.length ? own[0].end - own[0].start : HOUR;
   const wide = rows.length ? rows[0].end - rows[0].start : HOUR;
   if (bucket <= Math.max(wide, HOUR) && wide <= HOUR) {
@@ -131,4 +131,10 @@ export function list(host, overlays, on, time) {
     item.append(link, when);
     return item;
   }));
+  if (overlays?.more_events && events.length) {
+    const more = document.createElement("li");
+    more.className = "muted";
+    more.textContent = t("overlay.more", { n: overlays.more_events });
+    host.append(more);
+  }
 }

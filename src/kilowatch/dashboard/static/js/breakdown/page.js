@@ -47,8 +47,11 @@ const controls = new Controls(root, {
   },
 });
 
-const comparison = level ? null : new Comparison(root, { point, choose: (compare) => controls.change({ compare }) });
-const comments = level ? null : new Comments(root, { point, changed: () => { if (answer && root.dataset.frame === "graph") redraw(); } });
+// At the level of a site what lies beside the stack is of the utility that is chosen.
+const asked = (name, own) => () => (level ? `${root.dataset[name]}${state.utility ? `utility=${state.utility}&` : ""}` : own);
+const comparison = new Comparison(root, { source: asked("offers", `/data/points?point=${point}&`), choose: (compare) => controls.change({ compare }) });
+const comments = new Comments(root, { point, source: asked("comments", `/data/comments?point=${point}&`), changed: () => { if (answer && root.dataset.frame === "graph") redraw(); } });
+const overlaySource = asked("overlays", `/data/overlays?point=${point}&`);
 const worthSaid = root.querySelector("[data-worth-said]");
 
 async function load({ quiet = false } = {}) {
@@ -84,10 +87,11 @@ async function load({ quiet = false } = {}) {
 /** Lay what insights say over the graph; without it the graph stands as it is. */
 async function lay(signal) {
   if (!answer?.extent || answer.extent.packets < 2) return;
-  if (comments) { comments.events = () => overlay.eventsOn(overlays, overlay.chosen(state.over)); comments.load(answer, time); }
+  comments.events = () => overlay.eventsOn(overlays, overlay.chosen(state.over));
+  comments.load(answer, time);
   if (!eventList) { root.dataset.laid = "yes"; return; }
   const on = overlay.chosen(state.over);
-  overlays = on.size ? await overlay.fetchOverlays(point, answer.window, signal).catch((error) => {
+  overlays = on.size ? await overlay.fetchOverlays(overlaySource(), answer.window, signal).catch((error) => {
     if (error.name === "AbortError") throw error;
     return null;
   }) : null;
@@ -106,10 +110,10 @@ function redraw() {
 /** Everything that is marked on the time axis: events, and comments unless they are switched off. */
 function marked() {
   const on = overlay.chosen(state.over);
-  return [...overlay.eventsOn(overlays, on), ...(comments && on.has("comment") ? comments.marks() : [])];
+  return [...overlay.eventsOn(overlays, on), ...(on.has("comment") ? comments.marks() : [])];
 }
 
-const over = () => (level ? null : { overlays, on: overlay.chosen(state.over), marks: marked() });
+const over = () => ({ overlays, on: overlay.chosen(state.over), marks: marked() });
 
 /** One sentence and one next step, in the place where the graph would be, or above it. */
 function say(kind, title, next, { retry = false, link = null } = {}) {
@@ -137,7 +141,7 @@ function show(quiet) {
   if (!quiet && location.search) { state = spelled; states.write(state, { replace: true }); }
   const { window, extent } = answer;
   controls.show(answer, { ...spelled, view: state.view ?? "graph" });
-  comparison?.show(answer, time);
+  comparison.show(answer, time);
   if (level) { root.className = `breakdown ${answer.point.utility}`; notes(root.querySelector("[data-notes]"), answer); }
   if (worthSaid) tell(worthSaid, answer);
   calendar.show({
@@ -214,7 +218,7 @@ function drawChart() {
     chart = echarts.init(host, null, { renderer: "canvas" });
     chart.getZr().on("click", drill);
     chart.getZr().on("dblclick", (event) => {
-      if (comments && built && !built.coarse && inside(event)) comments.open({ at: chart.convertFromPixel({ xAxisIndex: 0 }, event.offsetX) });
+      if (built && !built.coarse && inside(event)) comments.open({ at: chart.convertFromPixel({ xAxisIndex: 0 }, event.offsetX) });
     });
     const hover = new Hover(host);
     chart.getZr().on("mousemove", (event) => {

@@ -21,7 +21,7 @@ function row(cells) {
 }
 
 function columnsOf(panels, compare) {
-  return panels.flatMap((panel) => panel.channels.flatMap((channel) => {
+  return panels.flatMap((panel) => [...panel.channels, ...(panel.total ? [panel.total] : [])].flatMap((channel) => {
     const name = channel.band ? channel.title : channel.phase && channel.phase_title ? `${panel.title} ${channel.phase_title}` : panel.title;
     const largest = Math.max(0, ...channel.rows.map((item) => Math.abs(item.value ?? 0)));
     const scale = scaleFor(panel.unit, largest);
@@ -88,14 +88,16 @@ function note(item) {
 export function draw(host, answer, panels, time, over = null, all = false) {
   const columns = columnsOf(panels, answer.compare);
   const laid = over ? panels.filter((panel) => { layRows(panel, over.overlays, over.on, answer.window.now_ms); return panel.over.expected.length + panel.over.forecast.length; })
-    .map((panel) => ({ panel, column: columns.find((item) => item.panel === panel && !item.beside) })).filter(({ column: own }) => own) : [];
+    .map((panel) => ({ panel, column: columns.find((item) => item.panel === panel && !item.beside && (!panel.total || item.channel === panel.total)) })).filter(({ column: own }) => own) : [];
   const marks = over?.marks ?? [];
   const starts = [...new Set(columns.flatMap((item) => [...item.by.keys()]))].sort((a, b) => a - b);
   const table = document.createElement("table");
   table.className = "figures-table";
   const caption = cell("caption", t("table.caption", { name: answer.point.name }), { class: "sr" });
   // A row is of this period where its own side has one; a hole has only the other side.
-  const mine = columns.filter((item) => !item.beside);
+  const own = columns.filter((item) => !item.beside);
+  // How much is known of a bucket is what is known of its total, where there is one.
+  const mine = [...own.filter((item) => item.channel === item.panel.total), ...own.filter((item) => item.channel !== item.panel.total)];
   const blank = { value: null, count: 0, covered: 0, unallocated: 0, quality: 0 };
   const merged = starts.map((start) => mine.map((item) => item.by.get(start)).find(Boolean)
     ?? { ...blank, ...(({ start: at, end }) => ({ start: at, end }))(columns.find((item) => item.by.has(start)).by.get(start)) });

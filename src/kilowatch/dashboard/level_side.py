@@ -1,0 +1,119 @@
+"""What lies beside a site's or a meter's stack: peak demand, and the other side of a comparison."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from starlette.requests import Request
+
+from kilowatch.catalog.rights import may
+from kilowatch.dashboard.alignment import Asked
+from kilowatch.dashboard.answer import Priced, Sources
+from kilowatch.dashboard.comparing import compared, compared_columns
+from kilowatch.dashboard.demand import Period, levels_of
+from kilowatch.dashboard.drawn import Chosen, read
+from kilowatch.dashboard.level import Place, place_at
+from kilowatch.dashboard.level_total import Totals, Whole
+from kilowatch.dashboard.offered import parameters_of
+from kilowatch.dashboard.periods import Window
+from kilowatch.dashboard.pricing import Worth
+from kilowatch.dashboard.rooms import rooms_of, visit_of
+from kilowatch.model.blocks import IntervalBlock
+from kilowatch.model.errors import KilowatchError
+from kilowatch.model.points import DataPoint
+
+TOTAL = "total"
+"""Name of the channel of a total."""
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """Asks for what belongs to a total.
+
+    Attributes:
+        sources: What it is read from: totals and data points.
+        whole: The total.
+        frame: The period shown.
+        until_ms: Until when there can be data by now [ms].
+        worth: What is counted in.
+    """
+
+    sources: Sources
+    whole: Whole
+    frame: Window
+    until_ms: int
+    worth: Worth
+
+    @property
+    def chosen(self) -> Chosen:
+        """The total as a data point's chosen parameter."""
+        code = self.whole.code
+        every = parameters_of(self.whole.proxy, [code])
+        (amount,) = [one for one in every if one.measure == "amount" and one.unit == self._unit]
+        drawn = [(amount, code)]
+        return Chosen([amount], drawn, drawn, apart=False)
+
+    @property
+    def _unit(self) -> str:
+        return self.whole.kind[1]
+
+    def demand(self, rows: IntervalBlock) -> dict[str, Any] | None:
+        """Return the figures of demand, as ``demand.demand_of`` does.
+
+        Args:
+            rows: The total at the granularity that is shown.
+        """
+        proxy, frame = self.whole.proxy, self.frame
+        facts = self.sources.facts(proxy.site_id)
+        length_s = (
+            facts.demand_period_s if facts else None
+        ) or self.sources.settings.demand_period_s
+        period = Period(self.sources.view, proxy, frame, self.until_ms, length_s)
+        drawn = self.chosen.drawn
+        levels = [code for code in levels_of(proxy, drawn) if code != self.whole.code]
+        span = frame.from_ms, frame.to_ms
+        known = {self.whole.code: rows, **read(self.sources.view, proxy, levels, span, frame.asked)}
+        return self.sources.demands.of(period, drawn, known)
+
+    def beside(self, other: DataPoint, asked: Asked) -> dict[str, Any]:
+        """Return the other side of a comparison, as ``answer.py`` documents it."""
+        proxy, own = self.whole.proxy, self.chosen
+        found = compared(
+            self.sources.view, proxy, other, asked, self.frame, own, self.until_ms
+        )  # fmt: skip
+        columns = compared_columns(Priced.of(self.sources, proxy, self.worth).beside(found))
+        for part in (*columns["channels"], *columns["statistics"]):
+            if part["beside"] is not None:
+                part["beside"] = TOTAL
+        return columns
+
+
+def other_side(request: Request, totals: Totals, whole: Whole, asked: Asked | None) -> DataPoint:
+    """Return what a total is compared with: itself, a data point, or the total of another site.
+
+    Raises:
+        KilowatchError: 404 for what is not there, is not the person's to see, or counts nothing of
+            the same utility.
+    """
+    if asked is None or asked.kind != "point":
+        return whole.proxy
+    rooms, who = rooms_of(request), visit_of(request).person
+    if asked.point_id is not None:
+        point = rooms.registry.point(who, asked.point_id)
+        if point is not None:
+            return point
+    for organisation in rooms.registry.tree(who):
+        for site in organisation.sites:
+            mine = may(who, "read", organisation_id=organisation.id, site_id=site.id)
+            if site.id != asked.site_id or not mine:
+                continue
+            place: Place = place_at(rooms, organisation.id, site)
+            if whole.kind in place.kinds():
+                return totals.add(place, whole.kind).proxy
+    raise KilowatchError(
+        "not_found",
+        "What is to be compared with is not there, or it is not yours to see.",
+        status=404,
+        remedy="Choose another one.",
+    )
