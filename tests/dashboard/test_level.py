@@ -119,6 +119,25 @@ def test_the_file_and_the_calendar_are_those_of_the_stack(wired: World, admin: T
     assert days == [f"2026-11-{day:02}" for day in range(1, 10)]
 
 
+def test_a_meter_in_the_tree_leads_to_its_stack(wired: World, logged: Logged) -> None:
+    """For who may read the whole site; of another organisation, and for a tenant, there is none."""
+    with wired.catalog.change(Actor("test")) as change:
+        hvac = change.session.get_one(DataPoint, wired.point("hvac").id)
+        main = change.session.get_one(DataPoint, wired.point("main").id)
+        own, hvac.meter_id = hvac.meter_id, main.meter_id  # two readings: the meter is a branch
+    site = wired.sites["Office Dublin"]
+    href = f"/breakdown/site/{site}/meter/{main.meter_id}"
+    try:
+        for email, there in ((VIEWER, True), (END_USER, False), (STRANGER, False)):
+            text = logged(email).get(f"/tree?branch=site-{site}").text
+            assert (f'href="{href}"' in text) == there, email
+        page = logged(VIEWER).get(href, headers={"accept": "text/html"}).text
+        assert re.search(rf'href="{href}" aria-current="page"', page)
+    finally:
+        with wired.catalog.change(Actor("test")) as change:
+            change.session.get_one(DataPoint, hvac.id).meter_id = own
+
+
 def test_only_who_reads_the_whole_site_sees_its_total(wired: World, logged: Logged) -> None:
     """A viewer reads and exports nothing; a tenant of another site and a stranger find nothing."""
     site = wired.sites["Office Dublin"]

@@ -87,7 +87,8 @@ def _level(request: Request) -> Response:
         crumbs.append({"name": place.meter.name})
     else:
         crumbs.append({"name": t("nav.breakdown")})
-    return page(request, "breakdown_site.html", crumbs, context, current=f"site-{site.id}")
+    current = f"meter-{place.meter.id}" if place.meter is not None else f"site-{site.id}"
+    return page(request, "breakdown_site.html", crumbs, context, current=current)
 
 
 def _counts_in(rooms: Rooms, place: Place) -> list[tuple[str, str]]:

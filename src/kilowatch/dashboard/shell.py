@@ -8,7 +8,7 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 
-from kilowatch.catalog.rights import Person, has_tool, may_anywhere
+from kilowatch.catalog.rights import Person, has_tool, may, may_anywhere
 from kilowatch.catalog.tree import OrganisationNode, SiteNode
 from kilowatch.dashboard.contact import Judge
 from kilowatch.dashboard.help import help_of
@@ -111,7 +111,13 @@ def tree_of(rooms: Rooms, who: Person, now_ms: int, branching: Branching) -> lis
     """Return the tree as the template draws it."""
     judge = Judge(rooms.view, rooms.settings, now_ms)
     directory, last_of = rooms.registry.directory(), rooms.view.last_values
-    return branches(rooms.registry.tree(who), directory, last_of, judge, branching)
+
+    def opens(organisation_id: int, site_id: int) -> bool:
+        return has_tool(who, "breakdown", organisation_id) and may(
+            who, "read", organisation_id=organisation_id, site_id=site_id
+        )
+
+    return branches(rooms.registry.tree(who), directory, last_of, judge, branching, opens)
 
 
 def freshness(rooms: Rooms, point: DataPoint, now_ms: int) -> dict[str, Any]:

@@ -14,12 +14,15 @@ from kilowatch.dashboard.measures import shown
 from kilowatch.dashboard.needs import LastValue
 from kilowatch.dashboard.numbers import whole_number
 from kilowatch.model.points import DataPoint
+from kilowatch.pipeline.tree_rollups import amount_of
 
 DRAWN_AT_ONCE = 150  # data points; a larger tree fetches the branches that are opened
 FOUND_MAX = 100
 
 Node = dict[str, Any]
 LastOf = Callable[[list[DataPoint]], Mapping[int, LastValue]]
+Opens = Callable[[int, int], bool]
+"""Whether the person has Breakdown of a whole site, by organisation and site."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +46,7 @@ def branches(
     last_of: LastOf,
     judge: Judge,
     wanted: Branching,
+    opens: Opens = lambda _organisation, _site: False,
 ) -> list[Node]:
     """Return the nodes to draw.
 
@@ -52,6 +56,7 @@ def branches(
         last_of: Looks up last values by series, for what is drawn.
         judge: Says which are late.
         wanted: Which part of the tree.
+        opens: Of which sites meters lead to their Breakdown.
     """
     if wanted.search:
         organisations = _matching(organisations, wanted.search)
@@ -59,7 +64,7 @@ def branches(
         organisations = _only(organisations, wanted.branch)
     count = sum(len(site.leaves()) for one in organisations for site in one.sites)
     everything = bool(wanted.search) or count <= DRAWN_AT_ONCE
-    drawer = _Drawer(directory, last_of, judge, wanted, everything)
+    drawer = _Drawer(directory, last_of, judge, wanted, everything, opens)
     nodes = [drawer.organisation(node, alone=len(organisations) == 1) for node in organisations]
     return _below(nodes, wanted.branch) if wanted.branch else nodes
 
@@ -84,22 +89,30 @@ class _Drawer:
     judge: Judge
     wanted: Branching
     everything: bool
+    opens: Opens
     last: Mapping[int, LastValue] = field(default_factory=dict)
+    meter_page: str = ""
 
     def organisation(self, node: OrganisationNode, *, alone: bool) -> Node:
-        children = [self.site(site) for site in node.sites]
+        children = [self.site(site, node.id) for site in node.sites]
         inside = any(child["holds_current"] for child in children)
         return self._branch(
             "organization", node.id, node.name, children, opened=alone or inside or self._searching
         )
 
-    def site(self, node: SiteNode) -> Node:
+    def site(self, node: SiteNode, organisation_id: int) -> Node:
         points = self._points(node)
         holds = any(point.id == self.current_id for point in points)
+        holds |= any(f"meter-{meter.id}" == self.wanted.current for meter in node.meters)
         key = f"site-{node.id}"
         wanted = key in (self.wanted.branch, self.wanted.current)
         shown = self.everything or holds or wanted
         self.last = self.last_of(points) if shown else {}
+        self.meter_page = (
+            f"/breakdown/site/{node.id}/meter"
+            if shown and self.opens(organisation_id, node.id)
+            else ""
+        )
         children = self.meters(node) if shown else []
         found = self._branch(
             "site", node.id, node.name, children, opened=shown and (self.everything or holds)
@@ -132,7 +145,15 @@ class _Drawer:
         below = [child for meter in fed.get(node.id, []) for child in self.meter(meter, fed)]
         if not below and not node.appliances and len(own) <= 1:
             return own  # a meter with one reading is that reading
-        return [self._branch("meter", node.id, node.name, own + below, opened=True)]
+        found = self._branch("meter", node.id, node.name, own + below, opened=True)
+        if self.meter_page and any(self._counts(leaf) for leaf in leaves_of(node)):
+            found["href"] = f"{self.meter_page}/{node.id}"
+        return [found]
+
+    def _counts(self, leaf: Leaf) -> bool:
+        """Say whether a data point counts something that can be broken down."""
+        point = self.directory.by_id(leaf.id)
+        return point is not None and amount_of(point) is not None
 
     @cached_property
     def current_id(self) -> int | None:
