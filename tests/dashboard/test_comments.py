@@ -225,4 +225,4 @@ def test_a_comment_is_written_by_keyboard_and_stands_in_list_graph_and_table(
 def test_comments_have_doors_of_their_own() -> None:
     """Writing is for those who analyse: a door for each form says so."""
     found = {door.path: door.access.name for door in DOORS if "/comments" in door.path}
-    assert set(found.values()) == {"READ_POINT", "COMMENT_POINT"}
+    assert set(found.values()) == {"READ_POINT", "READ_SITE", "COMMENT_POINT"}
