@@ -27,6 +27,7 @@ from kilowatch.model.parameters import (
 )
 from kilowatch.model.points import DataPoint
 from kilowatch.model.silences import Contact
+from kilowatch.pipeline.answers import Recomputing
 from kilowatch.pipeline.compiled import compiled
 from kilowatch.pipeline.conflicts import Conflict
 from kilowatch.pipeline.formula_preview import FormulaPreview, preview_of
@@ -229,6 +230,12 @@ class FakeView:
     def status(self, point: DataPoint) -> Status:
         """Return what was set, or that all is well."""
         return self.statuses.get(point.series, Status(point.series))
+
+    def recomputing(self, points: Sequence[DataPoint]) -> Recomputing:
+        """Return the shares that were set, as one."""
+        shares = [self.status(point).recomputing for point in points]
+        waiting = [share for share in shares if share is not None]
+        return Recomputing(len(waiting), 0, sum(waiting) / len(waiting) if waiting else 1.0)
 
     def is_current(self, point: DataPoint) -> bool:
         """Tell whether nothing is being computed."""

@@ -42,6 +42,7 @@ from kilowatch.dashboard.compare_rows import Row, bucket_names, rows_of, series_
 from kilowatch.dashboard.compare_sums import GRAINS, PERS
 from kilowatch.dashboard.data import json_answer
 from kilowatch.dashboard.places import site_names
+from kilowatch.dashboard.recomputed import share_done
 from kilowatch.dashboard.rooms import rooms_of, visit_of
 from kilowatch.dashboard.shell import page
 from kilowatch.dashboard.words import t
@@ -81,6 +82,9 @@ def _page(request: Request) -> Response:
             "toggled": lambda key: "/compare?" + urlencode(asked.with_item(key), doseq=True),
             "sites": {number: names.get(number, ("", ""))[0] for number in asked.candidates},
             "exports": exportable_points(visit_of(request).person, asked.items),
+            "recomputing": share_done(
+                rooms_of(request).view, (point for one in asked.items for point in one.points)
+            ),
             **navigation(asked.span, None, {}),
         }
         for way in ("previous", "next"):

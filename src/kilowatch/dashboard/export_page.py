@@ -25,6 +25,7 @@ from kilowatch.dashboard.exporting import (
     planned,
     reader_of,
 )
+from kilowatch.dashboard.recomputed import share_done
 from kilowatch.dashboard.rooms import Rooms, rooms_of, visit_of
 from kilowatch.dashboard.shell import page
 from kilowatch.dashboard.words import t
@@ -155,6 +156,7 @@ def _shown(rooms: Rooms, export: Plan) -> dict[str, Any]:
         "excel_rows": EXCEL_ROWS_MAX,
         "fits_excel": estimate.fits_excel,
         "silent": [one.name for one in export.silent],
+        "recomputing": share_done(rooms.view, (one.point for one in export.subjects)),
         "tableau": tableau.available(),
         "install": tableau.INSTALL,
     }

@@ -35,6 +35,7 @@ from kilowatch.dashboard.insight_period import newest_ms
 from kilowatch.dashboard.periods import local_day
 from kilowatch.dashboard.places import in_place, places_of, readable, site_names, sites_of
 from kilowatch.dashboard.point_chart import export_href
+from kilowatch.dashboard.recomputed import share_done
 from kilowatch.dashboard.registry import may_export
 from kilowatch.dashboard.rooms import Rooms, rooms_of, visit_of
 from kilowatch.dashboard.shell import page
@@ -128,6 +129,7 @@ def _page(request: Request) -> Response:
         "periods": PERIODS,
         "query": urlencode(asked.query),
         "exports": any(may_export(who, p) for p in asked.points),
+        "recomputing": share_done(rooms_of(request).view, asked.points),
         "export_href": export_href([asked.place], asked.span, grain="day"),
         **navigation(asked.span, None, rest),
     }

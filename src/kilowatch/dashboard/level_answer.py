@@ -30,6 +30,7 @@ from kilowatch.dashboard.level_total import Totals, rows_of_band
 from kilowatch.dashboard.needs import View
 from kilowatch.dashboard.periods import Window, local_day
 from kilowatch.dashboard.pricing import CANONICAL, CARBON_UNIT, Rates, Worth, asked_worth, rates
+from kilowatch.dashboard.recomputed import share_done
 from kilowatch.dashboard.rooms import Rooms, rooms_of
 from kilowatch.dashboard.words import t
 from kilowatch.model.blocks import Floats, IntervalBlock, Ints
@@ -317,8 +318,8 @@ def _state(
 
 def _status(rooms: Rooms, points: Sequence[DataPoint], now_ms: int) -> dict[str, Any]:
     late = Judge(rooms.view, rooms.settings, now_ms).late(list(points))
-    return {"late": False, "came_ms": None, "lags": False, "join_ms": 0, "recomputing": None,
-            "late_points": late}  # fmt: skip
+    return {"late": False, "came_ms": None, "lags": False, "join_ms": 0,
+            "recomputing": share_done(rooms.view, points), "late_points": late}  # fmt: skip
 
 
 def _notes(place: Place, stack: Stack, tree: TreeRollUp, edges: Ints) -> dict[str, Any]:

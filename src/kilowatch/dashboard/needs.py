@@ -27,6 +27,7 @@ from kilowatch.model.insight import Expected, InsightEvent, Outlook, Standing, W
 from kilowatch.model.packet import Form
 from kilowatch.model.points import DataPoint
 from kilowatch.model.silences import Contact
+from kilowatch.pipeline.answers import Recomputing
 from kilowatch.pipeline.conflicts import Conflict
 from kilowatch.pipeline.formula_preview import FormulaPreview
 from kilowatch.pipeline.grids import PointGrid
@@ -133,6 +134,7 @@ class View(Measurements, Measured, Protocol):
     @property
     def silent_now(self) -> Callable[[], frozenset[int] | None]: ...  # noqa: D102
     def status(self, point: DataPoint) -> PointStatus: ...  # noqa: D102
+    def recomputing(self, points: Sequence[DataPoint]) -> Recomputing: ...  # noqa: D102
     def is_current(self, point: DataPoint) -> bool: ...  # noqa: D102
     def findings(  # noqa: D102
         self, points: Sequence[DataPoint], *, with_dismissed: bool = False

@@ -14,6 +14,7 @@ from kilowatch.dashboard.behind import sources_told
 from kilowatch.dashboard.chart_period import ROLLING, Span, navigation, span
 from kilowatch.dashboard.figures import elapsed_ms
 from kilowatch.dashboard.periods import local_day
+from kilowatch.dashboard.recomputed import share_done
 from kilowatch.dashboard.registry import may_export
 from kilowatch.dashboard.rooms import Rooms, rooms_of, visit_of
 from kilowatch.dashboard.shell import crumbs_of, page
@@ -105,6 +106,7 @@ def point_page(
         "periods": PERIODS,
         "query": urlencode({"point": point.id, **query}),
         "exports": may_export(visit.person, point),
+        "recomputing": share_done(rooms.view, [point]),
         **navigation(days.span, begin, kept),
     }
     crumbs = crumbs_of(rooms, visit.person, point)
