@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date
 from html import unescape
 
@@ -111,6 +112,15 @@ def test_waste_without_a_price_is_not_free() -> None:
     total = wasted(hours((10, 5, 1_000.0)), [point(1)], {}).total
     assert not total.money
     assert (total.amounts, total.without_price) == ({"Wh": 1_000.0}, 1)
+
+
+def test_waste_that_is_of_no_named_kind_is_waste_all_the_same() -> None:
+    """An hour may be wasted in none of the ways that have a name (-1): its sums keep it."""
+    some = hours((10, 5, 1_000.0), (10, 6, 100.0))
+    some = replace(some, kind=np.array([WEEKEND, -1], np.int64))
+    found = wasted(some, [point(1)], {})
+    assert found.total.amounts == {"Wh": 1_100.0}
+    assert found.week.sum() == 1_100.0
 
 
 def test_the_hours_of_the_week_are_the_sites_own() -> None:

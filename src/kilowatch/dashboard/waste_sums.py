@@ -243,7 +243,7 @@ def _portions(
     edges = _changes(facts, int(starts.min()), int(starts.max()) + 1)
     era = np.searchsorted(edges, starts, side="right")
     found = []
-    for kind in np.flatnonzero(np.bincount(kinds)).tolist():
+    for kind in np.unique(kinds).tolist():
         for number in range(len(edges) + 1):
             chosen = kinds == kind
             if len(edges):
