@@ -69,12 +69,29 @@ def test_a_week_over_the_clock_change_lies_beside_the_week_before(
     assert change["difference"] == pytest.approx(now - then, rel=1e-9)
     (whole,) = [one for one in found["statistics"] if one["channel"] == "total"]
     assert whole["change"]["share"] == pytest.approx(now / then - 1)
+    hvac, _, rest, _ = found["statistics"]
+    for entry, names in ((hvac, ("hvac",)), (rest, ("hvac", "server"))):
+        was = counted(wired, names, date(2026, 10, 12), 7)
+        assert entry["change"]["value"] == pytest.approx(was if entry is hvac else then - was)
     (channel,) = other["channels"]
     assert channel["beside"] == "total"
     clock = ZoneInfo(ZONE)
     for both in zip(channel["start_ms"], channel["own_start_ms"], strict=True):
         at, own = (datetime.fromtimestamp(ms / 1000, UTC).astimezone(clock) for ms in both)
         assert (at.hour, at.weekday()) == (own.hour, own.weekday())
+
+
+def test_a_running_day_compares_each_band_until_the_same_time(
+    wired: World, admin: TestClient
+) -> None:
+    """At 14:22 on Monday with Sunday until 14:20, in money."""
+    found = ask(admin, wired, "period=day&compare=previous&worth=money")
+    until = found["compare"]["window"]["until_ms"]
+    rows = wired.view.rows[wired.point("hvac").series]
+    inside = (rows.channel == PC) & (rows.start_ms >= found["compare"]["window"]["from_ms"])
+    inside &= rows.start_ms + rows.duration_ms <= until
+    then = float(np.nansum(rows.amount[inside])) / 1000 * 0.2187
+    assert found["statistics"][0]["change"]["value"] == pytest.approx(then, rel=1e-9)
 
 
 def test_another_site_or_data_point_lies_beside_the_total(wired: World, admin: TestClient) -> None:

@@ -25,7 +25,7 @@ from kilowatch.dashboard.contact import Judge
 from kilowatch.dashboard.drawn import iso_starts, nullable, rate_unit
 from kilowatch.dashboard.figures import elapsed_ms, figures
 from kilowatch.dashboard.level import Place, asked_kind
-from kilowatch.dashboard.level_side import Side, other_side
+from kilowatch.dashboard.level_side import Side, before, other_side
 from kilowatch.dashboard.level_total import Totals, rows_of_band
 from kilowatch.dashboard.needs import View
 from kilowatch.dashboard.periods import Window, local_day
@@ -141,6 +141,12 @@ def site_answer(request: Request, place: Place) -> dict[str, Any]:
     if beside is not None:
         changes(found["statistics"], beside["statistics"])
         changes(found["summary"], beside["summary"])
+    if beside is not None and versus is not None and versus.kind != "point":
+        facts = rooms.registry.facts().get(place.site.id)
+        over_time = rates(facts, *kind, worth) if worth != "energy" else None
+        then = before(whole_place, rooms.view, beside["window"], over_time)
+        for (band, _), entry in zip(blocks, found["statistics"], strict=False):
+            entry["change"] = then.change(band, entry["total"])
     return found
 
 

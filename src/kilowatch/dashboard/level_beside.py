@@ -92,7 +92,7 @@ def _overlays(request: Request) -> dict[str, Any]:
         return NOTHING
     kind = asked_kind(place, request.query_params.get("utility", ""))
     whole = Totals(rooms.view, rooms.clock()).add(place, kind)
-    mains = whole.mains(from_ms, to_ms, rooms.clock())
+    mains = whole.mains(from_ms, to_ms)
     owner = whole.proxy.organisation_id
     body: dict[str, Any] = {
         "parameters": ["total"], "expected": None, "forecast": None, "events": [],

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 from starlette.requests import Request
 
 from kilowatch.catalog.rights import may
@@ -15,13 +17,16 @@ from kilowatch.dashboard.demand import Period, levels_of
 from kilowatch.dashboard.drawn import Chosen, read
 from kilowatch.dashboard.level import Place, place_at
 from kilowatch.dashboard.level_total import Totals, Whole
+from kilowatch.dashboard.needs import View
 from kilowatch.dashboard.offered import parameters_of
-from kilowatch.dashboard.periods import Window
-from kilowatch.dashboard.pricing import Worth
+from kilowatch.dashboard.periods import Window, local_day, midnight_ms
+from kilowatch.dashboard.pricing import Rates, Worth
 from kilowatch.dashboard.rooms import rooms_of, visit_of
 from kilowatch.model.blocks import IntervalBlock
+from kilowatch.model.calendar import Grain as Bucket
 from kilowatch.model.errors import KilowatchError
 from kilowatch.model.points import DataPoint
+from kilowatch.pipeline.tree_bands import Band, stack_of
 
 TOTAL = "total"
 """Name of the channel of a total."""
@@ -87,6 +92,75 @@ class Side:
             if part["beside"] is not None:
                 part["beside"] = TOTAL
         return columns
+
+
+@dataclass(frozen=True, slots=True)
+class Before:
+    """What the bands of a stack were on the other side of a comparison with another time.
+
+    Attributes:
+        amounts: By data point and whether it is a remainder [unit of the stack]; None where
+            nothing is known.
+        complete: How much of the time is known, 0 to 1, by the same.
+    """
+
+    amounts: Mapping[tuple[int, bool], float | None]
+    complete: Mapping[tuple[int, bool], float]
+
+    def change(self, band: Band, total: float | None) -> dict[str, Any] | None:
+        """Return what a band's figure is compared with, as ``comparing.changes`` writes it."""
+        keys = [(band.point.id, band.remainder)]
+        if not band.point.id:  # several small ones together
+            keys = [(number, False) for number in band.below]
+        known = [value for key in keys if (value := self.amounts.get(key)) is not None]
+        if not known or total is None:
+            return None
+        then = sum(known)
+        return {
+            "of": "total",
+            "value": then,
+            "difference": total - then,
+            "share": (total - then) / abs(then) if then else None,
+            "complete": sum(self.complete.get(key, 0.0) for key in keys) / len(keys),
+        }
+
+
+def before(whole: Whole, view: View, window: Mapping[str, Any], over_time: Rates | None) -> Before:
+    """Read the bands of the other days, whole days and the intervals of one that is cut.
+
+    Args:
+        whole: The total that is broken down.
+        view: Measurements.
+        window: The other side's, as ``answer.py`` documents it.
+        over_time: Prices or factors; None for the amounts themselves.
+    """
+    from_ms, to_ms = window["from_ms"], window["until_ms"] or window["to_ms"]
+    cut_ms = max(from_ms, midnight_ms(local_day(to_ms, whole.proxy.zone), whole.proxy.zone))
+    length_ms = whole.proxy.interval_s * 1000
+    to_ms = cut_ms + (to_ms - cut_ms) // length_ms * length_ms
+    stretches: list[tuple[int, int, Bucket]] = [
+        (from_ms, cut_ms, "day"), (cut_ms, to_ms, whole.proxy.interval_s),
+    ]  # fmt: skip
+    amounts: dict[tuple[int, bool], float | None] = {}
+    known: dict[tuple[int, bool], float] = {}
+    for begin, end, bucket in stretches:
+        if end <= begin:
+            continue
+        tree = view.tree(whole.points, whole.place.fed_by, begin, end, bucket)
+        spans = np.diff(tree.edges_ms)
+        factor = np.ones(len(spans))
+        if over_time is not None:
+            factor = over_time.per_unit()[over_time.at(tree.edges_ms[:-1])]
+        for band in stack_of(tree, whole.points, whole.kind, whole.place.tops).bands:
+            key = (band.point.id, band.remainder)
+            worth = band.amount * factor
+            there = np.isfinite(worth)
+            had = amounts.get(key)
+            amounts[key] = (had or 0.0) + float(worth[there].sum()) if there.any() else had
+            known[key] = known.get(key, 0.0) + float((band.completeness * spans).sum())
+    return Before(
+        amounts, {key: min(1.0, part / max(1, to_ms - from_ms)) for key, part in known.items()}
+    )
 
 
 def other_side(request: Request, totals: Totals, whole: Whole, asked: Asked | None) -> DataPoint:

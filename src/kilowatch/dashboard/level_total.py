@@ -18,8 +18,9 @@ from kilowatch.exports.needs import Extent
 from kilowatch.model.blocks import SHARED, IntervalBlock, Ints
 from kilowatch.model.calendar import Grain as Bucket
 from kilowatch.model.points import DataPoint
-from kilowatch.pipeline.tree_bands import Band, stack_of
-from kilowatch.pipeline.tree_rollups import TreeRollUp, amount_of, tree_roll_up
+from kilowatch.model.zones import Zone
+from kilowatch.pipeline.tree_bands import Band, heads_of, stack_of
+from kilowatch.pipeline.tree_rollups import TreeRollUp, amount_of, eras_of
 
 LONGEST_INTERVAL_S = 3600
 """Meters with longer intervals do not make a day's bars longer: they are named as left out."""
@@ -57,13 +58,14 @@ class Whole:
         assert counted is not None
         return counted[0]
 
-    def mains(self, from_ms: int, to_ms: int, now_ms: int) -> list[DataPoint]:
+    def mains(self, from_ms: int, to_ms: int) -> list[DataPoint]:
         """Return the data points that are the total in a stretch, in the tree of that time."""
-        tree = tree_roll_up(
-            lambda _points, _channels: IntervalBlock.empty(),
-            self.points, self.place.fed_by, (from_ms, to_ms), "day", now_ms,
-        )  # fmt: skip
-        return stack_of(tree, self.points, self.kind, self.place.tops).mains
+        mine = {point.id: point for point in self.points}
+        zone = Zone.of(self.place.site.zone)
+        found: dict[int, None] = {}
+        for era in eras_of(mine, self.place.fed_by, (from_ms, to_ms), zone):
+            found |= dict.fromkeys(heads_of(mine, era.parents, self.place.tops))
+        return [mine[number] for number in found]
 
 
 class Totals:
@@ -93,7 +95,7 @@ class Totals:
         whole = self._wholes.get(point.id)
         if whole is None:
             return self._view.series(point, channels, from_ms, to_ms, grain)
-        mains = whole.mains(from_ms, to_ms, self._now_ms)
+        mains = whole.mains(from_ms, to_ms)
         bucket: Bucket = whole.proxy.interval_s if grain == "interval" else grain
         if len(mains) == 1 and mains[0].interval_s <= whole.proxy.interval_s:
             same = mains[0].interval_s == whole.proxy.interval_s

@@ -6,7 +6,7 @@ point counts once, in the tree as it was when the bucket began.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -91,12 +91,7 @@ def stack_of(
         below: dict[int | None, list[int]] = {}
         for number in mine:
             below.setdefault(era.parents[number], []).append(number)
-        heads = [
-            number
-            for number in mine
-            if (era.parents[number] is None if tops is None else number in tops)
-            and not _within(number, era.parents, tops)
-        ]
+        heads = heads_of(mine, era.parents, tops)
         mains |= {number: mine[number] for number in heads}
         _add(stack, tree, heads, era.buckets)
         for head in heads:
@@ -113,6 +108,24 @@ def stack_of(
     stack.bands = [band for _, band in order]
     stack.mains = list(mains.values())
     return stack
+
+
+def heads_of(
+    numbers: Iterable[int], parents: Mapping[int, int | None], tops: frozenset[int] | None
+) -> list[int]:
+    """Return those that are the total: nobody feeds them, or they are the tops asked for.
+
+    Args:
+        numbers: Data points of one utility and unit.
+        parents: Who feeds whom among them.
+        tops: As in ``stack_of``.
+    """
+    return [
+        number
+        for number in numbers
+        if (parents[number] is None if tops is None else number in tops)
+        and not _within(number, parents, tops)
+    ]
 
 
 def _within(number: int, parents: Mapping[int, int | None], tops: frozenset[int] | None) -> bool:

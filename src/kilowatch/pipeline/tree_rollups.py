@@ -377,6 +377,25 @@ def _sum_of_known(parts: Sequence[Floats], size: int) -> Floats:
     return np.where(known.any(axis=0), np.where(known, figures, 0.0).sum(axis=0), np.nan)
 
 
+def eras_of(
+    points: Mapping[int, DataPoint],
+    fed_by: Feeding | DatedFeeding,
+    period: tuple[int, int],
+    zone: Zone,
+) -> list[Era]:
+    """Return the trees of a period without reading a figure: as its days, or its first one, begin.
+
+    Args:
+        points: Those that count, by number.
+        fed_by: Who feeds whom, always or from when on.
+        period: First instant, and first that is not wanted [ms].
+        zone: Whose days.
+    """
+    edges = bucket_edges_ms(*period, "day", zone)
+    begins = np.concatenate([[period[0]], edges[(edges > period[0]) & (edges < period[1])]])
+    return _eras(points, fed_by, begins)[0]
+
+
 def _eras(
     points: Mapping[int, DataPoint], fed_by: Feeding | DatedFeeding, start_ms: Ints
 ) -> tuple[list[Era], frozenset[int]]:
