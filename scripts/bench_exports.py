@@ -1,7 +1,7 @@
 """Measure exports of an estate: rows a second, memory above idle, and pages meanwhile.
 
     .venv/bin/python scripts/estate.py DIR          # once
-    .venv/bin/python scripts/bench_exports.py DIR [--formats csv,parquet,hyper,xlsx] [--write]
+    .venv/bin/python scripts/bench_exports.py DIR [--formats csv,parquet] [--sites N] [--write]
 
 Starts the real program on free ports, logs in, and fetches every interval of every data point in
 each format, as a browser would; what comes is counted and thrown away. Excel gets as many data
@@ -78,7 +78,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folder", type=Path)
     parser.add_argument("--formats", default="csv,parquet,hyper,xlsx")
-    parser.add_argument("--points", type=int, default=0, help="only so many data points")
+    parser.add_argument("--sites", type=int, default=0, help="only so many sites of the estate")
     parser.add_argument("--write", action="store_true")
     wanted = parser.parse_args()
     load = os.getloadavg()[0]
@@ -90,14 +90,15 @@ def main() -> None:
         organisation = re.findall(r"/organization/(\d+)", client.get("/tree").text)[0]
         for word in wanted.formats.split(","):
             places = [("place", f"o{organisation}")]
-            some = SHEET_POINTS if word == "xlsx" else wanted.points
-            if some:
+            if word == "xlsx":
                 found = re.findall(r"/breakdown/(\d+)", client.get("/tree?q=circuit").text)
-                places = [("place", f"p{number}") for number in found[:some]]
+                places = [("place", f"p{number}") for number in found[:SHEET_POINTS]]
+            elif wanted.sites:
+                places = [("place", f"s{number}") for number in range(1, wanted.sites + 1)]
             runs.append(_run(client, pid, word, places))
             print(_line(runs[-1]), file=sys.stderr)
     text = _table(runs, load)
-    if not wanted.points:
+    if not wanted.sites:
         text += f"\n\n{_counted(runs, _stored(wanted.folder))}"
     print(text)
     if wanted.write:

@@ -56,7 +56,7 @@ CHROMIUM_FLAGS = (
 START_S_MAX = 60.0
 HISTORY_S_MAX = 3_600.0
 SETTLED = """() => !document.querySelector('[aria-busy="true"], .htmx-request')"""
-WAIT_MS = 20_000
+WAIT_MS = 60_000
 SHOWN = ("office-electricity", "school-electricity")
 """The data point that pages are about, and the one whose site is shown beside it."""
 

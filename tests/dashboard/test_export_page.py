@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import csv
 import io
+import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -12,7 +13,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from kilowatch.dashboard import export_page
-from kilowatch.dashboard.exporting import FileAnswer
+from kilowatch.dashboard.exporting import FileAnswer, Pieces
 from kilowatch.model.errors import KilowatchError
 from tests.dashboard.conftest import Logged
 from tests.dashboard.worlds import VIEWER, World
@@ -122,11 +123,13 @@ def test_one_person_runs_two_exports_at_a_time(world: World, admin: TestClient) 
 def test_a_failure_half_way_and_a_reader_that_leaves_are_seen() -> None:
     """A file that breaks off has no last chunk; one that nobody reads any more is not made."""
     ended: list[str] = []
+    threads: set[int] = set()
 
     def pieces(last: int, fails: bool) -> Iterator[bytes]:
         try:
             for n in range(last):
                 ended.append("piece")
+                threads.add(threading.get_ident())
                 yield b"%d\n" % n
             if fails:
                 raise KilowatchError("store_failed", "the disk is gone", status=503)
@@ -147,7 +150,7 @@ def test_a_failure_half_way_and_a_reader_that_leaves_are_seen() -> None:
                 gone.set()
             await asyncio.sleep(0.001)
 
-        answer = FileAnswer(b"head", made, lambda: ended.append("done"), {}, "text/csv")
+        answer = FileAnswer(b"head", Pieces(made, lambda: ended.append("done")), {}, "text/csv")
         scope = {"type": "http", "asgi": {"version": "3.0", "spec_version": "2.3"}}
         try:
             await answer(scope, receive, send)
@@ -159,6 +162,8 @@ def test_a_failure_half_way_and_a_reader_that_leaves_are_seen() -> None:
 
     sent = asyncio.run(run(pieces(2, fails=True), 1_000))
     assert ended[-3:] == ["closed", "done", "raised"]
+    assert len(threads) == 1, "each thread's allocators keep what a slice took"
+    assert threading.get_ident() not in threads
     assert all(message.get("more_body", True) for message in sent), "never ended cleanly"
     ended.clear()
     asyncio.run(run(pieces(100_000, fails=False), 5))

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator
-from functools import partial
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -90,7 +89,6 @@ def route(rooms: Rooms) -> Route:
         if begun is None:
             return Response(status_code=499)  # nobody reads it
         first, rest, made_plan = begun
-        done = partial(rooms.exports.give_back, SHELL)
-        return FileAnswer(first, rest, done, {SILENT: silent_of(made_plan)}, FORMATS[word][1])
+        return FileAnswer(first, rest, {SILENT: silent_of(made_plan)}, FORMATS[word][1])
 
     return Route("/export", export)

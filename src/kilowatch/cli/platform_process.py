@@ -34,6 +34,7 @@ from kilowatch.cli.silence_process import Listening
 from kilowatch.client.history import HistoryDesk
 from kilowatch.collector import ensure_certificate
 from kilowatch.dashboard import CollectorEvents, DashboardSettings, create_app
+from kilowatch.exports import memory
 from kilowatch.health.deadman import DeadMan, DeadManSettings
 from kilowatch.health.deliveries import Deliveries
 from kilowatch.health.uptime import BEAT_S, Uptime
@@ -154,6 +155,7 @@ class Pipeline:
 async def run(folder: DataFolder, settings: Settings, stop: asyncio.Event, ready: Ready) -> None:
     """Serve dashboard and commands, and follow the log, until asked to stop."""
     gc.set_threshold(*GC_THRESHOLDS)
+    memory.use_system_pool()
     pages = _take_ports(settings)
     registered = catalog.open(folder.catalog)
     watch = DirectoryWatch(registered, settings.environment)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from functools import partial
 from typing import Any
 from urllib.parse import urlencode
 
@@ -42,7 +41,7 @@ from kilowatch.exports.definition import (
     read,
     refused,
 )
-from kilowatch.exports.fields import words_of
+from kilowatch.exports.fields import in_order, words_of
 from kilowatch.exports.formats import preview as first_rows
 from kilowatch.exports.plan import EXCEL_ROWS_MAX, Place, Plan
 from kilowatch.model.errors import KilowatchError
@@ -83,8 +82,7 @@ async def file(request: Request) -> Response:
     first, rest, export = begun
     name = file_name(export, word)
     headers = {"content-disposition": f'attachment; filename="{name}"', "accept-ranges": "none"}
-    done = partial(rooms.exports.give_back, who.id)
-    return FileAnswer(first, rest, done, headers, FORMATS[word][1])
+    return FileAnswer(first, rest, headers, FORMATS[word][1])
 
 
 def _form(request: Request) -> Response:
@@ -186,8 +184,8 @@ def _parameters(rooms: Rooms, places: list[Place], asked: Definition) -> list[di
         for word, title in words_of(place.point, rooms.view.channels(place.point)):
             titles.setdefault(word, title or t("export.single_value"))
     return [
-        {"word": word, "title": title, "chosen": word in asked.parameters}
-        for word, title in titles.items()
+        {"word": word, "title": titles[word], "chosen": word in asked.parameters}
+        for word in in_order(titles)
     ]
 
 

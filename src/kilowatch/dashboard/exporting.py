@@ -5,12 +5,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import TypeVar
 
-from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
@@ -31,6 +33,7 @@ from kilowatch.model.blocks import Quality
 from kilowatch.model.points import DataPoint
 
 TOOL = "export"
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,6 +213,41 @@ def _utc(at_ms: int) -> str:
     return datetime.fromtimestamp(at_ms / 1000, UTC).strftime("%Y-%m-%d %H:%M UTC")
 
 
+class Pieces:
+    """A file's pieces, all made by one thread of their own.
+
+    Each thread's allocators keep what its largest slice took: made by whichever of the server's
+    threads is free, a long file would leave that behind in every one of them.
+
+    Args:
+        rest: The file; closed at the end, however that comes.
+        done: Called at the end.
+    """
+
+    def __init__(self, rest: Iterator[bytes], done: Callable[[], None]) -> None:
+        self._rest, self._done = rest, done
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="export")
+
+    async def make(self, made: Callable[[], tuple[Iterator[bytes], Plan]]) -> Plan:
+        """Take the pieces that a function returns, and return their plan."""
+        self._rest, export = await self._call(made)
+        return export
+
+    async def next(self) -> bytes | None:
+        """Return the next piece; None after the last."""
+        return await self._call(lambda: next(self._rest, None))
+
+    async def end(self) -> None:
+        """Stop the work, after the piece that is under way."""
+        try:
+            await self._call(lambda: _end(self._rest, self._done))
+        finally:
+            self._thread.shutdown(wait=False)
+
+    async def _call(self, work: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._thread, work)
+
+
 class FileAnswer(StreamingResponse):
     """A file that is sent while it is written, no faster than it is read.
 
@@ -218,21 +256,15 @@ class FileAnswer(StreamingResponse):
 
     Args:
         first: What is there already.
-        rest: The rest of the file; closed at the end, however that comes.
-        done: Called at the end.
+        rest: The rest of the file.
         headers: Of the answer.
         media_type: Of the file.
     """
 
     def __init__(
-        self,
-        first: bytes,
-        rest: Iterator[bytes],
-        done: Callable[[], None],
-        headers: dict[str, str],
-        media_type: str,
+        self, first: bytes, rest: Pieces, headers: dict[str, str], media_type: str
     ) -> None:
-        self._first, self._rest, self._done = first, rest, done
+        self._first, self._rest = first, rest
         super().__init__(self._pieces(), headers=headers, media_type=media_type)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -240,18 +272,18 @@ class FileAnswer(StreamingResponse):
         try:
             await super().__call__(scope, receive, send)
         finally:
-            await run_in_threadpool(_end, self._rest, self._done)
+            await self._rest.end()
 
     async def _pieces(self) -> AsyncIterator[bytes]:
         yield self._first
-        while (piece := await run_in_threadpool(next, self._rest, None)) is not None:
+        while (piece := await self._rest.next()) is not None:
             if piece:
                 yield piece
 
 
 async def begin(
     request: Request, user_id: int, slots: Slots, made: Callable[[], tuple[Iterator[bytes], Plan]]
-) -> tuple[bytes, Iterator[bytes], Plan] | None:
+) -> tuple[bytes, Pieces, Plan] | None:
     """Take a place among the running exports and read until the first piece is there.
 
     What cannot be exported is refused here, while an answer can still say so.
@@ -259,7 +291,7 @@ async def begin(
     Args:
         request: Who asks; one who goes away meanwhile ends the work.
         user_id: Whose export it is.
-        slots: Counts the exports that are under way.
+        slots: Counts the exports that are under way; the place is given back at the end.
         made: Returns the file's pieces and its plan; called in a thread.
 
     Returns:
@@ -269,18 +301,18 @@ async def begin(
         KilowatchError: 400 for what makes no sense, 429 ``exports_running``.
     """
     slots.take(user_id)
-    pieces: Iterator[bytes] = iter(())
+    pieces = Pieces(iter(()), lambda: slots.give_back(user_id))
     try:
-        pieces, export = await run_in_threadpool(made)
-        while (piece := await run_in_threadpool(next, pieces, None)) is not None:
+        export = await pieces.make(made)
+        while (piece := await pieces.next()) is not None:
             if piece:
                 return piece, pieces, export
             if await request.is_disconnected():
                 break
     except BaseException:
-        await run_in_threadpool(_end, pieces, lambda: slots.give_back(user_id))
+        await pieces.end()
         raise
-    await run_in_threadpool(_end, pieces, lambda: slots.give_back(user_id))
+    await pieces.end()
     return None
 
 

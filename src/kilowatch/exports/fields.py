@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -79,6 +79,16 @@ def words_of(point: DataPoint, channels: Sequence[int]) -> list[tuple[str, str]]
     return list(dict.fromkeys((_family_word(one), _family_title(one)) for one in fields))
 
 
+def in_order(words: Iterable[str]) -> list[str]:
+    """Return parameters as the panel of Breakdown has them; those of single meters come last."""
+    places = {channel_name(one.total): n for n, one in enumerate(_families())}
+    return sorted(words, key=lambda word: places.get(word, len(places)))
+
+
+def _families() -> list[Family]:
+    return sorted(FAMILIES, key=lambda one: one.role is not Role.REGISTER)
+
+
 def _family_word(field: Field) -> str:
     family = family_of(field.channel)
     return channel_name(family.total) if family is not None else field.word
@@ -107,7 +117,7 @@ def _single(point: DataPoint, channels: Sequence[int]) -> list[Field]:
 
 def _electrical(channels: Sequence[int], asked: Definition | None) -> list[Field]:
     found = []
-    for family in sorted(FAMILIES, key=lambda one: one.role is not Role.REGISTER):
+    for family in _families():
         mine = [code for code in channels if family_of(code) is family]
         phases = [code for code in mine if phase_of(code)]
         together = family.role is not Role.GAUGE and family.total in mine
