@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import re
 import time
+from datetime import datetime
 from typing import Any
 
 import numpy as np
@@ -91,6 +94,28 @@ def test_each_gap_says_where_it_stands(furnished: House) -> None:
     assert "Power cut in the whole street." in text
     server = furnished.world.point("server").id
     assert gap_line(client.get(f"/quality/{server}", headers=PAGE).text) == ["notified"]
+
+
+def test_the_gaps_of_the_page_are_a_file(furnished: House) -> None:
+    """Every gap of the year or the day, local with its offset; a viewer takes nothing along."""
+    client = furnished.log_in()
+    answer = client.get("/data/gaps.csv?year=2026")
+    rows = list(csv.DictReader(io.StringIO(answer.text)))
+    here = [row for row in rows if row["data point"] == "Main supply"]
+    assert [row["state"] for row in here] == ["Filled", "Accepted", "Found", "Found"]
+    for row in rows:
+        begin = datetime.fromisoformat(row["last packet before"])
+        if row["first packet after"]:
+            end = datetime.fromisoformat(row["first packet after"])
+            assert 0 < float(row["without data [s]"]) <= (end - begin).total_seconds()
+    day = client.get("/data/gaps.csv?year=2026&day=2026-11-09").text.splitlines()
+    assert len(day) == 2
+    assert "Server room" in day[1]
+    assert "/data/gaps.csv?year=2026" in client.get("/quality?year=2026", headers=PAGE).text
+    assert furnished.log_in(VIEWER).get("/data/gaps.csv?year=2026").status_code == 403
+    stranger = furnished.log_in(STRANGER).get("/data/gaps.csv?year=2026").text
+    assert "Main supply" not in stranger
+    assert client.get("/data/gaps.csv?year=1800").status_code == 400
 
 
 def test_a_finding_leads_to_what_can_be_decided(furnished: House) -> None:

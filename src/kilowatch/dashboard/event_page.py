@@ -21,13 +21,14 @@ from kilowatch.dashboard.insight_rows import Shown, shown_event, shown_events, w
 from kilowatch.dashboard.periods import local_day, midnight_ms
 from kilowatch.dashboard.places import site_names
 from kilowatch.dashboard.quality_periods import day_text
-from kilowatch.dashboard.registry import may_point
+from kilowatch.dashboard.registry import may_export, may_point
 from kilowatch.dashboard.rooms import point_of, rooms_of, visit_of
 from kilowatch.dashboard.shell import crumbs_of, page
 from kilowatch.dashboard.words import t
 from kilowatch.dashboard.worth import basis_of
 from kilowatch.model.errors import KilowatchError
 from kilowatch.model.insight import InsightEvent, Verdict
+from kilowatch.model.points import DataPoint
 from kilowatch.model.verdicts import LASTS, Lasts
 
 SNOOZES = (1, 7, 30)
@@ -98,6 +99,8 @@ def _page(
         "lasts": [(word, t(f"event_lasts.{word}")) for word in LASTS],
         "tomorrow": (today + timedelta(1)).isoformat(),
         "comment_max": COMMENT_MAX,
+        "exports": may_export(visit.person, point),
+        "hours": _hours_query(point, found, rooms.clock()),
         "breakdown": _breakdown_query(found, first, last),
         "found_at": when_text(found.found_ms, point.zone),
         "day_of": lambda at_ms: day_text(local_day(at_ms, point.zone)),
@@ -114,6 +117,13 @@ def _breakdown_query(found: InsightEvent, first: date, last: date) -> str:
     about = QUANTITIES.get(found.kind)
     query = f"period=custom&date={first}&until={last}"
     return f"{query}&show={about.show}" if about else query
+
+
+def _hours_query(point: DataPoint, found: InsightEvent, now_ms: int) -> str:
+    """Return what the file of the hours around an event is asked for."""
+    from_ms, to_ms = window(found.start_ms, found.end_ms, point.zone, now_ms)
+    first, last = local_day(from_ms, point.zone), local_day(to_ms - 1, point.zone)
+    return f"point={point.id}&date={first}&until={last}"
 
 
 def _others(request: Request, found: InsightEvent) -> list[Any]:

@@ -31,7 +31,8 @@ from kilowatch.dashboard.numbers import whole_number
 from kilowatch.dashboard.periods import local_day, midnight_ms, offsets
 from kilowatch.dashboard.places import in_place, readable, site_names, sites_of
 from kilowatch.dashboard.quality_periods import day_text
-from kilowatch.dashboard.rooms import Rooms, point_of, rooms_of
+from kilowatch.dashboard.registry import may_export
+from kilowatch.dashboard.rooms import Rooms, point_of, rooms_of, visit_of
 from kilowatch.dashboard.shell import page
 from kilowatch.dashboard.words import t
 from kilowatch.dashboard.worth import Worth, basis_of, worth
@@ -141,6 +142,8 @@ def _forecast(request: Request) -> Response:
         "made_at": when_text(outlook.made_ms, chosen.zone) if outlook else "",
         "behind": late,
         "old": outlook is not None and now_ms - outlook.made_ms > OLD_MS and not late,
+        "exports": may_export(visit_of(request).person, chosen),
+        "hours": _hours_query(chosen, outlook) if outlook else "",
         "sources": sources_of(outlook.hours) if outlook else [],
         "error": finite(outlook.error) if outlook else None,
         "coverage": finite(outlook.coverage) if outlook else None,
@@ -176,6 +179,13 @@ def _behind(request: Request, point: DataPoint, outlook: Outlook, end: End) -> d
             (t("forecast.error"), "" if error is None else f"{round(100 * error)} %"),
         ],
     ).columns()
+
+
+def _hours_query(point: DataPoint, outlook: Outlook) -> str:
+    """Return what the file of the drawn hours is asked for."""
+    first = local_day(outlook.made_ms - BEFORE_H * HOUR_MS, point.zone)
+    last = local_day(outlook.made_ms, point.zone)
+    return f"point={point.id}&date={first}&until={last}&ahead=yes"
 
 
 def _leading(rooms: Rooms, points: Sequence[DataPoint]) -> DataPoint:

@@ -35,7 +35,8 @@ from kilowatch.dashboard.quality_periods import (
     months_of,
     words_of,
 )
-from kilowatch.dashboard.rooms import Rooms, rooms_of
+from kilowatch.dashboard.registry import may_export
+from kilowatch.dashboard.rooms import Rooms, rooms_of, visit_of
 from kilowatch.dashboard.shell import page
 from kilowatch.dashboard.words import t
 from kilowatch.model.errors import KilowatchError
@@ -141,6 +142,8 @@ def _overview(request: Request) -> Response:
         "day": _day(request, points, period) if period.day else None,
         "table": table,
         "busy": busy,
+        "exports": any(may_export(visit_of(request).person, p) for p in points),
+        "query": urlencode({name: word for name, word in asked.items() if word}),
         "now_ms": now_ms,
     }
     return page(request, "quality.html", [{"name": t("nav.quality")}], context)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from typing import Any
+from urllib.parse import urlencode
 
 import msgspec
 from starlette.concurrency import run_in_threadpool
@@ -27,7 +29,8 @@ from kilowatch.dashboard.needs import Insights
 from kilowatch.dashboard.numbers import whole_number
 from kilowatch.dashboard.periods import offsets
 from kilowatch.dashboard.places import in_place, readable, site_names, sites_of
-from kilowatch.dashboard.rooms import rooms_of
+from kilowatch.dashboard.registry import may_export
+from kilowatch.dashboard.rooms import rooms_of, visit_of
 from kilowatch.dashboard.shell import page
 from kilowatch.dashboard.words import t
 from kilowatch.dashboard.worth import basis_of
@@ -64,7 +67,7 @@ async def circuits(request: Request) -> Response:
 
 
 def _sentinel(request: Request) -> Response:
-    rooms = rooms_of(request)
+    rooms, who = rooms_of(request), visit_of(request).person
     asked = asked_of(request, ASKED)
     everything = readable(request, "sentinel")
     crumbs = [{"name": t("nav.sentinel")}]
@@ -74,17 +77,10 @@ def _sentinel(request: Request) -> Response:
     if rooms.insights is None or not points:
         why = "off" if rooms.insights is None else "none"
         return page(request, "insight_nothing.html", crumbs, {"page": "sentinel", "why": why})
-    days = stretch(asked, rooms.view, points, rooms.clock())
-    from_ms, to_ms = days.ms(points[0].zone)
     names = site_names(request)
-    everyone = shown_events(request, points, from_ms, to_ms, names)
-    events = _filtered(everyone, asked)
-    listed = paged(
-        request,
-        sorted(events, key=ORDERS.get(asked["sort"], ORDERS["money"])),
-        asked,
-        LISTED,
-    )
+    days, everyone, events = events_asked(request, points, asked, names)
+    from_ms, to_ms = days.ms(points[0].zone)
+    listed = paged(request, events, asked, LISTED)
     seen = rooms.view.last_seen([point.series for point in points])
     hourly_points = [p for p in points if has_hours(p) and p.series in seen]
     late = behind(rooms.insights)
@@ -104,6 +100,15 @@ def _sentinel(request: Request) -> Response:
         "events": listed,
         "basis": basis_of(one.worth for one in listed.rows),
         "hidden": len(everyone) - len(events),
+        "exports": any(may_export(who, p) for p in points),
+        "exportable": {p.id for p, _ in multiples.rows if may_export(who, p)},
+        "circuit_days": urlencode(
+            {
+                "date": max(days.first, days.last - timedelta(MULTIPLE_DAYS_MAX - 1)),
+                "until": days.last,
+            }
+        ),
+        "query": urlencode({**asked, "days": days.days, "until": days.last.isoformat()}),
         "multiples": multiples,
         "span": span_of(days, points[0].zone),
         "coarse": [p for p in points if p.interval_s > 3600],
@@ -116,12 +121,31 @@ def _sentinel(request: Request) -> Response:
     return page(request, "sentinel.html", crumbs, context, current=f"site-{points[0].site_id}")
 
 
-def _filtered(events: Sequence[Shown], asked: dict[str, str]) -> list[Shown]:
-    """Return the events of a kind (or ``waste``, ``anomaly``) and a state; "" is all of them."""
+def events_asked(
+    request: Request,
+    points: list[DataPoint],
+    asked: dict[str, str],
+    names: Mapping[int, tuple[str, str]],
+) -> tuple[Stretch, list[Shown], list[Shown]]:
+    """Return the days of an address, all events in them, and those that it asks for, in order.
+
+    Args:
+        request: Behind a door.
+        points: Of one site; that the person may read them has been seen to.
+        asked: A ``kind`` (or ``waste``, ``anomaly``) and a ``state``, "" for all; ``days``,
+            ``until`` and ``sort``.
+        names: Of sites and organisations by the site's number.
+    """
+    rooms = rooms_of(request)
+    days = stretch(asked, rooms.view, points, rooms.clock())
+    everyone = shown_events(request, points, *days.ms(points[0].zone), names)
     kind, state = asked["kind"], asked["state"]
-    return [
-        one for one in events if kind in ("", one.tone, one.event.kind) and state in ("", one.state)
+    events = [
+        one
+        for one in everyone
+        if kind in ("", one.tone, one.event.kind) and state in ("", one.state)
     ]
+    return days, everyone, sorted(events, key=ORDERS.get(asked["sort"], ORDERS["money"]))
 
 
 def lanes_of(events: Sequence[Shown], from_ms: int, to_ms: int) -> list[dict[str, Any]]:

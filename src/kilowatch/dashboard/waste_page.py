@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
+from urllib.parse import urlencode
 
 import numpy as np
 from starlette.concurrency import run_in_threadpool
@@ -23,6 +24,7 @@ from kilowatch.dashboard.needs import Insights
 from kilowatch.dashboard.periods import local_day
 from kilowatch.dashboard.places import in_place, places_of, readable, site_names, sites_of
 from kilowatch.dashboard.quality_periods import day_text
+from kilowatch.dashboard.registry import may_export
 from kilowatch.dashboard.rooms import Rooms, rooms_of, visit_of
 from kilowatch.dashboard.shell import page
 from kilowatch.dashboard.waste_sums import Wasted, by_series, counted_once, priced_share, wasted
@@ -117,15 +119,8 @@ async def waste(request: Request) -> Response:
 
 def _waste(request: Request) -> Response:
     rooms = rooms_of(request)
-    asked = asked_of(request, ASKED)
+    asked, everything, places = asked_places(request)
     crumbs = [{"name": t("nav.waste")}]
-    # A formula's waste is that of what it is made of.
-    everything = [p for p in readable(request, "waste") if has_hours(p) and amount_of(p)]
-    places = places_of(request, everything)
-    if asked["place"] not in (*dict(places), ALL):
-        # Of an estate all waste at once is asked for by name: it is a look at every hour of it.
-        large = len(everything) > AT_ONCE
-        asked["place"] = sites_of(request, everything, "")[0] if large else ALL
     points = in_place(everything, asked["place"])
     if rooms.insights is None or not points:
         why = "off" if rooms.insights is None else "none"
@@ -133,7 +128,7 @@ def _waste(request: Request) -> Response:
     days = stretch(asked, rooms.view, points, rooms.clock())
     facts = rooms.registry.facts()
     names = site_names(request)
-    hours = _hours(rooms.insights, points, days)
+    hours = hours_of(rooms.insights, points, days)
     once = counted_once(hours, points, rooms.registry.fed_by(points))
     site = asked["place"].startswith("s")
     found = wasted(once, points, facts, by_point=site)
@@ -156,6 +151,8 @@ def _waste(request: Request) -> Response:
         "behind": behind(rooms.insights),
         "days": days,
         "lengths": LENGTHS,
+        "exports": any(may_export(visit_of(request).person, p) for p in points),
+        "query": urlencode({**asked, "days": days.days, "until": days.last.isoformat()}),
         "total": found.total,
         "hours": found.hours,
         "behind_of": _behind(request, points, once, found, days, names if not site else None),
@@ -178,7 +175,24 @@ def _waste(request: Request) -> Response:
     return page(request, "waste.html", crumbs, context, current=_current(asked["place"]))
 
 
-def _hours(insights: Insights, points: Sequence[DataPoint], days: Stretch) -> WasteHours:
+def asked_places(
+    request: Request,
+) -> tuple[dict[str, str], list[DataPoint], list[tuple[str, str]]]:
+    """Return what an address asks for, every data point it can be about, and the places on offer.
+
+    A formula's waste is that of what it is made of.
+    """
+    asked = asked_of(request, ASKED)
+    everything = [p for p in readable(request, "waste") if has_hours(p) and amount_of(p)]
+    places = places_of(request, everything)
+    if asked["place"] not in (*dict(places), ALL):
+        # Of an estate all waste at once is asked for by name: it is a look at every hour of it.
+        large = len(everything) > AT_ONCE
+        asked["place"] = sites_of(request, everything, "")[0] if large else ALL
+    return asked, everything, places
+
+
+def hours_of(insights: Insights, points: Sequence[DataPoint], days: Stretch) -> WasteHours:
     """Return the wasted hours of some local days, whatever the zones of the sites."""
     parts = [
         insights.waste([p for p in points if p.zone == zone], *days.ms(zone))

@@ -1,0 +1,71 @@
+"""The gaps of Data quality as a file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import Response
+
+from kilowatch.dashboard.access import Access, Door
+from kilowatch.dashboard.admin_frame import asked_of
+from kilowatch.dashboard.chart_files import csv_answer
+from kilowatch.dashboard.periods import iso_local, local_day
+from kilowatch.dashboard.places import chosen_points, readable, site_names
+from kilowatch.dashboard.quality import ASKED, shown_gaps
+from kilowatch.dashboard.quality_periods import chosen, days_ms
+from kilowatch.dashboard.registry import may_export
+from kilowatch.dashboard.rooms import rooms_of, visit_of
+from kilowatch.dashboard.words import t
+from kilowatch.model.gaps import Gap
+from kilowatch.model.points import DataPoint
+
+
+async def gaps_csv(request: Request) -> Response:
+    """Answer every gap of the year, month or day that the page is about."""
+    return await run_in_threadpool(_gaps, request)
+
+
+def _gaps(request: Request) -> Response:
+    rooms, who = rooms_of(request), visit_of(request).person
+    asked = asked_of(request, ASKED)
+    mine = [p for p in readable(request, "data_quality") if may_export(who, p)]
+    points = chosen_points(request, mine, asked)
+    now_ms = rooms.clock()
+    zones = sorted({p.zone for p in points})
+    today = max((local_day(now_ms, zone) for zone in zones), default=local_day(now_ms, "UTC"))
+    period = chosen(asked, today)
+    first, last = (period.day, period.day) if period.day else (period.first, period.last)
+    head = [t(f"gaps_file.{word}") for word in (
+        "organisation", "site", "point", "stream", "from", "to", "missing", "state",
+    )]  # fmt: skip
+    spans = {zone: days_ms(first, last, zone) for zone in zones}
+    return csv_answer(f"gaps {first} {last}", head, _rows(request, points, spans))
+
+
+def _rows(
+    request: Request, points: Sequence[DataPoint], spans: dict[str, tuple[int, int]]
+) -> Iterator[list[object]]:
+    """Yield the gaps of data points by site and name, within each zone's span [ms]."""
+    rooms, names = rooms_of(request), site_names(request)
+    gaps: dict[int, list[Gap]] = {}
+    for zone, span in spans.items():
+        gaps |= rooms.view.gaps_many([p for p in points if p.zone == zone], *span)
+    unknown = ("", "")
+    for point in sorted(
+        points, key=lambda p: (*names.get(p.site_id, unknown)[::-1], p.name.casefold(), p.id)
+    ):
+        site, owner = names.get(point.site_id, unknown)
+        for shown in shown_gaps(rooms, point, gaps.get(point.series, [])):
+            gap = shown.gap
+            yield [
+                owner, site, point.name, point.stream_id, iso_local(gap.from_ms, point.zone),
+                "" if gap.to_ms is None else iso_local(gap.to_ms, point.zone),
+                gap.missing_ms / 1000, t(f"gap.{shown.state}"),
+            ]  # fmt: skip
+
+
+DOORS: tuple[Door, ...] = (
+    Door("/data/gaps.csv", gaps_csv, Access.EXPORT_SOMEWHERE, tool="export"),
+)
