@@ -68,7 +68,7 @@ export function link(host, answer) {
     if (channel && whole && entry.total !== null) {
       const portion = document.createElement("span");
       portion.className = "at";
-      portion.textContent = share(entry.total / whole);
+      portion.textContent = t("drawn.of_all", { share: share(entry.total / whole) });
       lines[i].querySelector("td").append(portion);
     }
   });

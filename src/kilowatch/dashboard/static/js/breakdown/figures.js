@@ -1,7 +1,7 @@
 // The figures above and below the graph: three digits in tiles, everything in the list.
 import { fullWithUnit, scaleFor, share, short, withUnit } from "../numbers.js";
 import { locale, t } from "../words.js";
-import { against, was } from "./compare.js";
+import { against, changeText, was } from "./compare.js";
 import { whyButton } from "./why.js";
 
 const COMPLETE = 0.9995;
@@ -131,7 +131,8 @@ export function list(host, answer, time) {
     const gap = entry.unallocated ? t("figures.across", { amount: withUnit(entry.unallocated, entry.unit) }) : "";
     add(entry.measure === "amount" ? entry.total : null, entry.unit, null,
       entry.measure === "amount" && entry.complete < COMPLETE ? gap || t("figures.incomplete") : gap,
-      ...(entry.measure === "amount" ? [against(entry, answer.compare), was(entry, answer.compare)] : []));
+      // Of a band the change alone: against what stands at the total, once.
+      ...(entry.measure === "amount" ? [band ? changeText(entry.change, entry.unit) : against(entry, answer.compare), was(entry, answer.compare)] : []));
     add(entry.mean, entry.measure === "amount" ? entry.rate_unit : entry.unit, null,
       ...(entry.measure === "mean" ? [against(entry, answer.compare), was(entry, answer.compare)] : []));
     add(entry.low, entry.unit, entry.low_ms);

@@ -110,7 +110,8 @@ function redraw() {
 /** Everything that is marked on the time axis: events, and comments unless they are switched off. */
 function marked() {
   const on = overlay.chosen(state.over);
-  return [...overlay.eventsOn(overlays, on), ...(on.has("comment") ? comments.marks() : [])];
+  const events = overlay.eventsOn(overlays, on);
+  return [...(level ? events.map((event) => ({ ...event, plain: true })) : events), ...(on.has("comment") ? comments.marks() : [])];
 }
 
 const over = () => ({ overlays, on: overlay.chosen(state.over), marks: marked() });

@@ -1,7 +1,8 @@
 // What stands behind each of Breakdown's figures: its definition, data points, days, quality, price.
-import { count } from "../numbers.js";
+import { count, withUnit } from "../numbers.js";
 import { t } from "../words.js";
 import { whyButton as button } from "../why.js";
+import { changeText, what } from "./compare.js";
 
 const OF_DEMAND = new Set(["peak", "load_factor", "baseload"]);
 
@@ -23,6 +24,9 @@ function facts(answer, time, key, entry, complete) {
     across: entry?.unallocated ? { value: entry.unallocated, unit: entry.unit } : null,
     price: priced ? worth.basis.map((one) => one.text) : [],
     priced: priced ? worth.share : null,
+    notes: entry?.change && answer.compare ? [[t("why.change"), t("why.change_against", {
+      change: changeText(entry.change, entry.unit), value: withUnit(entry.change.value, entry.unit), what: what(answer.compare),
+    })]] : [],
   };
 }
 

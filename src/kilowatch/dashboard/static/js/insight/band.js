@@ -97,7 +97,8 @@ export function marks(data, colours, index, z = 1) {
         ? { type: "polygon", shape: { points: [[middle, foot - 5], [middle + 5, foot], [middle, foot + 5], [middle - 5, foot]] } }
         : { type: "polygon", shape: { points: [[middle, foot - 6], [middle + 6, foot + 4], [middle - 6, foot + 4]] } };
       const children = [
-        { type: "rect", shape: { x: left, y: plot.y, width, height: plot.height }, style: { fill: alpha(colour, mark.strong ? 0.1 : 0.06) } },
+        // Of a whole site's events the spans would lie over each other until nothing else is seen.
+        ...(mark.plain ? [] : [{ type: "rect", shape: { x: left, y: plot.y, width, height: plot.height }, style: { fill: alpha(colour, mark.strong ? 0.1 : 0.06) } }]),
         { type: "rect", shape: { x: left, y: foot - 1.5, width, height: 3 }, style: { fill: colour } },
         { ...glyph, style: { fill: colour, stroke: colours.surface, lineWidth: 1.5 } },
       ];
