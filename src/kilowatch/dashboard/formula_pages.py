@@ -188,6 +188,8 @@ def _form(
         "point": point,
         "users": [],
         "periods": [],
+        # There from the start: what came later moved the rest of the page.
+        **_offered(request, fields["site"], [], point.id if point else None),
     }
     if point is not None:
         context["progress"] = progress_of(rooms, point, LOOKS if saved else 0)
@@ -270,11 +272,17 @@ def _refusal(error: KilowatchError, text: str) -> Refusal:
 def _find(request: Request) -> Response:
     query = request.query_params
     words = query.get("find", "")[:100].casefold().split()
-    try:
-        site = _site(request, {"site": query.get("site", "")})
-    except KilowatchError:
-        return _part(request, "formula_names.html", {"found": [], "more": False})
     own = whole_number(query.get("point", ""))
+    context = _offered(request, query.get("site", ""), words, own)
+    return _part(request, "formula_names.html", context)
+
+
+def _offered(request: Request, site_id: str, words: list[str], own: int | None) -> dict[str, Any]:
+    """Return the figures that have some words in their name; not those of the formula itself."""
+    try:
+        site = _site(request, {"site": site_id})
+    except KilowatchError:
+        return {"found": [], "more": False}
     names = names_for(request, site.organisation_id)
     found: list[Found] = []
     for name, point in names.points():
@@ -283,8 +291,7 @@ def _find(request: Request) -> Response:
         found += _figures(names, point)
         if len(found) > FOUND_MAX:
             break
-    context = {"found": found[:FOUND_MAX], "more": len(found) > FOUND_MAX}
-    return _part(request, "formula_names.html", context)
+    return {"found": found[:FOUND_MAX], "more": len(found) > FOUND_MAX}
 
 
 def _figures(names: Names, point: DataPoint) -> list[Found]:

@@ -54,7 +54,10 @@ def _level(request: Request) -> Response:
     here = {"organisation_id": owner.id, "site_id": site.id}
     kinds = place.kinds()
     meter = f"meter={place.meter.id}&" if place.meter is not None else ""
+    mains = place.mains(place.of_kind(kinds[0])) if kinds else []
+    seen = rooms.view.last_seen([point.series for point in mains])
     context = {
+        "empty": not seen,
         "page": "breakdown",
         "place": place,
         "source": f"/breakdown/site/{site.id}/series?{meter}",

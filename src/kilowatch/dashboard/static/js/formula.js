@@ -5,8 +5,6 @@ const finder = document.querySelector("#finder");
 const names = document.querySelector("#formula-names");
 const preview = document.querySelector("#formula-preview");
 
-for (const note of document.querySelectorAll("[data-needs-script]")) note.hidden = false;
-
 /** The name that is being written: from its bracket to the cursor. */
 function open() {
   const before = text.value.slice(0, text.selectionStart);

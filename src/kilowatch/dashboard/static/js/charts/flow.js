@@ -8,6 +8,7 @@ import { svg } from "./plot.js";
 import { layout } from "./sankey.js";
 
 const host = document.getElementById("flow");
+const reserved = parseFloat(getComputedStyle(host).minHeight) || 0;
 let data = null;
 
 const nameOf = (node) => (node.kind === "others" ? t("drawn.others", { n: node.members }) : node.name || t(`drawn_flow.${node.kind}`));
@@ -68,7 +69,7 @@ function picture() {
     group.append(title, svg("rect", { x: node.x, y: node.y, width: laid.bar, height: node.height, rx: 2 }), text);
     drawn.append(group);
   }
-  host.style.minHeight = `${laid.height}px`;
+  host.style.minHeight = `${Math.max(laid.height, reserved)}px`; // a small one leaves its place as it was
   host.replaceChildren(drawn);
   host.dataset.drawn = String(Number(host.dataset.drawn ?? 0) + 1);
 }

@@ -20,8 +20,13 @@ function showNear(data) {
 
 function showDay(data) {
   const box = document.getElementById("day-card");
-  if (box) box.hidden = !data;
-  if (!data) return;
+  if (!box) return;
+  for (const choice of box.querySelectorAll(".segments")) choice.hidden = !data;
+  if (!data) {
+    const text = document.getElementById("day-text");
+    text.textContent = text.dataset.none;
+    return;
+  }
   document.getElementById("day-text").textContent = data.title;
   const title = document.getElementById("day-title").textContent;
   data.ticks = Array.from({ length: 9 }, (_, i) => ({ at: i * 3 * HOUR, text: clock(i * 3 * HOUR), strong: false }));
