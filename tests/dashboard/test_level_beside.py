@@ -16,6 +16,7 @@ from starlette.testclient import TestClient
 from kilowatch.catalog import Actor
 from kilowatch.catalog.feeders import set_feeder
 from kilowatch.catalog.tables import DataPoint, Site
+from kilowatch.dashboard import level_side
 from kilowatch.dashboard.level_beside import together
 from kilowatch.dashboard.periods import midnight_ms
 from kilowatch.model.insight import Expected
@@ -176,6 +177,19 @@ def test_peak_demand_of_several_mains_is_that_of_their_sum(
     assert found["demand"]["peak_ms"] == at
     assert found["demand"]["power_factor"] is None
     assert {one["name"] for one in found["summary"][0]["parts"]} == {"Main supply", "HVAC"}
+
+
+def test_peak_demand_of_too_many_intervals_is_left_out_and_said(
+    wired: World, admin: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A page does not keep anybody waiting for a million intervals; it says what to do."""
+    monkeypatch.setattr(level_side, "DEMAND_ROWS_MAX", 288 * 7)
+    week = ask(admin, wired, "period=week&date=2026-10-26")
+    assert week["demand"]
+    assert not week["notes"]["demand_too_long"]
+    long = ask(admin, wired, "period=custom&date=2026-10-26&until=2026-11-02")
+    assert long["demand"] is None
+    assert long["notes"]["demand_too_long"]
 
 
 def test_expected_hours_of_several_mains_are_added_where_all_are_known() -> None:

@@ -5,7 +5,8 @@ channel for each band, and the ``total`` apart: ``channel``, ``title``, ``band``
 ``others``, ``remainder``) and ``href``, where a click leads. Figures name the data points behind
 them (``points``), and what they add up to (``parts``). ``utilities`` are those to choose from
 (``utility`` in the address); ``notes`` name what is in no band: ``too_coarse``, ``without_amount``,
-``negative`` buckets. ``compare`` may be another site (``s3``) too; it lies beside the total.
+``negative`` buckets, and say ``demand_too_long``. ``compare`` may be another site (``s3``) too; it
+lies beside the total.
 """
 
 from __future__ import annotations
@@ -136,7 +137,7 @@ def site_answer(request: Request, place: Place) -> dict[str, Any]:
         "compare": beside,
         "worth": {"shown": worth, "available": kind[1] in CANONICAL, **told},
         "status": _status(rooms, points, now_ms),
-        "notes": _notes(place, stack, tree, edges),
+        "notes": _notes(place, stack, tree, edges) | {"demand_too_long": side.too_much},
     }  # fmt: skip
     if beside is not None:
         changes(found["statistics"], beside["statistics"])

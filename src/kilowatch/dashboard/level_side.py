@@ -28,6 +28,9 @@ from kilowatch.model.errors import KilowatchError
 from kilowatch.model.points import DataPoint
 from kilowatch.pipeline.tree_bands import Band, stack_of
 
+DEMAND_ROWS_MAX = 250_000
+"""Intervals that are read for peak demand: two years of one main of 5 minutes, a week of a hundred.
+More would keep a page waiting, and the page says to choose a shorter period."""
 TOTAL = "total"
 """Name of the channel of a total."""
 
@@ -63,12 +66,22 @@ class Side:
     def _unit(self) -> str:
         return self.whole.kind[1]
 
+    @property
+    def too_much(self) -> bool:
+        """Whether the mains have more intervals in the period than peak demand is read from."""
+        proxy, from_ms = self.whole.proxy, self.frame.from_ms
+        mains = self.whole.mains(from_ms, self.frame.to_ms)
+        passed_s = max(0, self.until_ms - from_ms) / 1000
+        return sum(passed_s / one.interval_s for one in mains or [proxy]) > DEMAND_ROWS_MAX
+
     def demand(self, rows: IntervalBlock) -> dict[str, Any] | None:
-        """Return the figures of demand, as ``demand.demand_of`` does.
+        """Return the figures of demand, as ``demand.demand_of`` does; None where it is too much.
 
         Args:
             rows: The total at the granularity that is shown.
         """
+        if self.too_much:
+            return None
         proxy, frame = self.whole.proxy, self.frame
         facts = self.sources.facts(proxy.site_id)
         length_s = (

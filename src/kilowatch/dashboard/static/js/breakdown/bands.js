@@ -41,6 +41,7 @@ export function notes(host, answer) {
   const said = [t("bands.stacked")];
   if (negative) said.push(t("bands.negative", { n: count(negative), all: count(buckets) }));
   if (coarse.length) said.push(t("bands.too_coarse", { names: coarse.join(", ") }));
+  if (answer.notes.demand_too_long) said.push(t("bands.demand_too_long"));
   if (answer.status.late_points) said.push(t("bands.late", { n: count(answer.status.late_points) }));
   host.textContent = said.join(" ");
   host.hidden = false;
