@@ -36,3 +36,12 @@ def test_a_command_does_not_load_what_only_others_need(tmp_path: Path) -> None:
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert done.stdout == "1 set()\n"
     assert "kilowatch serve" in done.stderr, "it says what to do"
+
+
+def test_the_platform_starts_without_pandas() -> None:
+    """Arrow loads it for a list of words: an eighth of a second that every start waited for."""
+    code = "import sys, kilowatch.exports.excel_file; print('pandas' in sys.modules)"
+    found = subprocess.run(
+        [sys.executable, "-c", code], check=True, capture_output=True, text=True, timeout=60
+    )
+    assert found.stdout.strip() == "False"

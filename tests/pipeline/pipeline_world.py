@@ -248,6 +248,18 @@ class MemoryStore:
         """Return hours or days."""
         return self._read(grain, generations, channels, (from_ms, to_ms))
 
+    def days_then_hours(
+        self,
+        generations: Generations,
+        channels: Sequence[int] | None,
+        from_ms: Bound,
+        middle_ms: Bound,
+        to_ms: Bound,
+    ) -> tuple[IntervalBlock, IntervalBlock]:
+        """Return days, and hours after them."""
+        days = self._read("day", generations, channels, (from_ms, middle_ms))
+        return days, self._read("hour", generations, channels, (middle_ms, to_ms))
+
     def streams(self) -> dict[int, StoredStream]:
         """Return what there is."""
         found = self._all()

@@ -290,6 +290,33 @@ def test_roll_ups_keep_the_time_of_each_quality(store: ChdbStore) -> None:
     assert back.shares().tolist() == block.share_ms.tolist()
 
 
+def test_days_and_the_hours_after_them_are_one_question(store: ChdbStore) -> None:
+    """Each stream has its days up to an instant of its own, and its hours from there."""
+    day_ms, hour_ms = 86_400_000, 3_600_000
+    days = intervals([(s, 5, n * day_ms, 1, 1.0, n + 0.5) for s in (1, 2) for n in range(4)])
+    hours = intervals([(s, 5, n * hour_ms, 1, 1.0, n + 0.25) for s in (1, 2) for n in range(96)])
+    store.write_rollups("day", days, ones(days))
+    store.write_rollups("hour", hours, ones(hours))
+    newer = intervals([(1, 5, day_ms, 2, 1.0, 9.0)])
+    store.write_rollups("day", newer, ones(newer))
+    grids = {1: 1, 2: 1}
+    for middle, until in (
+        ({1: 2 * day_ms, 2: 3 * day_ms}, {1: 2 * day_ms + 7 * hour_ms, 2: 3 * day_ms}),
+        (2 * day_ms, 4 * day_ms),
+        ({1: day_ms, 2: day_ms}, {1: 5 * day_ms, 2: 30 * hour_ms}),
+    ):
+        for channels in ([5], None, [6]):
+            own = store.pages.days_then_hours(grids, channels, day_ms, middle, until)
+            apart = (
+                store.pages.rollups("day", grids, channels, day_ms, middle),
+                store.pages.rollups("hour", grids, channels, middle, until),
+            )
+            for mine, theirs in zip(own, apart, strict=True):
+                assert same(mine, theirs)
+                assert bool(len(mine)) is bool(len(theirs))
+    assert not any(map(len, store.pages.days_then_hours({}, None, 0, 1, 2)))
+
+
 def test_roll_ups_of_the_first_version_read_as_far_as_they_knew(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

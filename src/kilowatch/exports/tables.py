@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Literal
 
 import numpy as np
@@ -28,7 +29,6 @@ TYPES: dict[Kind, pa.DataType] = {
     "share": pa.float64(),
 }
 CODED = pa.dictionary(pa.int32(), pa.string())
-QUALITY = pa.array([quality.name.lower() for quality in sorted(Quality)])
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +136,13 @@ def numbers(values: npt.NDArray[np.float64]) -> pa.Array:
 
 def qualities(codes: Ints) -> pa.Array:
     """Return the words of qualities; a code below zero is no quality."""
-    return texts(codes, QUALITY, codes < 0)
+    return texts(codes, _quality_words(), codes < 0)
+
+
+@cache
+def _quality_words() -> pa.Array:
+    """Return the names of qualities. Made at first use: Arrow loads pandas for it (0.12 s)."""
+    return pa.array([quality.name.lower() for quality in sorted(Quality)])
 
 
 def texts(

@@ -174,22 +174,38 @@ class _Ask:
             series: shown.hour_ms if base == "hour" else shown.day_ms
             for series, shown in self.streams.items()
         }
-        stored = self._stored(base, self.bounds(span.from_ms), reached)
         opened = {series: max(span.from_ms, at_ms) for series, at_ms in reached.items()}
         if base == "hour":
+            stored = self._stored(base, self.bounds(span.from_ms), reached)
             rest = self.intervals(opened)
         else:
             hours = {
                 series: max(at_ms, self.streams[series].hour_ms) for series, at_ms in opened.items()
             }
+            stored, of_hours = self._days_then_hours(opened, hours)
             # By way of hours, as the stored days: the same sums in the same order, to the bit.
             rest = IntervalBlock.concatenate(
-                [
-                    self._stored("hour", opened, hours),
-                    roll_up(self.intervals(hours), "hour", zone),
-                ]
+                [of_hours, roll_up(self.intervals(hours), "hour", zone)]
             )
         return IntervalBlock.concatenate([stored, roll_up(rest, base, zone)])
+
+    def _days_then_hours(
+        self, opened: Mapping[int, int], hours: Mapping[int, int]
+    ) -> tuple[IntervalBlock, IntervalBlock]:
+        """Return the stored days of each stream up to its own instant, and stored hours from it."""
+        from_ms, to_ms = self.span.from_ms, self.span.to_ms
+        until = {series: min(at_ms, to_ms) for series, at_ms in hours.items()}
+        middle = {series: min(at_ms, to_ms) for series, at_ms in opened.items()}
+        some = [series for series in opened if from_ms < until[series]]
+        if not some:
+            return IntervalBlock.empty(), IntervalBlock.empty()
+        generations = {series: self.streams[series].generation for series in some}
+        middle, until = ({s: bound[s] for s in some} for bound in (middle, until))
+        channels = self.span.channels
+        if all(middle[series] == until[series] for series in some):
+            days = self.reads.rollups("day", generations, channels, from_ms, middle)
+            return days, IntervalBlock.empty()
+        return self.reads.days_then_hours(generations, channels, from_ms, middle, until)
 
     def _stored(
         self, grain: RollUp, from_ms: Mapping[int, int], until_ms: Mapping[int, int]

@@ -120,6 +120,28 @@ class ClickHouseReads:
         table = f"rollup WHERE grain = {GRAINS[grain]:d} AND"
         return self._figures(table, generations, channels, from_ms, to_ms)
 
+    def days_then_hours(
+        self,
+        generations: Generations,
+        channels: Sequence[int] | None,
+        from_ms: Bound,
+        middle_ms: Bound,
+        to_ms: Bound,
+    ) -> tuple[IntervalBlock, IntervalBlock]:
+        """Return local days in [from_ms, middle_ms) and hours in [middle_ms, to_ms)."""
+        if not generations or (channels is not None and not len(channels)):
+            return IntervalBlock.empty(), IntervalBlock.empty()
+        chosen = "" if channels is None else f" AND {_in('channel', channels)}"
+        day, hour = GRAINS["day"], GRAINS["hour"]
+        rows = self._select(
+            f"SELECT grain, {_ROLLED_FIGURES} FROM rollup WHERE {_grid(generations)}{chosen} AND ("
+            f"(grain = {day:d} AND {_from('start', from_ms)} AND {_until('start', middle_ms)}) OR "
+            f"(grain = {hour:d} AND {_from('start', middle_ms)} AND {_until('start', to_ms)}))"
+        )
+        is_day = np.asarray(rows.column("grain").to_numpy()) == day
+        found = intervals_of(rows)
+        return newest_intervals(found.take(is_day)), newest_intervals(found.take(~is_day))
+
     def _figures(
         self,
         table: str,

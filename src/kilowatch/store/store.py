@@ -90,6 +90,19 @@ class Reads(Protocol):
     ) -> IntervalBlock:
         """Return hours or local days that start in [from_ms, to_ms); all channels if None."""
 
+    def days_then_hours(
+        self,
+        generations: Generations,
+        channels: Sequence[int] | None,
+        from_ms: Bound,
+        middle_ms: Bound,
+        to_ms: Bound,
+    ) -> tuple[IntervalBlock, IntervalBlock]:
+        """Return local days that start in [from_ms, middle_ms) and hours in [middle_ms, to_ms).
+
+        In one query: a look into the store costs more than a year of days.
+        """
+
     def streams(self) -> dict[int, StoredStream]:
         """Return what there is of every stream; looks at all readings, so not for a page."""
 

@@ -220,15 +220,14 @@ def _wasted(rows: Sequence[tuple[Any, ...]], from_ms: int, to_ms: int) -> WasteH
     All days are unpacked at once: an estate has 300,000 of them in a month, and numpy takes some
     10 us to look at one.
     """
-    of_row, start_of_row, packed_amounts, packed_kinds = zip(*rows, strict=True)
-    counts = np.fromiter(map(len, packed_kinds), np.int64, len(rows))
-    amounts = np.frombuffer(b"".join(packed_amounts))
+    counts = np.array([len(row[3]) for row in rows], np.int64)
+    amounts = np.frombuffer(b"".join([row[2] for row in rows]))
     hour = np.arange(len(amounts), dtype=np.int64)
     hour -= np.repeat(np.cumsum(counts) - counts, counts)
-    starts = np.repeat(np.array(start_of_row, np.int64), counts) + hour * HOUR_MS
+    starts = np.repeat(np.array([row[1] for row in rows], np.int64), counts) + hour * HOUR_MS
     chosen = np.flatnonzero((starts >= from_ms) & (starts < to_ms) & (amounts > 0))
-    kinds = np.frombuffer(b"".join(packed_kinds), np.int8)
-    series = np.repeat(np.array(of_row, np.int64), counts)
+    kinds = np.frombuffer(b"".join([row[3] for row in rows]), np.int8)
+    series = np.repeat(np.array([row[0] for row in rows], np.int64), counts)
     return WasteHours(
         series[chosen], starts[chosen], amounts[chosen], kinds[chosen].astype(np.int64)
     )
