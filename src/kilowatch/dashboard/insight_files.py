@@ -21,7 +21,7 @@ from kilowatch.dashboard.hourly import (
     unit_of_amount,
     unit_of_rate,
 )
-from kilowatch.dashboard.insight_period import stretch
+from kilowatch.dashboard.insight_period import YEARS, stretch
 from kilowatch.dashboard.insight_rows import Shown
 from kilowatch.dashboard.periods import day_of, iso_local, midnight_ms
 from kilowatch.dashboard.places import in_place, readable, site_names, sites_of
@@ -37,7 +37,6 @@ from kilowatch.model.insight import QUANTILES
 from kilowatch.model.points import DataPoint
 from kilowatch.model.zones import DAY_MS, Zone
 
-YEARS = range(1971, 2201)
 DAYS_MAX = 732
 """Two years of hours are 17,568 rows: more of them is what Export is for."""
 

@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 
 from kilowatch.dashboard.needs import Insights, View
-from kilowatch.dashboard.periods import local_day, midnight_ms
+from kilowatch.dashboard.periods import day_of, local_day, midnight_ms
 from kilowatch.dashboard.quality_periods import day_text
-from kilowatch.model.errors import KilowatchError
 from kilowatch.model.points import DataPoint
 
 LENGTHS = (7, 30, 90, 365)
 """Days on offer."""
-
+YEARS = range(1971, 2201)
+"""An address with another year is a slip."""
 
 BEHIND_H = 24
 """Hours a stream for which insights are called behind: now and then an hour is due."""
@@ -101,13 +101,5 @@ def stretch(
     newest = None if at_ms is None else min(today, local_day(at_ms, zone))
     days = next((one for one in LENGTHS if str(one) == query.get("days")), usual)
     if text := query.get("until", ""):
-        try:
-            last = date.fromisoformat(text)
-        except ValueError:
-            last = None
-        if last is None or not 1971 <= last.year <= 2200:
-            raise KilowatchError(
-                "bad_date", f"{text!r} is not a date.", remedy="Write it like 2026-11-09."
-            )
-        return Stretch(days, min(last, today), newest, today)
+        return Stretch(days, min(day_of(text, YEARS), today), newest, today)
     return Stretch(days, newest or today, newest, today)
