@@ -133,6 +133,24 @@ def test_hours_divide_sums_and_do_not_average_quotients(world: World) -> None:
     assert share[at] == pytest.approx(100 * np.mean(chiller) / power[at])
 
 
+def test_what_was_used_while_nothing_was_made_counts_in_hours_that_are_closed_later(
+    tmp_path: Path,
+) -> None:
+    """One quarter is lost, in the next no piece is made, two follow: the hour has all three."""
+    one = World(tmp_path, [PER_PIECE, DIAL, PIECES]).start()
+    for number in range(13):
+        push(one, DIAL, number)
+    for numbers in (range(4), range(5, 6), range(6, 13)):
+        for number in numbers:
+            push(one, PIECES, number)
+        one.catch_up().consumer.flush()
+    energy, hour = shown(one, DIAL), START_MS + HOUR_MS
+    used = sum(energy[hour + n * QUARTER_MS] for n in (1, 2, 3)) / 1000
+    made = sum(value_of(2, number) for number in (5, 6, 7))
+    assert shown(one, PER_PIECE, "hour")[hour] == pytest.approx(used / made)
+    one.kill()
+
+
 def test_a_formula_of_formulas_in_longer_intervals_adds_up(world: World) -> None:
     """An hourly formula of quarter-hourly ones is theirs added up; a torn hour has no figure."""
     total, cold, twice = (shown(world, one) for one in (SUM, COLD, TWICE))
@@ -342,8 +360,8 @@ def test_whatever_came_when_a_formula_is_that_of_its_final_inputs(data: st.DataO
             moved_on(world, draw(st.sampled_from(["step", "kill"])), draw(st.integers(0, 9)))
         world.points.change(1, editing=editing)
         change_sum(world, *later)
-        for _ in range(2):
-            world.time_s += 100.0
+        for wait_s in (100.0, 10_000.0):  # a stream rests nine times as long as it was computed
+            world.time_s += wait_s
             world.catch_up()
         if draw(st.booleans(), "flush"):
             world.consumer.flush()

@@ -67,7 +67,7 @@ class Closing:
             frame,
             frozenset() if frame is None else frame.given.union(progress.channels),
         )
-        progress.stored_ms = progress.last_ms
+        progress.stored_ms = progress.reach_ms
         return closing
 
     def grains(self) -> tuple[RollUp, ...]:

@@ -43,7 +43,7 @@ class Flush:
         closings = {
             series: Closing.hand_over(state.progress)
             for series, state in changed.items()
-            if state.progress.last_ms is not None
+            if state.progress.reach_ms is not None
         }
         packed = {series: pack(state) for series, state in changed.items()}
         conflicts, gaps = streams.conflicts.freeze(), streams.gaps.take_changed()

@@ -141,6 +141,9 @@ def note_rows(
     """
     progress = state.progress
     progress.since_ms = max(progress.since_ms, _settled_ms(formula, states))
+    if len(rows):
+        rows_ms = int(rows.start_ms[-1] + rows.duration_ms[-1])
+        progress.rows_ms = max(progress.rows_ms or 0, rows_ms)
     value = rows.amount if formula.point.behaviour == "amount" else rows.mean
     known = np.flatnonzero(np.isfinite(value))
     if not len(known):

@@ -76,6 +76,8 @@ class Progress(msgspec.Struct, omit_defaults=True):
             are written after a state was packed.
         day_ms: Stored local days reach to here; likewise.
         stored_ms: No interval row in the store starts later.
+        rows_ms: End of the last row of a formula, also of one without a result: a quotient of
+            nothing made has a sum above, which counts in its hour.
         events: Violated rules in what is closed; beside the state in the file, as its hours are.
         judged_ms: Intervals of an hour and longer are judged up to here; shorter ones when their
             hour is closed. Beside the state too.
@@ -100,10 +102,17 @@ class Progress(msgspec.Struct, omit_defaults=True):
     hour_ms: int = 0
     day_ms: int = 0
     stored_ms: int | None = None
+    rows_ms: int | None = None
     events: list[Event] = []
     judged_ms: int = 0
     falls: list[Fall] = []
     falls_before: int = 0
+
+    @property
+    def reach_ms(self) -> int | None:
+        """No row of the stream starts later [ms]; None before the first."""
+        ends = [one for one in (self.last_ms, self.rows_ms) if one is not None]
+        return max(ends, default=None)
 
     def note_falls(self, falls: Sequence[Fall], fresh_ms: int) -> None:
         """Add falls of new readings; those since the first of them are seen anew."""
