@@ -106,9 +106,8 @@ def _waste(request: Request) -> Response:
         return csv_answer("waste", head, [])
     days = stretch(asked, rooms.view, points, rooms.clock())
     # Which of a meter and its submeters counts is decided as on the page, among all that is read.
-    once = counted_once(
-        hours_of(rooms.insights, points, days), points, rooms.registry.fed_by(points)
-    )
+    hours, _ = hours_of(rooms, points, days)
+    once = counted_once(hours, points, rooms.registry.fed_by(points))
     rows = _waste_rows(request, _exportable(request, points), once.series, once.start_ms,
                        once.amount, once.kind)  # fmt: skip
     return csv_answer(f"waste {days.first} {days.last}", head, rows)

@@ -17,10 +17,10 @@ from kilowatch.catalog.rights import has_tool, may
 from kilowatch.dashboard.access import Access, Door
 from kilowatch.dashboard.admin_frame import asked_of
 from kilowatch.dashboard.behind import NAMED, Behind, Part, sources_told
+from kilowatch.dashboard.expected_waste import without_expected
 from kilowatch.dashboard.hourly import has_hours, unit_of_amount, unit_of_rate
 from kilowatch.dashboard.insight_period import LENGTHS, Stretch, behind, stretch
 from kilowatch.dashboard.insight_rows import shown_events
-from kilowatch.dashboard.needs import Insights
 from kilowatch.dashboard.periods import local_day
 from kilowatch.dashboard.places import in_place, places_of, readable, site_names, sites_of
 from kilowatch.dashboard.quality_periods import day_text
@@ -128,7 +128,7 @@ def _waste(request: Request) -> Response:
     days = stretch(asked, rooms.view, points, rooms.clock())
     facts = rooms.registry.facts()
     names = site_names(request)
-    hours = hours_of(rooms.insights, points, days)
+    hours, expected = hours_of(rooms, points, days)
     once = counted_once(hours, points, rooms.registry.fed_by(points))
     site = asked["place"].startswith("s")
     found = wasted(once, points, facts, by_point=site)
@@ -155,6 +155,8 @@ def _waste(request: Request) -> Response:
         "query": urlencode({**asked, "days": days.days, "until": days.last.isoformat()}),
         "total": found.total,
         "hours": found.hours,
+        "expected": expected,
+        "expected_href": f"{_sentinel(asked, '')}&state=expected",
         "behind_of": _behind(request, points, once, found, days, names if not site else None),
         "ends": (day_text(days.first), day_text(days.last)),
         "kinds": _kinds(asked, found),
@@ -192,18 +194,21 @@ def asked_places(
     return asked, everything, places
 
 
-def hours_of(insights: Insights, points: Sequence[DataPoint], days: Stretch) -> WasteHours:
-    """Return the wasted hours of some local days, whatever the zones of the sites."""
+def hours_of(rooms: Rooms, points: Sequence[DataPoint], days: Stretch) -> tuple[WasteHours, int]:
+    """Return the wasted hours of some local days, and how many more somebody called expected."""
+    insights = rooms.insights
+    assert insights is not None
     parts = [
         insights.waste([p for p in points if p.zone == zone], *days.ms(zone))
         for zone in dict.fromkeys(p.zone for p in points)
     ]
-    return WasteHours(
+    hours = WasteHours(
         np.concatenate([one.series for one in parts]),
         np.concatenate([one.start_ms for one in parts]),
         np.concatenate([one.amount for one in parts]),
         np.concatenate([one.kind for one in parts]),
     )
+    return without_expected(rooms, points, hours)
 
 
 def _behind(

@@ -7,6 +7,7 @@ from typing import Literal
 
 import numpy as np
 
+from kilowatch.model.blocks import Ints
 from kilowatch.model.insight import EventKind, Verdict
 from kilowatch.model.zones import DAY_MS, Zone
 
@@ -89,11 +90,18 @@ class Said:
             return False
         if self.lasts == "until":
             return self.until_ms is not None and start_ms < self.until_ms
-        theirs = _hours_of_week(start_ms, end_ms, zone)
-        mine = np.unique(_hours_of_week(self.start_ms, self.end_ms, zone))
-        return bool(2 * np.isin(theirs, mine).sum() > theirs.size)
+        theirs = hours_of_week(_within(start_ms, end_ms), zone)
+        return bool(2 * np.isin(theirs, self.hours_of_week(zone)).sum() > theirs.size)
+
+    def hours_of_week(self, zone: Zone) -> Ints:
+        """Return the hours of the local week that the event had, each once."""
+        return np.unique(hours_of_week(_within(self.start_ms, self.end_ms), zone))
 
 
-def _hours_of_week(start_ms: int, end_ms: int, zone: Zone) -> np.ndarray:
-    hours = np.arange(start_ms, max(end_ms, start_ms + 1), _HOUR_MS, dtype=np.int64)
-    return (zone.local_ms(hours) - _MONDAY_MS) % _WEEK_MS // _HOUR_MS
+def hours_of_week(at_ms: Ints, zone: Zone) -> Ints:
+    """Return the hour of the local week that each instant lies in, Monday from midnight being 0."""
+    return (zone.local_ms(at_ms) - _MONDAY_MS) % _WEEK_MS // _HOUR_MS
+
+
+def _within(start_ms: int, end_ms: int) -> Ints:
+    return np.arange(start_ms, max(end_ms, start_ms + 1), _HOUR_MS, dtype=np.int64)
