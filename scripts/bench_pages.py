@@ -3,8 +3,9 @@
     .venv/bin/python scripts/bench_pages.py [--data DIR] [--only breakdown] [--write]
 
 Opens every page that the routes have in headless Chromium over the loopback address, each in a new
-profile, so that nothing is in its cache; on the demo of ``./dev screenshots``. ``--write`` puts the
-table into docs/reference/benchmarks.md.
+profile, so that nothing is in its cache; on the demo of ``./dev screenshots``, some 15 minutes on a
+quiet machine. ``--write`` puts the table into docs/reference/benchmarks.md; with ``--only`` or
+``--times 1`` it is for a look, and nothing is written.
 """
 
 from __future__ import annotations
@@ -34,6 +35,8 @@ BEGIN, END = "<!-- pages:begin -->", "<!-- pages:end -->"
 BYTES_MAX = 400 * 1024
 PAINT_MS_MAX = 1_000.0
 SHIFT_MAX = 0.02
+TIMES_MIN = 3
+"""Of fewer the median says nothing."""
 WATCH = """
 window.measured = {paint: 0, shift: 0};
 const each = (type, take) => new PerformanceObserver(list => list.getEntries().forEach(take))
@@ -80,6 +83,8 @@ def main() -> None:
             browser.close()
     text = _table(lines, load)
     print(text)
+    if asked.write and (asked.only or asked.times < TIMES_MIN):
+        sys.exit("a table of some pages, or of one try each, is not written")
     if asked.write:
         page = PAGE_OF_FIGURES.read_text(encoding="utf-8")
         before, _, rest = page.partition(BEGIN)

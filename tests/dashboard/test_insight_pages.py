@@ -10,11 +10,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from starlette.testclient import TestClient
 
 from kilowatch.catalog import verdicts
 from kilowatch.dashboard.event_quantity import quantity
-from kilowatch.dashboard.hourly import HOUR_MS, NO_HOURS, hourly
+from kilowatch.dashboard.hourly import HOUR_MS, NO_HOURS, hourly, in_short
 from kilowatch.dashboard.insight_period import stretch
 from kilowatch.dashboard.insight_rows import state_of
 from kilowatch.model.blocks import IntervalBlock
@@ -386,3 +388,14 @@ def test_a_saving_is_not_claimed_before_there_is_enough_to_compare(
     path = address(house.world, "hvac", found["weekend"])
     assert post(client, path, f"{path}/say", verdict="resolved").status_code == 303
     assert "is known after seven days of data" in page(client, f"{path}/saved")
+
+
+@given(st.lists(st.floats(width=32, allow_subnormal=False), min_size=1, max_size=40))
+@settings(max_examples=60)
+def test_a_band_is_sent_in_as_few_digits_as_it_was_kept_with(numbers: list[float]) -> None:
+    """Nine digits are all that single precision has: nothing is lost, and half need not be sent."""
+    kept = np.array(numbers, np.float32)
+    sent = in_short(kept.astype(np.float64))
+    np.testing.assert_array_equal(sent.astype(np.float32), kept)
+    for one in sent[(np.abs(sent) > 1e-9) & (np.abs(sent) < 1e15)].tolist():
+        assert len(repr(abs(one)).replace(".", "").partition("e")[0].strip("0")) <= 9, one

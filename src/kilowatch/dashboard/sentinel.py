@@ -39,6 +39,8 @@ from kilowatch.model.points import DataPoint
 ASKED = ("place", "kind", "state", "days", "until", "sort")
 MULTIPLES = 12  # charts on one page: what a wall screen shows without scrolling far
 LISTED = 8  # events on one page: the charts of circuits are below them
+BAND_DIGITS = 6
+"""Of the bands of circuits: small pictures, and figures of three digits beside them."""
 LANES = 20
 LANE = 28
 """Height of a data point's lane on the time line [px]."""
@@ -258,7 +260,7 @@ def circuit(
         "from_ms": from_ms,
         "to_ms": to_ms,
         "actual": actual,
-        "band": band_columns(insights.expected(point, from_ms, to_ms)),
+        "band": band_columns(insights.expected(point, from_ms, to_ms), BAND_DIGITS),
         "marks": [mark_of(one) for one in events],
     }
 
