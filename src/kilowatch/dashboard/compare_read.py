@@ -18,7 +18,7 @@ from kilowatch.dashboard.compare_sums import (
     Grain,
     Per,
 )
-from kilowatch.dashboard.flow import kind_of, kinds_of
+from kilowatch.dashboard.flow import in_usual_order, kind_of
 from kilowatch.dashboard.insight_period import newest_ms
 from kilowatch.dashboard.numbers import whole_number
 from kilowatch.dashboard.periods import local_day
@@ -135,7 +135,7 @@ def read(request: Request, *, to_export: bool = False) -> Asked:
     if to_export:
         everything = [p for p in everything if may_export(who, p)]
     kind_by_id = {p.id: kind_of(p) for p in everything}
-    kinds = kinds_of(everything)
+    kinds = in_usual_order(kind_by_id.values())
     per, against = query["per"] or "total", query["against"] or "before"
     grain = query["grain"]
     _check("per", per, PERS)

@@ -14,7 +14,7 @@ organisation), ``utility`` (``electricity:Wh``), ``period`` (``day``, ``week``, 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 from urllib.parse import urlencode
@@ -179,7 +179,12 @@ def _produces(point: DataPoint) -> bool:
 
 def kinds_of(points: Sequence[DataPoint]) -> list[str]:
     """Return utilities with their units, the usual first; production is part of electricity."""
-    found = {kind_of(point) for point in points}
+    return in_usual_order({kind_of(point) for point in points})
+
+
+def in_usual_order(kinds: Iterable[str]) -> list[str]:
+    """Return utilities with their units, the usual first; production is part of electricity."""
+    found = set(kinds)
     if any(kind.startswith("electricity:") for kind in found):
         found.discard(f"{PRODUCTION}:Wh")
     order = {name: number for number, name in enumerate(UTILITIES)}

@@ -11,6 +11,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from functools import lru_cache
 from typing import Literal
 from zoneinfo import ZoneInfo
 
@@ -209,6 +210,11 @@ def offsets(from_ms: int, to_ms: int, zone: str) -> list[tuple[int, int]]:
     Returns:
         Pairs of (from this instant on [ms], offset [min]), the first at ``from_ms``.
     """
+    return list(_offsets(from_ms, to_ms, zone))
+
+
+@lru_cache(maxsize=1_000)  # a year's days are looked at one by one, and many ask for the same year
+def _offsets(from_ms: int, to_ms: int, zone: str) -> tuple[tuple[int, int], ...]:
     tz = ZoneInfo(zone)
 
     def offset_min(at_ms: int) -> int:
@@ -226,7 +232,7 @@ def offsets(from_ms: int, to_ms: int, zone: str) -> list[tuple[int, int]]:
                 middle = (low + high) // 120_000 * 60_000
                 low, high = (low, middle) if offset_min(middle) != found[-1][1] else (middle, high)
             found.append((high, offset_min(high)))
-    return found
+    return tuple(found)
 
 
 def day_of(text: str, years: range) -> date:
