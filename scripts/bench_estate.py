@@ -181,6 +181,14 @@ def _pages(client: httpx.Client) -> list[tuple[str, str]]:
         ("breakdown of a site, a month", f"/breakdown/site/{site}/series?period=month"),
         ("breakdown of a site, a year", f"/breakdown/site/{site}/series?period=year"),
         (
+            "breakdown of a site, a month compared",
+            f"/breakdown/site/{site}/series?period=month&compare=previous",
+        ),
+        (
+            "what lies over a site's month",
+            f"/breakdown/site/{site}/overlays?from=1793491200000&to=1796083200000",
+        ),
+        (
             "days with data of a month",
             f"/data/days?point={fine}&month={dt.datetime.now(dt.UTC):%Y-%m}",
         ),

@@ -179,6 +179,25 @@ def test_peak_demand_of_several_mains_is_that_of_their_sum(
     assert {one["name"] for one in found["summary"][0]["parts"]} == {"Main supply", "HVAC"}
 
 
+def test_a_slow_submeter_makes_no_longer_demand_period(wired: World, admin: TestClient) -> None:
+    """Bars are as long as the slowest submeter's intervals; peak demand is the main's own."""
+    with wired.catalog.change(Actor("test")) as change:
+        row = change.session.get_one(DataPoint, wired.point("server").id)
+        row.interval_s, was = 3600, row.interval_s
+    wired.app.state.rooms.registry.directory(fresh=True)
+    try:
+        found = ask(admin, wired, "date=2026-11-06")
+        peak, at = peak_of(wired, ("main",), date(2026, 11, 6))
+        assert found["point"]["interval_s"] == 3600
+        assert found["demand"]["period_s"] == 900
+        assert found["demand"]["peak"] == pytest.approx(peak, rel=1e-9)
+        assert found["demand"]["peak_ms"] == at
+    finally:
+        with wired.catalog.change(Actor("test")) as change:
+            change.session.get_one(DataPoint, wired.point("server").id).interval_s = was
+        wired.app.state.rooms.registry.directory(fresh=True)
+
+
 def test_peak_demand_of_too_many_intervals_is_left_out_and_said(
     wired: World, admin: TestClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -80,7 +80,8 @@ def site_answer(request: Request, place: Place) -> dict[str, Any]:
         cast("View", totals), rooms.settings, now_ms,
         facts=lambda site: rooms.registry.facts().get(site), demands=rooms.demands,
     )  # fmt: skip
-    side = Side(sources, whole_place, frame, until_ms, worth)
+    fine = totals.add(place, kind, fine=True)
+    side = Side(sources, whole_place, fine, frame, until_ms, worth)
     demand = side.demand(_total(proxy, stack, edges, now_ms, whole_place.code)) if extent else None
     beside = side.beside(other, versus) if versus and extent else None
     if worth != "energy":

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -42,6 +42,7 @@ class Side:
     Attributes:
         sources: What it is read from: totals and data points.
         whole: The total.
+        fine: The same in the intervals of its mains: of them peak demand is made.
         frame: The period shown.
         until_ms: Until when there can be data by now [ms].
         worth: What is counted in.
@@ -49,6 +50,7 @@ class Side:
 
     sources: Sources
     whole: Whole
+    fine: Whole
     frame: Window
     until_ms: int
     worth: Worth
@@ -58,13 +60,10 @@ class Side:
         """The total as a data point's chosen parameter."""
         code = self.whole.code
         every = parameters_of(self.whole.proxy, [code])
-        (amount,) = [one for one in every if one.measure == "amount" and one.unit == self._unit]
-        drawn = [(amount, code)]
+        amount = next(one for one in every if one.measure == "amount")
+        drawn = [(replace(amount, unit=self.whole.kind[1]), code)]
+        amount = drawn[0][0]
         return Chosen([amount], drawn, drawn, apart=False)
-
-    @property
-    def _unit(self) -> str:
-        return self.whole.kind[1]
 
     @property
     def too_much(self) -> bool:
@@ -82,7 +81,7 @@ class Side:
         """
         if self.too_much:
             return None
-        proxy, frame = self.whole.proxy, self.frame
+        proxy, frame = self.fine.proxy, self.frame
         facts = self.sources.facts(proxy.site_id)
         length_s = (
             facts.demand_period_s if facts else None

@@ -54,9 +54,7 @@ class Whole:
     @property
     def code(self) -> int:
         """Channel of the amounts."""
-        counted = amount_of(self.points[0])
-        assert counted is not None
-        return counted[0]
+        return code_of(self.proxy)
 
     def mains(self, from_ms: int, to_ms: int) -> list[DataPoint]:
         """Return the data points that are the total in a stretch, in the tree of that time."""
@@ -75,14 +73,22 @@ class Totals:
         self._view, self._now_ms = view, now_ms
         self._wholes: dict[int, Whole] = {}
 
-    def add(self, place: Place, kind: tuple[str, str]) -> Whole:
-        """Return what stands for the total of a place."""
+    def add(self, place: Place, kind: tuple[str, str], *, fine: bool = False) -> Whole:
+        """Return what stands for the total of a place.
+
+        Args:
+            place: The site or meter.
+            kind: Utility and unit.
+            fine: With the intervals of its mains alone; else with those that all of it can have.
+        """
         points = place.of_kind(kind)
-        lengths = [one.interval_s for one in points]
+        mains = place.mains(points)
+        lengths = [one.interval_s for one in (mains if fine else points)]
         usual = [one for one in lengths if one <= LONGEST_INTERVAL_S]
-        number = -(2 * place.meter.id + 1 if place.meter is not None else 2 * place.site.id)
+        number = 4 * place.meter.id + 2 if place.meter is not None else 4 * place.site.id
+        number = -(number + fine)
         proxy = replace(
-            points[0], id=number, series=number, name=place.name, stream_id="",
+            mains[0], id=number, series=number, name=place.name, stream_id="",
             interval_s=max(usual or [max(lengths)]),
         )  # fmt: skip
         self._wholes[number] = Whole(place, kind, points, proxy)
@@ -97,7 +103,8 @@ class Totals:
             return self._view.series(point, channels, from_ms, to_ms, grain)
         mains = whole.mains(from_ms, to_ms)
         bucket: Bucket = whole.proxy.interval_s if grain == "interval" else grain
-        if len(mains) == 1 and mains[0].interval_s <= whole.proxy.interval_s:
+        alone = len(mains) == 1 and mains[0].interval_s <= whole.proxy.interval_s
+        if alone and code_of(mains[0]) == whole.code:
             same = mains[0].interval_s == whole.proxy.interval_s
             return self._view.series(mains[0], channels, from_ms, to_ms, grain if same else bucket)
         if whole.code not in channels or not mains:
@@ -120,6 +127,13 @@ class Totals:
         if not found:
             return None
         return Span(min(one.first_ms for one in found), max(one.last_ms for one in found))
+
+
+def code_of(point: DataPoint) -> int:
+    """Return the channel of what a data point counts."""
+    counted = amount_of(point)
+    assert counted is not None, point.stream_id
+    return counted[0]
 
 
 def total_rows(
