@@ -25,6 +25,7 @@ from kilowatch.insights import towt
 from kilowatch.insights.hours import WEEK_H, Hours
 from kilowatch.insights.waste import learn
 from kilowatch.insights.waste.days import Days, low_quantile
+from kilowatch.insights.waste.finding import BAND
 from kilowatch.insights.waste.reference import Reference, warmth
 from kilowatch.insights.waste.signs import signs
 from kilowatch.model.blocks import Floats
@@ -214,7 +215,7 @@ def main() -> None:
     found: dict[str, Judged] = {}
     for whole, group, wasteful in evaluation.pairs(folder):
         found |= evaluation.judge(whole, group, wasteful)
-    line("the platform", score(folder, found)["by_group"]["untouched"], "chance 0.14")
+    line("the platform", score(folder, found)["by_group"]["untouched"], f"chance {BAND}")
 
 
 if __name__ == "__main__":

@@ -20,7 +20,9 @@ from kilowatch.insights.waste import (
     standing,
     waste,
 )
+from kilowatch.insights.waste.days import Days
 from kilowatch.insights.waste.finding import KINDS
+from kilowatch.insights.waste.signs import NAMES, QUIETS, signs
 from kilowatch.model.insight import EventKind
 from tests.insights.waste_world import YEAR_H, index, office, with_values
 
@@ -73,6 +75,18 @@ def test_each_kind_is_called_by_its_name(
     rate, _ = waste(REFERENCE, hours)
     put = sum((end - first) * watts for first, end, watts in parts)
     assert rate[0].sum() == pytest.approx(put, rel=0.25)
+
+
+def test_the_ranks_that_an_hour_is_compared_with_rise() -> None:
+    """Where an hour stood in eleven weeks is read off ranks, and a higher rank is never lower."""
+    hours = _later((YEAR_H - 5 * 168, YEAR_H - 2 * 168, 4_000.0))
+    days = Days.of(hours)
+    table = signs(REFERENCE, hours, days, days.count - 14).table
+    ranks = sorted(QUIETS, key=lambda name: QUIETS[name])
+    read = np.stack([table[..., NAMES.index(name)] for name in ranks])
+    assert np.isfinite(read).all()
+    assert (np.diff(read, axis=0) >= 0).all()
+    assert (read[-1] > read[0]).any()
 
 
 def test_a_wider_dead_band_never_finds_more() -> None:

@@ -25,6 +25,10 @@ MIN_H = {EventKind.EARLY_START: 2}
 """Hours of waste that make an event; three where nothing else is said."""
 MIN_SHARE = 0.5
 """Energy that makes an event, as a share of what the stream uses in one mean hour."""
+MIN_BESIDE_PEAK = 0.25
+"""Part of it, likewise, that must lie outside of its largest hour: the same hour of the next two
+days is looked at more closely, and a single high hour is no event by what little is seen there.
+Three equal hours have a third of a mean hour there as soon as they are enough."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +93,7 @@ def _event(
     so_far = np.cumsum(rate[places])
     scale = float(reference.scale[stream])
     enough = (np.arange(1, len(places) + 1) >= MIN_H.get(kind, 3)) & (so_far > MIN_SHARE * scale)
+    enough &= so_far - np.maximum.accumulate(rate[places]) > MIN_BESIDE_PEAK * scale
     if not enough.any():
         return None
     known = int(places[int(np.argmax(enough))])

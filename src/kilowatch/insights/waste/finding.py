@@ -21,7 +21,7 @@ CREEP_DAYS = 7
 LOOKBACK_H = (REACH_DAYS + SMOOTH_DAYS + CREEP_DAYS + 3) * 24
 """Hours that have to lead the way: with them, an hour's answer is the same in any batch."""
 KINDS = tuple(EventKind)
-BAND = 0.14
+BAND = 0.17
 """Dead band: chance below which a difference from the need is ordinary life. It is far below a
 half because the chance is that of a rare thing; see docs/decisions/0021."""
 CLOSED_DAY = 0.7
@@ -73,7 +73,7 @@ def waste(
     seen = signs(reference, hours, days, max(start, 0))
     chance, size = chance_and_size(seen.table)
     chance[np.isnan(seen.over) | _unheard_of(reference, hours, days)[:, seen.days]] = 0.0
-    above = _above(seen, size)
+    above = _amount(above_need(seen), size)
     limit = np.where(days.closed[:, seen.days, None], band * CLOSED_DAY, band)
     limit = limit * _noisy(reference)[:, None, None]
     flagged = (_smooth(days, seen.days, chance) > limit) & (above > 0)
@@ -108,15 +108,23 @@ def _unheard_of(reference: Reference, hours: Hours, days: Days) -> Bools:
     return np.asarray((warm < low - MARGIN_C) | (warm > high + MARGIN_C))
 
 
-def _above(seen: Signs, size: Floats) -> Floats:
-    """Return what was used above the need, shape (streams, days, 24) [share of scale].
+def above_need(seen: Signs) -> Floats:
+    """Return what stands above the need, moved by the level of late.
+
+    Returns:
+        Shape (streams, days, 24), 0 where nothing does [share of scale].
+    """
+    most = np.maximum(LEVEL[1], seen.level)[:, :, None]
+    level = np.clip(np.nan_to_num(seen.usual), LEVEL[0], most)
+    return np.maximum(np.nan_to_num(seen.over - level), 0.0)
+
+
+def _amount(above: Floats, size: Floats) -> Floats:
+    """Return how much of an hour would be waste, shape (streams, days, 24) [share of scale].
 
     Where the gate takes the waste to be larger than what stands above the need, the hour was on
     its low side: the truth lies between the two.
     """
-    most = np.maximum(LEVEL[1], seen.level)[:, :, None]
-    level = np.clip(np.nan_to_num(seen.usual), LEVEL[0], most)
-    above = np.maximum(np.nan_to_num(seen.over - level), 0.0)
     return np.maximum(above, np.maximum(size + above, 0.0) / 2)
 
 

@@ -22,6 +22,13 @@ WEEKS = 12
 WORK_BLOCK, CLOSED_BLOCK, BLOCKS = 5, 2, 11
 """The usual level of an hour is read off eleven weeks: five working or two closed days each."""
 EPSILON = 0.01
+MEANS = {
+    "two": (0, 2), "three": (0, 3), "five": (0, 5), "ten": (0, 10), "before": (6, 30),
+    "second": (10, 20), "long": (20, 55),
+}  # fmt: skip
+"""Means of an hour over days of its kind, from the first to before the last of them."""
+QUIETS = {"usual": 0.3, "usual_q1": 0.1, "usual_q5": 0.5, "usual_q7": 0.7, "usual_q9": 0.9}
+"""Where an hour's level of eleven weeks is read off: rank among them."""
 
 
 @dataclass(frozen=True)
@@ -71,8 +78,7 @@ def signs(reference: Reference, hours: Hours, days: Days, first: int) -> Signs:
 def _of_the_hour(days: Days, share: Floats, asked: Ints) -> dict[str, Floats]:
     """Signs of an hour of the day beside the same hour of days of its kind."""
     shape = share[:, asked].shape
-    found = {name: np.full(shape, np.nan) for name in ("two", "three", "five", "ten", "before",
-                                                       "usual")}  # fmt: skip
+    found = {name: np.full(shape, np.nan) for name in (*MEANS, *QUIETS)}
     for some, classes in days.groups():
         for shut in (False, True):
             rows = np.flatnonzero((classes > 0) == shut)
@@ -82,11 +88,12 @@ def _of_the_hour(days: Days, share: Floats, asked: Ints) -> dict[str, Floats]:
             past = Past.of(rows, asked[here], REACH_DAYS, today=True)
             part = share[some]
             where = np.ix_(some, here)
-            for name, ends in (("two", (0, 2)), ("three", (0, 3)), ("five", (0, 5)),
-                               ("ten", (0, 10)), ("before", (6, 30))):  # fmt: skip
+            for name, ends in MEANS.items():
                 found[name][where] = past.mean(part, *ends)
             block = CLOSED_BLOCK if shut else WORK_BLOCK
-            found["usual"][where] = past.lows(part, block, BLOCKS, (0.3,), 1)[0]
+            lows = past.lows(part, block, BLOCKS, tuple(QUIETS.values()), 1)
+            for name, low in zip(QUIETS, lows, strict=True):
+                found[name][where] = low
     line = share.reshape(len(share), -1)
     known = ~np.isnan(line)
     total, count = np.zeros(line.shape), np.zeros(line.shape)
@@ -168,7 +175,9 @@ DIFFERENCES = (
     ("night_1_4", "night_29_85"), ("work_0_1", "work_5_20"), ("day_1_8", "day_29_85"),
     ("day_1_8", "day_8_29"), ("three", "usual"), ("three", "day_q3"), ("day_1_8", "day_season"),
     ("night_1_4", "night_season"), ("three", "day_season"), ("over", "day_1_8"),
-    ("night_1_4", "work_0_1"), ("over", "usual"),
+    ("night_1_4", "work_0_1"), ("over", "usual"), ("three", "work_0_5"), ("three", "night_1_4"),
+    ("three", "evening_0_5"), ("three", "closed_0_2"), ("three", "usual_q9"), ("two", "usual_q7"),
+    ("five", "second"), ("ten", "long"), ("over", "last_6_h"), ("three", "usual_q5"),
 )  # fmt: skip
 """Pairs of signs whose difference is one."""
 RATIOS = (
@@ -190,7 +199,7 @@ def _compared(found: dict[str, Floats]) -> dict[str, Floats]:
 
 
 NAMES = (
-    "over", "two", "three", "five", "ten", "before", "usual", "last_3_h", "last_6_h", "last_24_h",
+    "over", *MEANS, *QUIETS, "last_3_h", "last_6_h", "last_24_h",
     "day_1_4", "day_1_8", "day_8_29", "day_29_85", "night_1", "night_1_4", "night_1_8",
     "night_8_29", "night_29_85", "day_q1", "day_q3", "day_q5", "night_q1", "night_q3", "night_q5",
     "midday_q1", "midday_q3", "midday_q5", "work_0_1", "work_0_5", "work_5_20", "work_20_60",
