@@ -71,6 +71,12 @@ def test_the_circuits_of_a_site_are_drawn(
     page.wait_for_selector("#multiples[data-ready]")
     page.locator("#multiples .plot").first.scroll_into_view_if_needed()
     expect(page.locator("#multiples canvas").first).to_be_visible()
+    # Each comes as it comes near.
+    last = page.locator("#multiples [data-circuit]").last
+    last.locator(".plot").scroll_into_view_if_needed()
+    expect(last.locator("canvas").first).to_be_visible()
+    last.locator("summary").click()
+    expect(last.locator("tbody tr").first).to_be_visible()
     page.locator(f'.timeline a[href$="{found["weekend"].id}"]').click()
     expect(page.get_by_role("heading", level=1)).to_have_text("Use at the weekend")
 

@@ -1,4 +1,4 @@
-// Sentinel: the circuits' charts, fetched together and drawn when they come into sight.
+// Sentinel: the circuits' charts, fetched together as they come near, drawn when they come into sight.
 import { scaleFor } from "../numbers.js";
 import { SiteTime } from "../sitetime.js";
 import { Card, table } from "./card.js";
@@ -23,10 +23,12 @@ function show(item, data) {
   }, { rootMargin: "200px" });
   seen.observe(plot);
   const details = item.querySelector("details");
-  details.addEventListener("toggle", () => {
+  const opened = () => {
     const into = details.querySelector(".scroll");
     if (details.open && !into.firstChild) table(into, data, (at) => time.bucket(at, HOUR), data.name);
-  });
+  };
+  details.addEventListener("toggle", opened);
+  opened();
   plot.addEventListener("click", (event) => {
     const card = echarts.getInstanceByDom(plot);
     const at = card.convertFromPixel({ xAxisIndex: 0 }, event.offsetX);
@@ -35,9 +37,12 @@ function show(item, data) {
   });
 }
 
-async function load() {
-  const items = [...host.querySelectorAll("[data-circuit]")];
+const missed = new Set();
+let underWay = 0;
+
+async function load(items) {
   failed.hidden = true;
+  underWay += 1;
   host.setAttribute("aria-busy", "true");
   try {
     const numbers = items.map((item) => item.dataset.circuit).join(",");
@@ -50,13 +55,27 @@ async function load() {
     }
     host.dataset.ready = "yes";
   } catch {
+    for (const item of items) missed.add(item);
     failed.hidden = false;
   } finally {
-    host.removeAttribute("aria-busy");
+    underWay -= 1;
+    if (!underWay) host.removeAttribute("aria-busy");
   }
 }
 
 if (host) {
-  failed.querySelector("button").addEventListener("click", load);
-  load();
+  host.setAttribute("aria-busy", "true");
+  failed.querySelector("button").addEventListener("click", () => {
+    const again = [...missed];
+    missed.clear();
+    load(again);
+  });
+  // Twelve circuits are half of what this page would load first, and the first screen shows none.
+  const near = new IntersectionObserver((entries) => {
+    const items = entries.filter((entry) => entry.isIntersecting).map((entry) => entry.target);
+    for (const item of items) near.unobserve(item);
+    if (items.length) load(items);
+    else if (!underWay) { host.removeAttribute("aria-busy"); host.dataset.ready = "yes"; }
+  }, { rootMargin: "400px" });
+  for (const item of host.querySelectorAll("[data-circuit]")) near.observe(item);
 }
