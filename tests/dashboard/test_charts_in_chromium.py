@@ -180,7 +180,7 @@ def test_the_energy_flow_leads_to_the_meters(
     rows = page.locator("#flow-rows tbody tr")
     expect(rows.first).to_contain_text("Supply")
     figures = {
-        row.locator("th").inner_text(): float(
+        row.locator("th .deep").inner_text(): float(
             row.locator("td.num").first.get_attribute("data-value") or 0
         )
         for row in rows.all()
