@@ -264,7 +264,8 @@ class Formulas:
             # Those that are made of none of the others are computed together.
             series = {one.point.series for one in work}
             now = [one for one in work if not series & {i.series for i in one.inputs}]
-            work = [one for one in work if one not in now]
+            done = {one.point.series for one in now}
+            work = [one for one in work if one.point.series not in done]
             for formula in now:
                 self._follow(formula, ranges)
             told |= self._compute(
