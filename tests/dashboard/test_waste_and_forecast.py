@@ -14,7 +14,7 @@ from starlette.testclient import TestClient
 
 from kilowatch.dashboard.outlooks import Outlooks
 from kilowatch.dashboard.waste_page import cells_of
-from kilowatch.dashboard.waste_sums import KINDS, counted_once, wasted
+from kilowatch.dashboard.waste_sums import KINDS, counted_once, kind_title, wasted
 from kilowatch.model.insight import EventKind, InsightEvent, WasteHours
 from kilowatch.model.points import DataPoint
 from kilowatch.model.site_facts import Price, SiteFacts
@@ -121,6 +121,10 @@ def test_waste_that_is_of_no_named_kind_is_waste_all_the_same() -> None:
     found = wasted(some, [point(1)], {})
     assert found.total.amounts == {"Wh": 1_100.0}
     assert found.week.sum() == 1_100.0
+    assert {kind: sums.amounts["Wh"] for kind, sums in found.by_kind().items()} == {
+        EventKind.WEEKEND: 1_000.0, None: 100.0,
+    }  # fmt: skip
+    assert kind_title(None) != kind_title(EventKind.OVER_CONDITIONING)
 
 
 def test_the_hours_of_the_week_are_the_sites_own() -> None:

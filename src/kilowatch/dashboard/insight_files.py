@@ -29,7 +29,7 @@ from kilowatch.dashboard.registry import may_export
 from kilowatch.dashboard.rooms import point_of, rooms_of, visit_of
 from kilowatch.dashboard.sentinel import ASKED, events_asked
 from kilowatch.dashboard.waste_page import asked_places, hours_of
-from kilowatch.dashboard.waste_sums import EPOCH, KINDS, counted_once
+from kilowatch.dashboard.waste_sums import EPOCH, counted_once, kind_of, kind_title
 from kilowatch.dashboard.words import t
 from kilowatch.dashboard.worth import worth
 from kilowatch.model.blocks import Floats, Ints
@@ -141,7 +141,7 @@ def _waste_rows(
             value = worth(facts.get(point.site_id), point, total, begin)
             yield [
                 date.fromordinal(EPOCH + when).isoformat(),
-                names.get(point.site_id, ("", ""))[0], point.name, t(f"event_kind.{KINDS[what]}"),
+                names.get(point.site_id, ("", ""))[0], point.name, kind_title(kind_of(what)),
                 hours, total, unit_of_amount(point), value.money, value.currency,
                 str(value.price or ""), value.carbon_kg, str(value.factor or ""),
             ]  # fmt: skip

@@ -27,7 +27,14 @@ from kilowatch.dashboard.quality_periods import day_text
 from kilowatch.dashboard.registry import may_export
 from kilowatch.dashboard.rooms import Rooms, rooms_of, visit_of
 from kilowatch.dashboard.shell import page
-from kilowatch.dashboard.waste_sums import Wasted, by_series, counted_once, priced_share, wasted
+from kilowatch.dashboard.waste_sums import (
+    Wasted,
+    by_series,
+    counted_once,
+    kind_title,
+    priced_share,
+    wasted,
+)
 from kilowatch.dashboard.words import t
 from kilowatch.dashboard.worth import Sums, Worth, basis_of, worth
 from kilowatch.insights.waste.standing import peers
@@ -284,7 +291,7 @@ def _bars(rows: Sequence[tuple[str, str, Sums]]) -> list[Bar]:
 def _kinds(asked: dict[str, str], found: Wasted) -> list[Bar]:
     return _bars(
         [
-            (t(f"event_kind.{kind}"), _sentinel(asked, kind), sums)
+            (kind_title(kind), _sentinel(asked, kind or "waste"), sums)
             for kind, sums in found.by_kind().items()
         ]
     )

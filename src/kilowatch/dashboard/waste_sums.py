@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from kilowatch.dashboard.hourly import unit_of_amount
+from kilowatch.dashboard.words import t
 from kilowatch.dashboard.worth import Sums, Worth, worth
 from kilowatch.model.blocks import Floats, Ints
 from kilowatch.model.insight import EventKind, WasteHours
@@ -24,19 +25,29 @@ KINDS = tuple(EventKind)
 EPOCH = date(1970, 1, 1).toordinal()
 
 
+def kind_of(number: int) -> EventKind | None:
+    """Return the kind that a number in ``WasteHours`` stands for; None for -1, which is none."""
+    return KINDS[number] if number >= 0 else None
+
+
+def kind_title(kind: EventKind | None) -> str:
+    """Return what people call a kind of waste."""
+    return t("waste.no_kind") if kind is None else t(f"event_kind.{kind}")
+
+
 @dataclass(frozen=True, slots=True)
 class Portion:
     """Waste of one data point, kind, hour of the week and day, with what it was worth.
 
     Attributes:
         point: Which data point.
-        kind: Which kind.
+        kind: Which kind; None for what is above the need in none of the ways that have a name.
         amount: How much [Wh or m³].
         worth: Its money and CO2.
     """
 
     point: DataPoint
-    kind: EventKind
+    kind: EventKind | None
     amount: float
     worth: Worth
 
@@ -57,7 +68,7 @@ class Wasted:
     days: Mapping[date, float]
     hours: int
 
-    def by_kind(self) -> dict[EventKind, Sums]:
+    def by_kind(self) -> dict[EventKind | None, Sums]:
         """Return sums by kind, the costliest first."""
         return _ranked((one.kind, one) for one in self.portions)
 
@@ -252,7 +263,7 @@ def _portions(
                 continue
             amount = float(amounts[chosen].sum())
             value = worth(facts, point, amount, int(starts[chosen][0]))
-            found.append(Portion(point, KINDS[kind], amount, value))
+            found.append(Portion(point, kind_of(kind), amount, value))
     return found
 
 
