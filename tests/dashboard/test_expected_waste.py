@@ -9,7 +9,8 @@ from html import unescape
 import numpy as np
 import pytest
 
-from kilowatch.dashboard.expected_waste import KINDS, expected_hours
+from kilowatch.dashboard.expected_waste import unexpected
+from kilowatch.dashboard.waste_sums import KINDS
 from kilowatch.model.insight import EventKind, InsightEvent, Verdict, WasteHours
 from kilowatch.model.points import DataPoint
 from kilowatch.model.verdicts import Lasts, Said
@@ -51,35 +52,53 @@ def wasted(*rows: tuple[int, int, EventKind]) -> WasteHours:
     )
 
 
+HOURS = wasted(
+    (10, 3, EventKind.WEEKEND),
+    (20, 3, EventKind.WEEKEND),
+    (10, 7 * 24 + 3, EventKind.WEEKEND),
+    (10, 14 * 24 + 24, EventKind.WEEKEND),  # the last of a Saturday after the clock went back
+    (10, 14 * 24 + 25, EventKind.WEEKEND),
+    (10, 7 * 24 + 3, EventKind.BASELOAD_CREEP),
+    (10, -1, EventKind.WEEKEND),
+    (30, 3, EventKind.WEEKEND),
+    (20, 7 * 24 + 4, EventKind.WEEKEND),  # something else at the supply
+    (10, 5, EventKind.WEEKEND),
+)
+POINTS = [point(1), point(2), point(3)]
+
+
 @pytest.mark.parametrize(
-    ("lasts", "until_h", "dropped"),
+    ("lasts", "until_h", "left"),
     [
-        ("once", None, [True, True, False, False, False, False, False, False]),
-        ("until", 7 * 24 + 12, [True, True, True, False, False, False, False, False]),
-        ("weekly", None, [True, True, True, True, False, False, False, False]),
+        ("once", None, [0, 2, 1, 1, 1, 1, 1, 1, 1, 0]),
+        ("until", 7 * 24 + 12, [0, 2, 0, 1, 1, 1, 1, 1, 1, 0]),
+        ("until", 4, [0, 2, 1, 1, 1, 1, 1, 1, 1, 1]),
+        ("weekly", None, [0, 2, 0, 0, 1, 1, 1, 1, 1, 0]),
     ],
 )
 def test_hours_are_expected_as_long_as_was_said(
-    lasts: Lasts, until_h: int | None, dropped: list[bool]
+    lasts: Lasts, until_h: int | None, left: list[int]
 ) -> None:
-    """Of one Saturday, at its supply too; until a date; or every Saturday, whatever the clock."""
+    """Of one Saturday; until a date, also while the event goes on; or every Saturday by the clock.
+
+    At the supply as much is taken away as was at the meter; what else ran there stays.
+    """
     found = replace(event(10, EventKind.WEEKEND, SATURDAY_MS, 24), others=(20,))
     until_ms = None if until_h is None else SATURDAY_MS + until_h * HOUR_MS
-    hours = wasted(
-        (10, 3, EventKind.WEEKEND),
-        (20, 3, EventKind.WEEKEND),
-        (10, 7 * 24 + 3, EventKind.WEEKEND),
-        (10, 14 * 24 + 24, EventKind.WEEKEND),  # the last of a Saturday after the clock went back
-        (10, 14 * 24 + 25, EventKind.WEEKEND),
-        (10, 7 * 24 + 3, EventKind.BASELOAD_CREEP),
-        (10, -1, EventKind.WEEKEND),
-        (30, 3, EventKind.WEEKEND),
-    )
-    points = [point(1), point(2), point(3)]
+    amounts = HOURS.amount.copy()
+    amounts[1] = 3.0  # three at the supply, of which the meter's is one
+    hours = replace(HOURS, amount=amounts)
     told = [said(found, lasts, until_ms)]
-    assert expected_hours(told, {found.id: found}, points, hours).tolist() == dropped
-    gone = expected_hours(told, {found.id: None}, points, hours).tolist()
-    assert gone == [one and series != 20 for one, series in zip(dropped, hours.series, strict=True)]
+    assert unexpected(told, {found.id: found}, POINTS, hours).tolist() == left
+    gone = unexpected(told, {found.id: None}, POINTS, hours)
+    assert gone.tolist() == [3 if one == 2 else one for one in left]
+
+
+def test_only_what_is_about_use_takes_waste_away() -> None:
+    """That a voltage was to be expected says nothing of the weekend's ventilation."""
+    found = event(10, EventKind.VOLTAGE, SATURDAY_MS, 24)
+    told = [said(found, "weekly")]
+    assert (unexpected(told, {found.id: found}, POINTS, HOURS) == HOURS.amount).all()
 
 
 def test_the_page_of_waste_leaves_out_what_was_expected_and_says_so(tmp_path: object) -> None:

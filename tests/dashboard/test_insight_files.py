@@ -104,7 +104,9 @@ def test_hours_have_what_was_used_and_the_band(
     high = {instant_ms(row["start"]): float(row["95 % [W]"]) for row in rows if row["band of"]}
     drawn = dict(zip(near["band"]["start"], near["band"]["high"], strict=True))
     assert high == pytest.approx(drawn, rel=1e-8)
-    assert admin.get(f"/data/hours.csv?point={point.id}&date=x&until=2026-11-01").status_code == 400
+    for wrong in ("date=x&until=2026-11-01", "date=2024-01-01&until=2026-11-01",
+                  "date=2026-11-02&until=2026-11-01"):  # fmt: skip
+        assert admin.get(f"/data/hours.csv?point={point.id}&{wrong}").status_code == 400
 
 
 def test_files_of_insights_are_for_who_may_export_there(

@@ -8,55 +8,64 @@ import numpy as np
 
 from kilowatch.catalog import verdicts
 from kilowatch.dashboard.rooms import Rooms
-from kilowatch.model.blocks import Ints
-from kilowatch.model.insight import EventKind, InsightEvent, Verdict, WasteHours
+from kilowatch.dashboard.waste_sums import KINDS
+from kilowatch.model.blocks import Floats, Ints
+from kilowatch.model.insight import WASTE_KINDS, EventKind, InsightEvent, Verdict, WasteHours
 from kilowatch.model.points import DataPoint
 from kilowatch.model.verdicts import Said, hours_of_week
 from kilowatch.model.zones import Zone
 from kilowatch.pipeline.grids import Bools
 
-KINDS = list(EventKind)
+ABOUT_USE = WASTE_KINDS | {
+    EventKind.MISSED_SHUTDOWN, EventKind.NIGHT_LOAD, EventKind.LEVEL_SHIFT, EventKind.DRIFT,
+    EventKind.SPIKE,
+}  # fmt: skip
+"""Kinds that say that more was used; that a voltage was expected says nothing of use."""
 
 
 def without_expected(
     rooms: Rooms, points: Sequence[DataPoint], hours: WasteHours
 ) -> tuple[WasteHours, int]:
-    """Return wasted hours without those that are expected, and how many that were.
+    """Return wasted hours without what is expected, and how many hours that took away.
 
     Args:
         rooms: What the dashboard was given.
         points: Whose hours.
         hours: What was wasted, hour by hour.
     """
-    owners = {point.organisation_id for point in points}
+    if rooms.insights is None or not len(hours.series):
+        return hours, 0
+    mine, last_ms = {point.id for point in points}, int(hours.start_ms.max())
     with rooms.registry.catalog.reading() as session:
         said = [
             one
-            for owner in owners
+            for owner in {point.organisation_id for point in points}
             for one in verdicts.of_events(session, owner).values()
             if one.verdict is Verdict.EXPECTED
+            and one.data_point_id in mine
+            and one.start_ms <= last_ms
         ]
-    if not said or rooms.insights is None:
+    if not said:
         return hours, 0
     events = {one.event_id: rooms.insights.event(one.event_id) for one in said}
-    dropped = expected_hours(said, events, points, hours)
-    kept = ~dropped
-    left = WasteHours(
-        hours.series[kept], hours.start_ms[kept], hours.amount[kept], hours.kind[kept]
-    )
-    return left, int(dropped.sum())
+    amount = unexpected(said, events, points, hours)
+    kept = amount > 0
+    left = WasteHours(hours.series[kept], hours.start_ms[kept], amount[kept], hours.kind[kept])
+    return left, int((~kept).sum())
 
 
-def expected_hours(
+def unexpected(
     said: Iterable[Said],
     events: Mapping[str, InsightEvent | None],
     points: Sequence[DataPoint],
     hours: WasteHours,
-) -> Bools:
-    """Tell of wasted hours which are expected, shape (n,).
+) -> Floats:
+    """Return what of wasted hours is not expected, shape (n,) [Wh or m³]; 0 where all of it is.
 
-    The hours of the event itself are; where that is so until a date, or every week at this time,
-    later ones of the same kind too. What was seen at the supply of the same cause goes along.
+    The hours of the event itself are expected, however long it goes on; where that is so until a
+    date, those before it, and where it is so every week at this time, later ones too: of the same
+    kind and at the same data point. What was taken away there is taken away where the same cause
+    was seen too, as at the supply: as much of it, and no more.
 
     Args:
         said: What is expected, each as it stands.
@@ -65,22 +74,26 @@ def expected_hours(
         hours: What was wasted.
     """
     by_id = {point.id: point for point in points}
-    dropped = np.zeros(len(hours.series), np.bool_)
+    amount = hours.amount.astype(np.float64)
     for one in said:
         event, point = events.get(one.event_id), by_id.get(one.data_point_id)
-        if event is None and point is None:
-            continue
-        series = [] if point is None else [point.series]
-        series += [] if event is None else [event.series, *event.others]
-        here = np.isin(hours.series, series)
-        if not here.any():
+        if point is None or one.kind not in ABOUT_USE:
             continue
         start_ms = one.start_ms if event is None else event.start_ms
         end_ms = one.end_ms if event is None else event.end_ms
+        if one.lasts == "until" and one.until_ms is not None:
+            end_ms = min(end_ms, one.until_ms)
+        own = (hours.series == point.series) & (amount > 0)
         of_event = (hours.start_ms >= start_ms) & (hours.start_ms < end_ms)
-        zone = Zone.of((point or points[0]).zone)
-        dropped |= here & (of_event | _later(one, hours.start_ms, hours.kind, zone))
-    return dropped
+        own &= of_event | _later(one, hours.start_ms, hours.kind, Zone.of(point.zone))
+        if event is not None and event.others and own.any():
+            at_ms, first = np.unique(hours.start_ms[own], return_index=True)
+            taken = amount[own][first]
+            there = np.isin(hours.series, event.others) & np.isin(hours.start_ms, at_ms)
+            place = np.searchsorted(at_ms, hours.start_ms[there])
+            amount[there] = np.maximum(amount[there] - taken[place], 0.0)
+        amount[own] = 0.0
+    return amount
 
 
 def _later(one: Said, start_ms: Ints, kind: Ints, zone: Zone) -> Bools:

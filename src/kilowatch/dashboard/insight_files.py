@@ -33,6 +33,7 @@ from kilowatch.dashboard.waste_sums import EPOCH, counted_once, kind_of, kind_ti
 from kilowatch.dashboard.words import t
 from kilowatch.dashboard.worth import worth
 from kilowatch.model.blocks import Floats, Ints
+from kilowatch.model.errors import KilowatchError
 from kilowatch.model.insight import QUANTILES
 from kilowatch.model.points import DataPoint
 from kilowatch.model.zones import DAY_MS, Zone
@@ -47,7 +48,7 @@ async def sentinel_csv(request: Request) -> Response:
 
 
 async def waste_csv(request: Request) -> Response:
-    """Answer what was wasted, by day, data point and kind; its sums are those of the page."""
+    """Answer what was wasted, by day, data point and kind: the page's, of what may be exported."""
     return await run_in_threadpool(_waste, request)
 
 
@@ -161,7 +162,12 @@ def _hours(request: Request) -> Response:
     if not tools:
         raise not_found()
     first, last = (day_of(query.get(name, ""), YEARS) for name in ("date", "until"))
-    last = max(first, min(last, first + timedelta(DAYS_MAX)))
+    if not timedelta(0) <= last - first < timedelta(DAYS_MAX):
+        raise KilowatchError(
+            "bad_period",
+            f"{first} to {last} is not a period of 1 to {DAYS_MAX} days.",
+            remedy="Take a shorter one, or Export.",
+        )
     from_ms, to_ms = midnight_ms(first, point.zone), midnight_ms(last + timedelta(1), point.zone)
     used = by_point(hourly(rooms.view, [point], from_ms, to_ms), point)
     made: dict[int, list[object]] = {}

@@ -38,7 +38,7 @@ def chosen_points(
         points = [
             p
             for p in points
-            for text in (f"{p.name} {p.stream_id} {' '.join(names[p.site_id])}".casefold(),)
+            for text in (f"{p.name} {p.stream_id} {' '.join(names.get(p.site_id, ()))}".casefold(),)
             if all(word in text for word in words)
         ]
     return points

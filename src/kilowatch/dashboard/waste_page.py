@@ -163,7 +163,9 @@ def _waste(request: Request) -> Response:
         "total": found.total,
         "hours": found.hours,
         "expected": expected,
-        "expected_href": f"{_sentinel(asked, '')}&state=expected",
+        "expected_href": f"{_sentinel(asked, '')}&state=expected&days={days.days}&until={days.last}"
+        if site
+        else "",
         "behind_of": _behind(request, points, once, found, days, names if not site else None),
         "ends": (day_text(days.first), day_text(days.last)),
         "kinds": _kinds(asked, found),
