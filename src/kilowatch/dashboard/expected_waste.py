@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -50,8 +51,7 @@ def without_expected(
     events = {one.event_id: rooms.insights.event(one.event_id) for one in said}
     amount = unexpected(said, events, points, hours)
     kept = amount > 0
-    left = WasteHours(hours.series[kept], hours.start_ms[kept], amount[kept], hours.kind[kept])
-    return left, int((~kept).sum())
+    return replace(hours, amount=amount).take(kept), int((~kept).sum())
 
 
 def unexpected(

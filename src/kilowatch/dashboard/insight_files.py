@@ -28,7 +28,7 @@ from kilowatch.dashboard.places import in_place, readable, site_names, sites_of
 from kilowatch.dashboard.registry import may_export
 from kilowatch.dashboard.rooms import point_of, rooms_of, visit_of
 from kilowatch.dashboard.sentinel import ASKED, events_asked
-from kilowatch.dashboard.waste_page import asked_places, hours_of
+from kilowatch.dashboard.waste_read import asked_places, hours_of
 from kilowatch.dashboard.waste_sums import EPOCH, counted_once, kind_of, kind_title
 from kilowatch.dashboard.words import t
 from kilowatch.dashboard.worth import worth

@@ -15,18 +15,17 @@ from starlette.responses import Response
 
 from kilowatch.catalog.rights import has_tool, may
 from kilowatch.dashboard.access import Access, Door
-from kilowatch.dashboard.admin_frame import asked_of
 from kilowatch.dashboard.behind import NAMED, Behind, Part, sources_told
-from kilowatch.dashboard.expected_waste import without_expected
-from kilowatch.dashboard.hourly import has_hours, unit_of_amount, unit_of_rate
+from kilowatch.dashboard.hourly import unit_of_amount, unit_of_rate
 from kilowatch.dashboard.insight_period import LENGTHS, Stretch, behind, stretch
 from kilowatch.dashboard.insight_rows import shown_events
 from kilowatch.dashboard.periods import local_day
-from kilowatch.dashboard.places import in_place, places_of, readable, site_names, sites_of
+from kilowatch.dashboard.places import in_place, site_names
 from kilowatch.dashboard.quality_periods import day_text
 from kilowatch.dashboard.registry import may_export
 from kilowatch.dashboard.rooms import Rooms, rooms_of, visit_of
 from kilowatch.dashboard.shell import page
+from kilowatch.dashboard.waste_read import ALL, asked_places, hours_of
 from kilowatch.dashboard.waste_sums import (
     Wasted,
     by_series,
@@ -42,12 +41,7 @@ from kilowatch.model.blocks import Floats
 from kilowatch.model.insight import Standing, WasteHours
 from kilowatch.model.opening import text_of_week
 from kilowatch.model.points import DataPoint
-from kilowatch.pipeline.tree_rollups import amount_of
 
-ASKED = ("place", "days", "until")
-ALL = "all"
-AT_ONCE = 600
-"""Data points of which everything is shown without being asked for."""
 LISTED = 20
 EVENTS = 8
 COMPARED = 400  # standings that are read for one page: peers of a portfolio
@@ -184,40 +178,6 @@ def _waste(request: Request) -> Response:
         "manages": site and _manages(request, points[0]),
     }
     return page(request, "waste.html", crumbs, context, current=_current(asked["place"]))
-
-
-def asked_places(
-    request: Request,
-) -> tuple[dict[str, str], list[DataPoint], list[tuple[str, str]]]:
-    """Return what an address asks for, every data point it can be about, and the places on offer.
-
-    A formula's waste is that of what it is made of.
-    """
-    asked = asked_of(request, ASKED)
-    everything = [p for p in readable(request, "waste") if has_hours(p) and amount_of(p)]
-    places = places_of(request, everything)
-    if asked["place"] not in (*dict(places), ALL):
-        # Of an estate all waste at once is asked for by name: it is a look at every hour of it.
-        large = len(everything) > AT_ONCE
-        asked["place"] = sites_of(request, everything, "")[0] if large else ALL
-    return asked, everything, places
-
-
-def hours_of(rooms: Rooms, points: Sequence[DataPoint], days: Stretch) -> tuple[WasteHours, int]:
-    """Return the wasted hours of some local days, and how many more somebody called expected."""
-    insights = rooms.insights
-    assert insights is not None
-    parts = [
-        insights.waste([p for p in points if p.zone == zone], *days.ms(zone))
-        for zone in dict.fromkeys(p.zone for p in points)
-    ]
-    hours = WasteHours(
-        np.concatenate([one.series for one in parts]),
-        np.concatenate([one.start_ms for one in parts]),
-        np.concatenate([one.amount for one in parts]),
-        np.concatenate([one.kind for one in parts]),
-    )
-    return without_expected(rooms, points, hours)
 
 
 def _behind(

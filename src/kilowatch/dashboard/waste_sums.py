@@ -178,9 +178,7 @@ def counted_once(
             *(rows.get(one, none) for one in looped),
         ]
     )
-    return WasteHours(
-        hours.series[chosen], hours.start_ms[chosen], hours.amount[chosen], hours.kind[chosen]
-    )
+    return hours.take(chosen)
 
 
 def _below(root: int, children: Mapping[int, list[int]]) -> set[int]:

@@ -5,9 +5,13 @@ Amounts are in the data point's canonical unit: Wh for energy, m³ for volumes; 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
+
+import numpy as np
+import numpy.typing as npt
 
 from kilowatch.model.blocks import Floats, Ints
 
@@ -176,6 +180,22 @@ class WasteHours:
     start_ms: Ints
     amount: Floats
     kind: Ints
+
+    @staticmethod
+    def concatenate(parts: Sequence[WasteHours]) -> WasteHours:
+        """Join hours in the order of the parts; at least one."""
+        return WasteHours(
+            np.concatenate([one.series for one in parts]),
+            np.concatenate([one.start_ms for one in parts]),
+            np.concatenate([one.amount for one in parts]),
+            np.concatenate([one.kind for one in parts]),
+        )
+
+    def take(self, rows: npt.NDArray[np.bool_] | Ints) -> WasteHours:
+        """Return the hours that a mask or an index selects."""
+        return WasteHours(
+            self.series[rows], self.start_ms[rows], self.amount[rows], self.kind[rows]
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -158,12 +158,7 @@ class InsightView:
             )
             if rows:
                 parts.append(_wasted(rows, from_ms, to_ms))
-        return WasteHours(
-            np.concatenate([one.series for one in parts]),
-            np.concatenate([one.start_ms for one in parts]),
-            np.concatenate([one.amount for one in parts]),
-            np.concatenate([one.kind for one in parts]),
-        )
+        return WasteHours.concatenate(parts)
 
     def standing(self, points: Sequence[DataPoint]) -> Mapping[int, Standing]:
         """Return what is always on in streams, by series; those of which it is known."""
