@@ -210,7 +210,8 @@ def test_factor_and_sum_are_of_intervals_that_are_known_on_both_sides(world: Wor
     assert [one["value"] for one in factor["limits"]] == [0.9]
     lines = drawn(EventKind.PHASE_SUM)["lines"]
     assert [one["value"] for one in lines] == [[3000.0, 3000.0, 0.0], [3000.0]]
-    assert drawn(EventKind.PHASE_LOSS)["lines"] == [], "nobody sent a current"
+    lost = event(point.series, EventKind.PHASE_LOSS, at_ms, 1, amount=float("nan"))
+    assert quantity(view, point, lost, (at_ms, at_ms + DAY_MS), at_ms, []) is None, "no currents"
 
 
 def test_an_event_is_seen_by_its_hours_and_beside_normal_days(

@@ -16,7 +16,7 @@ from kilowatch.catalog.verdicts import COMMENT_MAX, About
 from kilowatch.dashboard.access import Access, Door, not_found
 from kilowatch.dashboard.asking import actor_of, problems_of, said
 from kilowatch.dashboard.event_evidence import evidence, window
-from kilowatch.dashboard.event_quantity import QUANTITIES
+from kilowatch.dashboard.event_quantity import Quantity, quantity_of
 from kilowatch.dashboard.insight_rows import Shown, shown_event, shown_events, when_text
 from kilowatch.dashboard.periods import local_day, midnight_ms
 from kilowatch.dashboard.places import site_names
@@ -76,6 +76,7 @@ def _page(
     rooms, visit, point = rooms_of(request), visit_of(request), point_of(request)
     found = event_of(request)
     shown = shown_event(request, found, point, site_names(request))
+    quantity = quantity_of(rooms.view, point, found)
     with rooms.registry.catalog.reading() as session:
         story = verdicts.story(session, point.organisation_id, found.id)
     today = local_day(rooms.clock(), point.zone)
@@ -85,7 +86,7 @@ def _page(
         "page": "event",
         "point": point,
         "shown": shown,
-        "electrical": found.kind in QUANTITIES,
+        "electrical": quantity is not None,
         "said": said(request, "event"),
         "story": [(one, t(f"verdict.{one.verdict or 'comment'}")) for one in reversed(story)],
         "acts": may_point(visit.person, "act", point),
@@ -101,7 +102,7 @@ def _page(
         "comment_max": COMMENT_MAX,
         "exports": may_export(visit.person, point),
         "hours": _hours_query(point, found, rooms.clock()),
-        "breakdown": _breakdown_query(found, first, last),
+        "breakdown": _breakdown_query(quantity, first, last),
         "found_at": when_text(found.found_ms, point.zone),
         "day_of": lambda at_ms: day_text(local_day(at_ms, point.zone)),
         "sentinel": f"/sentinel?place=s{point.site_id}&until={last + timedelta(7)}",
@@ -112,11 +113,10 @@ def _page(
     return page(request, "event.html", crumbs, context, current=f"point-{point.id}", status=status)
 
 
-def _breakdown_query(found: InsightEvent, first: date, last: date) -> str:
+def _breakdown_query(quantity: Quantity | None, first: date, last: date) -> str:
     """Return what Breakdown is asked to show of an event: its days."""
-    about = QUANTITIES.get(found.kind)
     query = f"period=custom&date={first}&until={last}"
-    return f"{query}&show={about.show}" if about else query
+    return f"{query}&show={quantity.show}" if quantity else query
 
 
 def _hours_query(point: DataPoint, found: InsightEvent, now_ms: int) -> str:

@@ -55,6 +55,25 @@ QUANTITIES = {
 """Kinds that are not about hourly use; each is seen by a quantity of its own."""
 
 
+def quantity_of(view: View, point: DataPoint, event: InsightEvent) -> Quantity | None:
+    """Return by what quantity an event is seen; None: by the hourly use.
+
+    A kind alone does not say it: a phase is also called lost at a meter that sends no currents.
+
+    Args:
+        view: Measurements.
+        point: The event's data point.
+        event: The event.
+
+    Raises:
+        KilowatchError: 503 from the store.
+    """
+    about = QUANTITIES.get(event.kind)
+    if about is None or set(about.channels).isdisjoint(view.channels(point)):
+        return None
+    return about
+
+
 def quantity(
     view: View,
     point: DataPoint,
@@ -63,7 +82,7 @@ def quantity(
     now_ms: int,
     marks: list[dict[str, Any]],
 ) -> dict[str, Any] | None:
-    """Return what the page of an electrical event draws; None for every other kind.
+    """Return what the page of an electrical event draws; None where hourly use is what says it.
 
     Args:
         view: Measurements.
@@ -76,7 +95,7 @@ def quantity(
     Raises:
         KilowatchError: 503 from the store.
     """
-    about = QUANTITIES.get(event.kind)
+    about = quantity_of(view, point, event)
     if about is None:
         return None
     from_ms, to_ms = span
