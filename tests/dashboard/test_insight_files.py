@@ -109,6 +109,30 @@ def test_hours_have_what_was_used_and_the_band(
         assert admin.get(f"/data/hours.csv?point={point.id}&{wrong}").status_code == 400
 
 
+def test_the_quantity_of_an_electrical_event_is_a_file(
+    world: World, found: dict[str, InsightEvent], admin: TestClient, logged: Logged
+) -> None:
+    """Each phase with its mean, smallest and largest volts, as the page draws them."""
+    event, point = found["voltage"], world.point("main")
+    home = f"/event/{point.id}/{event.id}"
+    path = f"{home}/quantity.csv"
+    assert f'href="{path}"' in admin.get(home, headers={"accept": "text/html"}).text
+    drawn = admin.get(f"{home}/data").json()["quantity"]
+    rows = rows_of(admin, path)
+    for line in drawn["lines"]:
+        for name, word in (("value", ""), ("low", " smallest"), ("high", " largest")):
+            of_file = {
+                instant_ms(row["start"]): float(row[f"{line['name']}{word} [V]"]) for row in rows
+            }
+            assert of_file == dict(zip(line["start"], line[name], strict=True))
+    assert instant_ms(rows[0]["end"]) - instant_ms(rows[0]["start"]) == drawn["step_ms"]
+    assert logged(VIEWER).get(path).status_code == 403
+    assert logged(STRANGER).get(path).status_code == 404
+    other = f"/event/{world.point('hvac').id}/{found['weekend'].id}"
+    assert admin.get(f"{other}/quantity.csv").status_code == 400, "seen by hourly use"
+    assert "quantity.csv" not in admin.get(other, headers={"accept": "text/html"}).text
+
+
 def test_files_of_insights_are_for_who_may_export_there(
     world: World, found: dict[str, InsightEvent], logged: Logged
 ) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import re
 from collections.abc import Iterator
 
@@ -31,6 +33,13 @@ def hook() -> Iterator[Hook]:
 def home(world: World, what: str) -> str:
     """Return the address of the organisation's rules or channels."""
     return f"/organization/{world.point('main').organisation_id}/{what}"
+
+
+def rows_of(client: TestClient, path: str) -> list[dict[str, str]]:
+    """Return a file's rows by the titles of their columns."""
+    answer = client.get(path)
+    assert answer.headers["content-type"] == "text/csv; charset=utf-8", answer.text
+    return list(csv.DictReader(io.StringIO(answer.text)))
 
 
 def token(client: TestClient) -> str:
@@ -254,6 +263,28 @@ def test_a_channel_is_tested_from_its_page(world: World, admin: TestClient, hook
     assert "The receiver answered 404." in history
     only = admin.get("/notifications/history?state=failed", headers=PAGE).text
     assert only.count("Test from Kilowatch") == 1
+    path = re.search(r'href="(/notifications/history\.csv[^"]*)"', only)
+    assert path
+    assert "state=failed" in path[1]
+    failed = rows_of(admin, path[1].replace("&amp;", "&"))
+    assert [(row["title"], row["outcome"]) for row in failed] == [("Test from Kilowatch", "failed")]
+    assert failed[0]["reason of the attempt"] == "The receiver answered 404."
+    both = rows_of(admin, f"/notifications/history.csv?channel={number}")
+    assert [row["outcome of the attempt"] for row in both] == ["failed", "delivered"]
+    assert both[0]["made"] > both[1]["made"], "the newest first"
+
+
+def test_what_went_out_is_a_file_for_who_manages_and_exports(
+    world: World, admin: TestClient, logged: Logged
+) -> None:
+    """Neither a viewer nor another organisation's manager takes it, whatever they name."""
+    own = world.point("main").organisation_id
+    assert "Test from Kilowatch" in admin.get("/notifications/history.csv").text
+    path = f"/notifications/history.csv?organisation={own}"
+    assert logged(VIEWER).get(path).status_code == 403
+    stranger = logged(STRANGER).get(path)
+    assert stranger.status_code == 200, "of their own organisation"
+    assert len(stranger.text.splitlines()) == 1
 
 
 def test_an_address_is_never_shown_again(world: World, admin: TestClient, hook: Hook) -> None:
@@ -262,7 +293,8 @@ def test_an_address_is_never_shown_again(world: World, admin: TestClient, hook: 
         admin, world, name="Secret", service="webhook", url=hook.url, secret="sh4red"
     )
     address = f"{home(world, 'channels')}/{number}"
-    for path in (home(world, "channels"), address, "/notifications/history"):
+    paths = ("/notifications/history", "/notifications/history.csv")
+    for path in (home(world, "channels"), address, *paths):
         text = admin.get(path, headers=PAGE).text
         assert "s3cr3t" not in text
         assert "sh4red" not in text

@@ -14,6 +14,7 @@ import pytest
 
 from kilowatch.catalog import bulk, bulk_apply, bulk_plan, people, registry, sheets
 from kilowatch.catalog.tables import DataPoint as PointRow
+from kilowatch.dashboard.quality_figures import percent
 from kilowatch.model.findings import Finding
 from tests.dashboard.fakes import HOUR_MS, Status
 from tests.dashboard.house import PAGE, House, post
@@ -94,6 +95,32 @@ def test_each_gap_says_where_it_stands(furnished: House) -> None:
     assert "Power cut in the whole street." in text
     server = furnished.world.point("server").id
     assert gap_line(client.get(f"/quality/{server}", headers=PAGE).text) == ["notified"]
+
+
+def test_the_table_of_the_page_is_a_file(furnished: House) -> None:
+    """Every data point in the page's order with the page's figures; a file for who may export."""
+    client = furnished.log_in()
+    page = client.get("/quality?year=2026&month=11", headers=PAGE).text
+    assert "/data/quality.csv?year=2026&amp;month=11" in page
+    text = client.get("/data/quality.csv?year=2026&month=11").text
+    rows = list(csv.DictReader(io.StringIO(text)))
+    assert [row["data point"] for row in rows] == ranked(page)
+    server = next(row for row in rows if row["data point"] == "Server room")
+    assert 91.0 <= float(server["complete [%]"]) < 92.0
+    assert (server["first day"], server["last day"]) == ("2026-11-01", "2026-11-30")
+    assert server["data since"] == "2026-11-08"
+    of_page = re.findall(r'class="num">([\d.]+ %|–)', page.partition('id="points"')[2])
+    of_file = [percent(float(c) / 100 if (c := row["complete [%]"]) else None) for row in rows]
+    assert of_page == of_file
+    for row in rows:
+        assert float(row["without data [s]"] or 0) >= 0
+        assert row["complete [%]"] or not row["estimated [%]"], "nothing is not zero"
+    some = client.get("/data/quality.csv?sort=name&q=dublin").text
+    assert "Refrigeration" not in some
+    viewer = furnished.log_in(VIEWER)
+    assert viewer.get("/data/quality.csv").status_code == 403
+    assert "quality.csv" not in viewer.get("/quality", headers=PAGE).text
+    assert "Main supply" not in furnished.log_in(STRANGER).get("/data/quality.csv").text
 
 
 def test_the_gaps_of_the_page_are_a_file(furnished: House) -> None:

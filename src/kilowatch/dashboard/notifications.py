@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from typing import Any
+from urllib.parse import urlencode
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from kilowatch.catalog.rights import Person, may
+from kilowatch.catalog.rights import Person, has_tool, may
 from kilowatch.dashboard.access import Access, Door, not_allowed, not_found
 from kilowatch.dashboard.numbers import whole_number
 from kilowatch.dashboard.readers import reader_of
@@ -143,18 +144,12 @@ def _acknowledge(request: Request) -> Response:
 
 
 def _history(request: Request) -> Response:
-    rooms, query = rooms_of(request), request.query_params
-    context = frame(request, "history", whole_number(query.get("organisation", "")))
-    if context["organisation_id"] is None:
-        raise not_allowed()
-    state = query.get("state", "")
-    zone = zone_of(rooms, visit_of(request).person, context["organisation_id"])
-    channel_id = whole_number(query.get("channel", ""))
-    found = rooms.desk.history(
-        [context["organisation_id"]],
-        state=state if state in STATES else "",
-        channel_id=channel_id,
-    )
+    rooms, who = rooms_of(request), visit_of(request).person
+    number, state, channel_id = asked_history(request)
+    context = frame(request, "history", number)
+    zone = zone_of(rooms, who, number)
+    found = rooms.desk.history([number], state=state, channel_id=channel_id)
+    filters = {"organisation": number, "state": state, "channel": channel_id or ""}
     context |= {
         "rows": [
             {
@@ -173,16 +168,33 @@ def _history(request: Request) -> Response:
             for delivery, attempts in found
         ],
         "states": STATES,
+        "exports": has_tool(who, "export", number),
+        "file": f"/notifications/history.csv?{urlencode(filters)}",
         "zone": zone.name,
         "state": state,
         "channel": channel_id,
-        "channels": rooms.desk.channels(context["organisation_id"]),
+        "channels": rooms.desk.channels(number),
     }
     crumbs = [
         {"name": t("nav.notifications"), "href": "/notifications"},
         {"name": t("alerts.history")},
     ]
     return page(request, "alerts_history.html", crumbs, context)
+
+
+def asked_history(request: Request) -> tuple[int, str, int | None]:
+    """Return whose messages are asked for, in which state, and through which channel.
+
+    Raises:
+        KilowatchError: 403, the person manages no organisation.
+    """
+    query = request.query_params
+    chosen = frame(request, "history", whole_number(query.get("organisation", "")))
+    if chosen["organisation_id"] is None:
+        raise not_allowed()
+    state = query.get("state", "")
+    channel_id = whole_number(query.get("channel", ""))
+    return chosen["organisation_id"], state if state in STATES else "", channel_id
 
 
 def number_in(request: Request, name: str) -> int:

@@ -258,6 +258,27 @@ def shown_gaps(rooms: Rooms, point: DataPoint, gaps: Sequence[Gap]) -> list[Show
 def _table(
     request: Request, points: list[DataPoint], period: Chosen, asked: dict[str, str]
 ) -> tuple[Paged, str]:
+    table = paged(request, ranked(request, points, period, asked), asked)
+    try:
+        fill(rooms_of(request), table.rows, period)
+    except KilowatchError as error:
+        if error.status != 503:
+            raise
+        return table, f"{error.detail} {error.remedy}".strip()
+    return table, ""
+
+
+def ranked(
+    request: Request, points: Sequence[DataPoint], period: Chosen, asked: dict[str, str]
+) -> list[Row]:
+    """Return the rows of the table in their order, with what is in memory; ``fill`` adds the rest.
+
+    Args:
+        request: Whose person reads all of the data points.
+        points: One row for each.
+        period: A year or a month.
+        asked: How the rows are sorted.
+    """
     rooms = rooms_of(request)
     order = ORDERS.get(asked["sort"], ORDERS["lost"])
     totals: dict[int, PointGaps] = {}
@@ -274,12 +295,15 @@ def _table(
         for p in points
     ]  # fmt: skip
     rows.sort(key=order)
-    table = paged(request, rows, asked)
-    return table, _fill(rooms, table.rows, period)
+    return rows
 
 
-def _fill(rooms: Rooms, rows: list[Row], period: Chosen) -> str:
-    """Add to the rows of one page what is not in memory; returns why that can't be done."""
+def fill(rooms: Rooms, rows: Sequence[Row], period: Chosen) -> None:
+    """Add to rows of the table what is not in memory.
+
+    Raises:
+        KilowatchError: 503 from the store; what is in memory has been added.
+    """
     points = [row.point for row in rows]
     findings = rooms.view.findings(points)
     for row in rows:
@@ -288,15 +312,9 @@ def _fill(rooms: Rooms, rows: list[Row], period: Chosen) -> str:
         if extent is not None:
             begun = local_day(extent.first_ms, row.point.zone)
             row.begun = begun if period.first < begun <= period.last else None
-    try:
-        found = summaries(rooms.view, points, period, rooms.clock())
-    except KilowatchError as error:
-        if error.status != 503:
-            raise
-        return f"{error.detail} {error.remedy}".strip()
+    found = summaries(rooms.view, points, period, rooms.clock())
     for row in rows:
         row.summary = found.get(row.point.series)
-    return ""
 
 
 DOORS: tuple[Door, ...] = (Door("/quality", overview, Access.SIGNED_IN, tool="data_quality"),)

@@ -1,4 +1,4 @@
-"""The gaps of Data quality as a file."""
+"""Data quality as files: its gaps, and its table of data points."""
 
 from __future__ import annotations
 
@@ -13,13 +13,16 @@ from kilowatch.dashboard.admin_frame import asked_of
 from kilowatch.dashboard.chart_files import csv_answer
 from kilowatch.dashboard.periods import iso_local, local_day
 from kilowatch.dashboard.places import chosen_points, readable, site_names
-from kilowatch.dashboard.quality import ASKED, shown_gaps
-from kilowatch.dashboard.quality_periods import chosen, days_ms
+from kilowatch.dashboard.quality import ASKED, Row, fill, ranked, shown_gaps
+from kilowatch.dashboard.quality_periods import Chosen, chosen, days_ms
 from kilowatch.dashboard.registry import may_export
-from kilowatch.dashboard.rooms import rooms_of, visit_of
+from kilowatch.dashboard.rooms import Rooms, rooms_of, visit_of
 from kilowatch.dashboard.words import t
 from kilowatch.model.gaps import Gap
 from kilowatch.model.points import DataPoint
+
+FILLED_TOGETHER = 500
+"""Data points whose stored days are read at a time."""
 
 
 async def gaps_csv(request: Request) -> Response:
@@ -27,15 +30,26 @@ async def gaps_csv(request: Request) -> Response:
     return await run_in_threadpool(_gaps, request)
 
 
-def _gaps(request: Request) -> Response:
+async def table_csv(request: Request) -> Response:
+    """Answer the table of the page, in its order: every data point, not only one page of them."""
+    return await run_in_threadpool(_table, request)
+
+
+def _asked(request: Request) -> tuple[list[DataPoint], Chosen, dict[str, str]]:
+    """Return what the page shows of what may be exported: data points, period, and the question."""
     rooms, who = rooms_of(request), visit_of(request).person
     asked = asked_of(request, ASKED)
     mine = [p for p in readable(request, "data_quality") if may_export(who, p)]
     points = chosen_points(request, mine, asked)
     now_ms = rooms.clock()
-    zones = sorted({p.zone for p in points})
+    zones = {p.zone for p in points}
     today = max((local_day(now_ms, zone) for zone in zones), default=local_day(now_ms, "UTC"))
-    period = chosen(asked, today)
+    return points, chosen(asked, today), asked
+
+
+def _gaps(request: Request) -> Response:
+    points, period, _ = _asked(request)
+    zones = sorted({p.zone for p in points})
     first, last = (period.day, period.day) if period.day else (period.first, period.last)
     head = [t(f"gaps_file.{word}") for word in (
         "organisation", "site", "point", "stream", "from", "to", "missing", "state",
@@ -66,6 +80,38 @@ def _rows(
             ]  # fmt: skip
 
 
+def _table(request: Request) -> Response:
+    points, period, asked = _asked(request)
+    rows = ranked(request, points, period, asked)
+    head = [t(f"quality_file.{word}") for word in (
+        "organisation", "site", "point", "stream", "first", "last", "since", "complete", "missing",
+        "gaps", "estimated", "edited", "questionable", "findings",
+    )]  # fmt: skip
+    name = f"data quality {period.first} {period.last}"
+    return csv_answer(name, head, _table_rows(rooms_of(request), rows, period))
+
+
+def _table_rows(rooms: Rooms, rows: Sequence[Row], period: Chosen) -> Iterator[list[object]]:
+    """Yield the rows of the table; shares in percent, nothing where nothing is known."""
+    for at in range(0, len(rows), FILLED_TOGETHER):
+        some = rows[at : at + FILLED_TOGETHER]
+        fill(rooms, some, period)
+        for row in some:
+            known = row.summary if row.summary and row.summary.completeness is not None else None
+            shares = [
+                100 * known.shares[name] if known else None
+                for name in ("estimated", "edited", "questionable")
+            ]
+            yield [
+                row.organisation, row.site, row.point.name, row.point.stream_id,
+                period.first.isoformat(), period.last.isoformat(),
+                row.begun.isoformat() if row.begun else "",
+                100 * known.completeness if known else None,  # type: ignore[operator]
+                row.gaps.missing_ms / 1000, row.gaps.gaps, *shares, row.findings,
+            ]  # fmt: skip
+
+
 DOORS: tuple[Door, ...] = (
     Door("/data/gaps.csv", gaps_csv, Access.EXPORT_SOMEWHERE, tool="export"),
+    Door("/data/quality.csv", table_csv, Access.EXPORT_SOMEWHERE, tool="export"),
 )

@@ -193,7 +193,13 @@ class Desk:
         self.announce()
 
     def history(
-        self, organisation_ids: Sequence[int], *, state: str = "", channel_id: int | None = None
+        self,
+        organisation_ids: Sequence[int],
+        *,
+        state: str = "",
+        channel_id: int | None = None,
+        before_id: int | None = None,
+        limit: int = LISTED_MAX,
     ) -> list[tuple[Delivery, list[Attempt]]]:
         """Return what went out to whom, newest first, with every attempt.
 
@@ -201,6 +207,8 @@ class Desk:
             organisation_ids: Where.
             state: Only deliveries in this state.
             channel_id: Only those of this channel.
+            before_id: Only those with a smaller number, to go on where another list ended.
+            limit: So many at most.
         """
         where, values = f"organisation_id IN ({_marks(organisation_ids)})", list(organisation_ids)
         more: list[object] = []
@@ -208,8 +216,10 @@ class Desk:
             where, more = f"{where} AND state = ?", [state]
         if channel_id is not None:
             where, more = f"{where} AND channel_id = ?", [*more, channel_id]
+        if before_id is not None:
+            where, more = f"{where} AND id < ?", [*more, before_id]
         found = self._book.all(
-            Delivery, f"WHERE {where} ORDER BY id DESC LIMIT ?", *values, *more, LISTED_MAX
+            Delivery, f"WHERE {where} ORDER BY id DESC LIMIT ?", *values, *more, limit
         )
         attempts: dict[int, list[Attempt]] = defaultdict(list)
         numbers = [delivery.id for delivery in found]
