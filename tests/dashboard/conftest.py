@@ -136,6 +136,7 @@ def watched(browser: Browser, live_world: World, session: StorageState) -> Itera
     context.set_default_timeout(15_000)
     watching = Watched(context.new_page(), live_world.url)
     yield watching
+    watching.page.unroute_all(behavior="ignoreErrors")  # what it is in the middle of is not awaited
     context.close()
     assert not watching.faults, "\n".join(watching.faults)
 

@@ -43,6 +43,7 @@ from tests.dashboard.fakes import (
     starts_of,
     with_gap,
 )
+from tests.dashboard.jitter import late
 from tests.notify.worlds import FakeFeed
 
 KEY = bytes(range(32))
@@ -257,7 +258,7 @@ def _singles(world: World, begin: int, now_ms: int) -> None:
 def served(world: World, port: int = 0) -> Iterator[World]:
     """Serve the application on a loopback port, in a thread."""
     config = uvicorn.Config(
-        world.app, host="127.0.0.1", port=port, log_level="warning", access_log=False
+        late(world.app), host="127.0.0.1", port=port, log_level="warning", access_log=False
     )
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, daemon=True)
