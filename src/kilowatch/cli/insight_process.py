@@ -170,7 +170,7 @@ class Following:
         self.view = InsightView(
             folder.insights,
             lambda: self.follower.backlog,
-            Surroundings(view, known.facts, subject),
+            Surroundings(view, known.facts, subject, known.faults),
         )
         self.tidings = Tidings(self.view, watch, known)
         self._thread = threading.Thread(target=self.follower.run, name="insights", daemon=True)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 import time
 from bisect import bisect_right
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -17,7 +17,7 @@ import msgspec
 import structlog
 
 from kilowatch.insights.forecasting import Model
-from kilowatch.insights.hours import HOUR_MS, Bools, Hours
+from kilowatch.insights.hours import HOUR_MS
 from kilowatch.insights.waste import standing
 from kilowatch.model.calendar import grain_end_ms, grain_start_ms
 from kilowatch.model.errors import KilowatchError
@@ -34,7 +34,7 @@ from kilowatch.pipeline.insight.records import Kept
 from kilowatch.pipeline.insight.settling import STALE_MS, Settler
 from kilowatch.pipeline.insight.stepping import Step, Stepper
 from kilowatch.pipeline.insight.subjects import Reach, Reaches, Subject, made_of, subject_of
-from kilowatch.pipeline.insight.surroundings import LATE_MS, FactsNow, Surroundings
+from kilowatch.pipeline.insight.surroundings import LATE_MS, FactsNow, Faults, Surroundings
 from kilowatch.pipeline.insight.training import Training
 from kilowatch.pipeline.streams import PointsNow, Streams
 from kilowatch.pipeline.view import View
@@ -86,7 +86,7 @@ class Knowledge:
     facts: FactsNow = dict
     above: Callable[[int], Mapping[int, int | None]] = lambda _site: {}
     expects: Callable[[InsightEvent, Subject], bool] = lambda _event, _subject: False
-    faults: Callable[[Sequence[Subject], Hours], Bools] | None = None
+    faults: Faults | None = None
     nominal: Nominal = lambda _subject, _at_ms: None
 
 
@@ -162,12 +162,12 @@ class Follower:
         self._facts: Mapping[int, SiteFacts] = {}
         self._until: dict[int, int] = {}
         self._idle: dict[int, tuple[Reach, Reach | None]] = {}
-        self._surroundings = Surroundings(view, knowledge.facts, self._by_number.get)
+        self._surroundings = Surroundings(
+            view, knowledge.facts, self._by_number.get, knowledge.faults
+        )
         self._models: dict[str, Model | None] = {}
         self._in_use = self._file.models()
-        self._stepper = Stepper(
-            self._surroundings, self._model_at, knowledge.nominal, knowledge.faults
-        )
+        self._stepper = Stepper(self._surroundings, self._model_at, knowledge.nominal)
         self._settler = Settler(
             self._file,
             self._subjects,

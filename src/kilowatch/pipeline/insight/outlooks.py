@@ -67,16 +67,17 @@ class Outlooks:
             first_ms = now_ms - PAST_H * HOUR_MS
             ahead_ms = now_ms + HORIZON_H * HOUR_MS
             hours = self._surroundings.hours([subject], zone, first_ms, now_ms, ahead_ms)
+            sound = self._surroundings.sound([subject], hours)
         track = states.tracks([remembered])
-        said = predict(model, hours, PAST_H, HORIZON_H, track=track, utility=point.utility)
+        said = predict(model, sound, PAST_H, HORIZON_H, track=track, utility=point.utility)
         rate = said.rate[:, 0]
         if not np.isfinite(rate[2]).any():
             return None
         made_ms = np.full(HORIZON_H, now_ms, np.int64)
         expected = Expected(said.start_ms, made_ms, rate, tuple(said.source) * HORIZON_H)
         error, coverage = self._judged(point.series, hours, now_ms)
-        past = hours.values[0, :PAST_H]
-        ends = tuple(_ahead(period, past, rate, now_ms, zone) for period in PERIODS)
+        past, sure = hours.values[0, :PAST_H], sound.values[0, :PAST_H]
+        ends = tuple(_ahead(period, past, sure, rate, now_ms, zone) for period in PERIODS)
         version = "" if model is None else model.version
         return Outlook(now_ms, version, expected, ends, error, coverage)
 
@@ -124,7 +125,10 @@ class Outlooks:
         return error, float(covered.mean())
 
 
-def _ahead(period: Grain, past: Floats, rate: Floats, now_ms: int, zone: Zone) -> Ahead:
+def _ahead(
+    period: Grain, past: Floats, sound: Floats, rate: Floats, now_ms: int, zone: Zone
+) -> Ahead:
+    """Return what a period comes to: what was used, and the rest as the sound hours say."""
     start_ms = int(grain_start_ms([now_ms], period, zone)[0])
     end_ms = int(grain_end_ms([now_ms], period, zone)[0])
     done = min((now_ms - start_ms) // HOUR_MS, len(past))
@@ -135,4 +139,4 @@ def _ahead(period: Grain, past: Floats, rate: Floats, now_ms: int, zone: Zone) -
     highest = float(np.nanmax(known)) if np.isfinite(known).any() else -np.inf
     with np.errstate(invalid="ignore"):
         peak = np.array([max(highest, float(np.nanmax(rate[row, :near]))) for row in (0, 2, 4)])
-    return Ahead(str(period), end_ms, so_far, so_far + rest(past, rate, count), peak)
+    return Ahead(str(period), end_ms, so_far, so_far + rest(sound, rate, count), peak)

@@ -91,8 +91,6 @@ class Stepper:
         surroundings: Reads hours and what belongs to them.
         models: Which model makes the forecasts of a midnight.
         nominal: Nominal voltages.
-        faults: Returns which hours of some streams a person has called faulty: nothing is learnt
-            from them.
     """
 
     def __init__(
@@ -100,12 +98,10 @@ class Stepper:
         surroundings: Surroundings,
         models: Models,
         nominal: Nominal,
-        faults: Callable[[Sequence[Subject], Hours], Bools] | None = None,
     ) -> None:
         self._nominal = nominal
         self._surroundings = surroundings
         self._models = models
-        self._faults = faults
 
     def look(self, step: Step, packed: dict[int, bytes], references: dict[int, bytes]) -> Found:
         """Look at the hours of a step.
@@ -132,7 +128,8 @@ class Stepper:
         hours = self._surroundings.hours(
             step.subjects, step.zone, first_ms, step.until_ms, step.until_ms + 49 * HOUR_MS
         )
-        _Days(step, hours, remembered, self._models, found).run()
+        sound = self._surroundings.sound(step.subjects, hours)
+        _Days(step, hours, sound, remembered, self._models, found).run()
         self._check(step, midnights, remembered, found)
         _waste(step, hours, remembered, references, found)
         for subject, kept, one in zip(step.subjects, step.kept, remembered, strict=True):
@@ -177,9 +174,7 @@ class Stepper:
         subjects = [step.subjects[row] for row in due]
         first_ms = step.from_ms - back_d * DAY_MS
         past = self._surroundings.hours(subjects, step.zone, first_ms, step.from_ms, step.from_ms)
-        if self._faults is not None:
-            faulty = self._faults(subjects, past)
-            past = replace(past, values=np.where(faulty, np.nan, past.values))
+        past = self._surroundings.sound(subjects, past)
         reference = learn(past, self._set_opening(subjects, step.from_ms, past))
         for place, row in enumerate(due):
             remembered[row].stages = stages[row]
@@ -202,10 +197,11 @@ class Stepper:
 
 @dataclass(slots=True)
 class _Days:
-    """One step, day by day."""
+    """One step, day by day: all hours are scanned, the sound ones are what is expected from."""
 
     step: Step
     hours: Hours
+    sound: Hours
     remembered: list[Remembered]
     models: Models
     found: Found
@@ -239,7 +235,7 @@ class _Days:
         band = states.bands(self.remembered, before_ms, yesterday)
         track = states.tracks(self.remembered)
         origin = self._index(day_ms)
-        came = self.hours.values[:, origin - yesterday : origin]
+        came = self.sound.values[:, origin - yesterday : origin]
         said = Forecast(
             origin - yesterday, np.empty(0, np.int64), band, (), np.empty(len(self.remembered))
         )
@@ -247,7 +243,7 @@ class _Days:
         model = self.models(day_ms)
         utilities = [one.point.utility for one in self.step.subjects]
         made = predict(
-            model, self.hours, origin, (end_ms - day_ms) // HOUR_MS, track=track, utility=utilities
+            model, self.sound, origin, (end_ms - day_ms) // HOUR_MS, track=track, utility=utilities
         )
         version = model.version if model is not None else ""
         for row, (one, subject) in enumerate(zip(self.remembered, self.step.subjects, strict=True)):

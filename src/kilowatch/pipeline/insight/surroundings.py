@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import date, timedelta
 
 import numpy as np
@@ -17,6 +18,9 @@ from kilowatch.pipeline.view import View
 FactsNow = Callable[[], Mapping[int, SiteFacts]]
 """Returns the facts of sites by number, as they are now; the same object while nothing changed."""
 
+Faults = Callable[[Sequence[Subject], Hours], Bools]
+"""Tells which hours of some streams a person has called faulty, shape (streams, hours)."""
+
 LATE_MS = 6 * HOUR_MS
 """How long a stream's hours wait for the temperature of the same hours, in the time of the data."""
 
@@ -30,17 +34,23 @@ class Surroundings:
         view: The measurements.
         facts: Facts of sites.
         subject: Returns a stream's subject by the data point's number, or None.
+        faults: Which hours somebody has called faulty; None where nobody can.
 
     Attributes:
         view: The measurements.
     """
 
     def __init__(
-        self, view: View, facts: FactsNow, subject: Callable[[int], Subject | None]
+        self,
+        view: View,
+        facts: FactsNow,
+        subject: Callable[[int], Subject | None],
+        faults: Faults | None = None,
     ) -> None:
         self.view = view
         self._facts_now = facts
         self._subject = subject
+        self._faults = faults
         self._facts: Mapping[int, SiteFacts] = {}
         self._closed: dict[tuple[int, int], bool] = {}
 
@@ -90,6 +100,15 @@ class Surroundings:
             ahead = np.full((len(subjects), count - known), np.nan)
             outdoor = np.concatenate([outdoor, ahead], axis=1)
         return Hours(from_ms, values, zone, closed, outdoor)
+
+    def sound(self, subjects: Sequence[Subject], hours: Hours) -> Hours:
+        """Return hours to learn from: those that a person has called faulty are unknown."""
+        if self._faults is None:
+            return hours
+        faulty = self._faults(subjects, hours)
+        if not faulty.any():
+            return hours
+        return replace(hours, values=np.where(faulty, np.nan, hours.values))
 
     def closed(self, sites: Sequence[int], zone: Zone, from_ms: int, count: int) -> Bools:
         """Tell which hours lie on a holiday or closed day of each site, shape (sites, hours)."""

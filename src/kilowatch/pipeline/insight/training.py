@@ -141,7 +141,7 @@ class Training:
         until_ms = max(one.cursor_ms for one in kept)
         first_ms = max(min(one.birth_ms for one in kept), until_ms - DAYS_MAX * DAY_MS)
         hours = self._surroundings.hours(subjects, Zone.of(zone), first_ms, until_ms, until_ms)
-        values = hours.values
+        values = self._surroundings.sound(subjects, hours).values.copy()
         for row, one in enumerate(kept):  # nothing that was not looked at
             values[row, max((one.cursor_ms - first_ms) // HOUR_MS, 0) :] = np.nan
         outdoor: dict[str, Any] = {}
