@@ -211,6 +211,7 @@ def test_an_api_token_is_shown_once_and_works_until_revoked(house: House) -> Non
     listed = mine.get(path, headers=PAGE).text
     assert "Spreadsheet" in listed
     assert "kwt_" not in listed
+    assert 'data-confirm="Revoke the token Spreadsheet?' in listed, "one click asks first"
     theirs = house.log_in(VIEWER)
     revoke = {"token": str(holder.token_id)}
     assert post(theirs, path, f"{path}/revoke", **revoke).status_code == 404

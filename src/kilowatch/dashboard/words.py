@@ -17,7 +17,7 @@ IN_BROWSER = (
     "insight.actual", "insight.expected", "insight.hour", "insight.interval",
     "insight.normal", "insight.range",
     "late.", "loading", "none.", "overlay.", "product", "quality.", "recomputing.", "requests.",
-    "state.", "table.", "tile.", "why.", "why_of.", "worth.",
+    "state.", "sure.", "table.", "tile.", "why.", "why_of.", "worth.",
 )  # fmt: skip
 """What the ES modules use; the rest stays on the server."""
 

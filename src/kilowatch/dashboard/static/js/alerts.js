@@ -19,8 +19,3 @@ if (form && choice) {
   show();
   form.querySelector("[aria-invalid=true]")?.focus();
 }
-for (const button of document.querySelectorAll("button[data-confirm]")) {
-  button.addEventListener("click", (event) => {
-    if (!confirm(button.dataset.confirm)) event.preventDefault();
-  });
-}

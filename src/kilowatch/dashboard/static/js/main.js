@@ -7,6 +7,7 @@ import { t } from "./words.js";
 import "./bell.js";
 import "./copy.js";
 import "./parts.js";
+import "./sure.js";
 import "./tree.js";
 
 // Theme
