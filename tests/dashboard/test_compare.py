@@ -17,7 +17,7 @@ from starlette.testclient import TestClient
 from kilowatch import catalog as catalogs
 from kilowatch.catalog import prices, tables
 from kilowatch.dashboard.chart_period import Span
-from kilowatch.dashboard.compare_read import other_span
+from kilowatch.dashboard.compare_read import Item, first_items, other_span
 from kilowatch.dashboard.compare_sums import (
     Days,
     bucketed,
@@ -29,6 +29,7 @@ from kilowatch.dashboard.compare_sums import (
 from kilowatch.dashboard.periods import midnight_ms
 from kilowatch.model.site_facts import Price, SiteFacts
 from kilowatch.model.zones import Zone
+from kilowatch.pipeline.tree_rollups import counted_of
 from tests.dashboard.conftest import Logged, form_token
 from tests.dashboard.worlds import STRANGER, VIEWER, World
 
@@ -293,6 +294,25 @@ def test_nobody_compares_what_is_not_theirs(set_up: World, logged: Logged) -> No
     assert logged(VIEWER).get(f"/data/compare.csv?items={items}").status_code == 403
     found = items_of(logged(VIEWER), f"items={items}&per=area")
     assert all(item["set_href"] == "" for item in found.values())
+
+
+def test_from_a_site_it_is_compared_with_the_others(set_up: World, admin: TestClient) -> None:
+    """The site that one comes from stands first, with what it counts; never beside its supply."""
+    dublin, cork = (set_up.sites[name] for name in ("Office Dublin", "Supermarket Cork"))
+    page = admin.get(f"/site/{cork}", headers={"accept": "text/html"}).text
+    assert f'href="/compare?place=s{cork}"' in page
+    for first, second in ((cork, dublin), (dublin, cork)):
+        text = admin.get(f"/compare?place=s{first}", headers={"accept": "text/html"}).text
+        assert f'name="items" value="s{first},s{second}"' in text
+    one = [p for p in set_up.points.values() if p.site_id == dublin and counted_of(p) is not None]
+    every = {f"s{dublin}": Item(f"s{dublin}", "Dublin", dublin, ZONE, tuple(one))} | {
+        f"p{p.id}": Item(f"p{p.id}", p.name, dublin, ZONE, (p,)) for p in one
+    }
+    supply = one[0]
+    alone = first_items(every, f"s{dublin}", {supply.id, None})
+    assert len(alone) > 1
+    assert f"p{supply.id}" not in {item.key for item in alone}
+    assert f"s{dublin}" not in {item.key for item in alone}
 
 
 def test_items_are_added_and_taken_out_by_links(set_up: World, admin: TestClient) -> None:

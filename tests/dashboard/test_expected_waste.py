@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from datetime import UTC, datetime
 from html import unescape
@@ -115,6 +116,12 @@ def test_the_page_of_waste_leaves_out_what_was_expected_and_says_so(tmp_path: ob
     after = unescape(client.get(place, headers=PAGE).text)
     assert "Left out: 48 hours of data points that somebody called expected." in after
     assert "Use at the weekend" in before
+    everywhere = unescape(client.get("/waste?place=all", headers=PAGE).text)
+    there = re.search(
+        r'What was called expected: <a href="([^"]+)">Office Dublin</a> \(48 h\)', everywhere
+    )
+    assert there, "of several sites each has its own list"
+    assert "Use at the weekend" in client.get(there[1], headers=PAGE).text
     file = client.get(place.replace("/waste?", "/data/waste.csv?")).text
     assert "Use at the weekend" not in file
     assert "Use after hours" in file

@@ -28,6 +28,7 @@ FACES: Mapping[str, tuple[str, ...]] = {
         "period=month&phases=apart&compare=previous&worth=money",
         "period=day&view=table&grain=hour",
     ),
+    "/compare": ("grain=day",),
     "/attributes/{point_id:number}": ("scope=organization",),
 }
 """Further faces of a page that its bare address does not show, as queries."""

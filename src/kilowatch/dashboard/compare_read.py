@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,7 +29,7 @@ from kilowatch.model.errors import KilowatchError
 from kilowatch.model.points import DataPoint
 from kilowatch.pipeline.tree_rollups import counted_of
 
-ASKED = ("items", "utility", "period", "date", "until", "grain", "per", "against", "q")
+ASKED = ("items", "place", "utility", "period", "date", "until", "grain", "per", "against", "q")
 PERIODS = ("week", "month", "year", ROLLING, "custom")
 AGAINST = ("before", "year", "none")
 ITEMS_MAX = 10
@@ -144,11 +144,16 @@ def read(request: Request, *, to_export: bool = False) -> Asked:
         _check("grain", grain, GRAINS)
     if not kinds:
         return Asked((), "", (), None, "day", "total", against, None, {}, {}, (), "")
-    kind = query["utility"] if query["utility"] in kinds else kinds[0]
+    there = in_usual_order(
+        kind_by_id[p.id] for p in everything if f"s{p.site_id}" == query["place"]
+    )
+    kind = query["utility"] if query["utility"] in kinds else (there or kinds)[0]
     mine = [p for p in everything if kind_by_id[p.id] == kind]
     named = None if query["q"] else frozenset(query["items"].split(","))
     every = _items(request, mine, named)
-    items = _chosen(every, query["items"])
+    items = _named(every, query["items"])
+    if items is None:
+        items = first_items(every, query["place"], set(rooms.registry.fed_by(mine).values()))
     mine = [p for one in items or every.values() for p in one.points]
     zone = mine[0].zone
     today = local_day(rooms.clock(), zone)
@@ -216,16 +221,37 @@ def _items(
     return found
 
 
-def _chosen(every: Mapping[str, Item], text: str) -> list[Item]:
+def _named(every: Mapping[str, Item], text: str) -> list[Item] | None:
+    """Return what an address names; None where it names nothing that is there."""
     if text == "none":
         return []
     named = [every[key] for key in dict.fromkeys(text.split(",")) if key in every]
-    if named:
-        return named[:ITEMS_MAX]
+    return named[:ITEMS_MAX] or None
+
+
+def first_items(
+    every: Mapping[str, Item], place: str, feeders: Container[int | None]
+) -> list[Item]:
+    """Return what a page opens with: what can be told apart.
+
+    Sites; the one that a person comes from stands first, before those of its organisation. Of a
+    single site its data points, measured ones before computed ones, without a supply that holds
+    the others: beside its own parts it says little.
+
+    Args:
+        every: What can be compared, in its order.
+        place: The site that a person comes from, as ``s2``; anything else for none.
+        feeders: Numbers of the data points that feed others.
+    """
     sites = [one for key, one in every.items() if key.startswith("s")]
-    if len(sites) <= 1:  # its data points, measured ones before computed ones
+    if len(sites) <= 1:
         rest = [one for one in every.values() if one not in sites]
+        parts = [one for one in rest if one.points[0].id not in feeders]
+        rest = parts if len(parts) > 1 else rest
         return sorted(rest, key=lambda one: bool(one.points[0].formula))[:ITEMS_FIRST]
+    if place in every and place.startswith("s"):
+        own = every[place].points[0].organisation_id
+        sites.sort(key=lambda one: (one.key != place, one.points[0].organisation_id != own))
     first = sites[:ITEMS_FIRST]
     while len(first) > 2 and sum(len(one.points) for one in first) > POINTS_FIRST:
         first.pop()

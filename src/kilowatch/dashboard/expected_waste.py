@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
@@ -26,8 +27,8 @@ ABOUT_USE = WASTE_KINDS | {
 
 def without_expected(
     rooms: Rooms, points: Sequence[DataPoint], hours: WasteHours
-) -> tuple[WasteHours, int]:
-    """Return wasted hours without what is expected, and how many hours that took away.
+) -> tuple[WasteHours, dict[int, int]]:
+    """Return wasted hours without what is expected, and how many hours that took away, by site.
 
     Args:
         rooms: What the dashboard was given.
@@ -35,7 +36,7 @@ def without_expected(
         hours: What was wasted, hour by hour.
     """
     if rooms.insights is None or not len(hours.series):
-        return hours, 0
+        return hours, {}
     mine, last_ms = {point.id for point in points}, int(hours.start_ms.max())
     with rooms.registry.catalog.reading() as session:
         said = [
@@ -47,11 +48,13 @@ def without_expected(
             and one.start_ms <= last_ms
         ]
     if not said:
-        return hours, 0
+        return hours, {}
     events = {one.event_id: rooms.insights.event(one.event_id) for one in said}
     amount = unexpected(said, events, points, hours)
     kept = amount > 0
-    return replace(hours, amount=amount).take(kept), int((~kept).sum())
+    sites = {point.series: point.site_id for point in points}
+    left_out = Counter(sites[one] for one in hours.series[~kept].tolist())
+    return replace(hours, amount=amount).take(kept), dict(left_out)
 
 
 def unexpected(

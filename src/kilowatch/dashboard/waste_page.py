@@ -142,6 +142,7 @@ def _waste(request: Request) -> Response:
         names,
         costliest_waste=EVENTS,
     )
+    expected_of = urlencode({"state": "expected", "days": days.days, "until": days.last})
     week, opening, opening_from = _opening(rooms, points) if site else (None, "", "")
     standing = _standing(rooms, everything, points, names)
     context: dict[str, Any] = {
@@ -156,10 +157,15 @@ def _waste(request: Request) -> Response:
         "query": urlencode({**asked, "days": days.days, "until": days.last.isoformat()}),
         "total": found.total,
         "hours": found.hours,
-        "expected": expected,
-        "expected_href": f"{_sentinel(asked, '')}&state=expected&days={days.days}&until={days.last}"
-        if site
-        else "",
+        "expected": sum(expected.values()),
+        "expected_sites": [
+            (
+                names.get(number, ("", ""))[0],
+                hours_there,
+                f"/sentinel?place=s{number}&{expected_of}",
+            )
+            for number, hours_there in sorted(expected.items(), key=lambda one: -one[1])[:LISTED]
+        ],
         "behind_of": _behind(request, points, once, found, days, names if not site else None),
         "ends": (day_text(days.first), day_text(days.last)),
         "kinds": _kinds(asked, found),

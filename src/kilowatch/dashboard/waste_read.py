@@ -39,8 +39,10 @@ def asked_places(
     return asked, everything, places
 
 
-def hours_of(rooms: Rooms, points: Sequence[DataPoint], days: Stretch) -> tuple[WasteHours, int]:
-    """Return the wasted hours of some local days, and how many more somebody called expected."""
+def hours_of(
+    rooms: Rooms, points: Sequence[DataPoint], days: Stretch
+) -> tuple[WasteHours, dict[int, int]]:
+    """Return the wasted hours of some local days, and how many more are expected, by site."""
     insights = rooms.insights
     assert insights is not None
     parts = [
