@@ -25,7 +25,7 @@ REAL = Path(os.environ.get("KILOWATCH_SHARED_DATA", "../shared/data"))
 
 
 def made(folder: Path, streams: int = 3, days: int = 80) -> Path:
-    """Write a folder of offices: busy on working days, a little noise, no weather."""
+    """Write a folder of offices: busy on working days, a little noise, no weather; one is flat."""
     randomness = np.random.default_rng(2)
     hour = np.arange(days * 24)
     busy = (hour // 24 % 7 < 5) & (hour % 24 >= 8) & (hour % 24 < 18)
@@ -37,6 +37,7 @@ def made(folder: Path, streams: int = 3, days: int = 80) -> Path:
     (folder / "streams.csv").write_text(HEAD + rows, encoding="utf-8")
     (folder / "streams").mkdir()
     values = (5 + 20 * busy) * (1 + 0.05 * randomness.standard_normal((streams, len(hour))))
+    values[-1] = 5
     table = pa.table(
         {
             "stream_id": np.repeat(names, len(hour)),
@@ -65,6 +66,8 @@ def test_scores_can_be_computed_again_from_what_is_written(tmp_path: Path) -> No
     said = run(made(tmp_path / "data"), out, "--only", "forecast")
     assert "Scores and predictions are in" in str(said)
     found = json.loads((out / "scores.json").read_text())["forecast"]["with_history"]
+    assert set(found["by_stream"]) == {"s0", "s1"}, "what never changes has no scale"
+    assert 0 < found["mase_mean"] < 1
     table = pq.read_table(out / "forecast.parquet").to_pydict()
     stream = np.array(table["stream_id"])
     off = np.abs(np.array(table["value"]) - np.array(table["p50"]))

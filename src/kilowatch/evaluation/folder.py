@@ -16,17 +16,18 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from kilowatch.catalog.places import country_of_zone
 from kilowatch.insights.hours import HOUR_MS, Hours
 from kilowatch.model.blocks import Floats, Ints
 from kilowatch.model.public_holidays import public_holidays
+from kilowatch.model.units import UNITS
 from kilowatch.model.zones import Zone
 
-COUNTRIES = {
-    "Europe/London": ("GB", "ENG"),
-    "Europe/Dublin": ("IE", None),
-    "Europe/Rome": ("IT", None),
-}
-"""Country and region of a time zone, for its public holidays; others are looked up by prefix."""
+REGIONS = {"GB": "ENG"}
+"""Region of a country where it matters and the time zone does not say it."""
+
+COVERED_MIN = 0.5
+"""Share of an hour that must be there for its value to stand for the hour, as in the platform."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +101,10 @@ class Folder:
         return _series(table, "temp_c")
 
     def table(self, path: Path, column: str = "value") -> dict[str, Series]:
-        """Return a column of a file of streams by id; nothing where there is no such file."""
+        """Return a column of a file of streams by id; nothing where there is no such file.
+
+        Values of intervals shorter than an hour are brought to hours.
+        """
         if not path.exists():
             return {}
         table = pq.read_table(path)
@@ -111,7 +115,11 @@ class Folder:
         for code, name in enumerate(names.dictionary.to_pylist()):
             rows = codes == code
             order = np.argsort(whole.start_ms[rows], kind="stable")
-            found[name] = Series(whole.start_ms[rows][order], whole.values[rows][order])
+            listed = self.listed.get(name)
+            unit = UNITS.get(listed.unit) if listed is not None else None
+            amount = unit is None or unit.behaviour == "amount"
+            own = Series(whole.start_ms[rows][order], whole.values[rows][order])
+            found[name] = _hourly(own, listed.zone if listed else "UTC", amount=amount)
         return found
 
 
@@ -126,6 +134,27 @@ def _instants(stamps: pa.ChunkedArray) -> pa.ChunkedArray:
     if not pa.types.is_string(stamps.type) and not pa.types.is_large_string(stamps.type):
         return stamps
     return pc.cast(stamps, pa.timestamp("ms", "UTC"))
+
+
+def _hourly(series: Series, zone: str, *, amount: bool) -> Series:
+    """Return a stream by hours of its clock: sums of amounts, means of everything else.
+
+    An hour of which a part is missing is taken for as much of it as is there.
+    """
+    if len(series.start_ms) < 2:
+        return series
+    step_ms = int(np.median(np.diff(series.start_ms)))
+    if not 0 < step_ms < HOUR_MS:
+        return series
+    clock = Zone.of(zone)
+    past = clock.local_ms(series.start_ms) % HOUR_MS  # hours of half-hour zones begin at :30 UTC
+    known = np.isfinite(series.values)
+    hours, place = np.unique((series.start_ms - past)[known], return_inverse=True)
+    count = np.bincount(place, minlength=len(hours))
+    mean = np.bincount(place, series.values[known], minlength=len(hours)) / count
+    enough = count * step_ms >= COVERED_MIN * HOUR_MS
+    values = mean * (HOUR_MS / step_ms) if amount else mean
+    return Series(hours[enough], values[enough])
 
 
 def hours_of(
@@ -183,11 +212,8 @@ def holiday_hours(
 
 def country_of(zone: str) -> tuple[str | None, str | None]:
     """Return the country, and the region where it matters, that a time zone lies in."""
-    if zone in COUNTRIES:
-        return COUNTRIES[zone]
-    if zone.startswith(("America/", "US/")):
-        return "US", None
-    return None, None
+    country = "US" if zone.startswith("US/") else country_of_zone(zone)
+    return country, REGIONS.get(country or "")
 
 
 def zones(listed: Iterable[Listed]) -> dict[tuple[str, str], list[str]]:

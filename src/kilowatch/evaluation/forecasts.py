@@ -278,12 +278,16 @@ def _joined(group: Group, days: Sequence[Floats]) -> tuple[Floats, Ints, Ints]:
 
 
 def scores(groups: Sequence[Group], bands: Sequence[Sequence[Floats]]) -> dict[str, Any]:
-    """Score forecasts overall, by data set, by utility and by stream."""
+    """Score forecasts overall, by data set, by utility and by stream.
+
+    A stream that was the same every week has no scale, and so no score.
+    """
     streams: dict[str, dict[str, Any]] = {}
     for group, days in zip(groups, bands, strict=True):
         rate, index, _ = _joined(group, days)
         values = group.hours.values
         scale = naive_scale(values[:, : int(group.midnights[group.first])])
+        scale = np.where(scale > 0, scale, np.nan)
         found = score(values[:, index], values[:, np.maximum(index - 168, 0)], rate, scale)
         for at, one in enumerate(group.listed):
             if not np.isnan(found.mase[at]):
@@ -325,7 +329,7 @@ def _summary(streams: Sequence[Mapping[str, Any]]) -> dict[str, float]:
         "streams": len(streams),
         "mase_median": float(np.median(mase)),
         "mase_mean": float(mase.mean()),
-        "naive_median": float(np.median(naive)),
+        "naive_median": float(np.nanmedian(naive)),
         "worse_than_naive": float((mase > naive).mean()),
         "coverage": float(coverage.mean()),
         "coverage_p10": float(np.quantile(coverage, 0.1)),
