@@ -129,7 +129,9 @@ def test_the_quantity_of_an_electrical_event_is_a_file(
     assert logged(VIEWER).get(path).status_code == 403
     assert logged(STRANGER).get(path).status_code == 404
     other = f"/event/{world.point('hvac').id}/{found['weekend'].id}"
-    assert admin.get(f"{other}/quantity.csv").status_code == 400, "seen by hourly use"
+    hours = admin.get(f"{other}/quantity.csv")
+    assert hours.status_code == 303
+    assert hours.headers["location"].startswith("/data/hours.csv?"), "seen by hourly use"
     assert "quantity.csv" not in admin.get(other, headers={"accept": "text/html"}).text
 
 

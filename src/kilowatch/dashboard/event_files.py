@@ -7,18 +7,17 @@ from typing import Any
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import RedirectResponse, Response
 
 from kilowatch.catalog.rights import has_tool
 from kilowatch.dashboard.access import Access, Door, not_found
 from kilowatch.dashboard.chart_files import csv_answer
 from kilowatch.dashboard.event_evidence import window
-from kilowatch.dashboard.event_page import PATH, event_of
+from kilowatch.dashboard.event_page import PATH, event_of, hours_query
 from kilowatch.dashboard.event_quantity import quantity
 from kilowatch.dashboard.periods import iso_local, local_day
 from kilowatch.dashboard.rooms import point_of, rooms_of, visit_of
 from kilowatch.dashboard.words import t
-from kilowatch.model.errors import KilowatchError
 
 
 async def quantity_csv(request: Request) -> Response:
@@ -33,12 +32,9 @@ def _quantity(request: Request) -> Response:
     found, now_ms = event_of(request), rooms.clock()
     span = window(found.start_ms, found.end_ms, point.zone, now_ms)
     drawn = quantity(rooms.view, point, found, span, now_ms, [])
-    if drawn is None:
-        raise KilowatchError(
-            "no_quantity",
-            "This event is seen by hourly use, and has no picture of a quantity of its own.",
-            remedy="Take the file of the hours around it.",
-        )
+    if drawn is None:  # it is seen by its hours, which have a file of their own
+        hours = hours_query(point, found, now_ms)
+        return RedirectResponse(f"/data/hours.csv?{hours}", status_code=303)
     lines, unit = drawn["lines"], f" [{drawn['unit']}]" if drawn["unit"] else ""
     heads = [f"{line['name']}{word}{unit}" for line in lines for _, word in _columns(line)]
     head = [t("files.begin"), t("files.end"), *heads]

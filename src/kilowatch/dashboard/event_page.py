@@ -101,7 +101,7 @@ def _page(
         "tomorrow": (today + timedelta(1)).isoformat(),
         "comment_max": COMMENT_MAX,
         "exports": may_export(visit.person, point),
-        "hours": _hours_query(point, found, rooms.clock()),
+        "hours": hours_query(point, found, rooms.clock()),
         "breakdown": _breakdown_query(quantity, first, last),
         "found_at": when_text(found.found_ms, point.zone),
         "day_of": lambda at_ms: day_text(local_day(at_ms, point.zone)),
@@ -119,7 +119,7 @@ def _breakdown_query(quantity: Quantity | None, first: date, last: date) -> str:
     return f"{query}&show={quantity.show}" if quantity else query
 
 
-def _hours_query(point: DataPoint, found: InsightEvent, now_ms: int) -> str:
+def hours_query(point: DataPoint, found: InsightEvent, now_ms: int) -> str:
     """Return what the file of the hours around an event is asked for."""
     from_ms, to_ms = window(found.start_ms, found.end_ms, point.zone, now_ms)
     first, last = local_day(from_ms, point.zone), local_day(to_ms - 1, point.zone)
