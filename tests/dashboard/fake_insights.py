@@ -11,11 +11,13 @@ from kilowatch.dashboard.hourly import HOUR_MS, Hourly, has_hours, hourly
 from kilowatch.model.insight import (
     QUANTILES,
     Ahead,
+    EventBrief,
     EventKind,
     Expected,
     InsightEvent,
     Outlook,
     Standing,
+    WasteChanges,
     WasteHours,
 )
 from kilowatch.model.points import DataPoint
@@ -83,6 +85,13 @@ class FakeInsights:
             )
         }
 
+    def briefs(
+        self, points: Sequence[DataPoint], from_ms: int, to_ms: int, *, waste: bool = False
+    ) -> list[EventBrief]:
+        """Return what the events that touch a stretch are ranked by."""
+        found = self.events(points, from_ms, to_ms, waste=waste).values()
+        return [EventBrief(e.id, e.series, e.start_ms, e.amount) for some in found for e in some]
+
     def event(self, event_id: str) -> InsightEvent | None:
         """Return one event."""
         everything = (one for events in self.found.values() for one in events)
@@ -149,6 +158,11 @@ class FakeInsights:
             self.wasted.amount[inside],
             self.wasted.kind[inside],
         )
+
+    def waste_changes(self, after: int | None) -> WasteChanges:
+        """Return that anything may have changed: a test sets what was wasted at any time."""
+        none = np.empty(0, np.int64)
+        return WasteChanges((after or 0) + 1, none, none, none, everything=True)
 
     def standing(self, points: Sequence[DataPoint]) -> dict[int, Standing]:
         """Return what was given."""

@@ -183,7 +183,9 @@ def snapshot(path: Path) -> Snapshot:
     }
     waste = {
         (series, start): (np.frombuffer(amounts), np.frombuffer(kinds, np.int8).tolist())
-        for series, start, amounts, kinds in reader.rows("SELECT * FROM waste")
+        for series, start, amounts, kinds in reader.rows(
+            "SELECT series, start_ms, amounts, kinds FROM waste"
+        )
     }
     openings = dict(reader.rows("SELECT series, hours FROM opening"))
     standings = {s: decode(p) for s, p in reader.rows("SELECT series, packed FROM standing")}

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from kilowatch.insights.hours import HOUR_MS
-from kilowatch.model.insight import EventKind, Standing
+from kilowatch.model.insight import EventBrief, EventKind, Standing
 from kilowatch.pipeline.insight.file import InsightFile, encode
 from kilowatch.pipeline.insight.records import Commit, Filed, WasteRow
 from kilowatch.pipeline.insight.view import InsightView
@@ -60,7 +60,7 @@ def test_a_page_of_waste_reads_waste_alone_and_by_its_index(tmp_path: Path) -> N
             events=[
                 Filed("a", weekend(1, 1)),
                 Filed("b", spike),
-                Filed("c", later, shown=replace(later, kind=EventKind.WEEKEND)),
+                Filed("c", later, shown=replace(later, kind=EventKind.WEEKEND, amount=7.0)),
             ]
         )
     )
@@ -70,6 +70,11 @@ def test_a_page_of_waste_reads_waste_alone_and_by_its_index(tmp_path: Path) -> N
     found = view.events(points, 0, far_ms, waste=True)
     assert [one.id for one in found[1]] == [weekend(1, 1).id]
     assert [(one.id, one.kind) for one in found[2]] == [("later", EventKind.WEEKEND)]
+    for waste, some in ((True, found), (False, view.events(points, 0, far_ms))):
+        briefs = [
+            EventBrief(e.id, e.series, e.start_ms, e.amount) for of in some.values() for e in of
+        ]
+        assert sorted(view.briefs(points, 0, far_ms, waste=waste)) == sorted(briefs)
     plan = view._reader.rows(
         "EXPLAIN QUERY PLAN SELECT id FROM event WHERE cause = '' AND series IN (1, 2)"
         " AND coalesce(shown_until_ms, end_ms) > 5"

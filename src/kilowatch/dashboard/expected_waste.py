@@ -9,7 +9,8 @@ from dataclasses import replace
 import numpy as np
 
 from kilowatch.catalog import verdicts
-from kilowatch.dashboard.rooms import Rooms
+from kilowatch.dashboard.needs import Insights
+from kilowatch.dashboard.registry import Registry
 from kilowatch.dashboard.waste_sums import KINDS
 from kilowatch.model.blocks import Floats, Ints
 from kilowatch.model.insight import WASTE_KINDS, EventKind, InsightEvent, Verdict, WasteHours
@@ -24,37 +25,64 @@ ABOUT_USE = WASTE_KINDS | {
 }  # fmt: skip
 """Kinds that say that more was used; that a voltage was expected says nothing of use."""
 
+Expectation = tuple[Said, InsightEvent | None]
+"""What is expected, and the event that it was said of, as it is known now; None if it is gone."""
+
 
 def without_expected(
-    rooms: Rooms, points: Sequence[DataPoint], hours: WasteHours
+    insights: Insights, registry: Registry, points: Sequence[DataPoint], hours: WasteHours
 ) -> tuple[WasteHours, dict[int, int]]:
     """Return wasted hours without what is expected, and how many hours that took away, by site.
 
     Args:
-        rooms: What the dashboard was given.
+        insights: What was found.
+        registry: Knows what was said of it.
         points: Whose hours.
         hours: What was wasted, hour by hour.
     """
-    if rooms.insights is None or not len(hours.series):
-        return hours, {}
-    mine, last_ms = {point.id for point in points}, int(hours.start_ms.max())
-    with rooms.registry.catalog.reading() as session:
+    told = expectations(insights, registry, points) if len(hours.series) else []
+    kept, gone = parted(hours, told, points)
+    sites = {point.series: point.site_id for point in points}
+    return kept, dict(Counter(sites[one] for one in gone.series.tolist()))
+
+
+def parted(
+    hours: WasteHours, told: Sequence[Expectation], points: Sequence[DataPoint]
+) -> tuple[WasteHours, WasteHours]:
+    """Return wasted hours without what is expected, and those that are wholly expected.
+
+    Args:
+        hours: What was wasted, hour by hour.
+        told: What is expected.
+        points: Whose hours.
+    """
+    if not told:
+        return hours, hours.take(np.zeros(0, np.int64))
+    events = {one.event_id: event for one, event in told}
+    amount = unexpected([one for one, _ in told], events, points, hours)
+    kept = amount > 0
+    return replace(hours, amount=amount).take(kept), hours.take(~kept)
+
+
+def expectations(
+    insights: Insights, registry: Registry, points: Sequence[DataPoint]
+) -> list[Expectation]:
+    """Return what is expected of data points, each with the event that it was said of.
+
+    Args:
+        insights: What was found.
+        registry: Knows what was said of it.
+        points: Which data points.
+    """
+    mine = {point.id for point in points}
+    with registry.catalog.reading() as session:
         said = [
             one
             for owner in {point.organisation_id for point in points}
             for one in verdicts.of_events(session, owner).values()
-            if one.verdict is Verdict.EXPECTED
-            and one.data_point_id in mine
-            and one.start_ms <= last_ms
+            if one.verdict is Verdict.EXPECTED and one.data_point_id in mine
         ]
-    if not said:
-        return hours, {}
-    events = {one.event_id: rooms.insights.event(one.event_id) for one in said}
-    amount = unexpected(said, events, points, hours)
-    kept = amount > 0
-    sites = {point.series: point.site_id for point in points}
-    left_out = Counter(sites[one] for one in hours.series[~kept].tolist())
-    return replace(hours, amount=amount).take(kept), dict(left_out)
+    return [(one, insights.event(one.event_id)) for one in said]
 
 
 def unexpected(

@@ -13,12 +13,13 @@ from kilowatch.catalog.rights import has_tool
 from kilowatch.catalog.tree import OrganisationNode
 from kilowatch.dashboard.access import Access, Door, not_found
 from kilowatch.dashboard.contact import Judge
+from kilowatch.dashboard.event_ranking import Ranked
 from kilowatch.dashboard.home_figures import behind_line, lines_of, newest_day
 from kilowatch.dashboard.hourly import (
     has_hours,
 )
 from kilowatch.dashboard.insight_period import behind, newest_ms
-from kilowatch.dashboard.insight_rows import Shown, shown_events
+from kilowatch.dashboard.insight_rows import Waiting, waiting_events
 from kilowatch.dashboard.periods import local_day
 from kilowatch.dashboard.places import readable, site_names
 from kilowatch.dashboard.quality_periods import day_text, lost_text
@@ -97,15 +98,14 @@ def _home(request: Request) -> Response:
     now_ms = rooms.clock()
     late = late_points(rooms, points, now_ms)
     names = site_names(request)
-    events = _events(request, names)
-    waiting = [one for one in events if one.state == "open"]
-    cards = _cards(organisations, points, waiting, late)
-    shown = waiting[:ATTENTION]
+    waiting = _waiting(request, names)
+    cards = _cards(organisations, points, waiting.everything, late)
+    shown = waiting.events
     context = {
         "page": "home",
         "behind": behind(rooms.insights) if rooms.insights is not None else "",
         "events": shown,
-        "more_events": len(waiting) - len(shown),
+        "more_events": len(waiting.everything) - len(shown),
         "looked": rooms.insights is not None and has_tool(visit.person, "sentinel"),
         "basis": basis_of(one.worth for one in shown),
         "late": [
@@ -140,21 +140,22 @@ def _silent(rooms: Rooms, point: DataPoint, now_ms: int, at_ms: int) -> str:
     return lost_text(max(0, now_ms - (fresh.came_ms or at_ms)))
 
 
-def _events(request: Request, names: dict[int, tuple[str, str]]) -> list[Shown]:
-    """Return the events of the last days, counted back from the newest data of each site."""
+def _waiting(request: Request, names: dict[int, tuple[str, str]]) -> Waiting:
+    """Return what waits of the last days, counted back from the newest data of each site."""
     rooms = rooms_of(request)
     points = [p for p in readable(request, "sentinel") if has_hours(p)]
     if rooms.insights is None or not points:
-        return []
+        return Waiting()
     now_ms = rooms.clock()
     newest = min(now_ms, newest_ms(rooms.view, points) or now_ms)
-    return shown_events(request, points, newest - ATTENTION_DAYS * DAY_MS, now_ms + DAY_MS, names)
+    from_ms, to_ms = newest - ATTENTION_DAYS * DAY_MS, now_ms + DAY_MS
+    return waiting_events(request, points, from_ms, to_ms, names, ATTENTION)
 
 
 def _cards(
     organisations: Sequence[OrganisationNode],
     points: Sequence[DataPoint],
-    waiting: Sequence[Shown],
+    waiting: Sequence[Ranked],
     late: Sequence[tuple[DataPoint, int]],
 ) -> list[SiteCard]:
     cards = {
@@ -173,9 +174,8 @@ def _cards(
         card = cards.get(one.point.site_id)
         if card is not None:
             card.events += 1
-            if one.worth.money is not None:
-                currency = one.worth.currency
-                card.money[currency] = card.money.get(currency, 0.0) + abs(one.worth.money)
+            if one.money is not None:
+                card.money[one.currency] = card.money.get(one.currency, 0.0) + abs(one.money)
     return sorted(cards.values(), key=lambda card: card.rank)
 
 

@@ -10,6 +10,7 @@ from typing import Any
 from starlette.requests import Request
 
 from kilowatch.catalog import verdicts
+from kilowatch.dashboard.event_ranking import Ranked, costliest, rank_of, ranked
 from kilowatch.dashboard.hourly import unit_of_amount, unit_of_rate
 from kilowatch.dashboard.periods import local_day
 from kilowatch.dashboard.quality_periods import local_text
@@ -118,7 +119,8 @@ class Shown:
     @property
     def rank(self) -> tuple[Any, ...]:
         """What stands first: the most money, then the largest amount, then the newest."""
-        return rank_of(self.event, self.point, self.worth)
+        event = self.event
+        return rank_of(self.worth.money, self.amount or 0.0, event.start_ms, event.id)
 
 
 ORDERS: dict[str, Callable[[Shown], Any]] = {
@@ -151,21 +153,88 @@ def shown_events(
     rooms = rooms_of(request)
     if rooms.insights is None or not points:
         return []
-    found = rooms.insights.events(points, from_ms, to_ms, waste=costliest_waste > 0)
     by_series = {point.series: point for point in points}
+    if costliest_waste:
+        facts = rooms.registry.facts()
+        briefs = rooms.insights.briefs(points, from_ms, to_ms, waste=True)
+        return laid_out(
+            request, costliest(ranked(briefs, by_series, facts), costliest_waste), sites
+        )
+    found = rooms.insights.events(points, from_ms, to_ms)
     pairs = [
         (event, by_series[series])
         for series, events in found.items()
         if series in by_series
         for event in events
     ]
+    return _rows(request, pairs, sites)
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """What nobody has answered yet.
+
+    Attributes:
+        events: The costliest, as people read them.
+        everything: All of it with its rank, in no order.
+    """
+
+    events: Sequence[Shown] = ()
+    everything: Sequence[Ranked] = ()
+
+
+def waiting_events(
+    request: Request,
+    points: Sequence[DataPoint],
+    from_ms: int,
+    to_ms: int,
+    sites: Mapping[int, tuple[str, str]],
+    count: int,
+) -> Waiting:
+    """Return the events that nobody has answered, so many of them laid out.
+
+    Args:
+        request: Behind a door.
+        points: Whose events; that the person may read them has been seen to.
+        from_ms: Start [ms since 1970, UTC].
+        to_ms: End [ms since 1970, UTC].
+        sites: Names of sites and organisations by the site's number.
+        count: How many are laid out, the costliest.
+    """
+    rooms = rooms_of(request)
+    assert rooms.insights is not None
+    briefs, now_ms = rooms.insights.briefs(points, from_ms, to_ms), rooms.clock()
+    said: dict[str, Said] = {}
+    with rooms.registry.catalog.reading() as session:
+        for owner in {point.organisation_id for point in points}:
+            said |= verdicts.of_events(session, owner)
+    by_series, facts = {point.series: point for point in points}, rooms.registry.facts()
+    everything = [
+        one
+        for one in ranked(briefs, by_series, facts)
+        if state_of(said.get(one.brief.id), now_ms) == "open"
+    ]
+    return Waiting(laid_out(request, costliest(everything, count), sites), everything)
+
+
+def laid_out(
+    request: Request, events: Sequence[Ranked], sites: Mapping[int, tuple[str, str]]
+) -> list[Shown]:
+    """Return ranked events as people read them; what is gone meanwhile is left out."""
+    insights = rooms_of(request).insights
+    assert insights is not None
+    found = [(insights.event(one.brief.id), one.point) for one in events]
+    return _rows(request, [(event, point) for event, point in found if event is not None], sites)
+
+
+def _rows(
+    request: Request,
+    pairs: Sequence[tuple[InsightEvent, DataPoint]],
+    sites: Mapping[int, tuple[str, str]],
+) -> list[Shown]:
+    rooms = rooms_of(request)
     facts = rooms.registry.facts() if pairs else {}
-    if costliest_waste:  # of an estate these are eight of ten thousand: the rest is not laid out
-        worths = [worth_of(event, point, facts) for event, point in pairs]
-        order = sorted(range(len(pairs)), key=lambda at: rank_of(*pairs[at], worths[at]))
-        pairs = [pairs[at] for at in order[:costliest_waste]]
-    said = _said(rooms, pairs)
-    now_ms = rooms.clock()
+    said, now_ms = _said(rooms, pairs), rooms.clock()
     names = _names(request, [event for event, _ in pairs])
     rows = [_shown(event, point, sites, facts, said.get(event.id), now_ms, names)
             for event, point in pairs]  # fmt: skip
@@ -175,17 +244,6 @@ def shown_events(
 def worth_of(event: InsightEvent, point: DataPoint, facts: Mapping[int, SiteFacts]) -> Worth:
     """Return what an event's amount was worth when it began."""
     return worth(facts.get(point.site_id), point, event.amount, event.start_ms)
-
-
-def rank_of(event: InsightEvent, point: DataPoint, value: Worth) -> tuple[Any, ...]:
-    """Return what stands first: the most money, then the largest amount, then the newest."""
-    known = math.isfinite(event.amount) and unit_of_amount(point)
-    return (
-        -(abs(value.money) if value.money is not None else 0.0),
-        -abs(event.amount if known else 0.0),
-        -event.start_ms,
-        event.id,
-    )
 
 
 def shown_event(

@@ -23,7 +23,15 @@ from kilowatch.model.durations import Durations
 from kilowatch.model.editing import Editing
 from kilowatch.model.findings import Finding
 from kilowatch.model.gaps import Gap, GapDay, PointGaps
-from kilowatch.model.insight import Expected, InsightEvent, Outlook, Standing, WasteHours
+from kilowatch.model.insight import (
+    EventBrief,
+    Expected,
+    InsightEvent,
+    Outlook,
+    Standing,
+    WasteChanges,
+    WasteHours,
+)
 from kilowatch.model.packet import Form
 from kilowatch.model.points import DataPoint
 from kilowatch.model.silences import Contact
@@ -210,12 +218,16 @@ class Insights(Protocol):
     def events(  # noqa: D102
         self, points: Sequence[DataPoint], from_ms: int, to_ms: int, *, waste: bool = False
     ) -> Mapping[int, tuple[InsightEvent, ...]]: ...
+    def briefs(  # noqa: D102
+        self, points: Sequence[DataPoint], from_ms: int, to_ms: int, *, waste: bool = False
+    ) -> list[EventBrief]: ...
     def event(self, event_id: str) -> InsightEvent | None: ...  # noqa: D102
     def expected(self, point: DataPoint, from_ms: int, to_ms: int) -> Expected: ...  # noqa: D102
     def outlook(self, point: DataPoint) -> Outlook | None: ...  # noqa: D102
     def waste(  # noqa: D102
         self, points: Sequence[DataPoint], from_ms: int, to_ms: int
     ) -> WasteHours: ...
+    def waste_changes(self, after: int | None) -> WasteChanges: ...  # noqa: D102
     def standing(self, points: Sequence[DataPoint]) -> Mapping[int, Standing]: ...  # noqa: D102
     def opening(self, point: DataPoint) -> tuple[bool, ...] | None: ...  # noqa: D102
     def backlog(self) -> Backlog: ...  # noqa: D102

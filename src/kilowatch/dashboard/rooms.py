@@ -26,6 +26,7 @@ from kilowatch.dashboard.needs import (
 from kilowatch.dashboard.outlooks import Outlooks
 from kilowatch.dashboard.registry import Registry
 from kilowatch.dashboard.settings import DashboardSettings
+from kilowatch.dashboard.waste_days import WasteDays
 from kilowatch.exports.slots import Slots
 from kilowatch.model.points import DataPoint
 from kilowatch.notify.desk import Desk
@@ -53,6 +54,7 @@ class Rooms:
         jobs: Files of history that are looked at or put in.
         insights: What was found out about use; None where nobody looks.
         outlooks: Forecasts that pages have just asked for.
+        waste_days: Waste of many sites, added up by day.
         demands: Figures of demand that pages have just asked for.
         names: What people may name in formulas.
         exports: Exports that are under way.
@@ -74,6 +76,7 @@ class Rooms:
     jobs: Jobs = field(default_factory=Jobs)
     insights: Insights | None = None
     outlooks: Outlooks = field(default_factory=Outlooks)
+    waste_days: WasteDays = field(default_factory=WasteDays)
     demands: Demands = field(default_factory=Demands)
     names: NamesKept = field(default_factory=NamesKept)
     exports: Slots = field(default_factory=Slots)

@@ -25,6 +25,7 @@ from kilowatch.dashboard.quality_periods import day_text
 from kilowatch.dashboard.registry import may_export
 from kilowatch.dashboard.rooms import Rooms, rooms_of, visit_of
 from kilowatch.dashboard.shell import page
+from kilowatch.dashboard.waste_days import Summed
 from kilowatch.dashboard.waste_read import ALL, asked_places, hours_of
 from kilowatch.dashboard.waste_sums import (
     Wasted,
@@ -38,7 +39,7 @@ from kilowatch.dashboard.words import t
 from kilowatch.dashboard.worth import Sums, Worth, basis_of, worth
 from kilowatch.insights.waste.standing import peers
 from kilowatch.model.blocks import Floats
-from kilowatch.model.insight import Standing, WasteHours
+from kilowatch.model.insight import Standing
 from kilowatch.model.opening import text_of_week
 from kilowatch.model.points import DataPoint
 
@@ -129,10 +130,16 @@ def _waste(request: Request) -> Response:
     days = stretch(asked, rooms.view, points, rooms.clock())
     facts = rooms.registry.facts()
     names = site_names(request)
-    hours, expected = hours_of(rooms, points, days)
-    once = counted_once(hours, points, rooms.registry.fed_by(points))
     site = asked["place"].startswith("s")
-    found = wasted(once, points, facts, by_point=site)
+    if site:
+        hours, expected = hours_of(rooms, points, days)
+        once = counted_once(hours, points, rooms.registry.fed_by(points))
+        summed = Summed(wasted(once, points, facts), expected, by_series(once))
+        worst = _points(points, wasted(hours, points, facts))[:LISTED]
+    else:
+        summed = rooms.waste_days.of(rooms.insights, rooms.registry, points, days)
+        worst = []
+    found = summed.found
     spans = [days.ms(zone) for zone in {p.zone for p in points}]
     events = shown_events(
         request,
@@ -157,20 +164,22 @@ def _waste(request: Request) -> Response:
         "query": urlencode({**asked, "days": days.days, "until": days.last.isoformat()}),
         "total": found.total,
         "hours": found.hours,
-        "expected": sum(expected.values()),
+        "expected": sum(summed.expected.values()),
         "expected_sites": [
             (
                 names.get(number, ("", ""))[0],
                 hours_there,
                 f"/sentinel?place=s{number}&{expected_of}",
             )
-            for number, hours_there in sorted(expected.items(), key=lambda one: -one[1])[:LISTED]
+            for number, hours_there in sorted(
+                summed.expected.items(), key=lambda one: (-one[1], one[0])
+            )[:LISTED]
         ],
-        "behind_of": _behind(request, points, once, found, days, names if not site else None),
+        "behind_of": _behind(request, points, summed, days, names if not site else None),
         "ends": (day_text(days.first), day_text(days.last)),
         "kinds": _kinds(asked, found),
         "sites": _sites(names, found, days)[:LISTED],
-        "points": _points(points, wasted(hours, points, facts))[:LISTED] if site else [],
+        "points": worst,
         "one_site": site,
         "week": cells_of(found.week / max(1.0, days.days / 7), week),
         "weekdays": [t(f"day.{number}")[:3] for number in range(7)],
@@ -189,8 +198,7 @@ def _waste(request: Request) -> Response:
 def _behind(
     request: Request,
     points: Sequence[DataPoint],
-    once: WasteHours,
-    found: Wasted,
+    summed: Summed,
     days: Stretch,
     sites: dict[int, tuple[str, str]] | None,
 ) -> dict[str, dict[str, Any]]:
@@ -199,22 +207,22 @@ def _behind(
     Args:
         request: Behind a door.
         points: The data points that were looked at.
-        once: The wasted hours, none counted twice.
-        found: The same, added up.
+        summed: Their waste, none counted twice.
         days: The days.
         sites: Names by the site's number; None where it is one site.
     """
     of_series = {point.series: point for point in points}
     of_id = {point.id: point for point in points}
-    sources = sources_told(request, [of_series[one] for one in by_series(once)][:NAMED])
-    counted = len(by_series(once))
+    found, wasting = summed.found, summed.by_series
+    sources = sources_told(request, [of_series[one] for one in wasting][:NAMED])
+    counted = len(wasting)
     sums = found.by_site() if sites else found.by_point()
     named = [
         (sites.get(number, ("", ""))[0] if sites else of_id[number].name, one)
         for number, one in sums.items()
     ][:NAMED]
     total = found.total
-    zones = ", ".join(sorted({of_series[one].zone for one in by_series(once)}))
+    zones = ", ".join(sorted({of_series[one].zone for one in wasting}))
     amounts = [Part(name, v, unit) for name, one in named for unit, v in one.amounts.items()]
     money = [Part(name, v, unit) for name, one in named for unit, v in one.money.items()]
     carbon = [Part(name, one.carbon_kg, "kg") for name, one in named if one.carbon_kg is not None]

@@ -50,4 +50,4 @@ def hours_of(
         for zone in dict.fromkeys(p.zone for p in points)
     ]
     hours = WasteHours.concatenate(parts)
-    return without_expected(rooms, points, hours)
+    return without_expected(insights, rooms.registry, points, hours)

@@ -249,7 +249,7 @@ def _portions(
     point: DataPoint, starts: Ints, amounts: Floats, kinds: Ints, facts: SiteFacts | None
 ) -> list[Portion]:
     """Return the sums of a data point by kind and by what was in force."""
-    edges = _changes(facts, int(starts.min()), int(starts.max()) + 1)
+    edges = changes_of(facts, int(starts.min()), int(starts.max()) + 1)
     era = np.searchsorted(edges, starts, side="right")
     found = []
     for kind in np.unique(kinds).tolist():
@@ -265,7 +265,7 @@ def _portions(
     return found
 
 
-def _changes(facts: SiteFacts | None, from_ms: int, to_ms: int) -> Ints:
+def changes_of(facts: SiteFacts | None, from_ms: int, to_ms: int) -> Ints:
     """Return when a price or a factor begins within a stretch [ms since 1970, UTC]."""
     if facts is None:
         return np.empty(0, np.int64)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -101,6 +101,22 @@ class InsightEvent:
     def is_waste(self) -> bool:
         """Whether it is energy that need not have been used."""
         return self.kind in WASTE_KINDS
+
+
+class EventBrief(NamedTuple):
+    """What an event is ranked by, as people see it.
+
+    Attributes:
+        id: ``InsightEvent.id``.
+        series: Key of the data stream it was seen at.
+        start_ms: First hour that it covers [ms since 1970, UTC].
+        amount: More (+) or less (−) than was expected [Wh or m³]; NaN where the kind has none.
+    """
+
+    id: str
+    series: int
+    start_ms: int
+    amount: float
 
 
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
@@ -196,6 +212,26 @@ class WasteHours:
         return WasteHours(
             self.series[rows], self.start_ms[rows], self.amount[rows], self.kind[rows]
         )
+
+
+@dataclass(frozen=True, slots=True)
+class WasteChanges:
+    """Which wasted hours are no longer what they were.
+
+    Attributes:
+        revision: Of what is told here; what changes later has a larger one.
+        series: Key of the data stream, shape (n,).
+        start_ms: First of the hours that changed, those of a day at most, shape (n,)
+            [ms since 1970, UTC].
+        whole: Streams of which everything has changed, shape (m,).
+        everything: Whether anything may have changed: the other fields are empty then.
+    """
+
+    revision: int
+    series: Ints
+    start_ms: Ints
+    whole: Ints
+    everything: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -71,8 +71,19 @@ MIGRATIONS: tuple[str, ...] = (
     """
     CREATE INDEX event_shown ON event (series, coalesce(shown_until_ms, end_ms)) WHERE cause = '';
     """,
+    """
+    ALTER TABLE waste ADD COLUMN revision INTEGER NOT NULL DEFAULT 0;
+    CREATE INDEX waste_changed ON waste (revision) WHERE revision > 0;
+    CREATE TABLE waste_forgotten (series INTEGER PRIMARY KEY, revision INTEGER NOT NULL);
+    """,
 )
 """Statements that lead from one version of the file to the next; the first make version 1."""
+
+NEWEST_REVISION = (
+    "SELECT max(revision) FROM (SELECT max(revision) AS revision FROM waste WHERE revision > 0"
+    " UNION ALL SELECT max(revision) FROM waste_forgotten)"
+)
+"""Number of the last change to wasted hours: with it readers find what has changed since."""
 
 _OF_STREAM = ("event", "expected", "waste", "standing", "opening", "reference", "stream")
 """Tables that hold what was found of a stream."""
@@ -119,6 +130,7 @@ class InsightFile:
                 path.with_name(path.name + rest).unlink(missing_ok=True)
             self._connection = _opened(path)
         path.chmod(0o600)
+        self._revision: int = self._connection.execute(NEWEST_REVISION).get or 0
 
     @property
     def path(self) -> Path:
@@ -235,13 +247,18 @@ class InsightFile:
                 for b in commit.bands
             ],
         )
+        self._revision += bool(commit.waste)
         run(
-            "INSERT OR REPLACE INTO waste (series, start_ms, amounts, kinds) VALUES (?, ?, ?, ?)",
+            "INSERT OR REPLACE INTO waste (series, start_ms, amounts, kinds, revision)"
+            " VALUES (?, ?, ?, ?, ?)",
             [
-                (w.series, w.start_ms, w.amount.tobytes(), w.kind.astype(np.int8).tobytes())
+                (
+                    w.series, w.start_ms, w.amount.tobytes(), w.kind.astype(np.int8).tobytes(),
+                    self._revision,
+                )
                 for w in commit.waste
             ],
-        )
+        )  # fmt: skip
         run(
             "INSERT OR REPLACE INTO event (key, id, series, kind, start_ms, end_ms, open,"
             " found_ms, amount, confidence, evidence, model, cause, others, told_ms, told_wall_ms,"
@@ -259,8 +276,13 @@ class InsightFile:
 
     def forget(self, series: Iterable[int]) -> None:
         """Begin streams anew: their history is another one. Their events' names are kept."""
+        self._revision += 1
         with self._connection:
             for one in series:
+                self._connection.execute(
+                    "INSERT OR REPLACE INTO waste_forgotten (series, revision) VALUES (?, ?)",
+                    (one, self._revision),
+                )
                 self._connection.execute(
                     "INSERT OR REPLACE INTO former (id, series, kind, start_ms, end_ms, told_ms,"
                     " told_wall_ms) SELECT id, series, kind, start_ms, end_ms, told_ms,"

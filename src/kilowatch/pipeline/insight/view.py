@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,19 +14,29 @@ import numpy as np
 from kilowatch.insights.hours import HOUR_MS
 from kilowatch.model.insight import (
     WASTE_KINDS,
+    EventBrief,
     Expected,
     InsightEvent,
     Outlook,
     Standing,
+    WasteChanges,
     WasteHours,
 )
 from kilowatch.model.points import DataPoint
-from kilowatch.pipeline.insight.file import SHOWN, InsightReader, shown_of, unpacked
+from kilowatch.pipeline.insight.file import (
+    NEWEST_REVISION,
+    SHOWN,
+    InsightReader,
+    decode,
+    shown_of,
+    unpacked,
+)
 from kilowatch.pipeline.insight.follower import Backlog
 from kilowatch.pipeline.insight.outlooks import Outlooks
 from kilowatch.pipeline.insight.surroundings import Surroundings
 
 DAY_H = 25  # the longest local day
+CHANGES_MAX = 100_000  # more of them are everything: a row is some 100 bytes and a microsecond
 _EVENT = f"SELECT {SHOWN} FROM event "
 _WASTE = ", ".join(f"'{kind.value}'" for kind in sorted(WASTE_KINDS))
 _standing = msgspec.msgpack.Decoder(Standing).decode
@@ -92,21 +103,34 @@ class InsightView:
         found of it there; the streams on which it was seen too are its ``others``. ``waste`` asks
         for waste alone.
         """
-        # What is shown may be waste where what was found first is not.
-        kinds = f" AND (shown IS NOT NULL OR kind IN ({_WASTE}))" if waste else ""
         found: dict[int, list[InsightEvent]] = {}
         for some in _portions(points):
             rows = self._reader.rows(
-                _EVENT + "WHERE cause = '' AND series IN (SELECT value FROM json_each(?))"
-                " AND coalesce(shown_until_ms, end_ms) > ?"
-                f" AND coalesce(shown_from_ms, start_ms) < ?{kinds}"
-                " ORDER BY coalesce(shown_from_ms, start_ms), id",
+                f"{_EVENT}{_touching(waste=waste)} ORDER BY coalesce(shown_from_ms, start_ms), id",
                 (_numbers(some), from_ms, to_ms),
             )
             for event in map(shown_of, rows):
                 if event.is_waste or not waste:
                     found.setdefault(event.series, []).append(event)
         return {series: tuple(events) for series, events in found.items()}
+
+    def briefs(
+        self, points: Sequence[DataPoint], from_ms: int, to_ms: int, *, waste: bool = False
+    ) -> list[EventBrief]:
+        """Return what the same events are ranked by, in no order: a fifth of the work."""
+        found = []
+        for some in _portions(points):
+            rows = self._reader.rows(
+                f"SELECT id, series, start_ms, amount, shown FROM event {_touching(waste=waste)}",
+                (_numbers(some), from_ms, to_ms),
+            )
+            for event_id, series, start_ms, amount, shown in rows:
+                if shown:
+                    kind, start_ms, _, _, amount, *_ = decode(shown)  # noqa: PLW2901 - as it is seen
+                    if waste and kind not in WASTE_KINDS:
+                        continue
+                found.append(EventBrief(event_id, series, start_ms, _number(amount)))
+        return found
 
     def event(self, event_id: str) -> InsightEvent | None:
         """Return one event; None where there is none of that name."""
@@ -160,6 +184,32 @@ class InsightView:
                 parts.append(_wasted(rows, from_ms, to_ms))
         return WasteHours.concatenate(parts)
 
+    def waste_changes(self, after: int | None) -> WasteChanges:
+        """Return which wasted hours have changed since a revision; None for which one is now.
+
+        In one look at the file: what is not told yet has a later revision.
+        """
+        if after is not None:
+            rows = self._reader.rows(
+                "SELECT series, start_ms, revision FROM waste WHERE revision > 0 AND revision > ?"
+                " UNION ALL SELECT series, -1, revision FROM waste_forgotten WHERE revision > ?"
+                " LIMIT ?",
+                (after, after, CHANGES_MAX + 1),
+            )
+            if len(rows) <= CHANGES_MAX:
+                table = np.array(rows, np.int64).reshape(-1, 3)
+                whole = table[:, 1] < 0
+                return WasteChanges(
+                    int(table[:, 2].max(initial=after)),
+                    table[~whole, 0],
+                    table[~whole, 1],
+                    table[whole, 0],
+                )
+        none = np.empty(0, np.int64)
+        found = self._reader.rows(NEWEST_REVISION)
+        revision = found[0][0] if found and found[0][0] is not None else 0
+        return WasteChanges(revision, none, none, none, everything=True)
+
     def standing(self, points: Sequence[DataPoint]) -> Mapping[int, Standing]:
         """Return what is always on in streams, by series; those of which it is known."""
         rows = self._reader.rows(
@@ -207,6 +257,21 @@ class InsightView:
     def close(self) -> None:
         """Let go of the file."""
         self._reader.close()
+
+
+def _touching(*, waste: bool) -> str:
+    """Return the condition of events of a list of series that touch [from, to)."""
+    # What is shown may be waste where what was found first is not.
+    kinds = f" AND (shown IS NOT NULL OR kind IN ({_WASTE}))" if waste else ""
+    return (
+        "WHERE cause = '' AND series IN (SELECT value FROM json_each(?))"
+        " AND coalesce(shown_until_ms, end_ms) > ?"
+        f" AND coalesce(shown_from_ms, start_ms) < ?{kinds}"
+    )
+
+
+def _number(amount: float | None) -> float:
+    return math.nan if amount is None else amount
 
 
 def _wasted(rows: Sequence[tuple[Any, ...]], from_ms: int, to_ms: int) -> WasteHours:

@@ -1,0 +1,101 @@
+"""Which events cost most, told from a few numbers of each: of an estate's week there are thousands.
+
+An event as people read it has evidence, a sentence and names; eight of ten thousand are shown.
+"""
+
+from __future__ import annotations
+
+import heapq
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from kilowatch.dashboard.hourly import unit_of_amount
+from kilowatch.model.insight import EventBrief
+from kilowatch.model.points import DataPoint
+from kilowatch.model.site_facts import Price, SiteFacts
+
+
+class Ranked(NamedTuple):
+    """An event with what it is ranked by.
+
+    Attributes:
+        brief: The event.
+        point: At which data point.
+        money: What its amount cost when it began [``currency``]; None without a price.
+        currency: Of the money; empty where there is none.
+        rank: What stands first: the most money, then the largest amount, then the newest.
+    """
+
+    brief: EventBrief
+    point: DataPoint
+    money: float | None
+    currency: str
+    rank: tuple[Any, ...]
+
+
+def ranked(
+    briefs: Iterable[EventBrief],
+    by_series: Mapping[int, DataPoint],
+    facts: Mapping[int, SiteFacts],
+) -> list[Ranked]:
+    """Return events with their rank, in the order in which they came.
+
+    Args:
+        briefs: The events.
+        by_series: Data points; events of others are left out.
+        facts: Prices of sites, by their number.
+    """
+    known: dict[int, tuple[DataPoint, str, Sequence[tuple[int, float, Price]]]] = {}
+    found = []
+    for brief in briefs:
+        event_id, series, start_ms, amount = brief
+        about = known.get(series)
+        if about is None:
+            if (point := by_series.get(series)) is None:
+                continue
+            about = known[series] = (point, *_terms(point, facts.get(point.site_id)))
+        point, unit, prices = about
+        money, currency, size = None, "", 0.0
+        if unit and math.isfinite(amount):
+            size = amount
+            for from_ms, per_canonical, price in prices:
+                if from_ms <= start_ms:
+                    money, currency = amount * per_canonical, price.currency
+                    break
+        found.append(
+            Ranked(brief, point, money, currency, rank_of(money, size, start_ms, event_id))
+        )
+    return found
+
+
+def costliest(events: Iterable[Ranked], count: int) -> list[Ranked]:
+    """Return so many events, the costliest first."""
+    return heapq.nsmallest(count, events, key=lambda one: one.rank)
+
+
+def rank_of(money: float | None, amount: float, start_ms: int, event_id: str) -> tuple[Any, ...]:
+    """Return what stands first: the most money, then the largest amount, then the newest.
+
+    Args:
+        money: What it cost; None where nobody has said what it costs.
+        amount: How much; 0 where the kind has no amount.
+        start_ms: When it began [ms since 1970, UTC].
+        event_id: Its name, which decides where all else is the same.
+    """
+    return (-(abs(money) if money is not None else 0.0), -abs(amount), -start_ms, event_id)
+
+
+def _terms(
+    point: DataPoint, facts: SiteFacts | None
+) -> tuple[str, Sequence[tuple[int, float, Price]]]:
+    """Return what a data point counts, and its prices in the order of ``SiteFacts.price_at``."""
+    unit = unit_of_amount(point)
+    if facts is None or unit not in ("Wh", "m3"):
+        return unit, ()
+    mine = [
+        (price.from_ms, per, price)
+        for price in facts.prices
+        if price.utility == point.utility and (per := price.per_canonical(unit)) is not None
+    ]
+    return unit, mine
