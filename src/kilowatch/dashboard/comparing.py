@@ -100,10 +100,7 @@ def compared(
         KilowatchError: 503 from the store.
     """
     shift = shift_of(asked.kind, frame)
-    first, last = moved_day(frame.first, shift), moved_day(frame.last, shift)
-    if shift.months:
-        last = moved_day(frame.last + timedelta(1), shift) - timedelta(1)
-    span = midnight_ms(first, other.zone), midnight_ms(last + timedelta(1), other.zone)
+    first, last, span = beside_span(asked, frame, other)
     mine, theirs = Zone.of(point.zone), Zone.of(other.zone)
     running = until_ms < frame.to_ms
     end_ms = span[1]
@@ -126,6 +123,19 @@ def compared(
     return Compared(
         asked, other, shift, first, last, span, end_ms, running, beside, apart, telling, drawn,
         rows, counted, drawn_ms,
+    )  # fmt: skip
+
+
+def beside_span(
+    asked: Asked, frame: Window, other: DataPoint
+) -> tuple[date, date, tuple[int, int]]:
+    """Return the first and the last day of the other side, and the same as instants [ms]."""
+    shift = shift_of(asked.kind, frame)
+    first, last = moved_day(frame.first, shift), moved_day(frame.last, shift)
+    if shift.months:
+        last = moved_day(frame.last + timedelta(1), shift) - timedelta(1)
+    return first, last, (
+        midnight_ms(first, other.zone), midnight_ms(last + timedelta(1), other.zone),
     )  # fmt: skip
 
 

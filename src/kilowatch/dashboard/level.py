@@ -8,8 +8,7 @@ from datetime import date, timedelta
 
 from starlette.requests import Request
 
-from kilowatch.catalog import feeding
-from kilowatch.catalog.tree import MeterNode, SiteNode
+from kilowatch.catalog.tree import MeterNode, OrganisationNode, SiteNode
 from kilowatch.dashboard.access import not_found
 from kilowatch.dashboard.numbers import whole_number
 from kilowatch.dashboard.periods import midnight_ms
@@ -29,6 +28,7 @@ class Place:
     """What is broken down.
 
     Attributes:
+        owner: Whose the site is.
         site: The site.
         meter: The meter on it, or None for the whole site.
         points: The site's data points that count something, by number.
@@ -36,6 +36,7 @@ class Place:
         home: Number of the meter of each data point.
     """
 
+    owner: OrganisationNode
     site: SiteNode
     meter: MeterNode | None
     points: Mapping[int, DataPoint]
@@ -97,27 +98,28 @@ def place_of(request: Request) -> Place:
     asked = request.path_params.get("meter_id", request.query_params.get("meter"))
     number = whole_number(str(asked)) if asked is not None else None
     tree = rooms.registry.tree(visit.person)
-    site = next((s for o in tree for s in o.sites if s.id == visit.site_id), None)
-    if site is None or visit.organisation_id is None or (asked is not None and number is None):
+    owner, site = next(
+        ((o, s) for o in tree for s in o.sites if s.id == visit.site_id), (None, None)
+    )
+    if owner is None or site is None or (asked is not None and number is None):
         raise not_found()
     meter = next((one for one in site.meters if one.id == number), None)
     if number is not None and meter is None:
         raise not_found()
-    return place_at(rooms, visit.organisation_id, site, meter)
+    return place_at(rooms, owner, site, meter)
 
 
 def place_at(
-    rooms: Rooms, organisation_id: int, site: SiteNode, meter: MeterNode | None = None
+    rooms: Rooms, owner: OrganisationNode, site: SiteNode, meter: MeterNode | None = None
 ) -> Place:
     """Return a site, or a meter on it, that the person may read whole."""
     directory = rooms.registry.directory()
     points = {leaf.id: point for leaf in site.leaves()
               if (point := directory.by_id(leaf.id)) is not None and amount_of(point)}  # fmt: skip
-    with rooms.registry.catalog.reading() as session:
-        fed_by = feeding.fed_by_over_time(session, organisation_id, site.id)
+    fed_by = rooms.registry.fed_at_site(owner.id, site.id)
     home = {leaf.id: one.id for one in site.meters
             for leaf in (*one.points, *(p for a in one.appliances for p in a.points))}  # fmt: skip
-    return Place(site, meter, points, fed_by, home)
+    return Place(owner, site, meter, points, fed_by, home)
 
 
 def asked_kind(place: Place, text: str) -> tuple[str, str]:

@@ -21,7 +21,7 @@ from starlette.requests import Request
 from kilowatch.dashboard.alignment import Asked, asked_of, window_beside
 from kilowatch.dashboard.answer import Sources, window_columns
 from kilowatch.dashboard.behind import sources_told
-from kilowatch.dashboard.comparing import changes
+from kilowatch.dashboard.comparing import beside_span, changes
 from kilowatch.dashboard.contact import Judge
 from kilowatch.dashboard.drawn import iso_starts, nullable, rate_unit
 from kilowatch.dashboard.figures import elapsed_ms, figures
@@ -69,7 +69,8 @@ def site_answer(request: Request, place: Place) -> dict[str, Any]:
     frame = window_beside(query, proxy, other, anchor)
     asked = frame.asked
     grain: Grain = proxy.interval_s if asked == "interval" else asked
-    asker = _Asker(rooms, place, points, kind, frame, grain, now_ms)
+    _expect(totals, versus, frame, proxy, grain)
+    asker = _Asker(rooms, totals, place, points, kind, frame, grain)
     stack, edges, tree = asker.stack()
     unit = kind[1]
     told: dict[str, Any] = {"share": None, "basis": []}
@@ -146,10 +147,18 @@ def site_answer(request: Request, place: Place) -> dict[str, Any]:
     if beside is not None and versus is not None and versus.kind != "point":
         facts = rooms.registry.facts().get(place.site.id)
         over_time = rates(facts, *kind, worth) if worth != "energy" else None
-        then = before(whole_place, rooms.view, beside["window"], over_time)
+        then = before(whole_place, totals, beside["window"], over_time)
         for (band, _), entry in zip(blocks, found["statistics"], strict=False):
             entry["change"] = then.change(band, entry["total"])
     return found
+
+
+def _expect(
+    totals: Totals, versus: Asked | None, frame: Window, proxy: DataPoint, grain: Grain
+) -> None:
+    """Say which other days will be read too."""
+    if versus is not None and versus.kind != "point":
+        totals.expect([(frame.from_ms, frame.to_ms), beside_span(versus, frame, proxy)[2]], grain)
 
 
 def _total(
@@ -165,15 +174,15 @@ class _Asker:
     """Asks the tree for a period."""
 
     rooms: Rooms
+    totals: Totals
     place: Place
     points: Sequence[DataPoint]
     kind: tuple[str, str]
     frame: Window
     grain: Grain
-    now_ms: int
 
     def stack(self, grain: Grain | None = None) -> tuple[Stack, Ints, TreeRollUp]:
-        tree = self.rooms.view.tree(
+        tree = self.totals.tree(
             self.points, self.place.fed_by, self.frame.from_ms, self.frame.to_ms,
             grain or self.grain,
         )  # fmt: skip

@@ -48,9 +48,8 @@ async def days(request: Request) -> Response:
 def _level(request: Request) -> Response:
     rooms, visit = rooms_of(request), visit_of(request)
     place = place_of(request)
-    site = place.site
+    site, owner = place.site, place.owner
     wanted = request.query_params.get("period", "day")
-    owner = next(o for o in rooms.registry.tree(visit.person) if site in o.sites)
     here = {"organisation_id": owner.id, "site_id": site.id}
     kinds = place.kinds()
     meter = f"meter={place.meter.id}&" if place.meter is not None else ""
@@ -70,7 +69,7 @@ def _level(request: Request) -> Response:
         "overlays": overlays_of(visit.person, owner.id, looked=rooms.insights is not None),
         "comments": any(may_point(visit.person, "comment", p) for p in place.points.values()),
         "kinds": [("-".join(kind), t(f"utility.{kind[0]}")) for kind in kinds],
-        "utility": kinds[0][0] if kinds else "other",
+        "main_utility": kinds[0][0] if kinds else "other",
         "series": ",".join(str(one.series) for one in place.mains(list(place.points.values()))),
         "periods": PERIODS,
         "period": wanted if wanted in PERIODS else "day",

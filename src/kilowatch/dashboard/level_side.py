@@ -17,7 +17,6 @@ from kilowatch.dashboard.demand import Period, levels_of
 from kilowatch.dashboard.drawn import Chosen, read
 from kilowatch.dashboard.level import Place, place_at
 from kilowatch.dashboard.level_total import Totals, Whole
-from kilowatch.dashboard.needs import View
 from kilowatch.dashboard.offered import parameters_of
 from kilowatch.dashboard.periods import Window, local_day, midnight_ms
 from kilowatch.dashboard.pricing import Rates, Worth
@@ -137,12 +136,14 @@ class Before:
         }
 
 
-def before(whole: Whole, view: View, window: Mapping[str, Any], over_time: Rates | None) -> Before:
+def before(
+    whole: Whole, totals: Totals, window: Mapping[str, Any], over_time: Rates | None
+) -> Before:
     """Read the bands of the other days, whole days and the intervals of one that is cut.
 
     Args:
         whole: The total that is broken down.
-        view: Measurements.
+        totals: Measurements.
         window: The other side's, as ``answer.py`` documents it.
         over_time: Prices or factors; None for the amounts themselves.
     """
@@ -158,7 +159,7 @@ def before(whole: Whole, view: View, window: Mapping[str, Any], over_time: Rates
     for begin, end, bucket in stretches:
         if end <= begin:
             continue
-        tree = view.tree(whole.points, whole.place.fed_by, begin, end, bucket)
+        tree = totals.tree(whole.points, whole.place.fed_by, begin, end, bucket)
         spans = np.diff(tree.edges_ms)
         factor = np.ones(len(spans))
         if over_time is not None:
@@ -194,7 +195,7 @@ def other_side(request: Request, totals: Totals, whole: Whole, asked: Asked | No
             mine = may(who, "read", organisation_id=organisation.id, site_id=site.id)
             if site.id != asked.site_id or not mine:
                 continue
-            place: Place = place_at(rooms, organisation.id, site)
+            place: Place = place_at(rooms, organisation, site)
             if whole.kind in place.kinds():
                 return totals.add(place, whole.kind).proxy
     raise KilowatchError(

@@ -14,6 +14,7 @@ import numpy as np
 from kilowatch.dashboard.level import Place
 from kilowatch.dashboard.needs import View
 from kilowatch.dashboard.periods import Grain
+from kilowatch.dashboard.read_once import ReadOnce
 from kilowatch.exports.needs import Extent
 from kilowatch.model.blocks import SHARED, IntervalBlock, Ints
 from kilowatch.model.calendar import Grain as Bucket
@@ -67,10 +68,15 @@ class Whole:
 
 
 class Totals:
-    """Measurements with the totals of places among them; the rest is the view's."""
+    """Measurements with the totals of places among them; the rest is the view's.
+
+    For one answer: what it has read is not read again.
+    """
 
     def __init__(self, view: View, now_ms: int) -> None:
         self._view, self._now_ms = view, now_ms
+        self._once = ReadOnce(view, now_ms)
+        self.tree, self.expect = self._once.tree, self._once.expect
         self._wholes: dict[int, Whole] = {}
 
     def add(self, place: Place, kind: tuple[str, str], *, fine: bool = False) -> Whole:
@@ -100,16 +106,17 @@ class Totals:
         """Return rows of a data point, or of a total; what a total has no sum of is not there."""
         whole = self._wholes.get(point.id)
         if whole is None:
-            return self._view.series(point, channels, from_ms, to_ms, grain)
+            return self._once.series([point], channels, from_ms, to_ms, grain)
         mains = whole.mains(from_ms, to_ms)
         bucket: Bucket = whole.proxy.interval_s if grain == "interval" else grain
         alone = len(mains) == 1 and mains[0].interval_s <= whole.proxy.interval_s
         if alone and code_of(mains[0]) == whole.code:
             same = mains[0].interval_s == whole.proxy.interval_s
-            return self._view.series(mains[0], channels, from_ms, to_ms, grain if same else bucket)
+            asked = grain if same else bucket
+            return self._once.series(mains, channels, from_ms, to_ms, asked)
         if whole.code not in channels or not mains:
             return IntervalBlock.empty()
-        tree = self._view.tree(mains, whole.place.fed_by, from_ms, to_ms, bucket)
+        tree = self.tree(mains, whole.place.fed_by, from_ms, to_ms, bucket)
         return total_rows(tree, mains, whole, self._now_ms)
 
     def channels(self, point: DataPoint) -> list[int]:

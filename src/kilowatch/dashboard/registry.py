@@ -110,17 +110,8 @@ class Registry:
 
         Who feeds whom is a matter of one site; each site's story is kept until the catalogue steps.
         """
-        revision = self.catalog.revision()
-        stories: list[DatedFeeding] = []
-        for place in sorted({(point.organisation_id, point.site_id) for point in points}):
-            with self._lock:
-                known = self._fed_over.get(place)
-            if known is None or known[0] != revision:
-                with self.catalog.reading() as session:
-                    known = (revision, feeding.fed_by_over_time(session, *place))
-                with self._lock:
-                    self._fed_over[place] = known
-            stories.append(known[1])
+        places = sorted({(point.organisation_id, point.site_id) for point in points})
+        stories = [self.fed_at_site(*place) for place in places]
         found: list[tuple[int, dict[int, int | None]]] = []
         for at_ms in sorted({at_ms for story in stories for at_ms, _ in story}):
             then: dict[int, int | None] = {}
@@ -128,6 +119,18 @@ class Registry:
                 then |= [by for since, by in story if since <= at_ms][-1]
             found.append((at_ms, then))
         return found
+
+    def fed_at_site(self, organisation_id: int, site_id: int) -> DatedFeeding:
+        """Return the same of everything at a site; at least for all time."""
+        place, revision = (organisation_id, site_id), self.catalog.revision()
+        with self._lock:
+            known = self._fed_over.get(place)
+        if known is None or known[0] != revision:
+            with self.catalog.reading() as session:
+                known = (revision, feeding.fed_by_over_time(session, *place))
+            with self._lock:
+                self._fed_over[place] = known
+        return known[1]
 
     def point(self, who: Person, data_point_id: int) -> DataPoint | None:
         """Return a data point that a person may read, else None."""
