@@ -34,6 +34,7 @@ from kilowatch.cli.silence_process import Listening
 from kilowatch.client.history import HistoryDesk
 from kilowatch.collector import ensure_certificate
 from kilowatch.dashboard import CollectorEvents, DashboardSettings, create_app
+from kilowatch.dashboard.warming import Warming
 from kilowatch.exports import memory
 from kilowatch.health.deadman import DeadMan, DeadManSettings
 from kilowatch.health.deliveries import Deliveries
@@ -195,7 +196,8 @@ async def run(folder: DataFolder, settings: Settings, stop: asyncio.Event, ready
     for name, taken in pages.items():
         tls = _tls_files(folder, settings) if name == HTTPS_PORT else None
         served.append((listener(app, tls, settings.trusted_proxies), taken))
-    for part in (pipeline, listening, notifier, following):
+    warming = Warming(app.state.rooms)
+    for part in (pipeline, listening, notifier, following, warming):
         part.start()
     background = [
         asyncio.create_task(follow_values(view, notifier)),
@@ -214,6 +216,7 @@ async def run(folder: DataFolder, settings: Settings, stop: asyncio.Event, ready
     finally:
         for task in background:
             task.cancel()
+        await asyncio.to_thread(warming.stop)  # it reads insights and the catalogue
         await asyncio.to_thread(notifier.stop)  # it reads silences and measurements
         await asyncio.to_thread(listening.stop)
         await asyncio.to_thread(following.stop)  # it reads measurements too
