@@ -15,6 +15,8 @@ from tests.budget import (  # noqa: F401 - pytest finds its hooks here
 )
 from tests.ready_made import copy_new_catalogues, hash_cheaply, hash_for_real
 
+# As the program itself does, see kilowatch.cli; before a test loads numpy.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 ROOT = Path(__file__).resolve().parents[1]
 SHARED_DATA = ROOT.parent / "shared" / "data"
 # Without these Chromium calls home at every start, which a closed network refuses many times.

@@ -151,7 +151,7 @@ def test_bytes_that_are_no_model_are_refused() -> None:
     with pytest.raises(WrongModelError, match="train again"):
         Model.from_bytes(b"something else")
     with pytest.raises(WrongModelError, match="damaged"):
-        Model.from_bytes(b"kwfc1\nnonsense")
+        Model.from_bytes(b"kwfc2\nnonsense")
 
 
 def test_too_few_streams_train_no_model() -> None:

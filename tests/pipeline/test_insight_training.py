@@ -75,6 +75,17 @@ def test_a_model_forecasts_from_the_day_on_that_it_is_ready_and_a_replay_asks_th
     again.follow()
     assert_same(found, again.read())
 
+    # After an update that reads other models, the next one is trained at once, not in a week.
+    again.kill()
+    file = InsightFile(again.folder / "insights.sqlite")
+    now_ms = MONDAY_MS + (8 * WEEK_H + 6 * 24) * HOUR_MS
+    file.add_model("older", now_ms, {"trained_on": {}, "quality": {}}, b"of an older version")
+    file.close()
+    again.start(train_again_s=0.0)
+    again.follower.tick()
+    assert again.follower.backlog.training
+    again.follower.close()
+
 
 def test_a_training_that_fails_says_why_and_bands_go_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from kilowatch.insights.forecasting import surprises
 from kilowatch.insights.forecasting.windows import (
     AHEAD_DAYS,
     HISTORY_DAYS,
@@ -42,7 +43,7 @@ NAMES = (
     "day_of_year", "lead", "outdoor", "outdoor_day", "outdoor_against_usual",
     "outdoor_against_yesterday", "outdoor_against_week", "outdoor_effect",
     "outdoor_against_similar", "outdoor_hour_against_yesterday", "outdoor_effect_hour",
-    "hour_slope", "outdoor_effect_yesterday",
+    "hour_slope", "outdoor_effect_yesterday", *surprises.NAMES,
 )  # fmt: skip
 """What each hour to come is described by, in the order of ``Features.columns``."""
 
@@ -96,16 +97,11 @@ def weighted(values: Floats, weights: Sequence[Floats]) -> tuple[list[Floats], F
         Means (NaN where the weight is 0), each of shape (n, 24), and the weight, likewise.
     """
     known = ~np.isnan(values)
-    filled = np.where(known, values, 0.0)
-    each = np.stack(weights)
-    total = np.zeros((len(weights), len(values), 24))
-    weight = np.zeros_like(total)
-    for day in range(values.shape[1]):  # one order of summation, whatever the batch
-        now = each[:, :, day, None]
-        total += now * filled[:, day]
-        weight += now * known[:, day]
+    each = np.stack(weights, axis=1)
+    total = np.matmul(each, np.where(known, values, 0.0))  # each stream by itself
+    weight = np.matmul(each, known.astype(np.float64))
     means = np.where(weight > 1e-9, total / np.maximum(weight, 1e-9), np.nan)
-    return list(means), weight[-1]
+    return list(means.transpose(1, 0, 2)), weight[:, -1]
 
 
 def features(cut: Windows, aheads: Sequence[int] = range(AHEAD_DAYS)) -> Features:
@@ -256,6 +252,7 @@ def _of_day(cut: Windows, scaled: Floats, days: dict[str, Floats], ahead: int) -
         ),
     )
     found |= _weather(cut, found, target, same_group * slow)
+    found |= surprises.surprises(cut, scaled, ahead)
     found["group_weight"] = weight
     weekly = np.stack([scaled[:, target - 7 * k] for k in range(1, 9) if target - 7 * k <= _LAST])
     for k in (1, 2, 3):

@@ -12,9 +12,10 @@ from typing import Any, Self
 import numpy as np
 
 from kilowatch.insights.forecasting.features import NAMES, Singles
-from kilowatch.model.blocks import Floats
+from kilowatch.insights.forecasting.net import Net
+from kilowatch.model.blocks import Floats, Ints
 
-_MAGIC = b"kwfc1\n"
+_MAGIC = b"kwfc2\n"
 
 
 class WrongModelError(ValueError):
@@ -23,10 +24,12 @@ class WrongModelError(ValueError):
 
 @dataclass(frozen=True)
 class Model:
-    """Trees that say how the hours to come differ from similar days.
+    """Trees and a net that say how the hours to come differ from similar days.
 
     Attributes:
         middle: LightGBM's text of the trees for the median [spreads above similar days].
+        net: For the median too [spreads above similar days].
+        share: How much the net counts; the trees have the rest.
         error: LightGBM's text of the trees for the size of the error [spreads].
         edges: Where 5, 25, 75 and 95 % lie [sizes of the error above the median], shape (4,).
         trained_on: Streams, hours and time that it was trained on.
@@ -34,6 +37,8 @@ class Model:
     """
 
     middle: str = field(repr=False)
+    net: Net = field(repr=False)
+    share: float
     error: str = field(repr=False)
     edges: tuple[float, ...]
     trained_on: dict[str, int]
@@ -51,21 +56,28 @@ class Model:
 
         return lightgbm.Booster(model_str=self.middle), lightgbm.Booster(model_str=self.error)
 
-    def expect(self, columns: Singles) -> tuple[Floats, Floats]:
-        """Return median and size of the error of some hours [spreads], each shape (n,).
+    def expect(self, columns: Singles, cell: Ints) -> tuple[Floats, Floats]:
+        """Return median and size of the error of some hours [spreads], each shape (n, hours).
 
         Args:
-            columns: Shape (n, len(NAMES)), float32.
+            columns: Shape (n, len(NAMES), days, 24).
+            cell: Which hours, counted from the first of the days, shape (hours,).
         """
-        middle, error = self._trees
-        found = middle.predict(columns, num_threads=1), error.predict(columns, num_threads=1)
-        return np.asarray(found[0]), np.maximum(np.asarray(found[1]), 1e-3)
+        n, count, days = columns.shape[:3]
+        flat = columns.reshape(n, count, -1)[:, :, cell].transpose(0, 2, 1)
+        hours = np.ascontiguousarray(flat.reshape(-1, count))
+        middle, error = (np.asarray(one.predict(hours, num_threads=1)) for one in self._trees)
+        by_day = np.stack([self.net.expect(columns[:, :, day]) for day in range(days)], axis=1)
+        net = by_day.reshape(n, -1)[:, cell]
+        said = self.share * net + (1 - self.share) * middle.reshape(n, -1)
+        return said, np.maximum(error, 1e-3).reshape(n, -1)
 
     def to_bytes(self) -> bytes:
         """Return the model as a file's content."""
         content: dict[str, Any] = {
-            "names": list(NAMES), "middle": self.middle, "error": self.error,
-            "edges": list(self.edges), "trained_on": self.trained_on, "quality": self.quality,
+            "names": list(NAMES), "middle": self.middle, "net": self.net.content(),
+            "share": self.share, "error": self.error, "edges": list(self.edges),
+            "trained_on": self.trained_on, "quality": self.quality,
         }  # fmt: skip
         return _MAGIC + zlib.compress(json.dumps(content, sort_keys=True).encode(), 6)
 
@@ -84,4 +96,4 @@ class Model:
             raise WrongModelError("a forecasting model that is damaged: train again") from error
         if tuple(read.pop("names")) != NAMES:
             raise WrongModelError("a model of another version: train again")
-        return cls(**read | {"edges": tuple(read["edges"])})
+        return cls(**read | {"edges": tuple(read["edges"]), "net": Net.read(read["net"])})

@@ -108,13 +108,11 @@ def _by_model(
     model: Model, cut: Windows, aheads: tuple[int, ...], cell: Ints
 ) -> tuple[Floats, Floats]:
     known = features(cut, aheads)
-    n, count = known.columns.shape[:2]
-    columns = known.columns.reshape(n, count, -1)[:, :, cell].transpose(0, 2, 1)
-    shift, error = model.expect(np.ascontiguousarray(columns.reshape(-1, count)))
-    base = known.base.reshape(n, -1)[:, cell]
+    shift, error = model.expect(known.columns, cell)
+    base = known.base.reshape(len(known.base), -1)[:, cell]
     spread = known.spread[:, None]
-    middle = base + spread * shift.reshape(n, -1)
-    return np.where(seen_any(cut)[:, None], middle, np.nan), spread * error.reshape(n, -1)
+    middle = base + spread * shift
+    return np.where(seen_any(cut)[:, None], middle, np.nan), spread * error
 
 
 def _by_prior(

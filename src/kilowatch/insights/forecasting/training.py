@@ -11,6 +11,8 @@ import numpy as np
 from kilowatch.insights.forecasting.features import NAMES, Singles, features
 from kilowatch.insights.forecasting.forecast import naive_scale
 from kilowatch.insights.forecasting.model import Model
+from kilowatch.insights.forecasting.net import Day
+from kilowatch.insights.forecasting.teaching import Lessons, teach
 from kilowatch.insights.forecasting.windows import Days, days_of, windows
 from kilowatch.insights.hours import Hours
 from kilowatch.model.blocks import Floats, Ints
@@ -21,9 +23,16 @@ STREAMS_MIN = 20
 DAYS_MIN = 56
 """Days that each of them needs."""
 
-WINDOWS_MAX = 24_000
+WINDOWS_MAX = 48_000
 """Stream-days that are learnt from, spread evenly over streams and time: the cost of training is
 bounded, however many streams there are."""
+
+_TREES_MAX = 24_000
+"""Those that the trees learn from, if there are more: they take five times as long as the net."""
+
+_NETS = 2
+_SHARES = np.linspace(0, 1, 9)
+"""How much the net may count: what was best on the weeks that are held out."""
 
 _HELD_OUT = 6
 """Each sixth week is held out, and says how wide the bands must be."""
@@ -55,10 +64,41 @@ class TooLittleError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class _Examples:
-    columns: Singles
+    """Stream-days to learn from.
+
+    Attributes:
+        days: What the net sees, n days.
+        target: How each hour differed from similar days [spreads], shape (n, 24); NaN unknown.
+        weight: Shape (n,).
+        week: Shape (n,).
+        columns: What the trees see of the hours of some of the days, shape (m, 24, len(NAMES)).
+        of: Which days those are, shape (m,).
+    """
+
+    days: Day
     target: Floats
     weight: Floats
     week: Ints
+    columns: Singles
+    of: Ints
+
+    @staticmethod
+    def join(parts: Sequence[_Examples]) -> _Examples:
+        """Put examples one after another."""
+        first = np.cumsum([0, *(len(one.target) for one in parts)])
+        days = [one.days for one in parts]
+        return _Examples(
+            Day(
+                np.concatenate([one.numbers for one in days]),
+                np.concatenate([one.marks for one in days]),
+                np.concatenate([one.straight for one in days]),
+            ),
+            np.concatenate([one.target for one in parts]),
+            np.concatenate([one.weight for one in parts]),
+            np.concatenate([one.week for one in parts]),
+            np.concatenate([one.columns for one in parts]),
+            np.concatenate([one.of + at for one, at in zip(parts, first[:-1], strict=True)]),
+        )
 
 
 def train(groups: Sequence[Hours], *, seed: int = 1, threads: int = 1) -> Model:
@@ -86,8 +126,9 @@ def train(groups: Sequence[Hours], *, seed: int = 1, threads: int = 1) -> Model:
     randomness = np.random.default_rng(seed)
     total = sum(one.streams * one.count // 24 for one in enough)
     share = min(1.0, WINDOWS_MAX / total)
-    parts = [_examples(one, share, randomness) for one in enough]
-    return _fit(parts, enough, seed, threads)
+    every = -int(-share * total // _TREES_MAX)
+    parts = [part for one in enough for part in _examples(one, share, every, randomness)]
+    return _fit(_Examples.join(parts), enough, seed, threads)
 
 
 def _long_enough(hours: Hours) -> Ints:
@@ -95,7 +136,9 @@ def _long_enough(hours: Hours) -> Ints:
     return np.flatnonzero(days >= DAYS_MIN)
 
 
-def _examples(hours: Hours, share: float, randomness: np.random.Generator) -> _Examples:
+def _examples(
+    hours: Hours, share: float, every: int, randomness: np.random.Generator
+) -> list[_Examples]:
     """Draw days of each stream with what was known before them, and what came."""
     days = days_of(hours)
     streams, rows = np.nonzero(randomness.random(days.values.shape[:2]) < share)
@@ -105,24 +148,18 @@ def _examples(hours: Hours, share: float, randomness: np.random.Generator) -> _E
     hour = np.where(randomness.random(len(rows)) < 0.85, 0, randomness.integers(1, 24, len(rows)))
     ahead = (randomness.random(len(rows)) < 0.15).astype(np.int64)
     scale = naive_scale(hours.values)
-    found = [
-        _described(days, streams[at], rows[at], hour[at], day_ahead, scale)
+    return [
+        _described(days, streams[at], rows[at], hour[at], day_ahead, scale, every)
         for day_ahead in (0, 1)
         for at in np.array_split(
             np.flatnonzero(ahead == day_ahead), 1 + (ahead == day_ahead).sum() // _CHUNK
         )
         if len(at)
     ]
-    return _Examples(
-        np.concatenate([one.columns for one in found]),
-        np.concatenate([one.target for one in found]),
-        np.concatenate([one.weight for one in found]),
-        np.concatenate([one.week for one in found]),
-    )
 
 
 def _described(
-    days: Days, streams: Ints, rows: Ints, hour: Ints, ahead: int, scale: Floats
+    days: Days, streams: Ints, rows: Ints, hour: Ints, ahead: int, scale: Floats, every: int
 ) -> _Examples:
     last = days.values.shape[1] - 1
     rows = np.minimum(rows, last - ahead)
@@ -133,46 +170,63 @@ def _described(
         truth = np.where(np.arange(24) < hour[:, None], np.nan, truth)
     target = (truth - known.base[:, 0]) / known.spread[:, None]
     target = np.clip(target, -_TARGET_MAX, _TARGET_MAX)
-    use = ~np.isnan(target) & (known.days_seen > 0)[:, None]
     weight = np.clip(known.spread / np.where(scale > 0, scale, np.inf)[streams], 0.05, 5.0)
-    shape = target.shape
-    columns = known.columns[:, :, 0].transpose(0, 2, 1)
+    use = np.flatnonzero((known.days_seen > 0) & ~np.isnan(target).all(axis=1))
+    columns = known.columns[use, :, 0]
+    of = np.arange(0, len(use), every)
     return _Examples(
-        columns[use],
-        target[use],
-        np.broadcast_to(weight[:, None], shape)[use],
-        np.broadcast_to(((days.first + rows) // 7)[:, None], shape)[use],
-    )
+        Day.of(columns), target[use], weight[use], (days.first + rows[use]) // 7,
+        columns[of].transpose(0, 2, 1), of,
+    )  # fmt: skip
 
 
-def _fit(parts: list[_Examples], groups: Sequence[Hours], seed: int, threads: int) -> Model:
-    columns = np.concatenate([one.columns for one in parts])
-    target = np.concatenate([one.target for one in parts])
-    weight = np.concatenate([one.weight for one in parts])
-    held = np.concatenate([one.week for one in parts]) % _HELD_OUT == 0
+def _fit(all_of: _Examples, groups: Sequence[Hours], seed: int, threads: int) -> Model:
+    held = all_of.week % _HELD_OUT == 0
+    lessons = Lessons(all_of.days, all_of.target, all_of.weight)
+    net = teach(lessons.take(~held), seed=seed, nets=_NETS)
+    # The trees' share of it, hour by hour.
+    target = all_of.target[all_of.of]
+    known = ~np.isnan(target)
+    columns, target = all_of.columns[known], target[known]
+    weight = np.repeat(all_of.weight[all_of.of], known.sum(axis=1))
+    apart = np.repeat(held[all_of.of], known.sum(axis=1))
+    by_net = net.say(all_of.days.take(all_of.of))[known]
     always = _ALWAYS | {"seed": seed, "num_threads": threads}
-    middle = _grow(_MIDDLE | always, columns[~held], target[~held], weight[~held], _MIDDLE_TREES)
-    size = np.abs(target - middle.predict(columns, num_threads=threads))
-    error = _grow(_ERROR | always, columns[~held], size[~held], weight[~held], _ERROR_TREES)
-    off = target[held] - middle.predict(columns[held], num_threads=threads)
-    expected = np.maximum(error.predict(columns[held], num_threads=threads), 1e-3)
-    edges = tuple(float(one) for one in np.quantile(off / expected, (0.05, 0.25, 0.75, 0.95)))
-    inside = (off >= edges[0] * expected) & (off <= edges[3] * expected)
+    middle = _grow(_MIDDLE | always, columns[~apart], target[~apart], weight[~apart], _MIDDLE_TREES)
+    by_trees = middle.predict(columns, num_threads=threads)
+    share = _share(by_net[apart], by_trees[apart], target[apart], weight[apart])
+    off = target - share * by_net - (1 - share) * by_trees
+    size = np.abs(off)
+    error = _grow(_ERROR | always, columns[~apart], size[~apart], weight[~apart], _ERROR_TREES)
+    expected = np.maximum(error.predict(columns[apart], num_threads=threads), 1e-3)
+    beyond = off[apart] / expected
+    edges = tuple(float(one) for one in np.quantile(beyond, (0.05, 0.25, 0.75, 0.95)))
+    inside = (beyond >= edges[0]) & (beyond <= edges[3])
     return Model(
         middle.model_to_string(),
+        net,
+        share,
         error.model_to_string(),
         edges,
         {
             "streams": sum(one.streams for one in groups),
-            "hours": len(target),
+            "hours": int((~np.isnan(all_of.target)).sum()),
             "from_ms": min(one.first_ms for one in groups),
             "to_ms": max(int(one.start_ms[-1]) for one in groups),
         },
         {
-            "error": float(np.average(np.abs(off) * weight[held])),
+            "error": float(np.average(size[apart] * weight[apart])),
             "coverage": float(inside.mean()),
         },
     )
+
+
+def _share(by_net: Floats, by_trees: Floats, target: Floats, weight: Floats) -> float:
+    """Return how much the net is to count, from what neither was taught with."""
+    errors = [
+        np.abs(target - share * by_net - (1 - share) * by_trees) @ weight for share in _SHARES
+    ]
+    return float(_SHARES[int(np.argmin(errors))])
 
 
 def _grow(

@@ -19,6 +19,7 @@ import msgspec
 import numpy as np
 import structlog
 
+from kilowatch.insights.forecasting import Model, WrongModelError
 from kilowatch.insights.hours import HOUR_MS
 from kilowatch.model.zones import DAY_MS, Zone
 from kilowatch.pipeline.insight.file import InsightFile
@@ -62,6 +63,7 @@ class Training:
         self._folder = file.path.with_name("training")
         self._process: subprocess.Popen[bytes] | None = None
         self._began_s = clock() - (again_s if math.isfinite(again_s) else 0.0)
+        self._readable: dict[str, bool] = {}
         self.fault = ""
 
     @property
@@ -87,7 +89,7 @@ class Training:
         if self._clock() - self._began_s < self._again_s:
             return False
         models = self._file.models()
-        if models and frontier_ms < models[-1][0] + EVERY_MS:
+        if models and frontier_ms < models[-1][0] + EVERY_MS and self._reads(models[-1][1]):
             return False
         able = [
             series
@@ -99,6 +101,17 @@ class Training:
         if len(able) >= STREAMS_MIN:
             self._start(able, kept, subjects, frontier_ms)
         return False
+
+    def _reads(self, version: str) -> bool:
+        """Whether this version of the program reads a model: after an update it may not."""
+        if version not in self._readable:
+            try:
+                Model.from_bytes(self._file.model(version))
+            except WrongModelError:
+                self._readable[version] = False
+            else:
+                self._readable[version] = True
+        return self._readable[version]
 
     def stop(self) -> None:
         """End a training that is under way: the next start begins it again."""
