@@ -59,7 +59,12 @@ def stored(world: World, name: str, answer: dict[str, Any]) -> float:
 
 
 @pytest.mark.parametrize(
-    "query", ["period=week&date=2026-10-20&grain=hour", "period=month&date=2026-10-25"]
+    "query",
+    [
+        "period=week&date=2026-10-20&grain=hour",
+        "period=month&date=2026-10-25",
+        "period=month&date=2026-10-25&grain=week",
+    ],
 )
 def test_bands_and_rest_are_what_the_main_counted(
     wired: World, admin: TestClient, query: str

@@ -77,6 +77,23 @@ def test_a_total_does_not_depend_on_the_granularity(
     assert math.isclose(known + sum(rows["unallocated"]), totals[0], rel_tol=1e-12)
 
 
+@pytest.mark.parametrize("grain", ["week", "month", "48h"])
+def test_weeks_and_months_are_cut_to_the_period(
+    world: World, admin: TestClient, grain: str
+) -> None:
+    """November in weeks begins on 1 November: the same total, peak and price as in days."""
+    span = "period=custom&date=2026-11-01&until=2026-11-07&show=pC"
+    days = ask(admin, world, "main", f"{span}&grain=day")
+    found = ask(admin, world, "main", f"{span}&grain={grain}")
+    (daily,), (whole,) = days["summary"], found["summary"]
+    for name in ("total", "unallocated", "mean", "complete"):
+        assert math.isclose(daily[name], whole[name], rel_tol=1e-12), name
+    assert found["demand"] == days["demand"]
+    rows = channel(found, "pC")
+    assert rows["start"][0] == "2026-11-01T00:00:00+00:00"
+    assert rows["start_ms"][-1] + rows["duration_ms"][-1] == found["window"]["to_ms"]
+
+
 def test_phases_apart_add_up_to_the_sum(world: World, admin: TestClient) -> None:
     """What the three phases used is what the meter used."""
     query = "date=2026-11-06&show=pC&grain=hour&phases="

@@ -24,6 +24,7 @@ from kilowatch.model.errors import KilowatchError
 from kilowatch.model.parameters import CHANNEL_BY_NAME, channel_name, phase_of
 from kilowatch.model.points import DataPoint
 from kilowatch.model.zones import Zone
+from kilowatch.pipeline.cutting import cut_rows
 from kilowatch.pipeline.rollups import is_power_factor
 
 Drawn = list[tuple[Parameter, int]]
@@ -123,8 +124,14 @@ def _named(offered: list[Parameter], text: str) -> Drawn:
 def read(
     view: Measured, point: DataPoint, codes: Sequence[int], span: tuple[int, int], grain: Grain
 ) -> dict[int, IntervalBlock]:
-    """Return the buckets of channels over a stretch [ms], by channel."""
-    rows = view.series(point, codes, *span, grain) if codes else IntervalBlock.empty()
+    """Return the buckets of channels over a stretch [ms], by channel, cut to the stretch."""
+    if not codes:
+        rows = IntervalBlock.empty()
+    elif grain == "interval":
+        rows = view.series(point, codes, *span, grain)
+    else:
+        zone = Zone.of(point.zone)
+        rows = cut_rows(lambda each: view.series(point, codes, *span, each), span, grain, zone)
     return {code: rows.take(rows.channel == code) for code in codes}
 
 

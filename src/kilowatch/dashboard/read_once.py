@@ -16,6 +16,8 @@ from kilowatch.dashboard.periods import Grain
 from kilowatch.model.blocks import IntervalBlock
 from kilowatch.model.calendar import Grain as Bucket
 from kilowatch.model.points import DataPoint
+from kilowatch.model.zones import Zone
+from kilowatch.pipeline.cutting import cut_rows
 from kilowatch.pipeline.tree_reading import SPARE
 from kilowatch.pipeline.tree_rollups import DatedFeeding, TreeRollUp, tree_roll_up
 
@@ -88,7 +90,12 @@ class ReadOnce:
         span = (from_ms, to_ms)
 
         def rows(some: Sequence[DataPoint], channels: Sequence[int]) -> IntervalBlock:
-            return self.series(some, channels, *span, grain)
+            if not some:
+                return IntervalBlock.empty()
+            zone = Zone.of(some[0].zone)
+            return cut_rows(
+                lambda each: self.series(some, channels, *span, each), span, grain, zone
+            )
 
         return tree_roll_up(rows, points, fed_by, span, grain, self._now_ms)
 

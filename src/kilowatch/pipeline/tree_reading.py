@@ -8,6 +8,8 @@ from functools import partial
 from kilowatch.model.blocks import IntervalBlock
 from kilowatch.model.calendar import Grain
 from kilowatch.model.points import DataPoint
+from kilowatch.model.zones import Zone
+from kilowatch.pipeline.cutting import cut_rows, cuts
 from kilowatch.pipeline.tree_rollups import DatedFeeding, Feeding, TreeRollUp, tree_roll_up
 
 SPARE = 0.25
@@ -48,6 +50,8 @@ def tree_roll_ups(
     kept: list[IntervalBlock] = []
 
     def rows(span: Between, some: Sequence[DataPoint], channels: Sequence[int]) -> IntervalBlock:
+        if some and cuts(span, grain, zone := Zone.of(some[0].zone)):
+            return cut_rows(lambda each: series(some, channels, *span, each), span, grain, zone)
         if not near or len(spans) == 1:
             return series(some, channels, *span, grain)
         if not kept:

@@ -22,6 +22,7 @@ from kilowatch.model.findings import Finding
 from kilowatch.model.parameters import PC, VALUE
 from kilowatch.model.points import DataPoint
 from kilowatch.model.units import UNITS
+from kilowatch.pipeline.cutting import cuts
 from kilowatch.pipeline.grids import Bools
 
 COVERED_ENOUGH = 0.9
@@ -161,10 +162,11 @@ def tree_roll_up(
 ) -> TreeRollUp:
     """Add up data points of one time zone along the tree.
 
-    A bucket belongs to the tree as it was when the bucket began.
+    A bucket belongs to the tree as it was when the bucket began. Where the period cuts the first
+    or the last bucket, that is shorter (``cutting.py``).
 
     Args:
-        rows: Reads the rows of the period at the granularity.
+        rows: Reads the rows of the period at the granularity, cut to it.
         points: Which; those outside count as if they were not there, and formulas do not count.
         fed_by: Who feeds whom, always or from when on (``catalog.feeding``).
         period: First bucket start, and first that is not wanted [ms].
@@ -183,7 +185,8 @@ def tree_roll_up(
         )
     zone = Zone.of(next(iter(zones), "UTC"))
     edges = bucket_edges_ms(*period, grain, zone)
-    edges = edges[edges >= period[0]]
+    if cuts(period, grain, zone):
+        edges = np.unique(np.clip(edges, *period))
     counting = {point.id: point for point in points if amount_of(point) is not None}
     by_series = {point.series: point for point in counting.values()}
     channels = sorted({channel for channel, _ in map(_amount_of, counting.values())})
