@@ -30,6 +30,7 @@ from kilowatch.model.silences import Contact
 from kilowatch.pipeline.answers import Recomputing
 from kilowatch.pipeline.compiled import compiled
 from kilowatch.pipeline.conflicts import Conflict
+from kilowatch.pipeline.cutting import cut_rows
 from kilowatch.pipeline.formula_preview import FormulaPreview, preview_of
 from kilowatch.pipeline.gaps import Missing, days_of, gaps_of, missing_of, totals_of
 from kilowatch.pipeline.grids import PointGrid
@@ -175,6 +176,21 @@ class FakeView:
             found.append(rows.take(order))
         both = IntervalBlock.concatenate(found)
         return both.take(np.argsort(both.series, kind="stable"))
+
+    def cut_many(
+        self,
+        points: Sequence[DataPoint],
+        channels: Sequence[int],
+        from_ms: int,
+        to_ms: int,
+        grain: Any,
+    ) -> IntervalBlock:
+        """Return buckets that are cut to the days, by the real function."""
+        span = from_ms, to_ms
+        return cut_rows(
+            lambda each: self.series_many(points, channels, *span, each),
+            span, grain, Zone.of(points[0].zone),
+        )  # fmt: skip
 
     def preview_formula(
         self, point: DataPoint, used: Sequence[DataPoint | None], span: tuple[int, int] | int

@@ -110,6 +110,27 @@ def test_days_are_local_days_and_slices_leave_no_trace(shop: Shop) -> None:
         assert b"".join(shop.chunks("csv", planned)) == whole
 
 
+def test_days_and_months_are_those_of_the_period_in_every_zone_and_granularity(shop: Shop) -> None:
+    """27 to 28 October in months is those two days, and stays it where times are told in Tokyo."""
+    days = "period=custom from=2024-10-27 until=2024-10-28"
+    in_days = rows(shop.file("csv", f"{days} grain=day"))
+    wanted: dict[str, float] = {}
+    for row in in_days:
+        wanted[row["stream_id"]] = wanted.get(row["stream_id"], 0.0) + float(row["value"])
+    assert set(wanted) == {"supply", "gas"}
+    for zone in ("", "Asia/Tokyo", "America/New_York"):
+        found = rows(shop.file("csv", f"{days} grain=month zone={zone}"))
+        assert {row["stream_id"]: float(row["value"]) for row in found} == pytest.approx(wanted)
+        assert {row["start_utc"] for row in found} == {"2024-10-26T23:00:00Z"}
+        assert {row["duration_s"] for row in found} == {str(49 * 3600)}
+        again = rows(shop.file("csv", f"{days} grain=day zone={zone}"))
+        assert [row["start_utc"] for row in again] == [row["start_utc"] for row in in_days]
+    wide = shop.file("csv", f"{days} grain=month layout=wide").decode().splitlines()
+    assert len(wide) == 2
+    whole = rows(shop.file("csv", "period=everything grain=month"))
+    assert {row["start_utc"] for row in whole} == {"2024-09-30T23:00:00Z"}
+
+
 def test_readings_are_as_they_were_pushed(shop: Shop) -> None:
     """The source has the dial's figures, the pushed offset, and nothing that was derived."""
     found = rows(shop.file("csv", f"{ALL} grain=source units=plain"))

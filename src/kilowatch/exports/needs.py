@@ -42,6 +42,14 @@ class Measurements(Protocol):
         to_ms: int,
         grain: Grain,
     ) -> IntervalBlock: ...
+    def cut_many(  # noqa: D102
+        self,
+        points: Sequence[DataPoint],
+        channels: Sequence[int],
+        from_ms: int,
+        to_ms: int,
+        grain: Bucket,
+    ) -> IntervalBlock: ...
     def readings_many(  # noqa: D102
         self, points: Sequence[DataPoint], from_ms: int, to_ms: int
     ) -> ReadingBlock: ...

@@ -22,6 +22,8 @@ EXCEL_CELLS_MAX = 40_000_000
 """2 GiB of a sheet's XML at 52 bytes a cell: no file in a plain zip archive is longer."""
 WIDE_COLUMNS_MAX = EXCEL_COLUMNS_MAX  # no program that reads tables opens more
 MARGIN_MS = 32 * DAY_MS  # a month that holds the first reading begins before it
+OF_THE_SITE = frozenset({"day", "month"})
+"""Granularities that begin at the site's midnight, in whatever zone their local times are told."""
 _LENGTH_S = {"hour": 3_600, "day": 86_400, "month": 30 * 86_400}
 BYTES_A_ROW = {"csv": 145, "xlsx": 59, "parquet": 6, "hyper": 7}
 BYTES_A_CELL = {"csv": 9, "xlsx": 9, "parquet": 3, "hyper": 4}
@@ -41,6 +43,7 @@ class Subject:
         to_ms: First instant that is not wanted [ms since 1970, UTC].
         fields: Its values.
         extent: From when to when it has data; None for never.
+        period: What was asked for, whole days [ms since 1970, UTC]; None for everything.
     """
 
     point: DataPoint
@@ -51,6 +54,7 @@ class Subject:
     to_ms: int
     fields: tuple[Field, ...]
     extent: Extent | None
+    period: tuple[int, int] | None = None
 
     @property
     def length_s(self) -> int:
@@ -186,9 +190,10 @@ def plan(view: Measurements, places: Sequence[Place], asked: Definition, now_ms:
     bounds: dict[str, tuple[int, int] | None] = {}
     for place in sorted(places, key=lambda one: (one.organisation, one.site, one.point.name)):
         zone = asked.zone or place.point.zone
-        if zone not in bounds:
-            bounds[zone] = _bounds(asked, zone, now_ms)
-        one = _subject(view, place, asked, zone, bounds[zone])
+        days = place.point.zone if asked.grain in OF_THE_SITE else zone
+        if days not in bounds:
+            bounds[days] = _bounds(asked, days, now_ms)
+        one = _subject(view, place, asked, zone, bounds[days])
         if one is None:
             silent.append(place.point)
         else:
@@ -231,7 +236,8 @@ def _subject(
     from_ms, to_ms = max(from_ms, first), min(to_ms, last)
     if not fields or from_ms >= to_ms:
         return None
-    return Subject(point, place.organisation, place.site, zone, from_ms, to_ms, fields, extent)
+    names = (place.organisation, place.site)
+    return Subject(point, *names, zone, from_ms, to_ms, fields, extent, bounds)
 
 
 def _buckets(one: Subject, grain: str) -> int:

@@ -12,10 +12,12 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 from kilowatch.exports.definition import GRAINS
+from kilowatch.exports.months import Between, stretches
 from kilowatch.exports.needs import Measurements
 from kilowatch.exports.plan import Plan, Subject, bucket_s
 from kilowatch.model.blocks import IntervalBlock, ReadingBlock
 from kilowatch.model.errors import KilowatchError
+from kilowatch.model.zones import Zone
 
 Block = TypeVar("Block", IntervalBlock, ReadingBlock)
 
@@ -41,17 +43,39 @@ class Reader:
     def figures(
         self, subjects: Sequence[Subject], from_ms: int, to_ms: int, grain: str
     ) -> IntervalBlock:
-        """Return buckets of some data points that start in [from_ms, to_ms)."""
-        points = [one.point for one in subjects]
+        """Return buckets of some data points that start in [from_ms, to_ms).
+
+        A month that the period cuts begins or ends with it, and is made of its days.
+        """
         codes = sorted({one.channel for subject in subjects for one in subject.fields})
         word = GRAINS[grain]
         assert word is not None, "readings are no figures"
 
-        def ask(first: int, last: int) -> IntervalBlock:
-            with self.turn:
-                return self.view.series_many(points, codes, first, last, word)
+        def whole(some: Sequence[Subject], span: Between) -> list[IntervalBlock]:
+            points = [one.point for one in some]
 
-        return IntervalBlock.concatenate(_split(ask, from_ms, to_ms))
+            def ask(first: int, last: int) -> IntervalBlock:
+                with self.turn:
+                    return self.view.series_many(points, codes, first, last, word)
+
+            return _split(ask, *span)
+
+        if word != "month":
+            return IntervalBlock.concatenate(whole(subjects, (from_ms, to_ms)))
+        alike: dict[tuple[Between | None, str], list[Subject]] = {}
+        for one in subjects:
+            alike.setdefault((one.period, one.point.zone), []).append(one)
+        parts: list[IntervalBlock] = []
+        for (period, zone), some in alike.items():
+            for span, cut in stretches(period, (from_ms, to_ms), Zone.of(zone)):
+                parts += [self._part(some, codes, span)] if cut else whole(some, span)
+        return IntervalBlock.concatenate(parts)
+
+    def _part(
+        self, subjects: Sequence[Subject], codes: Sequence[int], span: Between
+    ) -> IntervalBlock:
+        with self.turn:
+            return self.view.cut_many([one.point for one in subjects], codes, *span, "month")
 
     def readings(self, subjects: Sequence[Subject], from_ms: int, to_ms: int) -> ReadingBlock:
         """Return readings of some data points, pushed for instants in [from_ms, to_ms)."""
