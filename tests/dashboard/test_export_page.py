@@ -41,6 +41,14 @@ def test_the_page_offers_what_the_person_may_export(world: World, admin: TestCli
     bad = admin.get("/export?zone=Mars/Base", headers=PAGE)
     assert bad.status_code == 200
     assert "is no time zone" in bad.text
+    for word in ("g1", "²", "2026-02-30", "s99999999999999999999", "p-1"):
+        bad = admin.get("/export", params=[("place", f"p{gas}"), ("place", word)], headers=PAGE)
+        assert bad.status_code == 200, word
+        assert "is no data point, site or organisation" in bad.text
+        assert f'value="p{gas}" checked' in bad.text, "what can be read stays chosen"
+        for address in ("/export/file", "/export/preview"):
+            answer = admin.get(address, params={"place": word})
+            assert "is no data point" in answer.text, (address, word)
 
 
 def test_the_preview_shows_first_rows_and_how_much_it_is(world: World, admin: TestClient) -> None:

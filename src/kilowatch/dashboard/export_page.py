@@ -38,6 +38,7 @@ from kilowatch.exports.definition import (
     PERIODS,
     UNITS,
     Definition,
+    is_place,
     read,
     refused,
 )
@@ -91,7 +92,8 @@ def _form(request: Request) -> Response:
         asked = read(request.query_params.multi_items())
     except KilowatchError as error:
         problem = f"{error.detail} {error.remedy}"
-        places = [v for k, v in request.query_params.multi_items() if k == "place"]
+        pairs = request.query_params.multi_items()
+        places = [value for name, value in pairs if name == "place" and is_place(value)]
         asked = replace(asked, places=tuple(places[:20]))
     query = request.query_params.get("q", "")
     rooms, who = rooms_of(request), visit_of(request).person

@@ -46,7 +46,7 @@ FORMATS: dict[str, tuple[str, str]] = {
 }
 """By word: ending of the file's name, and its media type."""
 PLACES_MAX = 500  # chosen one by one: an address has room for so many; a site counts as one
-_PLACE = re.compile(r"[psog][1-9][0-9]{0,17}")
+_PLACE = re.compile(r"[pso][1-9][0-9]{0,17}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +142,11 @@ def read(pairs: Iterable[tuple[str, str]]) -> Definition:
     return found
 
 
+def is_place(word: str) -> bool:
+    """Tell whether a word names a data point, a site or an organisation: ``p7``, ``s2``, ``o1``."""
+    return _PLACE.fullmatch(word) is not None
+
+
 def refused(detail: str, remedy: str, field: str = "") -> KilowatchError:
     """Return the answer to an export that makes no sense."""
     return KilowatchError("bad_export", detail, remedy=remedy, data={"field": field})
@@ -150,7 +155,7 @@ def refused(detail: str, remedy: str, field: str = "") -> KilowatchError:
 def _places(words: list[str]) -> tuple[str, ...]:
     places = tuple(dict.fromkeys(words))
     for place in places:
-        if not _PLACE.fullmatch(place):
+        if not is_place(place):
             raise refused(f"{place[:40]!r} is no data point, site or organisation.",
                           "Choose them on the Export page.", "place")  # fmt: skip
     if len(places) > PLACES_MAX:
