@@ -209,15 +209,40 @@ def test_waste_adds_up_from_sites_and_of_one_site_from_data_points(
 
 def test_the_flow_says_which_data_points_and_of_which_quality(found: World, logged: Logged) -> None:
     """Every node that is a data point has its source; a supply has the quality of its mains."""
-    body = logged(ADMIN).get(f"/data/flow?place=s{found.sites['Office Dublin']}").json()
+    main = found.view.rows[found.point("main").series]
+    kept = main.quality.copy()
+    try:
+        main.quality[(main.start_ms // HOUR_MS) % 24 == 12] = Quality.QUESTIONABLE
+        body = logged(ADMIN).get(f"/data/flow?place=s{found.sites['Office Dublin']}").json()
+        own = rows_in_november(found, "main")
+    finally:
+        main.quality[:] = kept
     points = {one["point"] for one in body["nodes"] if one["point"]}
     assert points == {one["id"] for one in body["sources"]}
     assert body["intervals"] == "30 intervals of 1 day"
     supply = next(one for one in body["nodes"] if one["kind"] == "supply")
-    own = rows_in_november(found, "main")
     questionable = own.covered_ms[own.quality == Quality.QUESTIONABLE].sum()
     wanted = questionable / own.covered_ms.sum()
+    assert wanted > 0
     assert supply["shares"]["questionable"] == pytest.approx(wanted, abs=1e-3)
+    rest = next(one for one in body["nodes"] if one["kind"] == "unmetered")
+    assert rest["shares"] == supply["shares"], "of its main, as in Breakdown"
+
+
+def test_a_forecast_says_of_which_quality_its_measured_hours_are(
+    found: World, logged: Logged
+) -> None:
+    """The month's hours so far as the store has them; nothing of the hours to come."""
+    point, main = found.point("main"), found.view.rows[found.point("main").series]
+    kept = main.quality.copy()
+    main.quality[(main.start_ms // HOUR_MS) % 24 == 12] = Quality.QUESTIONABLE
+    text = logged(ADMIN).get(f"/forecast?point={point.id}", headers={"accept": "text/html"}).text
+    told = behind(text)
+    own = rows_in_november(found, "main")
+    main.quality[:] = kept
+    assert len(told) == 3
+    wanted = own.covered_ms[own.quality == Quality.QUESTIONABLE].sum() / own.covered_ms.sum()
+    assert told[2]["shares"]["questionable"] == pytest.approx(wanted, abs=0.01)
 
 
 def rows_in_november(world: World, name: str) -> IntervalBlock:

@@ -338,7 +338,7 @@ class _Site:
         rest = into - exported - sum(below.values())
         if below or site.produced:
             main = pooled[0]
-            self._rest(key, rest, into, depth, ("unmetered", "excess"))
+            self._rest(key, rest, into, depth, ("unmetered", "excess"), pooled)
             if rest < -NO_AMOUNT * max(into, 1.0):
                 flow.surplus.append(Surplus(main, name, into - exported, sum(below.values())))
 
@@ -358,8 +358,8 @@ class _Site:
         main = site.tree.mains.get(number)
         both = np.isfinite(main.remainder) if main else np.zeros(0, np.bool_)
         seen = float(main.remainder[both].sum()) if main else own - total
-        self._rest(key, seen, own, depth, ("unmetered", "excess"))
-        self._rest(key, own - total - seen, own, depth, ("unknown", "late"))
+        self._rest(key, seen, own, depth, ("unmetered", "excess"), [number])
+        self._rest(key, own - total - seen, own, depth, ("unknown", "late"), [number])
         if seen < -NO_AMOUNT * max(own, 1.0):
             flow.surplus.append(Surplus(number, site.points[number].name, own, total))
 
@@ -367,9 +367,10 @@ class _Site:
         return self._known(self.site.tree.points[number].amount)
 
     def _rest(
-        self, key: str, amount: float, own: float, depth: int, kinds: tuple[str, str]
-    ) -> None:
-        """Add what is over or missing at a main as a node of its own."""
+        self, key: str, amount: float, own: float, depth: int, kinds: tuple[str, str],
+        mains: Sequence[int],
+    ) -> None:  # fmt: skip
+        """Add what is over or missing at a main as a node of its own, with the mains' quality."""
         if abs(amount) <= NO_AMOUNT * max(abs(own), 1.0):
             return
         flow = self.flow
@@ -382,6 +383,7 @@ class _Site:
         else:
             flow.nodes.append(Node(name, "excess", "", -amount, None, depth=depth - 1))
             _link(flow, name, key, -amount)
+        flow.nodes[-1].shares = _shares([self.touched(one) for one in mains])
 
     def _point(self, number: int, amount: float, depth: int) -> None:
         """Add a data point; one that was moved in the tree is there once, fed twice."""

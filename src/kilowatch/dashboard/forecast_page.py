@@ -14,7 +14,7 @@ from starlette.responses import Response
 
 from kilowatch.dashboard.access import Access, Door, not_found
 from kilowatch.dashboard.admin_frame import asked_of, paged
-from kilowatch.dashboard.behind import Behind, Part, sources_told
+from kilowatch.dashboard.behind import Behind, Part, mean_shares, sources_told
 from kilowatch.dashboard.hourly import (
     HOUR_MS,
     actual_columns,
@@ -28,7 +28,7 @@ from kilowatch.dashboard.hourly import (
 from kilowatch.dashboard.insight_period import behind
 from kilowatch.dashboard.insight_rows import when_text
 from kilowatch.dashboard.numbers import whole_number
-from kilowatch.dashboard.periods import local_day, midnight_ms, offsets
+from kilowatch.dashboard.periods import bounds, local_day, midnight_ms, offsets
 from kilowatch.dashboard.places import in_place, readable, site_names, sites_of
 from kilowatch.dashboard.quality_periods import day_text
 from kilowatch.dashboard.registry import may_export
@@ -36,6 +36,7 @@ from kilowatch.dashboard.rooms import Rooms, point_of, rooms_of, visit_of
 from kilowatch.dashboard.shell import page
 from kilowatch.dashboard.words import t
 from kilowatch.dashboard.worth import Worth, basis_of, worth
+from kilowatch.model.errors import KilowatchError
 from kilowatch.model.insight import Ahead, Expected, Outlook
 from kilowatch.model.points import DataPoint
 from kilowatch.model.site_facts import SiteFacts
@@ -137,7 +138,7 @@ def _forecast(request: Request) -> Response:
         "points": points,
         "outlook": outlook,
         "ends": ends,
-        "behind_of": [_behind(request, chosen, outlook, end) for end in ends] if outlook else [],
+        "behind_of": _behind_all(request, chosen, outlook, ends) if outlook else [],
         "basis": basis_of(one for end in ends for one in end.worth),
         "made_at": when_text(outlook.made_ms, chosen.zone) if outlook else "",
         "behind": late,
@@ -151,7 +152,38 @@ def _forecast(request: Request) -> Response:
     return page(request, "forecast.html", crumbs, context, current=f"point-{chosen.id}")
 
 
-def _behind(request: Request, point: DataPoint, outlook: Outlook, end: End) -> dict[str, Any]:
+def _behind_all(
+    request: Request, point: DataPoint, outlook: Outlook, ends: Sequence[End]
+) -> list[dict[str, Any]]:
+    """Return where each end comes from, with the qualities of the hours that were measured.
+
+    They are read once, from the earliest begin on; while the store is busy nothing is said of them.
+    """
+    begins = [
+        midnight_ms(bounds(one.ahead.period, local_day(one.ahead.end_ms - 1, point.zone))[0],
+                    point.zone)
+        for one in ends
+    ]  # fmt: skip
+    try:
+        found = hourly(rooms_of(request).view, [point], min(begins, default=0), outlook.made_ms)
+    except KilowatchError as error:
+        if error.status != 503:
+            raise
+        found = {}
+    hours = by_point(found, point)
+    within = [hours.within(begin, outlook.made_ms) for begin in begins]
+    return [
+        _behind(
+            request, point, outlook, end,
+            mean_shares([some.shares], [some.covered_ms]) if len(some.start_ms) else None,
+        )
+        for end, some in zip(ends, within, strict=True)
+    ]  # fmt: skip
+
+
+def _behind(
+    request: Request, point: DataPoint, outlook: Outlook, end: End, shares: dict[str, float] | None
+) -> dict[str, Any]:
     """Return where the end of a day, week or month comes from."""
     middle = end.worth[1]
     worth_of = [
@@ -168,6 +200,7 @@ def _behind(request: Request, point: DataPoint, outlook: Outlook, end: End) -> d
         sources_told(request, [point]),
         f"{end.title} \N{MIDDLE DOT} {end.when}, {point.zone}",
         ", ".join(sources_of(outlook.hours)),
+        shares=shares,
         parts=[
             Part(t("why.measured"), end.ahead.so_far, end.unit),
             Part(t("why.to_come"), end.amounts[1] - end.ahead.so_far, end.unit),
