@@ -26,7 +26,7 @@ FACES: Mapping[str, tuple[str, ...]] = {
     "/breakdown/{point_id:number}": (
         "period=year",
         "period=month&phases=apart&compare=previous&worth=money",
-        "period=day&view=table&grain=hour",
+        "period=month&view=table&grain=week",
     ),
     "/compare": ("grain=day",),
     "/attributes/{point_id:number}": ("scope=organization",),
