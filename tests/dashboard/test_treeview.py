@@ -32,6 +32,11 @@ class Estate:
             utility="gas", unit="m3", interval_s=300, tolerance_s=150.0, behaviour="register",
         )  # fmt: skip
 
+    @property
+    def streams(self) -> Estate:
+        """Return what looks data points up."""
+        return self
+
     def organisations(self) -> list[OrganisationNode]:
         """Return the whole tree."""
         sites = []
@@ -99,3 +104,15 @@ def test_an_opened_branch_looks_at_no_other_site() -> None:
     estate.tree(branch="site-7")
     assert sorted(estate.drawn) == list(range(70, 80))
     assert estate.tree(branch="site-99") == []
+
+
+def test_a_site_keeps_the_settings_of_its_data_points_until_they_change() -> None:
+    """Ten thousand are not looked up anew for each page; other settings are another snapshot."""
+    estate: Any = Estate()
+    site = estate.organisations()[0].sites[0]
+    kept = site.points(estate)
+    assert [point.id for point in kept] == list(range(ON_A_SITE))
+    assert site.points(estate) is kept
+    later: Any = Estate()
+    assert site.points(later) is not kept
+    assert site.points(later) == kept

@@ -12,7 +12,9 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from kilowatch.catalog import rights
+from kilowatch.catalog.streams import Streams
 from kilowatch.catalog.tables import Appliance, DataPoint, Meter, Organisation, Site
+from kilowatch.model.points import DataPoint as Point
 
 
 @dataclass(slots=True)
@@ -56,6 +58,9 @@ class SiteNode:
     zone: str
     meters: list[MeterNode] = field(default_factory=list)
     _leaves: list[Leaf] | None = field(default=None, init=False, repr=False, compare=False)
+    _points: tuple[Streams, list[Point]] | None = field(
+        default=None, init=False, repr=False, compare=False
+    )
 
     def leaves(self) -> list[Leaf]:
         """Return every data point of the site; kept, since a tree is asked for at each page."""
@@ -67,6 +72,15 @@ class SiteNode:
                 for leaf in leaves
             ]
         return self._leaves
+
+    def points(self, streams: Streams) -> list[Point]:
+        """Return the settings of every data point of the site; kept until data points change."""
+        kept = self._points
+        if kept is None or kept[0] is not streams:
+            by_id = streams.by_id
+            found = [point for leaf in self.leaves() if (point := by_id(leaf.id)) is not None]
+            kept = self._points = (streams, found)
+        return kept[1]
 
 
 @dataclass(slots=True)

@@ -15,6 +15,9 @@ from kilowatch.model.insight import EventBrief
 from kilowatch.model.points import DataPoint
 from kilowatch.model.site_facts import Price, SiteFacts
 
+Term = tuple[int, float, Price]
+"""From when on [ms], what a Wh or m³ costs, and the price."""
+
 
 class Ranked(NamedTuple):
     """An event with what it is ranked by.
@@ -46,7 +49,9 @@ def ranked(
         by_series: Data points; events of others are left out.
         facts: Prices of sites, by their number.
     """
-    known: dict[int, tuple[DataPoint, str, Sequence[tuple[int, float, Price]]]] = {}
+    known: dict[int, tuple[DataPoint, str, Sequence[Term]]] = {}
+    alike: dict[tuple[int, str, str], Sequence[Term]] = {}
+    finite = math.isfinite
     found = []
     for brief in briefs:
         event_id, series, start_ms, amount = brief
@@ -54,10 +59,14 @@ def ranked(
         if about is None:
             if (point := by_series.get(series)) is None:
                 continue
-            about = known[series] = (point, *_terms(point, facts.get(point.site_id)))
+            unit = unit_of_amount(point)
+            key = (point.site_id, point.utility, unit)
+            if key not in alike:
+                alike[key] = _terms(point, unit, facts.get(point.site_id))
+            about = known[series] = (point, unit, alike[key])
         point, unit, prices = about
         money, currency, size = None, "", 0.0
-        if unit and math.isfinite(amount):
+        if unit and finite(amount):
             size = amount
             for from_ms, per_canonical, price in prices:
                 if from_ms <= start_ms:
@@ -86,16 +95,12 @@ def rank_of(money: float | None, amount: float, start_ms: int, event_id: str) ->
     return (-(abs(money) if money is not None else 0.0), -abs(amount), -start_ms, event_id)
 
 
-def _terms(
-    point: DataPoint, facts: SiteFacts | None
-) -> tuple[str, Sequence[tuple[int, float, Price]]]:
-    """Return what a data point counts, and its prices in the order of ``SiteFacts.price_at``."""
-    unit = unit_of_amount(point)
+def _terms(point: DataPoint, unit: str, facts: SiteFacts | None) -> Sequence[Term]:
+    """Return the prices of a data point in the order of ``SiteFacts.price_at``."""
     if facts is None or unit not in ("Wh", "m3"):
-        return unit, ()
-    mine = [
+        return ()
+    return [
         (price.from_ms, per, price)
         for price in facts.prices
         if price.utility == point.utility and (per := price.per_canonical(unit)) is not None
     ]
-    return unit, mine

@@ -212,7 +212,7 @@ def waiting_events(
     everything = [
         one
         for one in ranked(briefs, by_series, facts)
-        if state_of(said.get(one.brief.id), now_ms) == "open"
+        if one.brief.id not in said or state_of(said[one.brief.id], now_ms) == "open"
     ]
     return Waiting(laid_out(request, costliest(everything, count), sites), everything)
 

@@ -101,9 +101,11 @@ class _Drawer:
         )
 
     def site(self, node: SiteNode, organisation_id: int) -> Node:
-        points = self._points(node)
-        holds = any(point.id == self.current_id for point in points)
-        holds |= any(f"meter-{meter.id}" == self.wanted.current for meter in node.meters)
+        points = node.points(self.directory.streams)
+        wanted_id, wanted_key = self.current_id, self.wanted.current
+        holds = wanted_id is not None and any(point.id == wanted_id for point in points)
+        if not holds and wanted_key.startswith("meter-"):
+            holds = any(f"meter-{meter.id}" == wanted_key for meter in node.meters)
         key = f"site-{node.id}"
         wanted = key in (self.wanted.branch, self.wanted.current)
         shown = self.everything or holds or wanted
@@ -180,10 +182,6 @@ class _Drawer:
             "state": fresh.state,
             "holds_current": f"point-{leaf.id}" == self.wanted.current,
         }
-
-    def _points(self, node: SiteNode) -> list[DataPoint]:
-        by_id = self.directory.by_id
-        return [point for leaf in node.leaves() if (point := by_id(leaf.id)) is not None]
 
     @property
     def _searching(self) -> bool:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -203,8 +204,7 @@ class Days:
         """
         rows = slice(first - self.first, last + 1 - self.first)
         kinds, used = self.kinds[rows], self.amounts[rows].sum(axis=0) > 0
-        zone = Zone.of(self.network.zone)
-        starts_ms = zone.wall_to_instant_ms(np.arange(first, last + 2) * DAY_MS).at_ms
+        starts_ms, sum_of_all = _starts_ms(self.network.zone, first, last), kinds.sum(axis=0)
         found = []
         for number, (site_id, _, _) in enumerate(self.groups):
             members = np.flatnonzero(used & (self.group == number))
@@ -216,7 +216,7 @@ class Days:
             if (starts_ms[edges] != edges_ms).any():
                 return None
             spans = np.array([0, *edges.tolist(), last + 1 - first])
-            sums = np.stack(
+            sums = sum_of_all[None, number] if not len(edges) else np.stack(
                 [kinds[begin:end, number].sum(axis=0)
                  for begin, end in zip(spans[:-1].tolist(), spans[1:].tolist(), strict=True)]
             )  # fmt: skip
@@ -252,6 +252,12 @@ class Days:
         self.hours = np.zeros((days, 24))
         self.counts = np.zeros(days, np.int64)
         self.expected = np.zeros((days, len(self.sites)), np.int64)
+
+
+@lru_cache(maxsize=64)
+def _starts_ms(zone: str, first: int, last: int) -> Ints:
+    """Return when some local days begin, and the one after them [ms since 1970, UTC]."""
+    return Zone.of(zone).wall_to_instant_ms(np.arange(first, last + 2) * DAY_MS).at_ms
 
 
 class _Sites:

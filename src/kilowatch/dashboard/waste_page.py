@@ -216,7 +216,7 @@ def _behind(
     found, wasting = summed.found, summed.by_series
     sources = sources_told(request, [of_series[one] for one in wasting][:NAMED])
     counted = len(wasting)
-    sums = found.by_site() if sites else found.by_point()
+    sums = found.by_site if sites else found.by_point()
     named = [
         (sites.get(number, ("", ""))[0] if sites else of_id[number].name, one)
         for number, one in sums.items()
@@ -277,7 +277,7 @@ def _sites(names: dict[int, tuple[str, str]], found: Wasted, days: Stretch) -> l
     return _bars(
         [
             (names.get(number, ("", ""))[0], f"/waste?place=s{number}&days={days.days}", sums)
-            for number, sums in found.by_site().items()
+            for number, sums in found.by_site.items()
         ]
     )
 

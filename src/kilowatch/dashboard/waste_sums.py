@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
+from functools import cached_property
 from typing import Any, TypeVar
 
 import numpy as np
@@ -52,7 +53,7 @@ class Portion:
     worth: Worth
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Wasted:
     """Everything that was wasted in some days.
 
@@ -76,13 +77,14 @@ class Wasted:
         """Return sums by the data point's number, the costliest first."""
         return _ranked((one.point.id, one) for one in self.portions)
 
+    @cached_property
     def by_site(self) -> dict[int, Sums]:
-        """Return sums by the site's number, the costliest first."""
+        """Sums by the site's number, the costliest first."""
         return _ranked((one.point.site_id, one) for one in self.portions)
 
-    @property
+    @cached_property
     def total(self) -> Sums:
-        """Return the sum of everything."""
+        """The sum of everything."""
         sums = Sums()
         for one in self.portions:
             sums.add(one.point, one.amount, one.worth)

@@ -129,7 +129,8 @@ class InsightView:
                     kind, start_ms, _, _, amount, *_ = decode(shown)  # noqa: PLW2901 - as it is seen
                     if waste and kind not in WASTE_KINDS:
                         continue
-                found.append(EventBrief(event_id, series, start_ms, _number(amount)))
+                size = math.nan if amount is None else amount
+                found.append(EventBrief(event_id, series, start_ms, size))
         return found
 
     def event(self, event_id: str) -> InsightEvent | None:
@@ -268,10 +269,6 @@ def _touching(*, waste: bool) -> str:
         " AND coalesce(shown_until_ms, end_ms) > ?"
         f" AND coalesce(shown_from_ms, start_ms) < ?{kinds}"
     )
-
-
-def _number(amount: float | None) -> float:
-    return math.nan if amount is None else amount
 
 
 def _wasted(rows: Sequence[tuple[Any, ...]], from_ms: int, to_ms: int) -> WasteHours:
