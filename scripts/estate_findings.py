@@ -106,7 +106,8 @@ def _copy(
     if rows:
         starts = moved([row[0] for row in rows])
         connection.executemany(
-            "INSERT OR REPLACE INTO main.waste VALUES (?, ?, ?, ?)",
+            "INSERT OR REPLACE INTO main.waste (series, start_ms, amounts, kinds)"
+            " VALUES (?, ?, ?, ?)",
             [
                 (point.series, start, (np.frombuffer(amounts) * scale).tobytes(), kinds)
                 for start, (_, amounts, kinds) in zip(starts, rows, strict=True)
