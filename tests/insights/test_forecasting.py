@@ -14,12 +14,15 @@ from kilowatch.insights.forecasting import (
     TooLittleError,
     Track,
     WrongModelError,
+    expect,
     follow,
     naive_scale,
     predict,
     score,
     train,
 )
+from kilowatch.insights.forecasting.features import Features, features
+from kilowatch.insights.forecasting.windows import HISTORY_DAYS, Windows
 from kilowatch.insights.hours import HOUR_MS, Hours
 from kilowatch.model.zones import Zone
 
@@ -192,6 +195,37 @@ def test_times_that_cannot_be_are_refused(origin: int, horizon: int) -> None:
     """A forecast of nothing, or of a time out of reach, is a mistake of the caller."""
     with pytest.raises(ValueError, match=r"horizon|origin"):
         predict(None, HOURS, origin, horizon)
+
+
+def test_several_midnights_at_once_say_what_each_says_alone(model: Model) -> None:
+    """A replay may look at weeks together: to the last bit, over a clock change and holidays."""
+    closed = np.isin(HOURS.day - HOURS.day[0], (80, 87, 95))
+    hours = replace(HOURS, holidays=np.tile(closed, (HOURS.streams, 1)))
+    midnights = np.flatnonzero(np.diff(HOURS.day, prepend=0))[76:94]
+    lengths = np.minimum(np.diff(midnights), 24).tolist()
+    origins = midnights[:-1].tolist()
+    assert set(lengths) == {23, 24}
+    for one in (model, None):
+        for made in expect(one, hours, origins, lengths):
+            alone = predict(one, hours, made.origin, len(made.start_ms))
+            assert np.array_equal(made.band().rate, alone.rate)
+            assert np.array_equal(made.start_ms, alone.start_ms)
+
+
+def test_the_day_before_a_holiday_is_known_as_one(model: Model) -> None:
+    """A day's band rests on whether the next day is a holiday, also if it ends before that."""
+    origin = int(np.flatnonzero(HOURS.day - HOURS.day[0] == 100)[0])
+    closed = np.tile(HOURS.day - HOURS.day[0] == 101, (HOURS.streams, 1))
+    seen: list[bool] = []
+
+    def looked(cut: Windows, aheads: tuple[int, ...]) -> Features:
+        seen.append(bool(cut.holiday[:, HISTORY_DAYS + 1].all()))
+        return features(cut, aheads)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("kilowatch.insights.forecasting.predicting.features", looked)
+        predict(model, replace(HOURS, holidays=closed), origin, 24)
+    assert seen == [True]
 
 
 def test_a_fault_is_not_learnt_and_a_level_that_stays_is(model: Model) -> None:

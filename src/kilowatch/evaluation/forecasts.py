@@ -21,9 +21,9 @@ from kilowatch.insights.forecasting import (
     Score,
     TooLittleError,
     Track,
+    expect,
     follow,
     naive_scale,
-    predict,
     score,
     train,
 )
@@ -41,6 +41,9 @@ FOLDS = 3
 
 WARM_DAYS = 56
 """Days before the year in which each stream's own errors are followed already."""
+
+WINDOWS = 120
+"""Stream-days that are described at once: more no longer fit the processor's cache."""
 
 _BAND = (0, 2, 4)
 
@@ -224,15 +227,18 @@ def _days(
     bands = []
     began = time.process_time()
     ends = [*group.midnights.tolist(), group.hours.count]
-    for row in rows:
-        origin, end = ends[row], ends[row + 1]
-        made = predict(
-            model, group.hours, origin, min(24, end - origin),
-            track=track, utility=group.utilities,
+    at_once = max(WINDOWS // len(group.listed), 1)
+    for first in range(rows.start, rows.stop, at_once):
+        some = range(first, min(first + at_once, rows.stop))
+        made = expect(
+            model, group.hours, [ends[row] for row in some],
+            [min(24, ends[row + 1] - ends[row]) for row in some], utility=group.utilities,
         )  # fmt: skip
-        bands.append(made.rate)
-        came = group.hours.values[:, origin : origin + made.rate.shape[2]]
-        track = follow(track, made, came)
+        for one in made:
+            said = one.band(track)
+            bands.append(said.rate)
+            came = group.hours.values[:, one.origin : one.origin + said.rate.shape[2]]
+            track = follow(track, said, came)
     cost.predict_s += time.process_time() - began
     cost.stream_days += len(rows) * len(group.listed)
     return bands, track

@@ -8,17 +8,19 @@ Read first: ``predicting.py`` (what is said), then ``features.py`` (what it rest
 
 from kilowatch.insights.forecasting.forecast import Forecast, Score, naive_scale, score
 from kilowatch.insights.forecasting.model import Model, WrongModelError
-from kilowatch.insights.forecasting.predicting import predict
+from kilowatch.insights.forecasting.predicting import Expectation, expect, predict
 from kilowatch.insights.forecasting.track import Track, follow
 from kilowatch.insights.forecasting.training import TooLittleError, train
 
 __all__ = [
+    "Expectation",
     "Forecast",
     "Model",
     "Score",
     "TooLittleError",
     "Track",
     "WrongModelError",
+    "expect",
     "follow",
     "naive_scale",
     "predict",

@@ -215,14 +215,19 @@ def _following(cut: Windows, scaled: Floats) -> dict[str, Floats]:
         unknown = np.full(len(scaled), np.nan)
         return {"temperature_slope": none[:, 0], "hour_slope": none, "temperature_usual": unknown}
     use = scaled[:, :HISTORY_DAYS]
+    known = ~np.isnan(use) & ~np.isnan(outdoor)[:, :, None]
+    usual = np.nan_to_num(mean(outdoor, 1))[:, None]
+    warm = np.where(np.isnan(outdoor), 0.0, outdoor - usual)
     off = cut.kind[:, :HISTORY_DAYS] >= 5
-    top, bottom = np.zeros((len(use), 24)), np.full((len(use), 24), 60.0)  # shrunk: 60 K²
-    for group in (off, ~off):
-        u = np.where(group[:, :, None], use, np.nan)
-        t = np.where(np.isnan(u), np.nan, outdoor[:, :, None])
-        t, u = t - mean(t, 1)[:, None], u - mean(u, 1)[:, None]
-        top += np.where(np.isnan(t * u), 0.0, t * u).sum(1)
-        bottom += np.where(np.isnan(t), 0.0, t * t).sum(1)
+    groups = np.stack([off, ~off], axis=1).astype(np.float64)
+    # Sums over the days of each group: of 1, of the temperature, and of its square.
+    by_day = np.concatenate([groups, groups * warm[:, None], groups * (warm**2)[:, None]], axis=1)
+    days = np.matmul(by_day, known.astype(np.float64))
+    uses = np.matmul(by_day[:, :4], np.where(known, use, 0.0))
+    count, warmth, square = days[:, :2], days[:, 2:4], days[:, 4:]
+    count = np.maximum(count, 1.0)
+    top = (uses[:, 2:] - warmth * uses[:, :2] / count).sum(axis=1)
+    bottom = 60.0 + (square - warmth**2 / count).sum(axis=1)  # shrunk: 60 K²
     slope = top / bottom
     return {
         "temperature_slope": slope.sum(1) / 24,

@@ -98,11 +98,13 @@ def surprises(cut: Windows, scaled: Floats, ahead: int) -> dict[str, Floats]:
 def _similar(group: Ints, days: Ints, lag: int) -> Floats:
     """Weigh the days before each day that are of its group, shape (n, days, HISTORY_DAYS + 1)."""
     age = days[:, None] - np.arange(_LAST + 1)
-    same = (group[:, days, None] == group[:, None, : _LAST + 1]) & (age >= lag)
+    same = (group[:, days, None] == group[:, None, : _LAST + 1]).astype(np.float64)
     found = np.zeros(same.shape)
     for half_life in (_SLOW_DAYS, _FAST_DAYS):
-        weight = same * 0.5 ** (age / half_life)
-        found += weight / np.maximum(weight.sum(axis=2, keepdims=True), 1e-12)
+        fading = np.where(age >= lag, 0.5 ** (age / half_life), 0.0)
+        total = np.einsum("ndu,du->nd", same, fading)
+        found += fading / np.maximum(total, 1e-12)[:, :, None]
+    found *= same
     return found
 
 

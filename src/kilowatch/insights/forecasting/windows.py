@@ -141,16 +141,24 @@ def trusted(values: Floats) -> Floats:
     """
     line = values.reshape(len(values), -1)
     same = line[:, 1:] == line[:, :-1]
+    zero = (line == 0).sum(axis=1)
+    rows = np.flatnonzero((same.sum(axis=1) >= _STILL_H - 1) | (zero >= _ZERO_H))
+    if not len(rows):
+        return values
+    line, same = line.copy(), same[rows]
+    some = line[rows]
     place = np.arange(line.shape[1])
-    begins = np.concatenate([np.ones((len(line), 1), np.bool_), ~same], axis=1)
-    ends = np.concatenate([~same, np.ones((len(line), 1), np.bool_)], axis=1)
+    edge = np.ones((len(rows), 1), np.bool_)
+    begins = np.concatenate([edge, ~same], axis=1)
+    ends = np.concatenate([~same, edge], axis=1)
     first = np.maximum.accumulate(np.where(begins, place, 0), axis=1)
     last = np.minimum.accumulate(np.where(ends, place, line.shape[1])[:, ::-1], axis=1)[:, ::-1]
     length = last - first + 1
-    known = (~np.isnan(line)).sum(axis=1)
-    suspect = ((length >= _STILL_H) & ~np.isnan(line)) | ((length >= _ZERO_H) & (line == 0))
+    known = (~np.isnan(some)).sum(axis=1)
+    suspect = ((length >= _STILL_H) & ~np.isnan(some)) | ((length >= _ZERO_H) & (some == 0))
     rare = suspect.sum(axis=1) < _RARE * known
-    return np.where(suspect & rare[:, None], np.nan, line).reshape(values.shape)
+    line[rows] = np.where(suspect & rare[:, None], np.nan, some)
+    return line.reshape(values.shape)
 
 
 def _rows(of: Floats, streams: Ints, rows: Ints) -> Floats:
