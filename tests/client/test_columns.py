@@ -61,6 +61,15 @@ def test_a_column_for_each_meter_finds_its_data_points() -> None:
     ]
 
 
+def test_a_heading_that_several_data_points_share_tells_its_parameter_still() -> None:
+    """Of three "Electricity" it can't be known which one; that it is power of phase 1 can."""
+    text = "time,Electricity aP_1 [W],Electricity pC [Wh],Foyer f,Main supply aP_1 [W]\n"
+    seen = look((text + "2026-01-05 10:00,1,2,3,4\n").encode(), STREAMS)
+    assert [(one.role, one.stream) for one in seen.shape.columns] == [
+        ("time", ""), ("aP_1", ""), ("ignore", ""), ("ignore", ""), ("aP_1", "main"),
+    ]  # fmt: skip
+
+
 def test_a_line_that_names_its_data_point_and_its_parameters() -> None:
     """Our own shape needs no mapping; what cannot be read is said with its line."""
     text = (

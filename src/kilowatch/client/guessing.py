@@ -35,7 +35,7 @@ _TIME_NAMES = ("ts", "time", "timestamp", "tsiso8601", "date", "datum", "zeit", 
 _POINT_NAMES = ("id", "stream_id", "stream", "data_point", "meter")
 _CLOCK = re.compile(r"\d{1,2}:\d{2}(?::\d{2})?", re.ASCII)
 _OFFSET = re.compile(r"[+-]\d{2}:\d{2}", re.ASCII)
-_HEADING = re.compile(r"(?P<name>.+?)(?: (?P<parameter>\w+))?(?: \[[^\]]*\])?")
+_HEADING = re.compile(r"(?P<name>.+?)(?: (?P<parameter>\w+))?(?: \[(?P<unit>[^\]]*)\])?")
 """How our own exports head a column: name of the data point, parameter unless it is a single
 value, unit."""
 
@@ -165,7 +165,11 @@ def _columns(
 
 
 def _of_heading(name: str, streams: Mapping[str, str]) -> Column:
-    """Return a column that is headed by its data point, or one that nothing is known of."""
+    """Return a column that is headed by its data point, or one that nothing is known of.
+
+    Where several data points have the name, its parameter is known still.
+    """
+    known = Column(name)
     for text in (name, name.removeprefix("'")):
         if text in streams:
             return Column(name, "value", streams[text])
@@ -177,7 +181,9 @@ def _of_heading(name: str, streams: Mapping[str, str]) -> Column:
             return Column(name, "value", streams[whole])
         if found["parameter"] in PARAMETERS and found["name"] in streams:
             return Column(name, found["parameter"], streams[found["name"]])
-    return Column(name)
+        if found["parameter"] in PARAMETERS and found["unit"]:
+            known = Column(name, found["parameter"])
+    return known
 
 
 def _one_value(columns: list[Column], rows: Sequence[Sequence[str]]) -> tuple[Column, ...]:
