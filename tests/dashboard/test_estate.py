@@ -381,6 +381,8 @@ def test_only_the_door_for_files_takes_a_large_body(desk: Desk) -> None:
         files={"file": ("x.csv", huge, "text/csv")},
     )
     assert answer.status_code == 413
+    assert "larger than" in answer.text
+    assert "bring less" in answer.text
 
 
 def test_a_credential_is_shown_once_with_a_line_that_works(desk: Desk) -> None:

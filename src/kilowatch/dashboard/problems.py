@@ -89,7 +89,7 @@ def answer(
 
 
 def _title(status: int) -> str:
-    known = {400, 403, 404, 405, 429, 500, 503}
+    known = {400, 403, 404, 405, 413, 429, 500, 503}
     return t(f"error.{status}.title") if status in known else t("error.other.title")
 
 

@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from re import Pattern
 
 from starlette.datastructures import MutableHeaders
-from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -109,10 +108,21 @@ class BodyLimit:
             message = await receive()
             brought += len(message.get("body", b""))
             if brought > bytes_max:
-                raise HTTPException(413)
+                raise _too_large(bytes_max)
             return message
 
         await self._app(scope, counted, send)
+
+
+def _too_large(bytes_max: int) -> KilowatchError:
+    size = f"{bytes_max >> 20} MB" if bytes_max >> 20 else f"{bytes_max >> 10} kB"
+    return KilowatchError(
+        "body_too_large",
+        f"This is larger than {size}, the most that is taken here.",
+        status=413,
+        remedy="Go back and bring less, a file in parts.",
+        data={"bytes_max": bytes_max},
+    )
 
 
 def is_secure(request: Request, settings: DashboardSettings) -> bool:
