@@ -26,6 +26,7 @@ from kilowatch.dashboard.compare_sums import (
     priced,
     quotient,
 )
+from kilowatch.dashboard.flow import in_usual_order
 from kilowatch.dashboard.periods import midnight_ms
 from kilowatch.model.site_facts import Price, SiteFacts
 from kilowatch.model.zones import Zone
@@ -313,6 +314,18 @@ def test_from_a_site_it_is_compared_with_the_others(set_up: World, admin: TestCl
     assert len(alone) > 1
     assert f"p{supply.id}" not in {item.key for item in alone}
     assert f"s{dublin}" not in {item.key for item in alone}
+
+
+def test_a_link_to_a_gas_meter_opens_on_gas(set_up: World, admin: TestClient) -> None:
+    """Where the address names no utility, it is that of what it names; solar stands for itself."""
+    gas, main = set_up.point("gas").id, set_up.point("main").id
+    found = admin.get(f"/data/compare?items=p{gas}").json()
+    assert (found["utility"], [one["key"] for one in found["items"]]) == ("gas", [f"p{gas}"])
+    found = admin.get(f"/data/compare?items=p{gas},p{main}&utility=electricity:Wh").json()
+    assert [one["key"] for one in found["items"]] == [f"p{main}"]
+    both = ("production:Wh", "electricity:Wh")
+    assert in_usual_order(both, with_production=True) == ["electricity:Wh", "production:Wh"]
+    assert in_usual_order(both) == ["electricity:Wh"]
 
 
 def test_items_are_added_and_taken_out_by_links(set_up: World, admin: TestClient) -> None:

@@ -135,7 +135,7 @@ def read(request: Request, *, to_export: bool = False) -> Asked:
     if to_export:
         everything = [p for p in everything if may_export(who, p)]
     kind_by_id = {p.id: kind_of(p) for p in everything}
-    kinds = in_usual_order(kind_by_id.values())
+    kinds = in_usual_order(kind_by_id.values(), with_production=True)
     per, against = query["per"] or "total", query["against"] or "before"
     grain = query["grain"]
     _check("per", per, PERS)
@@ -144,12 +144,15 @@ def read(request: Request, *, to_export: bool = False) -> Asked:
         _check("grain", grain, GRAINS)
     if not kinds:
         return Asked((), "", (), None, "day", "total", against, None, {}, {}, (), "")
+    keys = query["items"].split(",")
+    kind_by_key = {f"p{number}": kind for number, kind in kind_by_id.items()}
+    called = [kind_by_key[key] for key in keys if key in kind_by_key]
     there = in_usual_order(
         kind_by_id[p.id] for p in everything if f"s{p.site_id}" == query["place"]
     )
-    kind = query["utility"] if query["utility"] in kinds else (there or kinds)[0]
+    kind = query["utility"] if query["utility"] in kinds else (called or there or kinds)[0]
     mine = [p for p in everything if kind_by_id[p.id] == kind]
-    named = None if query["q"] else frozenset(query["items"].split(","))
+    named = None if query["q"] else frozenset(keys)
     every = _items(request, mine, named)
     items = _named(every, query["items"])
     if items is None:

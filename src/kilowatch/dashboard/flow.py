@@ -182,10 +182,15 @@ def kinds_of(points: Sequence[DataPoint]) -> list[str]:
     return in_usual_order({kind_of(point) for point in points})
 
 
-def in_usual_order(kinds: Iterable[str]) -> list[str]:
-    """Return utilities with their units, the usual first; production is part of electricity."""
+def in_usual_order(kinds: Iterable[str], *, with_production: bool = False) -> list[str]:
+    """Return utilities with their units, the usual first.
+
+    Args:
+        kinds: As ``kind_of`` has them.
+        with_production: Whether production stands for itself; in a flow it is part of electricity.
+    """
     found = set(kinds)
-    if any(kind.startswith("electricity:") for kind in found):
+    if not with_production and any(kind.startswith("electricity:") for kind in found):
         found.discard(f"{PRODUCTION}:Wh")
     order = {name: number for number, name in enumerate(UTILITIES)}
     return sorted(found, key=lambda kind: (order.get(kind.partition(":")[0], len(order)), kind))
