@@ -16,7 +16,9 @@ USUAL_H = 60 * 24.0
 DECAY = 0.5 ** (1 / HALF_LIVES_H)
 _PART_DECAY = 0.5 ** (1 / np.array([6.0, 18.0]))
 """Nights and days are 6 and 8 hours: one and three of them."""
-_CLOCK_DECAY = 0.5 ** (1 / 30.0)
+_CLOCK_DECAY = 0.5 ** (1 / np.array([30.0, 120.0]))
+_STEADIEST = 0.04
+"""No stream is believed to follow its profile more closely [log of a ratio]."""
 _NIGHT = range(6)
 _DAY = range(9, 17)
 
@@ -54,7 +56,8 @@ def clock(state: State, known: Bools, hour: int, y: Floats) -> tuple[Floats, Flo
     """Compare the shape of the last days with what was expected up to six hours away.
 
     Returns:
-        The shift that fits best [h] and by how much its correlation is better than none's.
+        The shift that fits the last days best [h], and by how much the correlation of the best
+        is better than none's over a day and over five, shape (streams, 2).
     """
     shape = state.expect.reshape(state.streams, -1)
     shifted = shape[:, 24 + hour - LAGS]
@@ -64,18 +67,38 @@ def clock(state: State, known: Bools, hour: int, y: Floats) -> tuple[Floats, Flo
     now = np.concatenate(
         [z, z * z, z * y[:, None], np.stack([y, y * y, np.ones_like(y)], axis=1)], axis=1
     )
-    after = state.clock * _CLOCK_DECAY + (1 - _CLOCK_DECAY) * now
-    state.clock = np.where(fit[:, None], after, state.clock)
+    decay = _CLOCK_DECAY[None, :, None]
+    after = state.clock * decay + (1 - decay) * now[:, None]
+    state.clock = np.where(fit[:, None, None], after, state.clock)
     kept = state.clock
-    weight = np.maximum(kept[:, -1:], 1e-12)
-    mean, square, product = (kept[:, i * lags : (i + 1) * lags] / weight for i in range(3))
-    level, power = kept[:, -3:-2] / weight, kept[:, -2:-1] / weight
+    weight = np.maximum(kept[..., -1:], 1e-12)
+    mean, square, product = (kept[..., i * lags : (i + 1) * lags] / weight for i in range(3))
+    level, power = kept[..., -3:-2] / weight, kept[..., -2:-1] / weight
     scale = np.maximum(power - level**2, 1e-12) * np.maximum(square - mean**2, 1e-12)
     alike = (product - mean * level) / np.sqrt(scale)
-    alike = np.where(kept[:, -1:] > 0.3, alike, 0.0)
-    best = alike.argmax(axis=1)
-    none = alike[:, len(LAGS) // 2]
-    return LAGS[best].astype(np.float64), alike.max(axis=1) - none
+    alike = np.where(kept[..., -1:] > 0.3, alike, 0.0)
+    best = alike[:, 0].argmax(axis=1)
+    none = alike[..., len(LAGS) // 2]
+    return LAGS[best].astype(np.float64), alike.max(axis=2) - none
+
+
+def even(state: State, known: Bools, ratio: Floats) -> Floats:
+    """Say how evenly a stream is off: the mean log ratio of late over how much it varies.
+
+    A lost phase, a wrong factor or a level that shifted takes the same share of every hour; a
+    holiday or a change of habits takes more of some hours than of others.
+
+    Returns:
+        Over 6, 24 and 72 h, shape (streams, 3).
+    """
+    decay = DECAY[None, 1:4, None]
+    calm = np.clip(ratio, -1.5, 1.5)
+    now = np.stack([calm, calm * calm], axis=1)[:, None]
+    after = state.even * decay + (1 - decay) * now
+    state.even = np.where(known[:, None, None], after, state.even)
+    mean, square = state.even[..., 0], state.even[..., 1]
+    found: Floats = mean / np.sqrt(np.maximum(square - mean**2, 0.0) + _STEADIEST**2)
+    return found
 
 
 def mild(

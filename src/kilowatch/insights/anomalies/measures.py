@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from kilowatch.insights.anomalies import comparing
+from kilowatch.insights.anomalies import comparing, day_by_day
 from kilowatch.insights.anomalies.comparing import DECAY, USUAL_H
 from kilowatch.insights.anomalies.state import (
     DAYS,
@@ -31,6 +31,7 @@ OWN = (
     "night_1", "night_3", "day_1", "day_3",
     "clock_gain", "noise_6h", "noise_24h", "free_day", "ratio_mild", "night_only", "off",
     "trend", "slope", "step", "like_working", "rank_24h", "rank_72h",
+    "even_6h", "even_24h", "even_72h", "clock_gain_5d",
 )  # fmt: skip
 """Measures that are also compared with their own typical size."""
 OTHER = (
@@ -39,6 +40,7 @@ OTHER = (
     "hours_today", "age", "share_same", "share_zero", "noise", "milder", "clock_lag",
     "night_contrast", "jump", "ratio_1h", "steady", "step_fast", "slope_sure",
     "like_before", "since_holiday", "turn_of_year", "weekday",
+    "day_off", "day_sure", "day_over", "day_before",
 )  # fmt: skip
 NAMES = (
     *OWN,
@@ -137,6 +139,7 @@ def measure(
         state.shares[:, 1], width / size, milder, lag, comparing.night_contrast(state), jump, now,
         three.max(axis=0) - three.min(axis=0), own[_PLACE["ratio_2h"]] - own[_RATIO_24H],
         state.bounds[:, 6], *state.eve.T, weekday,
+        *day_by_day.compare(state, known, tame, hour, size),
     )  # fmt: skip
     for column, one in enumerate(other, start=3 * len(OWN)):
         columns[column] = one
@@ -190,7 +193,7 @@ def _fill_own(
     own[10:13] = comparing.log_ratio(smooth[:, 2:, 2], smooth[:, 2:, 4], floor[:, None]).T
     own[13:15] = parts[:, 0].T
     own[15:17] = parts[:, 1].T
-    own[17] = gain
+    own[17] = gain[:, 0]
     own[18:20] = np.log((smooth[:, 1:3, 1] + 0.3) / (smooth[:, 4:5, 1] + 0.3)).T
     own[20] = place
     own[22] = parts[:, 0, 1] - parts[:, 1, 1]
@@ -199,6 +202,8 @@ def _fill_own(
     own[26] = ratio[:, 2] - ratio[:, 4]
     own[27] = like
     own[28:30] = state.ranks.T
+    own[30:33] = comparing.even(state, known, comparing.log_ratio(tame, e, floor)).T
+    own[33] = gain[:, 1]
     return lag, contrast
 
 

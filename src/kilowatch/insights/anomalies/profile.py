@@ -10,6 +10,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from kilowatch.insights.anomalies import day_by_day
 from kilowatch.insights.anomalies.state import DAYS, LEVELS, PARTS, WEEKS, State
 from kilowatch.insights.hours import Bools
 from kilowatch.model.blocks import Floats, Ints
@@ -47,6 +48,7 @@ def roll(state: State, rows: Ints, day: int, closed: Bools) -> None:
     expect = state.expect[rows]
     state.expect[rows] = np.stack([expect[:, 1], base * level, tomorrow * level], axis=1)
     state.bounds[rows] = np.concatenate([_bounds(past), _trend(state, rows, day)], axis=1)
+    day_by_day.lay(state, rows, day, closed)
     slot = day % DAYS
     state.past[rows, slot] = np.nan
     state.closed[rows, slot] = closed
@@ -54,6 +56,7 @@ def roll(state: State, rows: Ints, day: int, closed: Bools) -> None:
     _begin_week(state, rows, day)
     state.day[rows] = day
     state.today[rows] = 0
+    state.pair[rows] = 0
 
 
 def level_now(state: State, rows: Ints, day: int) -> Floats:

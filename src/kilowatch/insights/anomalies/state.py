@@ -1,4 +1,4 @@
-"""What is kept of each stream between two hours: about 11 kB, whatever its history."""
+"""What is kept of each stream between two hours: about 12 kB, whatever its history."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ LAGS = np.arange(-6, 7)
 GROUPS = 2
 """Groups of kinds that are alarmed about independently: see ``alarms.Group``."""
 
-MEASURES = 30
+MEASURES = 34
 """Measures that are compared with what the stream does by itself."""
 WEEKS = 8
 """Weeks whose highest measures are kept."""
@@ -48,11 +48,15 @@ _SHAPES: dict[str, tuple[tuple[int, ...], Any, float]] = {
     "decayed": ((len(HALF_LIVES_H), 5), np.float64, 0),
     "parts": ((2, 2, 3), np.float64, 0),
     "today": ((7,), np.float64, 0),
-    "clock": ((3 * len(LAGS) + 3,), np.float64, 0),
+    "clock": ((2, 3 * len(LAGS) + 3), np.float64, 0),
     "runs": ((5,), np.float64, 0),
     "shares": ((5,), np.float64, 0),
     "last": ((4,), np.float64, np.nan),
     "eve": ((3,), np.float64, 0),
+    "habit": ((4, 24), np.float64, np.nan),
+    "pair": ((2,), np.float64, 0),
+    "drops": ((2,), np.float64, 0),
+    "even": ((3, 2), np.float64, 0),
     "own": ((MEASURES,), np.float64, 0),
     "weekly": ((WEEKS, MEASURES), np.float32, 0),
     "most": ((MEASURES,), np.float64, 0),
@@ -98,6 +102,11 @@ class State:
         last: Last value, its standardised residual and the last two log ratios.
         eve: How like a working day the free day before was; days since a holiday and since
             the last change of the year.
+        habit: The last working day's values, and of the ratios of seven such days to theirs the
+            median, the spread and the highest, by the hour up to which they are summed up.
+        pair: Sums of this day and of its reference day so far.
+        drops: How far this day and the last are off that habit, in its spreads.
+        even: Decayed log ratio and its square: whether what is off is off evenly.
         own: Typical size of each statistic on this stream.
         weekly: Its highest in each of the last weeks, at ``week % WEEKS``.
         most: The second highest of the weeks before this one.
@@ -133,6 +142,10 @@ class State:
     shares: Floats
     last: Floats
     eve: Floats
+    habit: Floats
+    pair: Floats
+    drops: Floats
+    even: Floats
     own: Floats
     weekly: Small
     most: Floats
