@@ -51,6 +51,7 @@ def test_it_begins_when_measurements_can_be_read_and_ends_when_asked(
     """The start of the server does not wait for it; a server that stops does not either."""
     done = threading.Event()
     monkeypatch.setattr(warming, "LOOK_EVERY_S", 0.001)
+    monkeypatch.setattr(warming, "SETTLE_S", 0.001)
     monkeypatch.setattr(warming, "warm_holidays", lambda _rooms: done.set())
     one = Warming(world.app.state.rooms)
     one.start()

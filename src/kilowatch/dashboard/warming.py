@@ -28,6 +28,10 @@ LOOKS_MAX = 120
 """Two minutes: a store that takes longer to open has other things to do."""
 
 
+SETTLE_S = 5.0
+"""Between the first measurements and this: whoever waited for the start goes first."""
+
+
 class Warming:
     """Does it in a thread that begins when measurements can be read, and ends by itself.
 
@@ -57,6 +61,8 @@ class Warming:
                     return
                 points = list(self._rooms.registry.directory().points.values())
                 if newest_ms(self._rooms.view, points) is not None:
+                    if self._stopping.wait(SETTLE_S):
+                        return
                     warm_holidays(self._rooms)
                     if not self._stopping.is_set():
                         warm_waste(self._rooms, points)
