@@ -13,6 +13,7 @@ from tests.budget import (  # noqa: F401 - pytest finds its hooks here
     pytest_collection_modifyitems,
     pytest_terminal_summary,
 )
+from tests.patience import PATIENCE_MS
 from tests.ready_made import copy_new_catalogues, hash_cheaply, hash_for_real
 
 # As the program itself does, see kilowatch.cli; before a test loads numpy.
@@ -33,7 +34,7 @@ def tests_source() -> bool:
 
 def pytest_configure() -> None:
     """Refuse to test anything but the installed wheel, which is what users get."""
-    expect.set_options(timeout=15_000)  # of a page on a busy machine; what is right comes at once
+    expect.set_options(timeout=PATIENCE_MS)
     spec = importlib.util.find_spec("kilowatch")
     place = Path(spec.origin) if spec and spec.origin else None
     installed = place is not None and "site-packages" in place.parts

@@ -13,6 +13,7 @@ from starlette.testclient import TestClient
 from tests.dashboard.house import House
 from tests.dashboard.mailbox import Mailbox
 from tests.dashboard.worlds import ADMIN, PASSWORD, World, build, served
+from tests.patience import PATIENCE_MS
 
 Logged = Callable[[str], TestClient]
 
@@ -133,7 +134,7 @@ def watched(browser: Browser, live_world: World, session: StorageState) -> Itera
     context = browser.new_context(
         viewport={"width": 1440, "height": 900}, locale="en-IE", storage_state=session
     )
-    context.set_default_timeout(15_000)
+    context.set_default_timeout(PATIENCE_MS)
     watching = Watched(context.new_page(), live_world.url)
     yield watching
     watching.page.unroute_all(behavior="ignoreErrors")  # what it is in the middle of is not awaited

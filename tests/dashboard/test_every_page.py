@@ -26,6 +26,7 @@ from tests.dashboard.test_pages_in_chromium import FITS, RULES
 from tests.dashboard.test_sites_in_chromium import furnish as furnish_site
 from tests.dashboard.walk import FOR_MACHINES, PAGE, PARAMETER, WalkedPage, pages
 from tests.dashboard.worlds import ADMIN, PASSWORD, World, build, served
+from tests.patience import PATIENCE_MS
 
 pytestmark = pytest.mark.browser
 
@@ -127,7 +128,7 @@ def test_no_page_has_a_barrier_or_moves_or_is_too_wide(
     for signed_in in (True, False):
         context = browser.new_context(viewport={"width": 1280, "height": 900}, locale="en-IE")
         context.add_init_script(SHIFTED)
-        context.set_default_timeout(30_000)
+        context.set_default_timeout(PATIENCE_MS)
         watched = Watched(context.new_page(), url)
         if signed_in:
             watched.log_in(PEOPLE[ROLE])
@@ -162,7 +163,9 @@ def _looked_at(watched: Watched, one: WalkedPage, axe_source: str) -> list[str]:
     for width in WIDTHS:
         page.set_viewport_size({"width": width, "height": 800})
         try:
-            page.wait_for_function(FITS, arg=width, timeout=8_000)  # a graph follows a moment later
+            page.wait_for_function(
+                FITS, arg=width, timeout=20_000
+            )  # a graph follows a moment later
         except BrowserError:
             wrong.append(f"is wider than {width} px: {page.evaluate(WIDER, width)}")
     return wrong
@@ -204,7 +207,7 @@ def test_a_month_s_work_is_done_with_the_keyboard_alone(house: House, browser: B
     """Log in, find a data point, another period, the table, a file, an event acknowledged."""
     world = house.matrix.world
     context = browser.new_context(viewport={"width": 1280, "height": 900}, locale="en-IE")
-    context.set_default_timeout(15_000)
+    context.set_default_timeout(PATIENCE_MS)
     watched = Watched(context.new_page(), world.url)
     page, keys = watched.page, Keys(watched.page)
     page.goto(f"{world.url}/login")
@@ -263,7 +266,7 @@ def test_what_cannot_be_loaded_says_so_in_its_place(house: House, browser: Brows
     """
     world = house.matrix.world
     context = browser.new_context(viewport={"width": 1280, "height": 900}, locale="en-IE")
-    context.set_default_timeout(15_000)
+    context.set_default_timeout(PATIENCE_MS)
     watched = Watched(context.new_page(), world.url)
     watched.log_in(PEOPLE[ROLE])
     page, wrong, asked = watched.page, list[str](), [0]
@@ -290,7 +293,7 @@ def test_what_cannot_be_loaded_says_so_in_its_place(house: House, browser: Brows
             continue  # the page came whole
         says = page.locator("main .notice.bad:visible, main [role=alert]:visible, #requests")
         try:
-            page.wait_for_function(CALM, timeout=6_000)
+            page.wait_for_function(CALM, timeout=20_000)
             expect(says.first).to_be_visible(timeout=6_000)
         except (BrowserError, AssertionError):
             wrong.append(f"{one.address}: {page.locator('main').inner_text()[:300]!r}")

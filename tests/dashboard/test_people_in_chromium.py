@@ -17,6 +17,7 @@ from tests.dashboard.house import House
 from tests.dashboard.mailbox import Mailbox
 from tests.dashboard.test_pages_in_chromium import barriers
 from tests.dashboard.worlds import ADMIN, KEY, PASSWORD, VIEWER, build, served
+from tests.patience import PATIENCE_MS
 
 pytestmark = pytest.mark.browser
 
@@ -51,7 +52,7 @@ def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
 def context(browser: Browser) -> Iterator[BrowserContext]:
     """Return an empty browser."""
     made = browser.new_context(viewport={"width": 1440, "height": 900}, locale="en-IE")
-    made.set_default_timeout(15_000)
+    made.set_default_timeout(PATIENCE_MS)
     yield made
     made.close()
 

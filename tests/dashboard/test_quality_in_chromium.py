@@ -101,7 +101,7 @@ def test_a_gap_is_filled_by_keyboard(furnished: World, watched: Watched, axe_sou
                 page.screenshot(path=Path(OUTPUT) / name, full_page=True)
     page.get_by_role("button", name="Apply").focus()
     page.keyboard.press("Enter")
-    expect(page.get_by_role("status").first).to_contain_text("Filled.", timeout=15_000)
+    expect(page.get_by_role("status").first).to_contain_text("Filled.")
     expect(page.locator("#history")).to_contain_text("Router was replaced.")
 
 

@@ -15,6 +15,7 @@ from playwright.sync_api import Browser, expect
 from tests.journeys.pages import Visit, logged_in
 from tests.journeys.pushing import Client, client_of, startup_package
 from tests.journeys.server import Server
+from tests.patience import PATIENCE_MS
 
 pytestmark = [pytest.mark.journey, pytest.mark.browser]
 
@@ -93,7 +94,7 @@ def test_a_first_packet_is_on_the_page_while_somebody_looks(
 
     for packet in rest:
         _accepted(client, packet)
-    expect(page.locator("#chart canvas, #chart svg").first).to_be_visible(timeout=10_000)
+    expect(page.locator("#chart canvas, #chart svg").first).to_be_visible()
     _total_becomes(visit, 29 * 140.0)
     assert page.evaluate("window.sameDocument"), "the page was loaded again"
     _take_pictures(visit, pictures, package["dashboard_url"], point)
@@ -112,7 +113,7 @@ def _total_becomes(visit: Visit, energy_wh: float) -> None:
             return Math.abs(sum - wanted) < 1e-6;
         }""",
         arg=energy_wh,
-        timeout=15_000,
+        timeout=PATIENCE_MS,
     )
 
 
@@ -140,7 +141,7 @@ def test_attributes_tells_a_newcomer_what_to_change(server: Server, browser: Bro
     page = visit.page
     point = _data_point(visit, "Gas")
     page.goto(f"{package['dashboard_url']}attributes/{point}")
-    expect(page.locator("html")).to_have_attribute("data-live", "on", timeout=10_000)
+    expect(page.locator("html")).to_have_attribute("data-live", "on")
     stranger = Client(client.url, client.username, "wrong", client.certificate)
     body = {"id": stream, "tsISO8601": "2026-03-02T10:00:00.000+00:00", "value": 5}
     assert stranger.push(body)[0] == 401
@@ -148,7 +149,7 @@ def test_attributes_tells_a_newcomer_what_to_change(server: Server, browser: Bro
     assert client.push({**body, "value": "5"})[0] == 400
     assert client.push(body)[0] == 200
     requests = page.locator("#requests [data-list] > li")
-    expect(requests).to_have_count(4, timeout=10_000)
+    expect(requests).to_have_count(4)
     said = page.locator("#requests").inner_text()
     for status in ("401", "400", "200"):
         assert status in said
