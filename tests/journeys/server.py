@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-START_S_MAX = 60.0
+START_S_MAX = 120.0
 
 FREE_PORTS = ("--push-http-port", "--push-https-port", "--dashboard-port", "--dashboard-https-port")
 
