@@ -10,6 +10,7 @@ from starlette.testclient import TestClient
 from kilowatch import catalog as catalogs
 from kilowatch.catalog import people
 from kilowatch.catalog.tables import AuditEntry
+from kilowatch.dashboard import admin as pages
 from tests.dashboard.conftest import form_token
 from tests.dashboard.worlds import World
 
@@ -40,6 +41,18 @@ def test_a_new_data_point_is_ready_with_its_curl_line(world: World, admin: TestC
     number = int(answer.headers["location"].split("/")[-1].split("?")[0])
     point = world.app.state.rooms.registry.directory().by_id(number)
     assert (point.interval_s, point.behaviour, point.zone) == (900, "register", "Europe/Dublin")
+
+
+def test_without_a_site_the_form_leads_to_the_first_one(
+    world: World, admin: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who may add sites is not sent to an administrator, who it is itself."""
+    monkeypatch.setattr(pages, "_sites", lambda _request: [])
+    page = admin.get(NEW, headers=PAGE).text
+    assert "No sites yet" in page
+    number = world.point("main").organisation_id
+    assert f'href="/admin/organizations/{number}/sites/new"' in page
+    assert "An administrator of your organisation" not in page
 
 
 def test_a_stream_id_is_made_when_none_is_given(world: World, admin: TestClient) -> None:

@@ -25,6 +25,7 @@ from kilowatch.dashboard import admin_placing
 from kilowatch.dashboard.access import Access, Door
 from kilowatch.dashboard.admin_frame import (
     asked_of,
+    organisations_for,
     problems_of,
     section_page,
     sites_for,
@@ -256,6 +257,7 @@ def _form(
         "saved": saved,
         "factors": [name for name in FACTORS if _fits(name, fields, point, problems)],
         "sites": _sites(request),
+        "organisations": organisations_for(request, "manage"),
         "kinds": KINDS,
         "utilities": UTILITIES,
         "units": [symbol for symbol in UNITS if symbol],
