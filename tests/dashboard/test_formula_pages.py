@@ -67,6 +67,31 @@ def test_another_organisation_can_neither_name_nor_see(world: World, logged: Log
         assert "Main supply" not in names
 
 
+def test_two_people_who_edit_one_formula_are_told(world: World, logged: Logged) -> None:
+    """Who saves second sees what the first one wrote, and decides; nothing is lost unseen."""
+    admin = logged(ADMIN)
+    first = sent(admin, world, name="Of two", formula="[Main supply].energy")
+    answer = admin.post(NEW, data=first)
+    page = answer.headers["location"].split("?")[0]
+
+    def opened() -> str:
+        (found,) = re.findall(r'name="seen" value="(\w+)"', admin.get(page).text)
+        return str(found)
+
+    mine = theirs = opened()
+    wish = {"name": "Of two", "when": "always"}
+    saved = sent(admin, world, **wish, formula="[HVAC].energy", seen=theirs)
+    assert admin.post(page, data=saved).status_code == 303
+    again = sent(admin, world, **wish, formula="[Main supply].energy * 2", seen=mine)
+    told = admin.post(page, data=again)
+    assert told.status_code == 422
+    assert "it is now [HVAC].energy. Save again" in told.text
+    assert "[Main supply].energy * 2" in told.text, "what was written is still there"
+    (fresh,) = re.findall(r'name="seen" value="(\w+)"', told.text)
+    assert admin.post(page, data=again | {"seen": fresh}).status_code == 303
+    assert "[Main supply].energy * 2" in admin.get(page).text
+
+
 def test_a_formula_changes_from_a_day_on_and_back(world: World, logged: Logged) -> None:
     """The editor says what holds when, the history of changes says it in names; undo takes back."""
     admin = logged(ADMIN)

@@ -7,6 +7,8 @@ may read too.
 
 from __future__ import annotations
 
+import hashlib
+from collections import defaultdict
 from dataclasses import dataclass
 from typing import Any
 
@@ -39,7 +41,7 @@ SECTION = "data_points"
 FOUND_MAX = 12
 TEXT_MAX = 4_000
 NAMES = ("name", "site", "formula", "interval", "utility")
-DATED = ("when", "from", "comment")
+DATED = ("when", "from", "comment", "seen")
 EXAMPLES = ("sum", "ratio", "condition", "surplus")
 
 
@@ -150,9 +152,19 @@ def _edit(request: Request) -> Response:
     return _form(request, fields, point, {}, saved=request.query_params.get("saved", ""))
 
 
+def _mark(point: DataPoint) -> str:
+    """Return what differs as soon as somebody else has changed a formula that one is editing."""
+    kept = repr((point.name, point.utility, point.interval_s, point.formulas))
+    return hashlib.blake2b(kept.encode(), digest_size=8).hexdigest()
+
+
 def _change(request: Request, fields: dict[str, str]) -> Response:
     rooms, point = rooms_of(request), point_of(request)
     names = names_for(request, point.organisation_id)
+    if fields["seen"] and fields["seen"] != _mark(point):
+        now = names.with_names(point.formula)
+        told = {"formula": t("formula.meanwhile", formula=now)}
+        return _form(request, fields, point, defaultdict(str, told))
     try:
         with rooms.registry.catalog.change(actor_of(request)) as open_change:
             formulas.change(
@@ -192,6 +204,7 @@ def _form(
         **_offered(request, fields["site"], [], point.id if point else None),
     }
     if point is not None:
+        context["mark"] = _mark(point)
         context["progress"] = progress_of(rooms, point, LOOKS if saved else 0)
         with rooms.registry.catalog.reading() as session:
             rows = formula_use.users_of(session, point.id, point.organisation_id)
