@@ -182,9 +182,11 @@ def _planned(rooms: Rooms, holder: LinkHolder) -> Plan:
 def _tag(rooms: Rooms, export: Plan, format_word: str) -> str:
     """Return a mark that differs as soon as the file would: a weak one, for notes have a date."""
     points = [one.point for one in export.subjects]
+    months = export.asked.grain == "month"  # the last one is as long as the period lets it be
     about = (
         __version__, format_word, export.asked.pairs(), rooms.registry.directory().revision,
-        [(one.from_ms, one.to_ms) for one in export.subjects], rooms.view.versions(points),
+        [(one.from_ms, one.to_ms, one.period if months else None) for one in export.subjects],
+        rooms.view.versions(points),
     )  # fmt: skip
     return f'W/"{hashlib.blake2b(repr(about).encode(), digest_size=16).hexdigest()}"'
 
