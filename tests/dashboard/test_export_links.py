@@ -106,6 +106,7 @@ def test_nothing_is_sent_while_nothing_has_changed(own: World) -> None:
     assert head.status_code == 200
     assert head.content == b""
     assert head.headers["content-type"] == "text/csv; charset=utf-8"
+    assert "content-length" not in head.headers, "0 would say that the file is empty"
     tag = head.headers["etag"]
     again = tool.get(path, headers={"if-none-match": tag})
     assert again.status_code == 304
