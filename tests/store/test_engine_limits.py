@@ -105,3 +105,14 @@ def test_an_answer_at_the_time_limit_is_refused_even_without_an_error() -> None:
         engine.query("SELECT 1")
     assert told.value.code == "store_busy"
     assert engine.query("SELECT 1", page=False).num_rows == 0
+
+
+def test_the_engine_keeps_nothing_of_what_was_asked(engine: Engine) -> None:
+    """A cache of conditions would grow to 100 MiB while everything is exported, and help nobody."""
+    for number in range(20):
+        engine.query(f"SELECT count() AS n FROM figure WHERE value > {number}")
+        engine.query(f"SELECT count() AS n FROM figure WHERE value > {number}", page=False)
+    kept = engine.query(
+        "SELECT value FROM system.metrics WHERE metric = 'QueryConditionCacheBytes'"
+    )
+    assert kept.to_pylist() in ([], [{"value": 0}])
