@@ -107,6 +107,17 @@ def test_a_friday_evening_and_its_weekend_are_one_event_with_both_amounts() -> N
     assert merged(friday, [replace(weekend, series=1)]) is friday
 
 
+def test_a_peak_that_turns_out_to_last_is_the_beginning_of_what_lasts() -> None:
+    """Two hours after closing it was a peak; by midnight it is a weekend that stayed on."""
+    peak = event(3, EventKind.SPIKE, 18, 8, found_h=2)
+    lasting = [
+        event(3, EventKind.AFTER_HOURS, 18, 6, found_h=4), event(3, EventKind.WEEKEND, 24, 48),
+    ]  # fmt: skip
+    assert set(join([peak, *lasting], TREE).values()) == {peak.id}
+    amid = event(3, EventKind.SPIKE, 40, 3)
+    assert join([event(3, EventKind.NIGHT_LOAD, 18, 200), amid], TREE)[amid.id] == amid.id
+
+
 @given(
     st.lists(
         st.builds(

@@ -34,7 +34,7 @@ FRIDAY = datetime(2026, 4, 17, 18, tzinfo=DUBLIN)  # the ventilation is not swit
 NEXT = FRIDAY + timedelta(days=28)  # and once more, after weekends as they should be
 LEFT_ON = {
     EventKind.WEEKEND, EventKind.AFTER_HOURS, EventKind.MISSED_SHUTDOWN, EventKind.NIGHT_LOAD,
-    EventKind.LEVEL_SHIFT,
+    EventKind.LEVEL_SHIFT, EventKind.SPIKE,
 }  # fmt: skip
 HOUR = timedelta(hours=1)
 CLEAR = 5 * HOUR  # when three hours have each ended three high ones, it is no chance any more

@@ -20,17 +20,24 @@ NEXT_MS = 6 * HOUR_MS
 """What goes on at one meter within so long of another finding has its cause: a Friday evening, and
 the weekend that follows."""
 TOGETHER_MS = 2 * HOUR_MS
-"""What begins so close together at several meters of a site has one cause, as a power cut."""
+"""What begins so close together at several meters of a site has one cause, as a power cut; and at
+one meter a peak and what lasts after it."""
 
 _K = EventKind
 _ALWAYS_ON = {
     _K.MISSED_SHUTDOWN, _K.NIGHT_LOAD, _K.WEEKEND, _K.HOLIDAY, _K.AFTER_HOURS, _K.EARLY_START,
     _K.BASELOAD_CREEP, _K.LEVEL_SHIFT, _K.DRIFT, _K.OVER_CONDITIONING,
 }  # fmt: skip
+_FIRST_HOURS = frozenset({
+    _K.SPIKE, _K.AFTER_HOURS, _K.NIGHT_LOAD, _K.WEEKEND, _K.HOLIDAY, _K.MISSED_SHUTDOWN,
+    _K.EARLY_START,
+})  # fmt: skip
+"""What a peak may be the first hours of: two hours after closing nobody knows yet that it lasts."""
 _NEIGHBOURS: tuple[frozenset[EventKind], ...] = (
     frozenset(_ALWAYS_ON),
     frozenset({_K.DROPOUT, _K.STUCK, _K.LEVEL_SHIFT, _K.NEGATIVE}),
     frozenset({_K.SPIKE, _K.LEVEL_SHIFT, _K.OVER_CONDITIONING}),
+    _FIRST_HOURS,
     frozenset({_K.CLOCK_SHIFT, _K.EARLY_START, _K.AFTER_HOURS}),
     frozenset({_K.PHASE_LOSS, _K.UNBALANCE, _K.VOLTAGE, _K.PHASE_SUM, _K.LEVEL_SHIFT, _K.DROPOUT}),
     frozenset({_K.POWER_FACTOR}),
@@ -103,7 +110,9 @@ def join(events: Iterable[InsightEvent], kinship: Kinship) -> dict[str, str]:
         causes[event.id] = best.id
         if best.series == event.series:
             first_ms, last_ms = min(best.start_ms, event.start_ms), max(best.end_ms, event.end_ms)
-            standing[best.id] = replace(best, start_ms=first_ms, end_ms=last_ms)
+            lasts = best.kind is _K.SPIKE and event.kind in _FIRST_HOURS
+            kind = event.kind if lasts else best.kind
+            standing[best.id] = replace(best, kind=kind, start_ms=first_ms, end_ms=last_ms)
     return causes
 
 
@@ -172,8 +181,11 @@ def _have_one_cause(
     kin = kin or second.series in lines[first.series] or first.series in lines[second.series]
     if not kin or not _same_direction(first, second):
         return False
-    if first.series == second.series and {first.kind, second.kind} <= _ALWAYS_ON:
+    kinds = {first.kind, second.kind}
+    if first.series == second.series and kinds <= _ALWAYS_ON:
         return _shared(first, second) >= -NEXT_MS
+    if first.series == second.series and kinds != {_K.SPIKE} and _K.SPIKE in kinds <= _FIRST_HOURS:
+        return abs(first.start_ms - second.start_ms) <= TOGETHER_MS
     shorter = min(first.end_ms - first.start_ms, second.end_ms - second.start_ms)
     return _shared(first, second) >= OVERLAP_MIN * max(shorter, 1)
 
