@@ -32,6 +32,10 @@ SETTLE_S = 5.0
 """Between the first measurements and this: whoever waited for the start goes first."""
 
 
+STOP_S_MAX = 2.0
+"""A server that stops on a crowded machine waits no longer for it: nothing is written."""
+
+
 class Warming:
     """Does it in a thread that begins when measurements can be read, and ends by itself.
 
@@ -49,10 +53,10 @@ class Warming:
         self._thread.start()
 
     def stop(self) -> None:
-        """End; what is being added up is added up first."""
+        """End; what is being added up may be, for a moment."""
         self._stopping.set()
         if self._thread.ident is not None:
-            self._thread.join()
+            self._thread.join(STOP_S_MAX)
 
     def _run(self) -> None:
         try:
@@ -70,7 +74,8 @@ class Warming:
         except KilowatchError as error:
             logger.info("warming.given_up", reason=str(error))
         except Exception:  # the pages do without it
-            logger.exception("warming.failed")
+            if not self._stopping.is_set():
+                logger.exception("warming.failed")
 
 
 def warm_holidays(rooms: Rooms) -> None:
