@@ -28,14 +28,14 @@ class Stand:
     """One utility of a site over today or this month.
 
     Attributes:
-        so_far: What was used [Wh or m³]; None where nothing is known.
+        so_far: What was counted, as on Breakdown [Wh or m³]; None where nothing is known.
         change: Against what was expected of the same hours, 0.1 is 10 % more; None where nothing
             was expected.
         ahead: What it will come to [Wh or m³]; None without a forecast.
         worth: Of that.
         compared: What was used in the hours of which something was expected [Wh or m³].
         expected: What was expected of the same hours [Wh or m³].
-        by_point: What each data point used, by its number [Wh or m³].
+        by_point: What each data point counted, by its number [Wh or m³].
         hours: Hours that have begun, of all data points.
         known: Hours of them that are known.
         shares: Of the known time, what is derived, edited, estimated and questionable, 0 to 1.
@@ -119,7 +119,9 @@ def _stand(
     for point in points:
         own = found[point.series].on_grid(from_ms, count)
         known += int(np.isfinite(own).sum())
-        by_point[point.id] = float(np.nansum(own))
+        total = found[point.series].total(from_ms, to_ms)
+        if total is not None:
+            by_point[point.id] = total
         if rooms.insights is None:
             continue
         expected = rooms.insights.expected(point, from_ms, to_ms)
@@ -138,7 +140,7 @@ def _stand(
     first, last = (local_day(at_ms, points[0].zone) for at_ms in (from_ms, max(from_ms, to_ms - 1)))
     within = [found[point.series].within(from_ms, to_ms) for point in points]
     return Stand(
-        sum(by_point.values()) if known else None,
+        sum(by_point.values()) if by_point else None,
         compared / wanted - 1 if wanted > 0 else None,
         coming,
         worth(facts, points[0], coming, from_ms) if coming is not None else NOTHING,

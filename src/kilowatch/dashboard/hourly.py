@@ -38,19 +38,33 @@ class Hourly:
         rate: Means, shape (n,) [W, m³/h, …].
         covered_ms: How much of each is known, shape (n,) [ms].
         shares: Of that, what each of ``blocks.SHARED`` has, shape (n, 4), 0 to 1.
+        counted_ms: Starts of all hours in which something was counted, shape (m,) [ms].
+        counted: What was counted in them, and across the gaps that end there, shape (m,) [Wh, m³].
     """
 
     start_ms: Ints
     rate: Floats
     covered_ms: Floats = field(default_factory=lambda: np.empty(0))
     shares: Floats = field(default_factory=lambda: np.empty((0, len(SHARED))))
+    counted_ms: Ints = field(default_factory=lambda: np.empty(0, np.int64))
+    counted: Floats = field(default_factory=lambda: np.empty(0))
+
+    def total(self, from_ms: int, to_ms: int) -> float | None:
+        """Return what was counted in the hours that begin in a stretch; None for nothing.
+
+        Not the sum of the means: an hour of which three quarters are known would count whole.
+        """
+        some = (self.counted_ms >= from_ms) & (self.counted_ms < to_ms)
+        return float(self.counted[some].sum()) if some.any() else None
 
     def within(self, from_ms: int, to_ms: int) -> Hourly:
         """Return the hours that begin in a stretch [ms]."""
         some = (self.start_ms >= from_ms) & (self.start_ms < to_ms)
+        counted = (self.counted_ms >= from_ms) & (self.counted_ms < to_ms)
         return Hourly(
-            self.start_ms[some], self.rate[some], self.covered_ms[some], self.shares[some]
-        )
+            self.start_ms[some], self.rate[some], self.covered_ms[some], self.shares[some],
+            self.counted_ms[counted], self.counted[counted],
+        )  # fmt: skip
 
     def on_grid(self, from_ms: int, count: int) -> Floats:
         """Return the means on a grid of hours, shape (count,); NaN where nothing is known."""
@@ -96,12 +110,15 @@ def hourly(view: View, points: Sequence[DataPoint], from_ms: int, to_ms: int) ->
     found = {}
     for series, one in subjects.items():
         own = rows.take((rows.series == series) & (rows.channel == one.channel))
+        whole = np.nan_to_num(own.amount) + np.nan_to_num(own.unallocated)
+        there = np.isfinite(own.amount) | (whole != 0)
+        counted = own.start_ms[there], whole[there]
         own = own.take((own.covered_ms > 0) & (own.covered_ms >= COVERED_MIN * own.duration_ms))
         rate = own.amount * HOUR_MS / own.covered_ms if one.is_amount else own.mean
         known = np.isfinite(rate)
         covered = own.covered_ms[known].astype(np.float64)
         shares = own.shares()[known] / covered[:, None]
-        found[series] = Hourly(own.start_ms[known], rate[known], covered, shares)
+        found[series] = Hourly(own.start_ms[known], rate[known], covered, shares, *counted)
     return found
 
 
