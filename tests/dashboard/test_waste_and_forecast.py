@@ -15,6 +15,7 @@ from starlette.testclient import TestClient
 from kilowatch.dashboard.outlooks import Outlooks
 from kilowatch.dashboard.waste_page import cells_of
 from kilowatch.dashboard.waste_sums import KINDS, counted_once, kind_title, wasted
+from kilowatch.dashboard.worth import NOTHING, Sums
 from kilowatch.model.insight import EventKind, InsightEvent, WasteHours
 from kilowatch.model.points import DataPoint
 from kilowatch.model.site_facts import Price, SiteFacts
@@ -112,6 +113,18 @@ def test_waste_without_a_price_is_not_free() -> None:
     total = wasted(hours((10, 5, 1_000.0)), [point(1)], {}).total
     assert not total.money
     assert (total.amounts, total.without_price) == ({"Wh": 1_000.0}, 1)
+
+
+def test_a_cubic_metre_of_gas_is_none_of_water() -> None:
+    """Both are told by name where both were wasted; energy of several utilities is one sum."""
+    sums = Sums()
+    single = replace(point(8), kind="single")
+    sums.add(point(1), 500.0, NOTHING)
+    sums.add(replace(single, utility="heat", unit="Wh"), 300.0, NOTHING)
+    sums.add(replace(single, utility="gas", unit="m3"), 155.0, NOTHING)
+    assert sums.told() == [(800.0, "Wh", ""), (155.0, "m3", "")]
+    sums.add(replace(single, utility="water", unit="m3"), 0.25, NOTHING)
+    assert sums.told() == [(800.0, "Wh", ""), (155.0, "m3", "Gas"), (0.25, "m3", "Water")]
 
 
 def test_waste_that_is_of_no_named_kind_is_waste_all_the_same() -> None:

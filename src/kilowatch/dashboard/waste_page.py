@@ -223,7 +223,11 @@ def _behind(
     ][:NAMED]
     total = found.total
     zones = ", ".join(sorted({of_series[one].zone for one in wasting}))
-    amounts = [Part(name, v, unit) for name, one in named for unit, v in one.amounts.items()]
+    amounts = [
+        Part(f"{name}, {utility}" if utility else name, value, unit)
+        for name, one in named
+        for value, unit, utility in one.told()
+    ]
     money = [Part(name, v, unit) for name, one in named for unit, v in one.money.items()]
     carbon = [Part(name, one.carbon_kg, "kg") for name, one in named if one.carbon_kg is not None]
     whole = Behind(

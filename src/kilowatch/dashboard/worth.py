@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from kilowatch.dashboard.hourly import unit_of_amount
+from kilowatch.dashboard.words import t
 from kilowatch.model.points import DataPoint
 from kilowatch.model.site_facts import CarbonFactor, Price, SiteFacts
 
@@ -63,7 +64,9 @@ class Sums:
     """Sums of several amounts by unit and currency, with what they rest on.
 
     Attributes:
-        amounts: By canonical unit [Wh, m³].
+        amounts: By canonical unit [Wh, m³], to rank by.
+        by_utility: The same to be told, by utility and unit: a cubic metre of gas is none of water.
+            Energy has no utility, as kilowatt-hours are one thing.
         money: By currency.
         carbon_kg: CO2 equivalent [kg]; None while no amount had a factor.
         prices: Every price that is in the money.
@@ -72,6 +75,7 @@ class Sums:
     """
 
     amounts: dict[str, float] = field(default_factory=dict)
+    by_utility: dict[tuple[str, str], float] = field(default_factory=dict)
     money: dict[str, float] = field(default_factory=dict)
     carbon_kg: float | None = None
     prices: list[Price] = field(default_factory=list)
@@ -84,6 +88,8 @@ class Sums:
             return
         unit = unit_of_amount(point)
         self.amounts[unit] = self.amounts.get(unit, 0.0) + amount
+        key = ("" if unit == "Wh" else point.utility, unit)
+        self.by_utility[key] = self.by_utility.get(key, 0.0) + amount
         if value.money is not None and value.price is not None:
             self.money[value.currency] = self.money.get(value.currency, 0.0) + value.money
             if value.price not in self.prices:
@@ -94,6 +100,14 @@ class Sums:
             self.carbon_kg = (self.carbon_kg or 0.0) + value.carbon_kg
             if value.factor not in self.factors:
                 self.factors.append(value.factor)
+
+    def told(self) -> list[tuple[float, str, str]]:
+        """Return amounts with unit, and the utility's name where others have the same unit."""
+        units = [unit for _, unit in self.by_utility]
+        return [
+            (value, unit, t(f"utility.{utility}") if units.count(unit) > 1 else "")
+            for (utility, unit), value in self.by_utility.items()
+        ]
 
 
 def basis_of(values: Iterable[Worth]) -> tuple[list[Price], list[CarbonFactor]]:
