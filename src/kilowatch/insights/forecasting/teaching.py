@@ -80,7 +80,7 @@ def teach(lessons: Lessons, *, seed: int, nets: int) -> Net:
 
 def _measured(days: Day) -> Net:
     """Return a net without layers that knows the middle and the spread of each input."""
-    numbers = days.numbers[:: len(days.numbers) // MEASURED_DAYS + 1]
+    numbers = days.numbers[:: len(days.numbers) // MEASURED_DAYS + 1].astype(np.float32)
     centre, low, high = _quantiles(numbers)
     off = np.clip(numbers - centre, low - centre, high - centre)
     known = ~np.isnan(off)

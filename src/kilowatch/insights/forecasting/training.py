@@ -23,7 +23,7 @@ STREAMS_MIN = 20
 DAYS_MIN = 56
 """Days that each of them needs."""
 
-WINDOWS_MAX = 48_000
+WINDOWS_MAX = 72_000
 """Stream-days that are learnt from, spread evenly over streams and time: the cost of training is
 bounded, however many streams there are."""
 
@@ -34,8 +34,8 @@ _NETS = 2
 _SHARES = np.linspace(0, 1, 9)
 """How much the net may count: what was best on the weeks that are held out."""
 
-_HELD_OUT = 6
-"""Each sixth week is held out, and says how wide the bands must be."""
+_HELD_OUT, _HELD_OUT_LONG, _LONG_WEEKS = 6, 10, 30
+"""Each sixth week is held out, and says how wide the bands must be; each tenth of 30 or more."""
 
 _TARGET_MAX = 8.0
 """An hour further from similar days than this [spreads] teaches no more than one that is as far."""
@@ -44,16 +44,22 @@ _CHUNK = 2_000
 
 _MIDDLE = {
     "objective": "l1",
-    "learning_rate": 0.1,
-    "num_leaves": 63,
+    "learning_rate": 0.16,
+    "num_leaves": 95,
     "min_data_in_leaf": 100,
-    "feature_fraction": 0.6,
+    "feature_fraction": 0.4,
     "bagging_fraction": 0.7,
     "bagging_freq": 1,
     "lambda_l2": 1.0,
 }
-_MIDDLE_TREES = 150
-_ERROR = _MIDDLE | {"objective": "l2", "num_leaves": 15, "min_data_in_leaf": 200}
+_MIDDLE_TREES = 80
+_ERROR = _MIDDLE | {
+    "objective": "l2",
+    "learning_rate": 0.1,
+    "num_leaves": 15,
+    "min_data_in_leaf": 200,
+    "feature_fraction": 0.6,
+}
 _ERROR_TREES = 40
 _ALWAYS = {"deterministic": True, "force_row_wise": True, "verbosity": -1}
 
@@ -126,9 +132,11 @@ def train(groups: Sequence[Hours], *, seed: int = 1, threads: int = 1) -> Model:
     randomness = np.random.default_rng(seed)
     total = sum(one.streams * one.count // 24 for one in enough)
     share = min(1.0, WINDOWS_MAX / total)
-    every = -int(-share * total // _TREES_MAX)
+    every = max(share * total / _TREES_MAX, 1.0)
     parts = [part for one in enough for part in _examples(one, share, every, randomness)]
-    return _fit(_Examples.join(parts), enough, seed, threads)
+    examples = _Examples.join(parts)
+    parts.clear()  # hundreds of megabytes
+    return _fit(examples, enough, seed, threads)
 
 
 def _long_enough(hours: Hours) -> Ints:
@@ -137,7 +145,7 @@ def _long_enough(hours: Hours) -> Ints:
 
 
 def _examples(
-    hours: Hours, share: float, every: int, randomness: np.random.Generator
+    hours: Hours, share: float, every: float, randomness: np.random.Generator
 ) -> list[_Examples]:
     """Draw days of each stream with what was known before them, and what came."""
     days = days_of(hours)
@@ -159,7 +167,7 @@ def _examples(
 
 
 def _described(
-    days: Days, streams: Ints, rows: Ints, hour: Ints, ahead: int, scale: Floats, every: int
+    days: Days, streams: Ints, rows: Ints, hour: Ints, ahead: int, scale: Floats, every: float
 ) -> _Examples:
     last = days.values.shape[1] - 1
     rows = np.minimum(rows, last - ahead)
@@ -173,15 +181,16 @@ def _described(
     weight = np.clip(known.spread / np.where(scale > 0, scale, np.inf)[streams], 0.05, 5.0)
     use = np.flatnonzero((known.days_seen > 0) & ~np.isnan(target).all(axis=1))
     columns = known.columns[use, :, 0]
-    of = np.arange(0, len(use), every)
+    of = np.arange(0, len(use), every).astype(np.int64)
     return _Examples(
-        Day.of(columns), target[use], weight[use], (days.first + rows[use]) // 7,
+        Day.of(columns).packed(), target[use], weight[use], (days.first + rows[use]) // 7,
         columns[of].transpose(0, 2, 1), of,
     )  # fmt: skip
 
 
 def _fit(all_of: _Examples, groups: Sequence[Hours], seed: int, threads: int) -> Model:
-    held = all_of.week % _HELD_OUT == 0
+    long = len(np.unique(all_of.week)) >= _LONG_WEEKS
+    held = all_of.week % (_HELD_OUT_LONG if long else _HELD_OUT) == 0
     lessons = Lessons(all_of.days, all_of.target, all_of.weight)
     net = teach(lessons.take(~held), seed=seed, nets=_NETS)
     # The trees' share of it, hour by hour.
