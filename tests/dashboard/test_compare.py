@@ -192,6 +192,17 @@ def test_the_answer_agrees_with_the_intervals(set_up: World, admin: TestClient) 
     assert len(dublin["value"]) == 31  # type: ignore[arg-type]
 
 
+def test_what_is_known_is_known_of_hours_not_of_days(set_up: World, admin: TestClient) -> None:
+    """A day of 25 hours weighs 25: the share is that of Breakdown for the same days."""
+    main = set_up.point("main").id
+    days = "period=custom&date=2026-10-25&until=2026-11-08"
+    (item,) = items_of(admin, f"items=p{main}&{days}&grain=month").values()
+    shown = admin.get(f"/data/series?point={main}&{days}&grain=day&show=pC").json()["summary"][0]
+    assert 0 < shown["complete"] < 1
+    assert item["complete"] == pytest.approx(shown["complete"], rel=1e-12)
+    assert item["total"] == pytest.approx(shown["total"])
+
+
 def test_a_week_against_the_one_before(set_up: World, admin: TestClient) -> None:
     """The change is that of two plain sums; of degree days, of two quotients."""
     week, before = date(2026, 10, 26), date(2026, 10, 19)

@@ -161,7 +161,8 @@ def _alone(rooms: Rooms, formula: DataPoint, days: Span) -> Days:
         known = rows.covered_ms / ((end - start) * passed)[place]
     complete[place] = np.minimum(np.nan_to_num(known), 1.0)
     parts = {formula.id: float(rows.amount.sum())} if len(rows) else {formula.id: 0.0}
-    return Days(start, amount, complete, passed, parts, shares_of(rows))
+    hours = np.diff(edges) / HOUR_MS
+    return Days(start, amount, complete, passed, parts, shares_of(rows), hours)
 
 
 def _per(rooms: Rooms, asked: Asked, item: Item, facts: SiteFacts | None, days: Days) -> Quotient:

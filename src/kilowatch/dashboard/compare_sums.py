@@ -17,7 +17,7 @@ import numpy as np
 from kilowatch.dashboard.behind import mean_shares
 from kilowatch.dashboard.pricing import rates
 from kilowatch.insights.degree_days import degree_days
-from kilowatch.insights.hours import Hours
+from kilowatch.insights.hours import HOUR_MS, Hours
 from kilowatch.model.blocks import Floats, Ints
 from kilowatch.model.site_facts import SiteFacts
 from kilowatch.model.zones import Zone
@@ -46,6 +46,7 @@ class Days:
         passed: Share of the day that has passed, 0 to 1.
         parts: What each data point adds, by number [unit]: those that no other one feeds.
         shares: Of the known time, what is derived, edited, estimated and questionable, 0 to 1.
+        hours: How long each day is, 23 to 25 h; empty where all are alike [h].
     """
 
     start_ms: Ints
@@ -54,6 +55,12 @@ class Days:
     passed: Floats
     parts: Mapping[int, float] = field(default_factory=dict)
     shares: Mapping[str, float] = field(default_factory=dict)
+    hours: Floats = field(default_factory=lambda: np.empty(0))
+
+    @property
+    def time(self) -> Floats:
+        """How much of each day has passed, shape (days,) [h, or days where all are alike]."""
+        return self.passed * self.hours if len(self.hours) else self.passed
 
     @property
     def total(self) -> float | None:
@@ -64,8 +71,8 @@ class Days:
     @property
     def completeness(self) -> float:
         """Known share of what has passed, 0 to 1."""
-        weight = float(self.passed.sum())
-        return float((self.complete * self.passed).sum() / weight) if weight else 0.0
+        weight = float(self.time.sum())
+        return float((self.complete * self.time).sum() / weight) if weight else 0.0
 
 
 def days_of(tree: TreeRollUp, numbers: Sequence[int], now_ms: int) -> Days:
@@ -78,9 +85,10 @@ def days_of(tree: TreeRollUp, numbers: Sequence[int], now_ms: int) -> Days:
     """
     start, end = tree.edges_ms[:-1], tree.edges_ms[1:]
     passed = np.clip((np.minimum(end, now_ms) - start) / (end - start), 0.0, 1.0)
+    hours = (end - start) / HOUR_MS
     unknown = np.full(len(start), np.nan)
     if not numbers:
-        return Days(start, unknown, np.zeros(len(start)), passed, {}, mean_shares([], []))
+        return Days(start, unknown, np.zeros(len(start)), passed, {}, mean_shares([], []), hours)
     root = _roots(tree, numbers)
     amounts = np.array([tree.points[number].amount for number in numbers])
     complete = np.array([tree.points[number].completeness for number in numbers])
@@ -91,9 +99,10 @@ def days_of(tree: TreeRollUp, numbers: Sequence[int], now_ms: int) -> Days:
     parts = {numbers[at]: float(amounts[at][known[at]].sum()) for at in touched}
     shares = mean_shares(
         [tree.points[numbers[at]].shares for at in touched],
-        [np.where(root[at], complete[at] * passed, 0.0) for at in touched],
+        [np.where(root[at], complete[at] * passed * hours, 0.0) for at in touched],
     )
-    return Days(start, amount, weight / np.maximum(root.sum(axis=0), 1), passed, parts, shares)
+    complete = weight / np.maximum(root.sum(axis=0), 1)
+    return Days(start, amount, complete, passed, parts, shares, hours)
 
 
 def _roots(tree: TreeRollUp, numbers: Sequence[int]) -> Bools:
@@ -224,7 +233,7 @@ def bucketed(
     sums: list[float | None] = []
     weights: list[tuple[float, float]] = []
     for number, (amount, complete, passed) in enumerate(
-        zip(days.amount.tolist(), days.complete.tolist(), days.passed.tolist(), strict=True)
+        zip(days.amount.tolist(), days.complete.tolist(), days.time.tolist(), strict=True)
     ):
         day = first + timedelta(number)
         name = _bucket(day, grain)
