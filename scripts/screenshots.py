@@ -6,6 +6,7 @@
 Pages are found from the dashboard's routes: a new page is in the gallery by itself, and one that
 cannot be opened fails the run. The demo is started in a folder of its own, which is kept, so that
 only the first run waits for its year (minutes); a demo that runs there already is used as it is.
+What the demo can't show is beside it: an installation in its first minute, errors, and paper.
 """
 
 from __future__ import annotations
@@ -44,12 +45,14 @@ from sqlalchemy import select  # noqa: E402
 from kilowatch import catalog  # noqa: E402
 from kilowatch.catalog import people  # noqa: E402
 from kilowatch.catalog.tables import DataPoint, Meter, Organisation, Site  # noqa: E402
+from scripts import gallery_more as more  # noqa: E402
 from tests.dashboard.access_world import KINDS, PERSONAL, Furnishing  # noqa: E402
 from tests.dashboard.walk import PAGE, WalkedPage, address_with, pages  # noqa: E402
 
-SIZES = {"desktop": (1280, 900), "phone": (390, 844)}
+SIZES = {"desktop": (1280, 900), "phone": (390, 844), "paper": (794, 1123)}
 THEMES = ("light", "dark")
 CHROMIUM_FLAGS = (
+    "--lang=en-GB",  # fields of dates follow the browser's language, not the page's
     *("--disable-gpu", "--disable-quic", "--no-first-run"),
     *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
 )
@@ -98,17 +101,37 @@ def main() -> None:
             numbers["event_id"] = event_of(client, numbers)
             with httpx.Client(base_url=url, timeout=60) as stranger:
                 found = list(pages(client, stranger, address_with(numbers)))
-        wanted = [one for one in found if not asked.only or any(w in one.name for w in asked.only)]
+        found += [*more.on_paper(found), *more.MISSING]
+        who = ("demo@example.com", account["dashboard_password"])
         with sync_playwright() as playwright:
             browser = started(playwright)
-            taken = _take_all(browser, url, account["dashboard_password"], wanted, asked)
+            taken = _take_all(browser, url, who, _wanted(found, asked), asked)
             browser.close()
+    if not asked.only or any("empty" in word for word in asked.only):
+        taken += _empty(asked)
     if not asked.only:
         _index(asked.out, taken)
     faults = [f"{one.page.address}: {fault}" for one in taken for fault in one.faults]
     print(f"{len(taken)} pages, {sum(len(one.files) for one in taken)} pictures in {asked.out}")
     if faults:
         sys.exit("\n".join(faults))
+
+
+def _wanted(found: list[WalkedPage], asked: argparse.Namespace) -> list[WalkedPage]:
+    return [one for one in found if not asked.only or any(w in one.name for w in asked.only)]
+
+
+def _empty(asked: argparse.Namespace) -> list[Taken]:
+    """Take the pages of an installation in its first minute."""
+    with more.empty_installation() as (url, email, password), sync_playwright() as playwright:
+        with httpx.Client(base_url=url, timeout=60, headers=PAGE) as client:
+            log_in(client, password, email)
+            with httpx.Client(base_url=url, timeout=60) as stranger:
+                found = more.first_pages(client, stranger)
+        browser = started(playwright)
+        taken = _take_all(browser, url, (email, password), _wanted(found, asked), asked)
+        browser.close()
+    return taken
 
 
 def _arguments() -> argparse.Namespace:
@@ -216,14 +239,15 @@ def furnished(data: Path) -> dict[str, Any]:
     finally:
         opened.close()
     kept.write_text(json.dumps(known), encoding="utf-8")
+    more.with_alerts(data, known)
     return known
 
 
-def log_in(client: httpx.Client, password: str) -> None:
-    """Log a client in with the demo's account."""
+def log_in(client: httpx.Client, password: str, email: str = "demo@example.com") -> None:
+    """Log a client in; with the demo's account where no other is named."""
     found = re.search(r'name="csrf" value="([0-9a-f]+)"', client.get("/login").text)
     assert found
-    form = {"csrf": found[1], "email": "demo@example.com", "password": password}
+    form = {"csrf": found[1], "email": email, "password": password}
     answer = client.post("/login", data=form)
     assert answer.status_code == 303, answer.text[:500]
 
@@ -258,9 +282,13 @@ def _chromium() -> str:
 
 
 def _take_all(
-    browser: Browser, url: str, password: str, wanted: list[WalkedPage], asked: argparse.Namespace
+    browser: Browser,
+    url: str,
+    who: tuple[str, str],
+    wanted: list[WalkedPage],
+    asked: argparse.Namespace,
 ) -> list[Taken]:
-    state = session(browser, url, password)
+    state = session(browser, url, who[1], who[0])
     taken = {one.name: Taken(one, {}, []) for one in wanted}
     for size in asked.sizes:
         width, height = SIZES[size]
@@ -275,20 +303,23 @@ def _take_all(
             page.on("pageerror", heard.error)
             page.on("console", heard.line)
             for one in wanted:
-                if one.signed_in is signed:
+                if one.signed_in is signed and one.name.startswith("paper-") is (size == "paper"):
                     heard.faults.clear()
                     _take(page, url, taken[one.name], size, asked)
-                    taken[one.name].faults.extend(f"{size}: {text}" for text in heard.faults)
+                    if not one.name.startswith("error-"):
+                        taken[one.name].faults.extend(f"{size}: {text}" for text in heard.faults)
             context.close()
     return list(taken.values())
 
 
-def session(browser: Browser, url: str, password: str) -> StorageState:
+def session(
+    browser: Browser, url: str, password: str, email: str = "demo@example.com"
+) -> StorageState:
     """Log in through the form, and return what the browser keeps."""
     context = browser.new_context()
     page = context.new_page()
     page.goto(f"{url}/login")
-    page.fill("#email", "demo@example.com")
+    page.fill("#email", email)
     page.fill("#password", password)
     page.click("button[type=submit]")
     page.wait_for_selector("#tree", state="attached")
@@ -298,14 +329,14 @@ def session(browser: Browser, url: str, password: str) -> StorageState:
 
 
 def _take(page: Page, url: str, one: Taken, size: str, asked: argparse.Namespace) -> None:
-    page.emulate_media(color_scheme="light")
+    page.emulate_media(color_scheme="light", media="print" if size == "paper" else "screen")
     page.goto(f"{url}{one.page.address}", wait_until="load")
     settled(page)
     width = SIZES[size][0]
     wide = page.evaluate("document.documentElement.scrollWidth")
     if wide > width:
         one.faults.append(f"{size}: is {wide} px wide in a window of {width} px")
-    for theme in asked.themes:
+    for theme in asked.themes if size != "paper" else ("light",):
         page.emulate_media(color_scheme="dark" if theme == "dark" else "light")
         page.wait_for_timeout(350)
         name = f"{one.page.name}-{size}-{theme}.png"
@@ -317,8 +348,10 @@ def _take(page: Page, url: str, one: Taken, size: str, asked: argparse.Namespace
 def settled(page: Page) -> None:
     """Wait until nothing is under way, what comes only when it is scrolled to as well."""
     page.wait_for_function(SETTLED)
-    page.evaluate("window.scrollTo(0, document.body.scrollHeight)")
-    page.wait_for_timeout(400)
+    for _ in range(12):  # by windows: what comes only when it is near is passed by none of them
+        page.evaluate("window.scrollBy(0, window.innerHeight)")
+        page.wait_for_timeout(80)
+    page.wait_for_timeout(300)
     page.wait_for_function(SETTLED)
     page.evaluate("window.scrollTo(0, 0)")
     page.wait_for_timeout(300)

@@ -70,7 +70,11 @@ def name_of(path: str, query: str = "") -> str:
 
 
 def pages(
-    client: Client, stranger: Client, address_of: Callable[[Door], str]
+    client: Client,
+    stranger: Client,
+    address_of: Callable[[Door], str],
+    *,
+    of: Callable[[str], bool] = lambda _path: True,
 ) -> Iterator[WalkedPage]:
     """Yield every page, with its further faces.
 
@@ -78,6 +82,7 @@ def pages(
         client: Logged in as somebody for whom every door opens.
         stranger: Not logged in; opens what is open to anyone.
         address_of: Fills a door's numbers in.
+        of: Which paths; all of them where nothing is said.
 
     Raises:
         AssertionError: A door answers neither a page, nor a part, nor leads to another door.
@@ -85,7 +90,7 @@ def pages(
     for door in DOORS:
         if "GET" not in door.methods or door.path in ENDLESS or door.path in FOR_MACHINES:
             continue
-        if door.access is Access.OF_LINK:
+        if door.access is Access.OF_LINK or not of(door.path):
             continue  # for programs with a token; no session opens it
         address = address_of(door)
         open_to_all = door.access is Access.ANYONE
