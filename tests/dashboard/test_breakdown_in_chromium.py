@@ -261,7 +261,7 @@ def test_each_figure_says_where_it_comes_from(
     box = page.locator("dialog.why-box")
     expect(box).to_be_visible()
     for words in ("The sum of what was counted", "Main supply (acme-main)", "Europe/Dublin",
-                  "22 intervals of 1 hour", "87.5% of the time", "in gaps"):  # fmt: skip
+                  "22 intervals of 1 hour", "87.5 % of the time", "in gaps"):  # fmt: skip
         expect(box).to_contain_text(words)
     number = live_world.point("main").id
     expect(box.get_by_role("link", name="Packets of Main supply")).to_have_attribute(
@@ -432,6 +432,6 @@ def test_a_quiet_water_meter_is_zero_and_not_a_gap(live_world: World, watched: W
     """Nothing used at night is known to be nothing: no hatching, complete."""
     page = watched.open(path(live_world, "water", "date=2026-11-08"))
     assert option(page)["series"][0]["data"] == []
-    expect(page.locator(".tile.complete .figure")).to_have_text("100%")
+    expect(page.locator(".tile.complete .figure")).to_have_text("100 %")
     assert live_world.point("water").series in live_world.view.rows
     assert rows_of is not None

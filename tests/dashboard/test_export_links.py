@@ -192,7 +192,7 @@ def test_a_link_reaches_one_organisation(own: World, logged: Logged) -> None:
             "place": [f"o{number}", f"p{own.point('main').id}"]}  # fmt: skip
     answer = client.post("/export/links", data=both)
     assert answer.status_code == 422
-    assert "A link reaches one organization" in answer.text
+    assert "A link reaches one organisation" in answer.text
     wrong = client.post("/export/links", data=both | {"place": f"o{number}",
                                                       "current_password": "wrong"})  # fmt: skip
     assert wrong.status_code == 422

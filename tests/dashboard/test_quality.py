@@ -109,7 +109,7 @@ def test_the_table_of_the_page_is_a_file(furnished: House) -> None:
     assert 91.0 <= float(server["complete [%]"]) < 92.0
     assert (server["first day"], server["last day"]) == ("2026-11-01", "2026-11-30")
     assert server["data since"] == "2026-11-08"
-    of_page = re.findall(r'class="num">([\d.]+ %|–)', page.partition('id="points"')[2])
+    of_page = re.findall(r'data-label="Complete">([\d.]+ %|–)', page.partition('id="points"')[2])
     of_file = [percent(float(c) / 100 if (c := row["complete [%]"]) else None) for row in rows]
     assert of_page == of_file
     for row in rows:

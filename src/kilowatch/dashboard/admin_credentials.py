@@ -31,7 +31,6 @@ from kilowatch.dashboard.admin_frame import (
     problems_of,
     section_page,
     texts_of,
-    when_text,
 )
 from kilowatch.dashboard.asking import actor_of
 from kilowatch.dashboard.curl import curl_line
@@ -106,7 +105,6 @@ def _listing(request: Request) -> Response:
         "states": STATES,
         "several": len(organisations) > 1,
         "organisations": organisations,
-        "when": when_text,
     }
     return section_page(request, SECTION, "admin_credentials.html", [], context)
 
@@ -212,7 +210,6 @@ def _show(request: Request) -> Response:
         "more": max(0, len(reached) - 20),
         "last": _last_packets(request, credential, reached),
         "successor": successor or "",
-        "when": when_text,
         "revoked": "revoked" in request.query_params,
         "again": "again" in request.query_params,
     }

@@ -21,7 +21,7 @@ from kilowatch.dashboard.worth import Worth, worth
 from kilowatch.insights.explaining import About, explain
 from kilowatch.model.insight import EventKind, InsightEvent
 from kilowatch.model.points import DataPoint
-from kilowatch.model.site_facts import SiteFacts
+from kilowatch.model.site_facts import Price, SiteFacts
 from kilowatch.model.verdicts import Said
 from kilowatch.model.zones import Zone
 
@@ -72,13 +72,21 @@ class Shown:
     @property
     def sentence(self) -> str:
         """The event in a sentence with its numbers."""
+        return self._told(self.worth.price)
+
+    @property
+    def brief(self) -> str:
+        """The sentence for a list, where money stands beside it and its price below."""
+        return self._told(None)
+
+    def _told(self, price: Price | None) -> str:
         about = About(
             self.point.name,
             self.point.utility,
             self.unit,
             unit_of_rate(self.point),
             Zone.of(self.point.zone),
-            self.worth.price,
+            price,
             self.others,
         )
         return explain(self.event, about).sentence

@@ -11,6 +11,9 @@ import math
 PREFIXED = frozenset({"Wh", "varh", "W", "var", "VA", "Pa"})
 PREFIXES = ((1e9, "G"), (1e6, "M"), (1e3, "k"))
 SIGNS = {"m3": "m³", "m3/h": "m³/h", "W/m2": "W/m²"}
+MINUS = "\N{MINUS SIGN}"
+"""A hyphen is shorter than a plus, and a line may break behind it."""
+
 CURRENCY_SIGNS = {"EUR": "€", "GBP": "£", "USD": "$"}
 
 
@@ -33,22 +36,22 @@ def shown(value: float | None, unit: str) -> str:
         factor, sign = 1e-3, "t"
     elif unit in ("m3", "m3/h") and 0 < size < 0.1:
         factor, sign = 1e3, unit.replace("m3", "L")
-    return f"{_three_digits(value * factor)} {sign}".strip()
+    return f"{_three_digits(value * factor)} {sign}".strip().replace("-", MINUS, 1)
 
 
 def money(value: float | None, currency: str) -> str:
     r"""Return an amount of money in three digits.
 
     Example:
-        >>> money(47.3, "EUR"), money(-1284.4, "EUR"), money(0.264, "CHF")
-        ('€47.30', '-€1,284', 'CHF\xa00.26')
+        >>> money(47.3, "EUR"), money(-1284.4, "EUR") == f"{MINUS}€1,284", money(0.264, "CHF")
+        ('€47.30', True, 'CHF\xa00.26')
     """
     if value is None or not math.isfinite(value):
         return "\N{EN DASH}"
     size = abs(value)
     amount = f"{size:,.0f}" if size >= 100 or size == 0 else f"{size:,.2f}"
     sign = CURRENCY_SIGNS.get(currency, f"{currency}\N{NO-BREAK SPACE}")
-    return f"{'-' if value < 0 else ''}{sign}{amount}"
+    return f"{MINUS if value < 0 else ''}{sign}{amount}"
 
 
 def _three_digits(value: float) -> str:

@@ -31,13 +31,17 @@ const whole = new Intl.NumberFormat(locale, { maximumFractionDigits: 0 });
 const full = new Intl.NumberFormat(locale, { maximumFractionDigits: 9 });
 const percent = new Intl.NumberFormat(locale, { style: "percent", maximumFractionDigits: 1 });
 
+/** A minus as long as a plus, behind which no line breaks. */
+const minus = (text) => text.replace("-", "\u2212");
+
 /** Three significant digits, and never fewer than the whole part has. */
 export function short(value) {
-  return Math.abs(value) >= 1000 ? whole.format(value) : significant.format(value);
+  return minus(Math.abs(value) >= 1000 ? whole.format(value) : significant.format(value));
 }
 
 export const count = (value) => whole.format(value);
-export const share = (value) => percent.format(value);
+/** "98.3 %": with a space where the reader's language writes none, as the server does. */
+export const share = (value) => percent.format(value).replace(/(\d)%$/, "$1\u00a0%");
 
 /** A value with its unit in three digits: "61.3 kW". */
 export function withUnit(value, unit) {
@@ -53,7 +57,7 @@ export function fullWithUnit(value, unit) {
   if (value === null || value === undefined) return "–";
   const read = asRead(value, unit);
   const scale = scaleFor(read.unit, read.value);
-  return `${full.format(read.value * scale.factor)} ${scale.unit}`.trim();
+  return minus(`${full.format(read.value * scale.factor)} ${scale.unit}`.trim());
 }
 
 /** Money in three digits, in the reader's own way of writing it: "€47.30". */
@@ -61,7 +65,7 @@ export function money(value, currency) {
   const size = Math.abs(value);
   const decimals = size >= 100 || size === 0 ? 0 : size >= 10 ? 1 : 2;
   const digits = { minimumFractionDigits: decimals === 1 ? 2 : decimals, maximumFractionDigits: decimals === 1 ? 2 : decimals };
-  return new Intl.NumberFormat(locale, { style: "currency", currency, ...digits }).format(value);
+  return minus(new Intl.NumberFormat(locale, { style: "currency", currency, ...digits }).format(value));
 }
 
 /** A formatter for a column: the same number of decimals in every row. */

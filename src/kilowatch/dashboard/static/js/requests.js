@@ -37,7 +37,7 @@ function draw(request) {
   time.dateTime = new Date(request.at_ms).toISOString();
   time.textContent = clock.format(request.at_ms);
   item.querySelector("[data-from]").textContent = [
-    request.stream_id && request.series !== Number(card.dataset.pointSeries) ? request.stream_id : "",
+    request.stream_id && (everything || request.series !== Number(card.dataset.pointSeries)) ? request.stream_id : "",
     request.username ? t("requests.by", { name: request.username }) : t("requests.nobody"), request.remote,
     request.secure ? "https" : "http",
   ].filter(Boolean).join(" · ");

@@ -292,9 +292,9 @@ export function build(answer, time, width, narrow, over = null, tall = null) {
     if (over && !panel.other) series.push(...overlaySeries(panel, i, over.overlays, over.on, look.hue, scale.factor, answer.window.now_ms, over.marks));
     top += heights[i] + (lastPanel ? 32 : 48);
   });
-  const graphic = legends.map(({ panel, scale, top: at }) => ({
+  const graphic = legends.map(({ panel, scale, top: at }, i) => ({
     type: "text", left: 8, top: at - 28, silent: true,
-    style: { text: legendText(panel, scale, answer.compare && what(answer.compare)), fill: look.text, font: `600 13px ${look.family}`,
+    style: { text: legendText(panel, scale, answer.compare && (narrow ? t("compare.beside") : what(answer.compare)), !narrow || i === 0), fill: look.text, font: `600 13px ${look.family}`,
       rich: richPhases(look) },
   }));
   const option = {
@@ -314,11 +314,12 @@ function richPhases(look) {
   return rich;
 }
 
-function legendText(panel, scale, compare) {
-  const beside = panel.against.length && compare ? `   {u|╌╌ ${compare}}` : "";
+// On a phone the first panel says what the marks are, for all of them.
+function legendText(panel, scale, compare, marks) {
+  const beside = marks && panel.against.length && compare ? `   {u|╌╌ ${compare}}` : "";
   const unit = scale.unit ? `  {u|${scale.unit}}` : "";
   const apart = panel.channels.filter((channel) => channel.phase);
-  const phases = apart.length && panel.channels.length > 0
+  const phases = marks && apart.length && panel.channels.length > 0
     ? apart.map((channel) => `   {m${channel.phase}|${MARKS[channel.phase - 1]}} {u|${channel.phase_title}}`).join("")
     : "";
   return `{t|${panel.title}}${unit}${phases}${beside}`;

@@ -1,7 +1,7 @@
 // The figures above and below the graph: three digits in tiles, everything in the list.
 import { fullWithUnit, scaleFor, share, short, withUnit } from "../numbers.js";
 import { locale, t } from "../words.js";
-import { against, changeText, was } from "./compare.js";
+import { against, changeText, was, what } from "./compare.js";
 import { whyButton } from "./why.js";
 
 const COMPLETE = 0.9995;
@@ -94,12 +94,17 @@ export function tiles(host, answer, time) {
   host.replaceChildren(...found);
 }
 
+/** "−8.9 %", and how much of the other side is known where that is not all of it. */
+const changed = ({ change, unit }) => [changeText(change, unit),
+  change && change.complete < COMPLETE ? t("compare.known", { share: share(Math.min(change.complete, 0.999)) }) : ""].filter(Boolean).join(", ");
+
 /** The list below the graph: every figure of every channel shown. */
 export function list(host, answer, time) {
-  const table = element("table", "statistics");
+  const table = element("table", "statistics piled");
   const head = element("thead", "");
   const titles = element("tr", "");
-  for (const key of ["parameter", "total", "mean", "min", "max", "known"]) {
+  const keys = ["parameter", "total", "mean", "min", "max", "known"];
+  for (const key of keys) {
     const th = element("th", key === "parameter" ? "" : "num", t(`figures.${key}`));
     th.scope = "col";
     titles.append(th);
@@ -122,6 +127,7 @@ export function list(host, answer, time) {
     line.append(name);
     const add = (value, unit, at, ...extras) => {
       const td = element("td", "num", withUnit(value, unit));
+      td.dataset.label = t(`figures.${keys[line.children.length]}`);
       td.title = fullWithUnit(value, unit);
       if (value !== null && value !== undefined) td.dataset.value = value;
       if (at != null) td.append(element("span", "at", when(answer, time, at)));
@@ -131,18 +137,21 @@ export function list(host, answer, time) {
     const gap = entry.unallocated ? t("figures.across", { amount: withUnit(entry.unallocated, entry.unit) }) : "";
     add(entry.measure === "amount" ? entry.total : null, entry.unit, null,
       entry.measure === "amount" && entry.complete < COMPLETE ? gap || t("figures.incomplete") : gap,
-      // Of a band the change alone: against what stands at the total, once.
-      ...(entry.measure === "amount" ? [band ? changeText(entry.change, entry.unit) : against(entry, answer.compare), was(entry, answer.compare)] : []));
+      ...(entry.measure === "amount" ? [changed(entry), was(entry, answer.compare)] : []));
     add(entry.mean, entry.measure === "amount" ? entry.rate_unit : entry.unit, null,
-      ...(entry.measure === "mean" ? [against(entry, answer.compare), was(entry, answer.compare)] : []));
+      ...(entry.measure === "mean" ? [changed(entry), was(entry, answer.compare)] : []));
     add(entry.low, entry.unit, entry.low_ms);
     add(entry.high, entry.unit, entry.high_ms);
     const known = element("td", "num", share(entry.complete >= COMPLETE ? 1 : Math.min(entry.complete, 0.999)));
+    known.dataset.label = t("figures.known");
     line.append(known);
     body.append(line);
   }
   table.append(head, body);
-  host.replaceChildren(table, ...more(answer, time));
+  // What the changes are against is said once, not in every cell.
+  const beside = answer.compare && answer.statistics.some((entry) => entry.change);
+  const said = beside ? [element("p", "muted small beside", t("figures.beside", { what: what(answer.compare) }))] : [];
+  host.replaceChildren(...said, table, ...more(answer, time));
 }
 
 /** What peak demand brings along: each figure with its time, its definition, and what it rests on. */

@@ -34,7 +34,7 @@ function picture() {
   const labels = narrow ? 112 : 210;
   const deepest = Math.max(1, ...data.nodes.map((node) => node.depth));
   const width = Math.max(wide, labels + 12 + deepest * 100);
-  const laid = layout(data, width, labels);
+  const laid = layout(data, width, labels, reserved);
   const drawn = svg("svg", { width, height: laid.height, viewBox: `0 0 ${width} ${laid.height}`, role: "group", "aria-label": t("drawn.flow_label", { place: host.dataset.place }) });
   const lines = svg("defs");
   const hatched = svg("pattern", { id: "flow-hatch", width: 8, height: 8, patternUnits: "userSpaceOnUse", patternTransform: "rotate(45)" }, svg("rect", { width: 8, height: 8, class: "ground" }), svg("line", { x1: 0, y1: 0, x2: 0, y2: 8, class: "stroke" }));

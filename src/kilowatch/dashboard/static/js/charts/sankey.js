@@ -7,9 +7,10 @@ const BAR = 12;
 /**
  * Lay out nodes and links.
  * @param flow {nodes: [{key, depth, amount, kind}], links: [{source, target, amount}]}
+ * @param room the height that is kept for it: a small flow fills it
  * @returns {nodes: Map(key -> {…, x, y, height}), links: [{source, target, amount, y0, y1, thick}], height}
  */
-export function layout(flow, width, labels) {
+export function layout(flow, width, labels, room = 0) {
   const nodes = new Map(flow.nodes.map((node) => [node.key, { ...node, y: 0, height: 0, into: [], out: [] }]));
   for (const link of flow.links) {
     const [source, target] = [nodes.get(link.source), nodes.get(link.target)];
@@ -22,7 +23,7 @@ export function layout(flow, width, labels) {
   const deepest = Math.max(1, ...shown.map((node) => node.depth));
   const leaves = shown.filter((node) => !node.out.length).length;
   const total = Math.max(...shown.map(through), 1e-12);
-  const tall = Math.min(440, Math.max(220, leaves * 16));
+  const tall = Math.min(440, Math.max(220, leaves * 16, room - leaves * PAD - 16));
   const scale = tall / total;
   for (const node of shown) node.height = Math.max(1.5, through(node) * scale);
   const step = (width - BAR - labels) / deepest;
