@@ -35,8 +35,9 @@ def test_a_self_signed_server_is_believed_only_when_it_is_named(
         target = Target.parse(f"https://localhost:{port}", "u", "p", trusts[trust])
         async with Pusher(target) as pusher:
             if trust == "system":
-                with pytest.raises(PushStopped, match="not trusted"):
+                with pytest.raises(PushStopped, match="not trusted") as told:
                     await pusher.push("a", PACKET)
+                assert "--cacert" in told.value.remedy
                 assert server.requests == 0
             else:
                 assert (await pusher.push("a", PACKET)).outcome is Outcome.ACCEPTED

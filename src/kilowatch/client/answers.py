@@ -82,6 +82,8 @@ class PushStopped(KilowatchError):  # noqa: N818 - it is how a run ends, named f
             403: "Check that the credential may push this stream, and that the address is https.",
             404: "Check the stream id, and that the data point is registered.",
         }.get(answer.status, "Check the address of the push server.")
+        if answer.code == "certificate_not_trusted":
+            remedy = "Name the server's own certificate (--cacert FILE), or give it a trusted one."
         super().__init__(
             answer.code or "stopped",
             f"Stream {stream_id}: {answer.detail or f'the server answered {answer.status}'}",
