@@ -1,7 +1,7 @@
 """Waste hour by hour is the waste of the whole history."""
 
 import numpy as np
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from kilowatch.insights.hours import Hours
@@ -24,6 +24,7 @@ RUN = st.tuples(
 
 @settings(max_examples=60, deadline=None)
 @given(st.lists(RUN, max_size=25), st.lists(st.integers(1, 300), min_size=1, max_size=30))
+@example([(0, 1, WASTED[0], 0.45 * SCALE), (94, 4, WASTED[0], 0.05 * SCALE)], [300])
 def test_events_that_grow_hour_by_hour_are_those_of_the_whole_history(
     runs: list[tuple[int, int, int, float]], cuts: list[int]
 ) -> None:

@@ -33,6 +33,7 @@ class WasteRun(msgspec.Struct, array_like=True):
         day: The last of them, counted from 1970-01-01.
         amount: Wasted so far [Wh or m³].
         expected: What was needed in those hours [Wh or m³].
+        highest: Most that was wasted in one of them [Wh or m³].
     """
 
     kind: int
@@ -44,6 +45,7 @@ class WasteRun(msgspec.Struct, array_like=True):
     day: int
     amount: float
     expected: float
+    highest: float
 
 
 class Remembered(msgspec.Struct, array_like=True):
@@ -93,7 +95,7 @@ def _arrays(state: Any) -> list[tuple[str, Any]]:
     return [(one.name, getattr(state, one.name)) for one in fields(state)]
 
 
-VERSION = 2
+VERSION = 3
 """Of everything but the detector's arrays; another one has every history looked at again."""
 
 

@@ -7,7 +7,13 @@ from typing import Any
 import numpy as np
 
 from kilowatch.insights.hours import HOUR_MS
-from kilowatch.insights.waste.events import GAP_H, KINDS, MIN_H, MIN_SHARE
+from kilowatch.insights.waste.events import (
+    GAP_H,
+    KINDS,
+    MIN_BESIDE_PEAK,
+    MIN_H,
+    MIN_SHARE,
+)
 from kilowatch.model.blocks import Floats, Ints
 from kilowatch.model.insight import InsightEvent
 from kilowatch.pipeline.insight.records import event_key
@@ -45,14 +51,16 @@ def go_on(
         if run is None or now_ms - run.last_ms > GAP_H[KINDS[number]] * HOUR_MS:
             if run is not None and run.found_ms:
                 changed[number, run.start_ms] = (run, False)
-            run = by_kind[number] = WasteRun(number, now_ms, now_ms, 0, 0, 0, -1, 0.0, 0.0)
+            run = by_kind[number] = WasteRun(number, now_ms, now_ms, 0, 0, 0, -1, 0.0, 0.0, 0.0)
         run.last_ms = now_ms
         run.hours += 1
         run.days += int(day[at]) != run.day
         run.day = int(day[at])
         run.amount += float(rate[at])
         run.expected += float(need[at])
+        run.highest = max(run.highest, float(rate[at]))
         enough = run.hours >= MIN_H.get(KINDS[number], 3) and run.amount > MIN_SHARE * scale
+        enough = enough and run.amount - run.highest > MIN_BESIDE_PEAK * scale
         if enough and not run.found_ms:
             run.found_ms = now_ms + HOUR_MS
         if run.found_ms:
