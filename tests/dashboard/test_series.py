@@ -159,8 +159,12 @@ def test_the_day_with_25_hours_has_25_rows(world: World, admin: TestClient) -> N
 
 
 @pytest.mark.parametrize(
-    "query", ["date=yesterday", "period=era", "grain=fine", "grain=0m", "show=aQ", "channels=v_9"]
-)
+    "query",
+    [
+        "date=yesterday", "period=era", "grain=fine", "grain=0m", "show=aQ", "channels=v_9",
+        "period=month&date=2101-01-01", "date=2200-12-31&grain=week", "grain=999999h",
+    ],
+)  # fmt: skip
 def test_a_mistake_in_the_address_is_explained(world: World, admin: TestClient, query: str) -> None:
     """Every 400 names what was not understood and what would be."""
     answer = admin.get(f"/data/series?point={world.point('main').id}&{query}")
@@ -168,6 +172,17 @@ def test_a_mistake_in_the_address_is_explained(world: World, admin: TestClient, 
     problem = answer.json()
     assert problem["detail"]
     assert problem["code"].startswith("bad_")
+
+
+def test_the_last_and_the_longest_that_can_be_asked_for_is_answered(
+    world: World, admin: TestClient
+) -> None:
+    """At the end of the calendar, and of granularities, there is an answer still."""
+    for query in ("period=year&date=2100-12-31&grain=week", "date=1971-01-01&grain=8760h"):
+        assert ask(admin, world, "main", query)["summary"][0]["total"] is None
+        site = world.sites["Office Dublin"]
+        answer = admin.get(f"/breakdown/site/{site}/series?{query}&compare=year")
+        assert answer.status_code == 200, (query, answer.text)
 
 
 def test_a_month_in_foreign_digits_is_explained(world: World, admin: TestClient) -> None:

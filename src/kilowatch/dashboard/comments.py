@@ -187,9 +187,9 @@ def _instant(text: str, zone: str, field: str) -> int:
             remedy="Write it like 2026-11-09T11:15, on the site's clock.",
             data={"field": field},
         ) from None
-    if not 1971 <= local.year <= 2200:
+    if not 1971 <= local.year <= 2100:
         raise KilowatchError(
-            "bad_date", "That time lies outside 1971 to 2200.", data={"field": field}
+            "bad_date", "That time lies outside 1971 to 2100.", data={"field": field}
         )
     return int(Zone.of(zone).wall_to_instant_ms(round(local.timestamp() * 1000)).at_ms)
 

@@ -191,7 +191,7 @@ def asked_month(request: Request) -> tuple[date, date]:
         KilowatchError: 400 ``bad_month``.
     """
     text = request.query_params.get("month", "")
-    if not re.fullmatch(r"[0-9]{4}-(0[1-9]|1[0-2])", text) or not "1971" <= text <= "2200":
+    if not re.fullmatch(r"[0-9]{4}-(0[1-9]|1[0-2])", text) or not "1971" <= text <= "2101":
         raise KilowatchError(
             "bad_month", f"{text!r} is not a month.", remedy="Write it like 2026-11."
         )

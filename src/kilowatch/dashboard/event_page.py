@@ -183,7 +183,7 @@ def _verdict_of(form: dict[str, str], zone: str) -> tuple[Verdict | None, Lasts,
     if verdict is Verdict.SNOOZED or lasts == "until":
         try:
             day = date.fromisoformat(text)
-            until_ms = midnight_ms(day, zone) if 1971 <= day.year <= 2200 else None
+            until_ms = midnight_ms(day, zone) if 1971 <= day.year <= 2100 else None
         except ValueError:
             until_ms = None
     return verdict, lasts, until_ms  # type: ignore[return-value]

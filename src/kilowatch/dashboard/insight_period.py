@@ -13,7 +13,7 @@ from kilowatch.model.points import DataPoint
 
 LENGTHS = (7, 30, 90, 365)
 """Days on offer."""
-YEARS = range(1971, 2201)
+YEARS = range(1971, 2101)
 """An address with another year is a slip."""
 
 BEHIND_H = 24

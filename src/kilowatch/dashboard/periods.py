@@ -23,8 +23,9 @@ Grain = Literal["interval", "hour", "day", "week", "month", "year"] | int
 
 PERIODS: tuple[Period, ...] = ("day", "week", "month", "year", "custom")
 DAY_S = 86_400
+LONGEST_GRAIN_S = 366 * DAY_S  # a bucket that began before 1970 has no calendar
 LONGEST_DAYS = 3660  # ten years: what a custom period may span
-YEARS = range(1971, 2201)  # of which a day may be asked for
+YEARS = range(1971, 2101)  # of which a day may be asked for; calendars end with 2110
 
 # Granularities on offer, finest first: word in the URL, what the view is asked, length [s].
 GRAINS: tuple[tuple[str, Grain, int], ...] = (
@@ -92,7 +93,9 @@ def asked_grain(word: str) -> Grain:
     if word in _ASKED:
         return _ASKED[word]
     if found := re.fullmatch(r"([1-9][0-9]{0,5})([smh])", word):
-        return int(found[1]) * {"s": 1, "m": 60, "h": 3600}[found[2]]
+        length_s = int(found[1]) * {"s": 1, "m": 60, "h": 3600}[found[2]]
+        if length_s <= LONGEST_GRAIN_S:
+            return length_s
     raise KilowatchError(
         "bad_grain",
         f"{word!r} is not a granularity.",

@@ -253,7 +253,7 @@ def _instant(point: DataPoint, fields: Mapping[str, str], shown: str, exact: str
     # Browsers leave out seconds that are zero: instants are compared, not texts.
     if at_ms is not None and local == datetime.fromisoformat(local_input(at_ms, point.zone)):
         return at_ms
-    if local.tzinfo is not None or not 1971 <= local.year <= 2200:
+    if local.tzinfo is not None or not 1971 <= local.year <= 2100:
         raise _invalid(shown, t("form.bad_time"))
     second = 1 if shown == "to" else 0
     return round(local.replace(tzinfo=ZoneInfo(point.zone), fold=second).timestamp() * 1000)

@@ -72,7 +72,7 @@ def chosen(query: Mapping[str, str], today: date) -> Chosen:
             raise _bad(text) from None
     month = whole_number(query.get("month") or "0")
     year = whole_number(query.get("year") or str((day or today).year))
-    if year is None or not 1971 <= year <= 2200 or month is None or month > 12:
+    if year is None or not 1971 <= year <= 2100 or month is None or month > 12:
         raise _bad(f"{query.get('year', '')}-{query.get('month', '')}")
     if day is not None and day.year != year:
         day = None
@@ -232,5 +232,5 @@ def local_text(at_ms: int, zone: str) -> str:
 
 def _bad(text: str) -> KilowatchError:
     return KilowatchError(
-        "bad_date", f"{text!r} is no period.", remedy="Choose a year from 1971 to 2200 and a month."
+        "bad_date", f"{text!r} is no period.", remedy="Choose a year from 1971 to 2100 and a month."
     )
