@@ -81,6 +81,19 @@ def test_bands_and_rest_are_what_the_main_counted(
     assert found["channels"][0]["href"] == f"/breakdown/{wired.point('hvac').id}"
 
 
+def test_a_site_is_no_finer_than_its_meters_and_no_longer_than_a_graph(
+    wired: World, admin: TestClient
+) -> None:
+    """Half minutes of five-minute meters are their intervals; a year of them is refused at once."""
+    fine = ask(admin, wired, "date=2026-11-06&grain=30s")
+    own = ask(admin, wired, "date=2026-11-06&grain=interval")
+    assert fine["summary"][0]["total"] == pytest.approx(own["summary"][0]["total"], rel=1e-12)
+    assert len(fine["total"]["start"]) == len(own["total"]["start"])
+    site = wired.sites["Office Dublin"]
+    refused = admin.get(f"/breakdown/site/{site}/series?period=year&date=2026-01-01&grain=1s")
+    assert (refused.status_code, refused.json()["code"]) == (400, "too_many_rows")
+
+
 def test_the_site_counts_in_money_and_names_its_price(wired: World, admin: TestClient) -> None:
     """The same stack in euro, each bucket by the price of its day."""
     energy = ask(admin, wired, "date=2026-11-06")

@@ -141,7 +141,15 @@ def refuse_too_many(by_channel: Mapping[int, IntervalBlock], rows_max: int) -> N
     Raises:
         KilowatchError: 400 ``too_many_rows``.
     """
-    most = max((len(rows) for rows in by_channel.values()), default=0)
+    refuse_more_than(rows_max, max((len(rows) for rows in by_channel.values()), default=0))
+
+
+def refuse_more_than(rows_max: int, most: int) -> None:
+    """Refuse more buckets than one graph can show.
+
+    Raises:
+        KilowatchError: 400 ``too_many_rows``.
+    """
     if most > rows_max:
         raise KilowatchError(
             "too_many_rows",

@@ -23,7 +23,7 @@ from kilowatch.dashboard.answer import Sources, window_columns
 from kilowatch.dashboard.behind import sources_told
 from kilowatch.dashboard.comparing import beside_span, changes
 from kilowatch.dashboard.contact import Judge
-from kilowatch.dashboard.drawn import iso_starts, nullable, rate_unit
+from kilowatch.dashboard.drawn import iso_starts, nullable, rate_unit, refuse_more_than
 from kilowatch.dashboard.figures import elapsed_ms, figures
 from kilowatch.dashboard.level import Place, asked_kind
 from kilowatch.dashboard.level_side import Side, before, other_side
@@ -67,8 +67,7 @@ def site_answer(request: Request, place: Place) -> dict[str, Any]:
     last_ms = extent.last_ms if extent else None
     anchor = min(today, local_day(last_ms, proxy.zone)) if last_ms else today
     frame = window_beside(query, proxy, other, anchor)
-    asked = frame.asked
-    grain: Grain = proxy.interval_s if asked == "interval" else asked
+    grain = _grain(frame, proxy, rooms.settings.rows_max)
     _expect(totals, versus, frame, proxy, grain)
     asker = _Asker(rooms, totals, place, points, kind, frame, grain)
     stack, edges, tree = asker.stack()
@@ -151,6 +150,20 @@ def site_answer(request: Request, place: Place) -> dict[str, Any]:
         for (band, _), entry in zip(blocks, found["statistics"], strict=False):
             entry["change"] = then.change(band, entry["total"])
     return found
+
+
+def _grain(frame: Window, proxy: DataPoint, rows_max: int) -> Grain:
+    """Return the buckets of the stack: none finer than what is measured, nor too many.
+
+    Raises:
+        KilowatchError: 400 ``too_many_rows``.
+    """
+    asked = frame.asked
+    if asked != "interval" and not isinstance(asked, int):
+        return asked
+    length_s = proxy.interval_s if asked == "interval" else max(asked, proxy.interval_s)
+    refuse_more_than(rows_max, (frame.to_ms - frame.from_ms) // (length_s * 1000))
+    return length_s
 
 
 def _expect(
