@@ -91,9 +91,11 @@ def test_figures_are_chosen_taken_along_and_fetched_by_a_link(
     page.get_by_label("Granularity").select_option("30m")
     page.get_by_label("Number of the half hour").check()
     page.get_by_label("Active power", exact=True).check()
-    page.get_by_label("Value of single meters").check()
     expect(page.locator("#preview")).to_contain_text("half_hour")
     expect(page.locator("#preview")).to_contain_text("aP")
+    page.get_by_label("Value of single meters").check()
+    expect(page.locator("#preview")).to_contain_text("acme-gas")
+    expect(page.get_by_label("Active power", exact=True)).to_be_checked()
     page.wait_for_url(re.compile("half_hours"))
     seen = page.url
     page.reload()

@@ -41,3 +41,14 @@ form.addEventListener("change", (event) => {
 document.body.addEventListener("htmx:afterSettle", (event) => {
   if (event.target.id === "preview") event.target.setAttribute("aria-busy", "false");
 });
+
+// The list of parameters comes along with the preview. What was ticked since that was asked for stays ticked.
+const ticks = () => [...form.querySelectorAll("#parameters input")];
+let ticked = new Map();
+document.body.addEventListener("htmx:oobBeforeSwap", (event) => {
+  if (event.target.id === "parameters") ticked = new Map(ticks().map((one) => [one.value, one.checked]));
+});
+document.body.addEventListener("htmx:oobAfterSwap", (event) => {
+  if (event.target.id !== "parameters") return;
+  for (const one of ticks()) one.checked = ticked.get(one.value) ?? one.checked;
+});
