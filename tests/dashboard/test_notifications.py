@@ -275,10 +275,13 @@ def test_a_channel_is_tested_from_its_page(world: World, admin: TestClient, hook
 
 
 def test_what_went_out_is_a_file_for_who_manages_and_exports(
-    world: World, admin: TestClient, logged: Logged
+    world: World, admin: TestClient, logged: Logged, hook: Hook
 ) -> None:
     """Neither a viewer nor another organisation's manager takes it, whatever they name."""
     own = world.point("main").organisation_id
+    number = add_channel(admin, world, name="Taken along", service="webhook", url=hook.url)
+    tested = f"{home(world, 'channels')}/{number}/test"
+    assert admin.post(tested, data={"csrf": token(admin)}, headers=PAGE).status_code == 200
     assert "Test from Kilowatch" in admin.get("/notifications/history.csv").text
     path = f"/notifications/history.csv?organisation={own}"
     assert logged(VIEWER).get(path).status_code == 403
