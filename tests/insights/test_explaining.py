@@ -45,6 +45,21 @@ def test_a_weekend_reads_as_people_would_say_it() -> None:
     assert told.price == "0.22 EUR/kWh (contract)"
 
 
+def test_a_night_load_beside_lower_days_does_not_contradict_itself() -> None:
+    """All hours together took less than expected: it is said of which hours the finding is."""
+    evidence = {"actual": 8_500.0, "expected": 9_000.0, "hours": 48, "night_ratio": 1.254}
+    low = event(EventKind.NIGHT_LOAD, amount=-23_400.0, evidence=evidence)
+    assert explain(low, about()).sentence == (
+        "Saturday 14 to Sunday 15 September: the nights took 25 % more than usual, the other hours "
+        "less: in all 23.4 kWh less than expected; 8.5 kW on average instead of 9 kW; something "
+        "runs at night that did not run before."
+    )
+    unknown = event(EventKind.MISSED_SHUTDOWN, amount=-23_400.0)
+    assert "the day off took more than usual, the other hours less: in all 23.4 kWh less" in (
+        explain(unknown, about()).sentence
+    )
+
+
 def test_no_money_is_said_without_a_price() -> None:
     """Where nobody has said what energy costs, nothing is made up."""
     told = explain(event(EventKind.NIGHT_LOAD), about(price=None))

@@ -156,6 +156,9 @@ _NORMAL = {
     _K.NIGHT_LOAD: "normal nights",
 }
 
+_OF_SOME_HOURS = {_K.NIGHT_LOAD: "the nights", _K.MISSED_SHUTDOWN: "the day off"}
+"""Kinds that are seen in some hours of their time, while their amount is that of all of it."""
+
 _STAYED_ON = {
     "electricity": "ventilation or lighting was not switched off",
     "heat": "the heating was not set back",
@@ -223,6 +226,8 @@ def _amount(event: InsightEvent, about: About, words: Words) -> str:
     if not about.amount_unit or not math.isfinite(event.amount):
         return ""
     size = words.quantity(abs(event.amount), about.amount_unit)
+    if event.amount < 0 and event.kind in _OF_SOME_HOURS:
+        return _some_hours(event, size, words)
     direction = "more" if event.amount >= 0 else "less"
     normal = _NORMAL.get(event.kind, "expected") if event.amount >= 0 else "expected"
     text = f"{size} {direction} than {normal}"
@@ -230,6 +235,15 @@ def _amount(event: InsightEvent, about: About, words: Words) -> str:
     if money is not None and about.price is not None:
         text += f", about {words.money(abs(money), about.price.currency)} at {about.price}"
     return text
+
+
+def _some_hours(event: InsightEvent, size: str, words: Words) -> str:
+    """Return what an event of some hours comes to, where the others took less still."""
+    found = f"{_OF_SOME_HOURS[event.kind]} took more than usual"
+    ratio = event.evidence.get("night_ratio")
+    if ratio is not None and ratio > 1:
+        found = f"{_OF_SOME_HOURS[event.kind]} took {words.share(ratio - 1)} more than usual"
+    return f"{found}, the other hours less: in all {size} less than expected"
 
 
 def _levels(event: InsightEvent, about: About, words: Words) -> str:
