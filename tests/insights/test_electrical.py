@@ -109,6 +109,20 @@ def test_a_poor_power_factor_is_told_with_its_limit() -> None:
     assert electrical.faults(data, DUBLIN, Limits(power_factor=0.7)) == []
 
 
+def test_what_is_generated_behind_a_meter_does_not_make_its_power_factor_poor() -> None:
+    """Sun takes active power away and leaves reactive: only what is drawn under load is judged."""
+    hour = np.arange(1008) / 6 % 24
+    sun = 40_000 * np.clip(np.cos((hour - 12) / 12 * np.pi), 0, None)
+    active, reactive = 20_000 - sun, np.full(1008, 6000.0)
+    assert (active < 0).any()
+    data = Electrical(_starts(1008), 600, active_w=active, reactive_var=reactive)
+    assert electrical.faults(data, DUBLIN, LIMITS) == []
+    reactive[:20] = 20_000.0
+    (found,) = electrical.faults(data, DUBLIN, LIMITS)
+    assert found.evidence["power_factor"] == pytest.approx(0.7071, abs=1e-4)
+    assert found.start_ms == data.start_ms[0]
+
+
 def test_a_total_that_differs_from_its_phases_is_told() -> None:
     """A transformer turned round on one phase: the total is a third of what it should be."""
     phases = np.full((3, 1008), 1000.0)
