@@ -211,6 +211,13 @@ def test_parameters_are_chosen_by_group_and_one_stays(live_world: World, watched
     expect(page.locator("[data-parameters-hint]")).to_contain_text("One parameter stays")
 
 
+CHANGES = """async () => {
+    const page = document.querySelector("script[src$='breakdown/page.js']").src;
+    const { changeText } = await import(page.replace("page.js", "compare.js"));
+    return [0.4, 0.6].map((complete) => changeText({ share: 119, difference: 5, complete }, "Wh"));
+}"""
+
+
 def test_a_comparison_stands_in_graph_figures_table_and_address(
     live_world: World, watched: Watched
 ) -> None:
@@ -227,6 +234,8 @@ def test_a_comparison_stands_in_graph_figures_table_and_address(
     page.get_by_text("Table", exact=True).click()
     expect(page.locator("#table td[data-key=beside]").first).not_to_be_empty()
     expect(page.locator("#table td[data-key=change]")).to_have_count(7)
+    barely, enough = page.evaluate(CHANGES)
+    assert (barely, enough) == ("–", "+11,900\N{NO-BREAK SPACE}%"), "too little of a side is nothing to compare with"
     page.get_by_text("Graph", exact=True).click()
     page.get_by_label("Compare with").select_option("point")
     field = page.get_by_label("Data point", exact=True)

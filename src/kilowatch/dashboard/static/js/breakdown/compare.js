@@ -4,6 +4,7 @@ import { dateText } from "../sitetime.js";
 import { t } from "../words.js";
 
 const COMPLETE = 0.9995;
+const HALF = 0.5; // a side of which less is known is nothing to measure a change by
 const narrowDay = { weekday: "short", day: "numeric", month: "short" };
 
 /** What it is compared with, in few words: "Sun 8 Nov", "27 Sep – 26 Oct", "Gas boiler". */
@@ -16,9 +17,10 @@ export function what(compare) {
   return `${dateText(first, first.slice(0, 4) === last.slice(0, 4) ? day : withYear)} – ${dateText(last, withYear)}`;
 }
 
-/** A change as a share, or as a difference where a share means nothing: "+8.2%". */
+/** A change as a share, or as a difference where a share means nothing: "+8.2%"; a dash beside too little. */
 export function changeText(change, unit) {
   if (!change) return "";
+  if (change.complete < HALF) return "–";
   const value = change.share === null || (change.of === "mean" && unit === "°C") ? withUnit(Math.abs(change.difference), unit) : share(Math.abs(change.share));
   const rounds = change.share !== null && value === share(0);
   const sign = rounds ? "±" : change.difference > 0 ? "+" : change.difference < 0 ? "−" : "±";
@@ -28,6 +30,7 @@ export function changeText(change, unit) {
 /** "+8.2% vs Sun 8 Nov", and how much of the other side is known. */
 export function against(entry, compare) {
   if (!entry?.change || !compare) return "";
+  if (entry.change.complete < HALF) return t("compare.too_little", { what: what(compare), share: share(entry.change.complete) });
   const text = t("compare.change", { change: changeText(entry.change, entry.unit), what: what(compare) });
   return entry.change.complete >= COMPLETE ? text : `${text}, ${t("compare.known", { share: share(Math.min(entry.change.complete, 0.999)) })}`;
 }
