@@ -14,6 +14,7 @@ from starlette.testclient import TestClient
 from kilowatch.catalog import people, registry
 from kilowatch.catalog.tables import AuditEntry
 from kilowatch.catalog.tables_imports import HistoryFile, ImportProfile
+from kilowatch.dashboard import imports
 from kilowatch.pipeline import importing
 from tests.dashboard.conftest import Logged, form_token
 from tests.dashboard.worlds import PASSWORD, STRANGER, VIEWER, World
@@ -161,6 +162,20 @@ def test_a_saved_way_to_read_a_file_is_used_again(
     assert admin.post(path, data={"csrf": sent["csrf"]}).status_code == 303
     with world.catalog.reading() as session:
         assert not session.query(ImportProfile).count()
+
+
+def test_a_profile_too_many_is_refused_and_not_forgotten(
+    admin: TestClient, base: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who is told nothing looks for it the month after; the file itself is not begun either."""
+    monkeypatch.setattr(imports, "PROFILES_MAX", 0)
+    address = upload(admin, base, b"when,reading\n2026-10-01 10:00,1\n")
+    sent = columns(admin, address, stream="acme-gas", profile_name="One too many")
+    answer = admin.post(address, data=sent, headers=PAGE)
+    assert answer.status_code == 422
+    assert "0 profiles are kept already. Remove one" in answer.text
+    assert 'value="One too many"' in answer.text
+    assert admin.post(address, data=sent | {"profile_name": ""}).status_code == 303
 
 
 @pytest.mark.parametrize("content", [b"", b"PK\x03\x04\0\0"])

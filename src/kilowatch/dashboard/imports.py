@@ -199,13 +199,12 @@ def _check(request: Request, form: FormData) -> Response:
         return _to_outcome(request, row)  # pressed twice
     try:
         shape = shape_of(form, Shape.of_json(row.shape), streams)
+        if kept := " ".join(str(form.get("profile_name", "")).split())[:100]:
+            _keep_profile(request, kept, shape)
     except KilowatchError as error:
         return _mapping(request, problems_of(error), form)
-    kept = " ".join(str(form.get("profile_name", "")).split())[:100]
     with rooms.registry.catalog.bookkeeping() as session:
         session.get_one(HistoryFile, row.id).shape = shape.as_json()
-    if kept:
-        _keep_profile(request, kept, shape)
     text = look(zlib.decompress(row.content), streams).text
     task = Task(text, shape, points, streams, rooms.clock())
     rooms.jobs.check(row.id, task, rooms.view)
@@ -213,6 +212,11 @@ def _check(request: Request, form: FormData) -> Response:
 
 
 def _keep_profile(request: Request, name: str, shape: Shape) -> None:
+    """Keep how a file is read under a name; one of that name is replaced.
+
+    Raises:
+        KilowatchError: ``too_many_profiles``.
+    """
     organisation_id = asked_organisation(request).id
     with rooms_of(request).registry.catalog.change(actor_of(request)) as change:
         found = select(ImportProfile).where(
@@ -221,15 +225,23 @@ def _keep_profile(request: Request, name: str, shape: Shape) -> None:
         row = change.session.scalar(found)
         if row is not None:
             row.shape = shape.as_json()
-        elif len(_profiles(change.session, organisation_id)) < PROFILES_MAX:
-            change.session.add(
-                ImportProfile(
-                    organisation_id=organisation_id,
-                    name=name,
-                    shape=shape.as_json(),
-                    created_at_ms=change.now_ms,
-                )
+            return
+        if len(_profiles(change.session, organisation_id)) >= PROFILES_MAX:
+            raise KilowatchError(
+                "too_many_profiles",
+                f"{PROFILES_MAX} profiles are kept already.",
+                status=422,
+                remedy="Remove one, give the name of one that this replaces, or leave it out.",
+                data={"field": "profile_name"},
             )
+        change.session.add(
+            ImportProfile(
+                organisation_id=organisation_id,
+                name=name,
+                shape=shape.as_json(),
+                created_at_ms=change.now_ms,
+            )
+        )
 
 
 def _outcome(request: Request) -> Response:
