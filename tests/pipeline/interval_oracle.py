@@ -173,17 +173,29 @@ class Oracle:
                 row["count"] += 1
                 row["version"] = max(row["version"], one.seq)
                 row["unallocated"] = row["unallocated"] or 0.0
+        told = any(not one.real for one in figures)
         for a, b in pairwise(figures):
-            self._pair(channel, a, b, scale)
+            if not self._pair(channel, a, b, scale) and told:
+                self._take_back(channel, a, b, scale)
 
     def _end_era(self, one: Figure) -> Era:
         return self.era(one.at if one.real else one.at - 1)
 
-    def _pair(self, channel: int, a: Figure, b: Figure, scale: Any) -> None:
+    def _take_back(self, channel: int, a: Figure, b: Figure, scale: Any) -> None:
+        """Say of each interval of a pair that nothing is known: a told figure may have filled it."""
+        now = a.at
+        while now < b.at:
+            if scale(self.era(now)) is not None:
+                row = self.row(channel, self.start(now))
+                row["unallocated"] = row["unallocated"] or 0.0
+            now = self.end(now)
+
+    def _pair(self, channel: int, a: Figure, b: Figure, scale: Any) -> bool:
+        """Count what lies between two figures; tells whether it is known, or a gap, or no dial."""
         first, last = self.era(a.at), self._end_era(b)
         between = self.eras[self.eras.index(first) : self.eras.index(last) + 1]
         if any(era.settings.behaviour != "register" for era in between):
-            return
+            return True
         unit, end_unit = (era.settings.unit_of_value.factor for era in (first, last))
         if self.point.kind == "electrical":
             unit = end_unit = 1.0
@@ -193,7 +205,7 @@ class Oracle:
             self._version(channel, a, b)
         self._version_at(channel, self._closing(a, b), a, b)
         if a.begin is None or b.end is None:
-            return
+            return gap
         ended = Fraction(b.end)
         if unit != end_unit:
             ended *= Fraction(end_unit) / Fraction(unit)
@@ -206,6 +218,7 @@ class Oracle:
             self._mark(channel, closing, step * factor if known else None)
         if known and not gap:
             self._spread(channel, (a, b), step, scale)
+        return known or gap
 
     def _factor(self, parts: Any, lasted: int, scale: Any) -> Fraction:
         """Return the mean factor over a time, by how long each was in force."""

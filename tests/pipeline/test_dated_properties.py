@@ -143,6 +143,26 @@ def test_an_exchange_that_nearer_packets_have_passed_by_is_still_in_its_interval
     assert at_once[1, 25, T0 + 19 * HOUR_MS]["amount"] == 5.0 + 45.0 + 10.0
 
 
+def test_energy_up_to_an_exchange_that_is_told_ahead_is_taken_back_where_the_dial_falls() -> None:
+    """The old meter's last figure fills the hours before it; then a packet before it contradicts.
+
+    Hours without a packet had kept what was shown first, and it was counted.
+    """
+    figures = {"10:00": 100.0, "13:45": 90.0, "15:30": 5.0}
+    at_ms = [T0 + int(at[:2]) * HOUR_MS + int(at[3:]) * 60_000 for at in figures]
+    exchanged = MeterEvent("exchange", T0 + 14 * HOUR_MS + 30 * 60_000, None, 109.0, 0.0)
+    point = with_periods(data_point(tolerance_s=5 * 3600.0), events=(exchanged,))
+    packets = Packets(point, at_ms, [{0: figure} for figure in figures.values()])
+    at_once, _, _ = grown([packets])
+    for cuts in ([1], [1, 2], [2]):
+        stored, _, _ = grown([packets], cuts)
+        assert stored.keys() == at_once.keys()
+        assert all(same(row, stored[key]) for key, row in at_once.items())
+    known = {key[2]: row["amount"] for key, row in at_once.items() if row["amount"] > 0}
+    assert sorted((start - T0) // HOUR_MS for start in known) == [13, 14, 15]
+    assert sum(known.values()) == pytest.approx(19_000.0 + 5_000.0)
+
+
 def test_a_longer_silence_that_is_allowed_from_a_date_reaches_back_before_it() -> None:
     """Every 15 minutes from noon: a dial last read at 11:46 and then at 12:05 is no gap."""
     minutes = {"11:41": 0.0, "11:46": 5.0, "11:59": None, "12:05": 24.0}
