@@ -235,7 +235,9 @@ def test_a_comparison_stands_in_graph_figures_table_and_address(
     expect(page.locator("#table td[data-key=beside]").first).not_to_be_empty()
     expect(page.locator("#table td[data-key=change]")).to_have_count(7)
     barely, enough = page.evaluate(CHANGES)
-    assert (barely, enough) == ("–", "+11,900\N{NO-BREAK SPACE}%"), "too little of a side is nothing to compare with"
+    assert (barely, enough) == ("–", "+11,900\N{NO-BREAK SPACE}%"), (
+        "too little of a side is nothing to compare with"
+    )
     page.get_by_text("Graph", exact=True).click()
     page.get_by_label("Compare with").select_option("point")
     field = page.get_by_label("Data point", exact=True)

@@ -182,7 +182,7 @@ class Oracle:
         return self.era(one.at if one.real else one.at - 1)
 
     def _take_back(self, channel: int, a: Figure, b: Figure, scale: Any) -> None:
-        """Say of each interval of a pair that nothing is known: a told figure may have filled it."""
+        """Say that nothing is known of a pair's intervals: a told figure may have filled them."""
         now = a.at
         while now < b.at:
             if scale(self.era(now)) is not None:
