@@ -14,11 +14,11 @@ from typing import Literal
 
 import numpy as np
 
+from kilowatch.insights.hours import COVERED_MIN
 from kilowatch.model.blocks import Floats, IntervalBlock, Ints
 from kilowatch.model.calendar import bucket_edges_ms
 from kilowatch.model.zones import DAY_MS, FIRST_DAY, Zone
 from kilowatch.pipeline.grids import Bools
-from kilowatch.pipeline.insight.subjects import COVERED_MIN
 
 MINUTE_MS = 60_000
 HOUR_MS = 3_600_000

@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from kilowatch.catalog.places import country_of_zone
-from kilowatch.insights.hours import HOUR_MS, Hours
+from kilowatch.insights.hours import COVERED_MIN, HOUR_MS, Hours
 from kilowatch.model.blocks import Floats, Ints
 from kilowatch.model.public_holidays import public_holidays
 from kilowatch.model.units import UNITS
@@ -25,9 +25,6 @@ from kilowatch.model.zones import Zone
 
 REGIONS = {"GB": "ENG"}
 """Region of a country where it matters and the time zone does not say it."""
-
-COVERED_MIN = 0.5
-"""Share of an hour that must be there for its value to stand for the hour, as in the platform."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,8 @@ from kilowatch.model.zones import DAY_MS, Zone
 
 HOUR_MS = 3_600_000
 WEEK_H = 168
+COVERED_MIN = 0.5
+"""Share of an hour that must be covered for its mean to stand for the hour."""
 Bools = npt.NDArray[np.bool_]
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from kilowatch.insights.hours import HOUR_MS
+from kilowatch.insights.hours import COVERED_MIN, HOUR_MS
 from kilowatch.model.blocks import Floats, IntervalBlock
 from kilowatch.model.calendar import grain_start_ms
 from kilowatch.model.formulas import points_named
@@ -23,9 +23,6 @@ from kilowatch.model.zones import Zone
 from kilowatch.pipeline.frames import Frame
 from kilowatch.pipeline.streams import Streams
 from kilowatch.pipeline.view import View
-
-COVERED_MIN = 0.5
-"""Share of an hour that must be covered for its mean to stand for the hour."""
 
 NOT_USED = frozenset({"production", "temperature", "humidity", "environmental"})
 """Utilities that are not consumption: nobody wastes them."""
