@@ -4,12 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from kilowatch.model.blocks import IntervalBlock, ReadingBlock
-from kilowatch.model.calendar import Grain as Bucket
+from kilowatch.model.blocks import ReadingBlock
 from kilowatch.model.points import DataPoint
-from kilowatch.model.zones import Zone
-from kilowatch.pipeline.answers import Grain
-from kilowatch.pipeline.cutting import cut_rows
 from kilowatch.pipeline.gap_view import GapView
 from kilowatch.store.newest import newest_readings
 
@@ -49,44 +45,6 @@ class ReadingsView(GapView):
         parts = [self._streams.store.pages.readings(series, from_ms, to_ms, single=single)]
         parts += [one for key in series for one in hot.readings(key, from_ms, to_ms)]
         return newest_readings(ReadingBlock.concatenate(parts))
-
-    def series_many(
-        self,
-        points: Sequence[DataPoint],
-        channels: Sequence[int],
-        from_ms: int,
-        to_ms: int,
-        grain: Grain,
-    ) -> IntervalBlock:
-        """Return whole buckets that start in [from_ms, to_ms); the ``View`` has them."""
-        raise NotImplementedError
-
-    def cut_many(
-        self,
-        points: Sequence[DataPoint],
-        channels: Sequence[int],
-        from_ms: int,
-        to_ms: int,
-        grain: Bucket,
-    ) -> IntervalBlock:
-        """Return buckets of whole days, the first and the last of them cut to these.
-
-        Args:
-            points: Of one time zone.
-            channels: Channel codes.
-            from_ms: Start of the first day [ms since 1970, UTC].
-            to_ms: End of the last one [ms since 1970, UTC].
-            grain: Of a day or longer.
-
-        Raises:
-            KilowatchError: 503 from the store.
-        """
-        return cut_rows(
-            lambda each: self.series_many(points, channels, from_ms, to_ms, each),
-            (from_ms, to_ms),
-            grain,
-            Zone.of(points[0].zone),
-        )
 
     def versions(self, points: Sequence[DataPoint]) -> list[tuple[object, ...]]:
         """Return what differs as soon as a figure of a data point may; from memory.

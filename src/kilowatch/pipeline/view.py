@@ -24,27 +24,23 @@ from kilowatch.model.findings import Finding
 from kilowatch.model.parameters import channel_name
 from kilowatch.model.points import DataPoint
 from kilowatch.model.silences import Contact, Silence
-from kilowatch.pipeline.answers import Extent, Grain, Lag, LastValue, PointStatus, Recomputing
-from kilowatch.pipeline.computed import Other, other_rows
+from kilowatch.pipeline.answers import Extent, Lag, LastValue, PointStatus, Recomputing
+from kilowatch.pipeline.bucket_view import BucketView
 from kilowatch.pipeline.conflicts import Conflict
 from kilowatch.pipeline.explaining import READINGS_MAX, Sources, explain, nothing_to_explain
-from kilowatch.pipeline.figures import Shown, Span, figures
+from kilowatch.pipeline.figures import Span, figures
 from kilowatch.pipeline.formula_preview import FormulaPreview, explained, preview_formula
 from kilowatch.pipeline.formula_view import (
-    as_seen,
-    asked_of_rows,
     channels_seen,
     contact_of,
     is_current,
 )
 from kilowatch.pipeline.frames import Frame
 from kilowatch.pipeline.grids import PointGrid
-from kilowatch.pipeline.hot import HotView
 from kilowatch.pipeline.mismatches import mismatches, observed_interval_s
 from kilowatch.pipeline.preview import Preview, preview
 from kilowatch.pipeline.preview_events import Between, Stored, preview_events
-from kilowatch.pipeline.reading_view import ReadingsView
-from kilowatch.pipeline.showing import findings_of, headline, shown_of, trusted
+from kilowatch.pipeline.showing import findings_of, headline
 from kilowatch.pipeline.state import (
     Progress,
     StreamState,
@@ -60,7 +56,7 @@ LAG_PACKETS = 100  # among so many that wait one says since when
 OBSERVED_MIN = 2  # distances before an observed interval means something
 
 
-class View(ReadingsView):
+class View(BucketView):
     """Reads measurements; thread-safe, never changes anything.
 
     Args:
@@ -99,41 +95,6 @@ class View(ReadingsView):
         if not point.formula:
             return self._contact(point)
         return contact_of(point, self._streams.formulas, self.contact)
-
-    def series(
-        self, point: DataPoint, channels: Sequence[int], from_ms: int, to_ms: int, grain: Grain
-    ) -> IntervalBlock:
-        """Return a data point's buckets that start in [from_ms, to_ms).
-
-        Args:
-            point: The data point.
-            channels: Channel codes.
-            from_ms: First start [ms since 1970, UTC].
-            to_ms: First start that is not wanted [ms since 1970, UTC].
-            grain: ``interval``, ``hour`` … ``year`` or seconds; one that is shorter than the
-                data point's interval gives the intervals.
-
-        Returns:
-            Rows sorted by channel and start, canonical units; a hole has no row.
-
-        Raises:
-            KilowatchError: 400 ``bad_grain``; 503 ``store_busy`` or ``store_failed``.
-        """
-        return self.series_many([point], channels, from_ms, to_ms, grain)
-
-    def series_many(
-        self,
-        points: Sequence[DataPoint],
-        channels: Sequence[int],
-        from_ms: int,
-        to_ms: int,
-        grain: Grain,
-    ) -> IntervalBlock:
-        """Return the same for several data points at once, sorted by series first."""
-        shown, hot = self._look(points)
-        span = Span(asked_of_rows(channels, points), from_ms, to_ms, grain)
-        rows = figures(self._streams.store.pages, hot, shown, span, self._other())
-        return as_seen(rows, points)
 
     def tree(
         self,
@@ -479,20 +440,3 @@ class View(ReadingsView):
     def busy(self) -> str:
         """Return why nothing can be read yet, or an empty string."""
         return self._streams.busy
-
-    def _other(self) -> Other:
-        return other_rows(self._streams, self._streams.store.pages)
-
-    def _look(self, points: Sequence[DataPoint]) -> tuple[dict[int, Shown], HotView]:
-        def now() -> dict[int, Shown]:
-            states = self._streams.states
-            return {
-                point.series: shown_of(state)
-                for point in points
-                if (state := states.get(point.series)) is not None
-                and state.progress.settings is not None
-            }
-
-        shown, hot = self._streams.hot.snapshot(now)
-        first_ms = hot.first_starts(shown)
-        return {key: trusted(one, first_ms.get(key)) for key, one in shown.items()}, hot
