@@ -222,27 +222,40 @@ def waiting_events(
         for one in ranked(briefs, by_series, facts)
         if one.brief.id not in said or state_of(said[one.brief.id], now_ms) == "open"
     ]
-    return Waiting(laid_out(request, costliest(everything, count), sites), everything)
+    return Waiting(laid_out(request, costliest(everything, count), sites, said), everything)
 
 
 def laid_out(
-    request: Request, events: Sequence[Ranked], sites: Mapping[int, tuple[str, str]]
+    request: Request,
+    events: Sequence[Ranked],
+    sites: Mapping[int, tuple[str, str]],
+    said: Mapping[str, Said] | None = None,
 ) -> list[Shown]:
-    """Return ranked events as people read them; what is gone meanwhile is left out."""
+    """Return ranked events as people read them; what is gone meanwhile is left out.
+
+    Args:
+        request: Behind a door.
+        events: Which.
+        sites: Names of sites and organisations by the site's number.
+        said: What people have said of them, where that has been read already.
+    """
     insights = rooms_of(request).insights
     assert insights is not None
     found = [(insights.event(one.brief.id), one.point) for one in events]
-    return _rows(request, [(event, point) for event, point in found if event is not None], sites)
+    there = [(event, point) for event, point in found if event is not None]
+    return _rows(request, there, sites, said)
 
 
 def _rows(
     request: Request,
     pairs: Sequence[tuple[InsightEvent, DataPoint]],
     sites: Mapping[int, tuple[str, str]],
+    said: Mapping[str, Said] | None = None,
 ) -> list[Shown]:
     rooms = rooms_of(request)
-    facts = rooms.registry.facts() if pairs else {}
-    said, now_ms = _said(rooms, pairs), rooms.clock()
+    facts, now_ms = rooms.registry.facts() if pairs else {}, rooms.clock()
+    if said is None:
+        said = _said(rooms, pairs)
     names = _names(request, [event for event, _ in pairs])
     rows = [_shown(event, point, sites, facts, said.get(event.id), now_ms, names)
             for event, point in pairs]  # fmt: skip
@@ -261,11 +274,8 @@ def shown_event(
     sites: Mapping[int, tuple[str, str]],
 ) -> Shown:
     """Return one event as people read it."""
-    rooms = rooms_of(request)
-    said = _said(rooms, [(event, point)])
-    facts = rooms.registry.facts()
-    names = _names(request, [event])
-    return _shown(event, point, sites, facts, said.get(event.id), rooms.clock(), names)
+    (row,) = _rows(request, [(event, point)], sites)
+    return row
 
 
 def _names(request: Request, events: Sequence[InsightEvent]) -> dict[int, str]:
