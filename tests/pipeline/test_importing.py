@@ -158,7 +158,7 @@ def test_the_days_of_a_long_file_are_those_of_all_its_readings_at_once(
     """
     seen: Counter[str] = Counter()
 
-    @settings(deadline=None, max_examples=60, suppress_health_check=list(HealthCheck))
+    @settings(deadline=None, max_examples=150, suppress_health_check=list(HealthCheck))
     @given(streams(seen, 1, clock="offset"), st.sampled_from([1, 2, 3, 5]))
     def holds(packets: Packets, size: int) -> None:
         readings, grid = packets.block(), PointGrid.of(packets.point)
