@@ -147,7 +147,11 @@ class Oracle:
                 key = (event.at_ms, event.kind)
                 if event.channel is not None or key not in events:
                     events[key] = event
+        packets = list(zip(self.packets.at_ms, self.seq, strict=True))
         for (at, kind), event in sorted(events.items()):
+            told = [seq for packet, seq in packets if packet >= at]
+            if not told:
+                continue  # it counts from the first packet after it on, whatever that carries
             after = [n for n, one in enumerate(figures) if one.real and one.at >= at]
             place = after[0] if after else len(figures)
             if kind == "roll_over":
@@ -157,7 +161,8 @@ class Oracle:
             packets_before = [one for one in figures[:place] if one.real]
             rests_on = packets_before[-1] if packets_before else column[0]
             seq = rests_on.seq if isinstance(rests_on, Figure) else rests_on[1]
-            figures.insert(place, Figure(at, seq, event.last, event.first, real=False))
+            read = Figure(at, seq, event.last, event.first, real=False, end_seq=told[0])
+            figures.insert(place, read)
         return figures
 
     def _register(
@@ -173,29 +178,18 @@ class Oracle:
                 row["count"] += 1
                 row["version"] = max(row["version"], one.seq)
                 row["unallocated"] = row["unallocated"] or 0.0
-        told = any(not one.real for one in figures)
         for a, b in pairwise(figures):
-            if not self._pair(channel, a, b, scale) and told:
-                self._take_back(channel, a, b, scale)
+            self._pair(channel, a, b, scale)
 
     def _end_era(self, one: Figure) -> Era:
         return self.era(one.at if one.real else one.at - 1)
 
-    def _take_back(self, channel: int, a: Figure, b: Figure, scale: Any) -> None:
-        """Say that nothing is known of a pair's intervals: a told figure may have filled them."""
-        now = a.at
-        while now < b.at:
-            if scale(self.era(now)) is not None:
-                row = self.row(channel, self.start(now))
-                row["unallocated"] = row["unallocated"] or 0.0
-            now = self.end(now)
-
-    def _pair(self, channel: int, a: Figure, b: Figure, scale: Any) -> bool:
-        """Count what lies between two figures; tells whether it is known, or a gap, or no dial."""
+    def _pair(self, channel: int, a: Figure, b: Figure, scale: Any) -> None:
+        """Count what lies between two figures."""
         first, last = self.era(a.at), self._end_era(b)
         between = self.eras[self.eras.index(first) : self.eras.index(last) + 1]
         if any(era.settings.behaviour != "register" for era in between):
-            return True
+            return
         unit, end_unit = (era.settings.unit_of_value.factor for era in (first, last))
         if self.point.kind == "electrical":
             unit = end_unit = 1.0
@@ -205,7 +199,7 @@ class Oracle:
             self._version(channel, a, b)
         self._version_at(channel, self._closing(a, b), a, b)
         if a.begin is None or b.end is None:
-            return gap
+            return
         ended = Fraction(b.end)
         if unit != end_unit:
             ended *= Fraction(end_unit) / Fraction(unit)
@@ -218,7 +212,6 @@ class Oracle:
             self._mark(channel, closing, step * factor if known else None)
         if known and not gap:
             self._spread(channel, (a, b), step, scale)
-        return known or gap
 
     def _factor(self, parts: Any, lasted: int, scale: Any) -> Fraction:
         """Return the mean factor over a time, by how long each was in force."""
@@ -264,7 +257,7 @@ class Oracle:
 
     def _version_at(self, channel: int, start: int, a: Figure, b: Figure) -> None:
         key = (channel, start)
-        self.touched[key] = max(self.touched.get(key, 0), a.seq, b.seq)
+        self.touched[key] = max(self.touched.get(key, 0), a.seq, b.end_seq or b.seq)
 
     def _spread(
         self, channel: int, pair: tuple[Figure, Figure], step: Fraction, scale: Any

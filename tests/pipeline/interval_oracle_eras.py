@@ -28,7 +28,8 @@ class Figure:
     """A figure of a dial: a packet's, or what a person read off (``real`` is False).
 
     ``end`` is what a difference ends with, ``begin`` what the next one begins with; they
-    differ where a meter was exchanged. ``rolled`` is the width of a decided roll-over.
+    differ where a meter was exchanged. ``rolled`` is the width of a decided roll-over,
+    ``end_seq`` the first packet since which a figure that was read off counts.
     """
 
     at: int
@@ -37,6 +38,7 @@ class Figure:
     begin: float | None
     real: bool = True
     rolled: float | None = None
+    end_seq: int = 0
 
 
 def eras_of(point: DataPoint) -> list[Era]:

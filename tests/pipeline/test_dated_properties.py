@@ -45,7 +45,7 @@ def grown(
         stored |= rows
         for series, grown_stream in growth.streams.items():
             fallen = growth.falls.get(series, ())
-            progress[series].note_falls(fallen, grown_stream.fresh_ms)
+            progress[series].note_falls(fallen, grown_stream.anew_ms)
         counts["dropped"] += int((~growth.keep).sum())
         kept = block.take(growth.keep)
         grids = {
@@ -143,11 +143,8 @@ def test_an_exchange_that_nearer_packets_have_passed_by_is_still_in_its_interval
     assert at_once[1, 25, T0 + 19 * HOUR_MS]["amount"] == 5.0 + 45.0 + 10.0
 
 
-def test_energy_up_to_an_exchange_that_is_told_ahead_is_taken_back_where_the_dial_falls() -> None:
-    """The old meter's last figure fills the hours before it; then a packet before it contradicts.
-
-    Hours without a packet had kept what was shown first, and it was counted.
-    """
+def test_an_exchange_that_is_told_ahead_counts_when_a_packet_has_come_after_it() -> None:
+    """Until then nobody knows which packet is the last one before it, and what that will show."""
     figures = {"10:00": 100.0, "13:45": 90.0, "15:30": 5.0}
     at_ms = [T0 + int(at[:2]) * HOUR_MS + int(at[3:]) * 60_000 for at in figures]
     exchanged = MeterEvent("exchange", T0 + 14 * HOUR_MS + 30 * 60_000, None, 109.0, 0.0)
@@ -161,6 +158,43 @@ def test_energy_up_to_an_exchange_that_is_told_ahead_is_taken_back_where_the_dia
     known = {key[2]: row["amount"] for key, row in at_once.items() if row["amount"] > 0}
     assert sorted((start - T0) // HOUR_MS for start in known) == [13, 14, 15]
     assert sum(known.values()) == pytest.approx(19_000.0 + 5_000.0)
+    ahead, _, _ = grown([Packets(point, at_ms[:2], packets.values[:2])])
+    assert not any(row["amount"] > 0 for row in ahead.values())
+
+
+@pytest.mark.parametrize("last", [None, 20.0])
+def test_a_packet_before_what_was_told_ahead_may_make_a_gap_of_the_time_up_to_it(
+    last: float | None,
+) -> None:
+    """Seven minutes are no gap, but one minute is allowed from a date on that lies between."""
+    at_ms = [T0 + 60_000 * minute for minute in (0, 7, 10, 17, 24)]
+    told = MeterEvent("exchange", T0 + 14 * 60_000, None, last, 0.0)
+    own = data_point(interval_s=60, tolerance_s=0.0)
+    early = period_of(own, interval_s=420)
+    point = with_periods(own, early, period_of(own, T0 + 10 * 60_000), events=(told,))
+    packets = Packets(point, at_ms, [{0: value} for value in (1.0, 8.0, 11.0, 3.0, 10.0)])
+    at_once, _, _ = grown([packets])
+    for cuts in ([1, 2], [2], [1, 2, 3, 4], [3]):
+        stored, _, _ = grown([packets], cuts)
+        assert stored.keys() == at_once.keys()
+        assert all(same(row, stored[key]) for key, row in at_once.items())
+
+
+@pytest.mark.parametrize("later_ms", [60_000, 1, 0])
+def test_a_packet_without_the_register_is_enough_for_what_was_read_off_it(later_ms: int) -> None:
+    """The new meter sends powers only: what the old one counted up to its exchange is there."""
+    at_ms = [T0, T0 + 60_000, T0 + 120_000, T0 + 150_000 + later_ms, T0 + 300_000]
+    values = [{25: 1.0, 5: 60.0}, {25: 2.0, 5: 60.0}, {5: 60.0}, {5: 60.0}, {5: 60.0}]
+    told = MeterEvent("exchange", T0 + 150_000, 25, 4.5, 0.0)
+    own = data_point(kind="electrical", unit="Wh", interval_s=60, tolerance_s=60.0)
+    packets = Packets(with_periods(own, events=(told,)), at_ms, values)
+    at_once, _, _ = grown([packets])
+    for cut in range(1, len(at_ms)):
+        stored, _, _ = grown([packets], [cut])
+        assert stored.keys() == at_once.keys()
+        assert all(same(row, stored[key]) for key, row in at_once.items())
+    amounts = [row["amount"] for key, row in sorted(at_once.items()) if key[1] == 25]
+    assert np.nansum(amounts) == pytest.approx(3.5)
 
 
 def test_a_longer_silence_that_is_allowed_from_a_date_reaches_back_before_it() -> None:

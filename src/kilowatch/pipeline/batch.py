@@ -66,6 +66,8 @@ class Batch:
         grid = grid_of_batch(readings.series, points)
         stream = grid.streams_at(grid.of_row, effective_ms)
         about = grid.streams_about(stream, effective_ms)
+        if isinstance(grid, DatedGrid):
+            grid.tell(effective_ms, readings.seq, fresh)
         since = [(since_ms or {}).get(key, 0) for key in grid.series.tolist()]
         return Batch(
             grid=grid,

@@ -36,6 +36,7 @@ class Dial:
         end_stream: Stream of the moment before each, where a difference ends, shape (n,).
         real: Those that are packets, shape (n,).
         rolled: Width of a roll-over that ends with each, shape (channels, n); NaN elsewhere.
+        end_seq: Sequence number that a difference rests on where it ends with each, shape (n,).
     """
 
     readings: Readings
@@ -43,6 +44,7 @@ class Dial:
     end_stream: Ints
     real: Bools
     rolled: Floats
+    end_seq: Ints
 
 
 def events_of(grid: DatedGrid, point: int, channel: int) -> tuple[MeterEvent, ...]:
@@ -95,13 +97,15 @@ def dial(readings: Readings, channels: list[int], grid: DatedGrid) -> Dial:
             ends.append([_number(event.last) for event in events])
     if not place:
         real = np.ones(len(key), np.bool_)
-        return Dial(readings, readings.values, readings.stream, real, rolled)
+        return Dial(readings, readings.values, readings.stream, real, rolled, readings.seq)
     real = np.insert(np.ones(len(key), np.bool_), place, np.False_)
-    # What a person read rests on the packet before it, else on the one after.
+    # What goes on from what a person read rests on the packet before it, else on the one after;
+    # what goes up to it is there since the first packet of any kind that came after it.
     before, own = np.array(place, np.int64), np.array(points, np.int64)
     rests_on = np.where((before > 0) & (owner[before - 1] == own), before - 1, before)
     when = np.array(at_ms, np.int64)
-    fresh = readings.fresh[rests_on] | (when > grid.told_ms[own])
+    told = [grid.told[moment] for moment in zip(points, at_ms, strict=True)]
+    fresh = readings.fresh[rests_on] | np.array([news for news, _ in told], np.bool_)
     stream = np.insert(readings.stream, place, grid.streams_at(own, when))
     joined = Readings(
         stream=stream,
@@ -118,6 +122,7 @@ def dial(readings: Readings, channels: list[int], grid: DatedGrid) -> Dial:
         np.insert(readings.stream, place, grid.streams_at(own, when - 1)),
         real,
         np.insert(rolled, place, np.nan, axis=1),
+        np.insert(readings.seq, place, [seq for _, seq in told]),
     )
 
 
@@ -183,6 +188,7 @@ def _pairs(some: Dial, grid: DatedGrid, scale: Floats) -> Pairs:
         closing=closing,
         scale=scale,
         across=np.where(np.isnan(across), 0.0, across),
+        end_seq=some.end_seq[first + 1],
     )
 
 

@@ -39,7 +39,8 @@ class DatedGrid(BatchGrid):
         energy_factor: Energy of a canonical unit of volume [Wh/m³]; NaN where it is none.
         events: What happened to the registers of each data point, by its number, in order.
         not_before: By energy, instant of each data point's first packet with it [ms].
-        told_ms: ``PointGrid.told_ms`` of each data point, shape (points,) [ms].
+        told: For the number of a data point and the instant of an event, whether the first
+            packet after it is new, and that packet's sequence number; see ``tell``.
     """
 
     dated = True
@@ -53,8 +54,28 @@ class DatedGrid(BatchGrid):
             if (found := register_events(points[key].point))
         }
         self.not_before: dict[int, Ints] = {}
-        told = [points[key].told_ms for key in self.keys.tolist()]
-        self.told_ms: Ints = np.array(told, np.int64)
+        self.told: dict[tuple[int, int], tuple[bool, int]] = {}
+
+    def tell(self, at_ms: Ints, seq: Ints, fresh: Bools) -> None:
+        """Leave out what happened after the last packet, and say what of the rest is new.
+
+        What a person read off a register counts from the first packet after it on, whatever
+        that carries: else it would be counted from too early a packet, and a later one before
+        it could contradict. So the batches in which packets come make no difference.
+
+        Args:
+            at_ms: Effective instants of the batch's readings, in order, shape (n,) [ms].
+            seq: Their log sequence numbers, shape (n,).
+            fresh: New in this batch, shape (n,).
+        """
+        for point, events in list(self.events.items()):
+            rows = slice(*np.searchsorted(self.of_row, [point, point + 1]))
+            own_ms, old_ms = at_ms[rows], at_ms[rows][~fresh[rows]]
+            known_ms = old_ms[-1] if len(old_ms) else -1
+            self.events[point] = tuple(event for event in events if event.at_ms <= own_ms[-1])
+            for event in self.events[point]:
+                after = int(seq[rows][np.searchsorted(own_ms, event.at_ms)])
+                self.told[point, event.at_ms] = bool(event.at_ms > known_ms), after
 
     def _take_columns(self, grids: list[PointGrid]) -> None:
         periods = [grid.columns_of_periods for grid in grids]

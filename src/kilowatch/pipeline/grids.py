@@ -52,8 +52,6 @@ class PointGrid:
         first_register_ms: For ``PC``, ``PE``, ``QC`` and ``QE``: effective instant of the
             first packet that carried any phase of that energy; missing while none has.
         first_export_ms: Effective instant of the first negative total active power.
-        told_ms: What was recorded of its registers after this instant is new in a batch, though
-            the packets before it may not be: it was kept back until they were there [ms].
         dated: Whether its settings have periods, or something happened to its registers.
     """
 
@@ -62,7 +60,6 @@ class PointGrid:
     clock: Decision = "undecided"
     first_register_ms: Mapping[int, int] = field(default_factory=dict)
     first_export_ms: int | None = None
-    told_ms: int = NEVER_MS
     dated: bool = field(init=False, repr=False, compare=False)
     _columns: tuple[float, ...] = field(init=False, repr=False, compare=False)
     _periods: tuple[tuple[float, ...], ...] = field(init=False, repr=False, compare=False)

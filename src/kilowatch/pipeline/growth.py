@@ -31,7 +31,8 @@ class StreamGrowth(NamedTuple):
         last_ms: Effective instant of its last.
         first_register_ms: For the next grid.
         first_export_ms: For the next grid.
-        fresh_ms: Effective instant of its first new reading.
+        anew_ms: Effective instant since which everything is seen anew: that of its first new
+            reading, or the moment after the last one that was known.
     """
 
     since_ms: int
@@ -39,7 +40,7 @@ class StreamGrowth(NamedTuple):
     last_ms: int
     first_register_ms: Mapping[int, int]
     first_export_ms: int | None
-    fresh_ms: int
+    anew_ms: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +120,7 @@ def clocks_differ(readings: ReadingBlock, grids: Mapping[int, PointGrid]) -> set
 def settle(progress: Progress, growth: StreamGrowth, falls: Sequence[Fall] = ()) -> None:
     """Let a stream's progress follow what a batch did to it."""
     if falls or progress.falls:
-        progress.note_falls(falls, growth.fresh_ms)
+        progress.note_falls(falls, growth.anew_ms)
     progress.since_ms = growth.since_ms
     progress.first_register_ms = growth.first_register_ms
     progress.first_export_ms = growth.first_export_ms
@@ -155,8 +156,10 @@ def _grow(
             return _of_the_rest(readings, fresh, grids, since_ms, remain)
     starts = _starts(readings.series)
     series = readings.series[starts]
+    known = np.maximum.reduceat(np.where(fresh, -1, effective_ms), starts)
     settled = np.array([since_ms.get(key, 0) for key in series.tolist()], np.int64)
     earliest = np.minimum.reduceat(np.where(fresh, effective_ms, np.iinfo(np.int64).max), starts)
+    anew = np.where(known < 0, earliest, np.minimum(earliest, known + 1))
     late = frozenset(series[earliest < settled].tolist())
     keep = np.zeros(len(readings), np.bool_)
     if late:
@@ -177,10 +180,10 @@ def _grow(
             last_ms,
             carried.first_register_ms.get(key, {}),
             carried.first_export_ms.get(key),
-            fresh_ms,
+            anew_ms,
         )
-        for key, first_ms, last_ms, fresh_ms in zip(
-            series.tolist(), first.tolist(), last.tolist(), earliest.tolist(), strict=True
+        for key, first_ms, last_ms, anew_ms in zip(
+            series.tolist(), first.tolist(), last.tolist(), anew.tolist(), strict=True
         )
     }
     return Growth(
@@ -212,14 +215,14 @@ def _of_the_rest(
 
 
 def _by_series(fallen: list[Falls], streams: Mapping[int, StreamGrowth]) -> dict[int, list[Fall]]:
-    """Return the falls since each stream's first new reading; those before are known."""
+    """Return the falls since what each stream sees anew; those before are known."""
     found: dict[int, list[Fall]] = {}
     for some in fallen:
         columns = (some.channel, some.at_ms, some.before_ms, some.before, some.after)
         rows = zip(*(column.tolist() for column in columns), strict=True)
         for series, row in zip(some.series.tolist(), rows, strict=True):
             fall = Fall(*row)
-            if fall.at_ms >= streams[series].fresh_ms:
+            if fall.at_ms >= streams[series].anew_ms:
                 found.setdefault(series, []).append(fall)
     return {series: sorted(some, key=lambda fall: (fall.at_ms, fall.channel))
             for series, some in found.items()}  # fmt: skip

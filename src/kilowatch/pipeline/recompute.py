@@ -7,8 +7,6 @@ and the recomputation starts again under the next number.
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 
 from kilowatch.model.blocks import Ints, ReadingBlock
@@ -17,7 +15,6 @@ from kilowatch.pipeline.closing import Closing, close
 from kilowatch.pipeline.computed import other_rows
 from kilowatch.pipeline.contexts import FOREVER_MS, Contexts, note_context
 from kilowatch.pipeline.gaps import joined
-from kilowatch.pipeline.grids import PointGrid, effective_of
 from kilowatch.pipeline.growth import channels_of, clocks_differ, grow, settle
 from kilowatch.pipeline.hot import HotBatch, HotView
 from kilowatch.pipeline.rows import Row, block_of, rows_of
@@ -74,7 +71,6 @@ class Recomputation:
         self._slice_rows = slice_rows
         self._from_ms = -FOREVER_MS
         self._context: list[Row] = []
-        self._told_ms = -FOREVER_MS
         self._done = 0
         # In another time zone the same packets may speak for another clock.
         before = state.progress.settings
@@ -114,9 +110,7 @@ class Recomputation:
         rows = self._context + rows_of(fresh)
         readings = block_of(np.full(len(rows), self.series), rows)
         is_new = np.arange(len(rows)) >= len(self._context)
-        whole = grid_of(self._point, progress)
-        told_ms = FOREVER_MS if last_slice else self._next_ms(whole, streams, hot, to_ms)
-        grids = {self.series: self._told(whole, told_ms)}
+        grids = {self.series: grid_of(self._point, progress)}
         growth = grow(readings, is_new, grids, {})
         if growth.failures:
             return growth.failures[self.series]
@@ -133,7 +127,7 @@ class Recomputation:
             streams.store.write_intervals(made.intervals, made.generation)
         # From here on the slice is done, whatever happens to its roll-ups.
         self._done += len(fresh)
-        self._from_ms, self._told_ms = to_ms, told_ms
+        self._from_ms = to_ms
         self._testimony, self._offset_matters = testimony, offset_matters
         if self.series in growth.gaps.by_series:
             self._gaps = joined(self._gaps, growth.gaps.by_series[self.series])
@@ -148,29 +142,6 @@ class Recomputation:
         other = other_rows(streams, streams.store.own)
         close(streams.store, {self.series: closing}, HotView((made,)), other)
         return None
-
-    def _next_ms(self, grid: PointGrid, streams: Streams, hot: HotView, to_ms: int) -> int:
-        """Return the effective instant of the first packet after a slice [ms]."""
-        if not grid.point.history.events:
-            return FOREVER_MS
-        stored = streams.store.own.first_readings(self.series, to_ms, FOREVER_MS, 1)
-        later = ReadingBlock.concatenate([stored, *hot.readings(self.series, to_ms, FOREVER_MS)])
-        if not len(later):
-            return FOREVER_MS
-        return int(effective_of(later, {self.series: grid}).min())
-
-    def _told(self, grid: PointGrid, until_ms: int) -> PointGrid:
-        """Return the grid without what was recorded of its registers after the next packet.
-
-        It rests on the packet before it, which is not in this slice: what a register counted up
-        to it would be computed from too early a packet, and such rows can stay.
-        """
-        history = grid.point.history
-        if not history.events:
-            return grid
-        events = tuple(one for one in history.events if one.kind == "bad" or one.at_ms <= until_ms)
-        point = replace(grid.point, history=replace(history, events=events))
-        return replace(grid, point=point, told_ms=self._told_ms)
 
     def _change_over(self, streams: Streams, contexts: Contexts, made: HotBatch) -> None:
         state = streams.states[self.series]

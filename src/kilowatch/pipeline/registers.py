@@ -85,6 +85,8 @@ class Pairs:
         closing: Number of that interval's stream, shape (p,).
         scale: Factor of each stream, shape (streams,); None if it is 1 throughout.
         across: Factor over the whole time of a pair, shape (p,); likewise.
+        end_seq: Sequence number that the later reading of each rests on, shape (p,); None where
+            it is its own.
     """
 
     first: Ints
@@ -96,6 +98,7 @@ class Pairs:
     closing: Ints
     scale: Floats | None = None
     across: Floats | None = None
+    end_seq: Ints | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,10 +212,10 @@ def rows_of_pairs(
 ) -> RegisterRows:
     """Lay out what was counted by interval; ``real`` tells packets from what a person said."""
     first, steps, fell, gap = pairs.first, pairs.steps, pairs.fell, pairs.gap
-    told = np.empty(0, np.int64) if real is None else grid.points_of(readings.stream[~real])
     own = grid.buckets(readings.at_ms, readings.stream)
     own_key = keys_of(readings.stream, own.start_ms)
-    version = np.maximum(readings.seq[first], readings.seq[first + 1])
+    end_seq = readings.seq[first + 1] if pairs.end_seq is None else pairs.end_seq
+    version = np.maximum(readings.seq[first], end_seq)
     fresh = readings.fresh[first] | readings.fresh[first + 1]
     silent = fell if pairs.broken is None else fell | pairs.broken
 
@@ -232,7 +235,6 @@ def rows_of_pairs(
 
     key = np.unique(np.concatenate([own_key, parts.key, mark_key]))
     rows = _empty(key, len(readings.values))
-    empty = np.zeros(rows.present.shape, np.bool_)
     group = _Group(own_key, key)
     counted = np.ones(len(own_key), np.int64) if real is None else real.astype(np.int64)
     rows.count[:] = group.spread(group.total(counted), 0)
@@ -246,11 +248,6 @@ def rows_of_pairs(
         rows.amount[is_known] = group.spread(group.total(shares), 0.0)[is_known]
         rows.covered_ms += group.spread(group.total(known * parts.covered_ms), 0)
         _touch(rows, group, version[parts.pair], fresh[parts.pair])
-        if len(told):
-            # Up to a figure that a person has read off ahead of the packets, energy was shown
-            # before this reading came: what is not known any more has to be said.
-            taken_back = ~known & np.isin(grid.points_of(parts.stream), told)
-            empty = group.spread(group.total(taken_back.astype(np.int64)), 0) > 0
     if len(marked):
         group = _Group(mark_key, key)
         rows.unallocated += group.spread(group.total(across), 0.0)
@@ -258,8 +255,7 @@ def rows_of_pairs(
         rows.quality[fallen] = Quality.QUESTIONABLE
         _touch(rows, group, version[marked], fresh[marked])
     rows.present = (
-        empty
-        | (rows.count > 0)
+        (rows.count > 0)
         | ~np.isnan(rows.amount)
         | (rows.unallocated != 0)
         | (rows.quality == Quality.QUESTIONABLE)

@@ -114,9 +114,9 @@ class Progress(msgspec.Struct, omit_defaults=True):
         ends = [one for one in (self.last_ms, self.rows_ms) if one is not None]
         return max(ends, default=None)
 
-    def note_falls(self, falls: Sequence[Fall], fresh_ms: int) -> None:
-        """Add falls of new readings; those since the first of them are seen anew."""
-        listed = [fall for fall in self.falls if fall.at_ms < fresh_ms] + list(falls)
+    def note_falls(self, falls: Sequence[Fall], anew_ms: int) -> None:
+        """Add falls since an instant; those that were noted since then are seen anew."""
+        listed = [fall for fall in self.falls if fall.at_ms < anew_ms] + list(falls)
         self.falls_before += max(len(listed) - FALLS_MAX, 0)
         self.falls = listed[-FALLS_MAX:]
 
