@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 from playwright.sync_api import Browser, expect, sync_playwright
 
 from tests.budget import (  # noqa: F401 - pytest finds its hooks here
@@ -25,6 +26,13 @@ CHROMIUM_FLAGS = (
     *("--disable-gpu", "--disable-quic", "--no-first-run"),
     *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
 )
+# A run that fails says something of the change, so every run draws the same examples, and how fast
+# the machine is decides nothing. ``pytest --hypothesis-profile other`` draws new ones each time.
+settings.register_profile(
+    "other", deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=False
+)
+settings.register_profile("same", settings.get_profile("other"), derandomize=True)
+settings.load_profile("same")
 
 
 def tests_source() -> bool:
