@@ -213,6 +213,25 @@ def test_a_longer_silence_that_is_allowed_from_a_date_reaches_back_before_it() -
     assert at_once[1, 25, at_ms[0] + 4 * 60_000]["amount"] == 1.0 + 4.0
 
 
+def test_what_was_read_off_before_a_registers_first_packet_is_no_fall() -> None:
+    """Two exchanges, and the register comes later: no dial of ours has fallen."""
+    at_ms = [T0 + 60_000 * minute for minute in range(5)]
+    told = (
+        MeterEvent("exchange", T0, None, None, 12.25),
+        MeterEvent("exchange", T0 + 60_000, None, 3.5, 0.0),
+    )
+    own = data_point(kind="electrical", unit="Wh", interval_s=60, tolerance_s=0.0)
+    values = [{17: 230.0}] * 4 + [{53: 0.0}]
+    packets = Packets(with_periods(own, events=told), at_ms, values)
+    at_once, _, falls = grown([packets])
+    assert falls == {1: []}
+    for cut in range(1, len(at_ms)):
+        stored, _, falls = grown([packets], [cut])
+        assert falls == {1: []}
+        assert stored.keys() == at_once.keys()
+        assert all(same(row, stored[key]) for key, row in at_once.items())
+
+
 def test_where_everything_is_bad_there_is_nothing() -> None:
     """A stream whose readings are all marked as bad has no figures, and is no fault."""
     at_ms = [T0 + number * 3_600_000 for number in range(3)]

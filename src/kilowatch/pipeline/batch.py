@@ -153,6 +153,7 @@ def rows_of_registers(
             some = dial(readings, together, grid)
             readings, ends = some.readings, some.ends
             made, pairs = dated_rows(some, grid, grid.scale if scale is None else scale)
+            pairs.fell &= ~some.unheard[pairs.first]
         else:
             pairs, ends = pairs_of(readings, grid), readings.values
             made = rows_of_pairs(readings, pairs, grid)

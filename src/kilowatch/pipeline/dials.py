@@ -37,6 +37,7 @@ class Dial:
         real: Those that are packets, shape (n,).
         rolled: Width of a roll-over that ends with each, shape (channels, n); NaN elsewhere.
         end_seq: Sequence number that a difference rests on where it ends with each, shape (n,).
+        unheard: What was read off before the register's first packet, shape (n,).
     """
 
     readings: Readings
@@ -45,6 +46,7 @@ class Dial:
     real: Bools
     rolled: Floats
     end_seq: Ints
+    unheard: Bools
 
 
 def events_of(grid: DatedGrid, point: int, channel: int) -> tuple[MeterEvent, ...]:
@@ -97,12 +99,13 @@ def dial(readings: Readings, channels: list[int], grid: DatedGrid) -> Dial:
             ends.append([_number(event.last) for event in events])
     if not place:
         real = np.ones(len(key), np.bool_)
-        return Dial(readings, readings.values, readings.stream, real, rolled, readings.seq)
+        return Dial(readings, readings.values, readings.stream, real, rolled, readings.seq, ~real)
     real = np.insert(np.ones(len(key), np.bool_), place, np.False_)
     # What goes on from what a person read rests on the packet before it, else on the one after;
     # what goes up to it is there since the first packet of any kind that came after it.
     before, own = np.array(place, np.int64), np.array(points, np.int64)
-    rests_on = np.where((before > 0) & (owner[before - 1] == own), before - 1, before)
+    heard = (before > 0) & (owner[before - 1] == own)
+    rests_on = np.where(heard, before - 1, before)
     when = np.array(at_ms, np.int64)
     told = [grid.told[moment] for moment in zip(points, at_ms, strict=True)]
     fresh = readings.fresh[rests_on] | np.array([news for news, _ in told], np.bool_)
@@ -123,6 +126,7 @@ def dial(readings: Readings, channels: list[int], grid: DatedGrid) -> Dial:
         real,
         np.insert(rolled, place, np.nan, axis=1),
         np.insert(readings.seq, place, [seq for _, seq in told]),
+        np.insert(np.zeros(len(key), np.bool_), place, ~heard),
     )
 
 
