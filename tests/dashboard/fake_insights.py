@@ -87,7 +87,7 @@ class FakeInsights:
 
     def briefs(
         self, points: Sequence[DataPoint], from_ms: int, to_ms: int, *, waste: bool = False
-    ) -> list[EventBrief]:
+    ) -> Sequence[EventBrief]:
         """Return what the events that touch a stretch are ranked by."""
         found = self.events(points, from_ms, to_ms, waste=waste).values()
         return [EventBrief(e.id, e.series, e.start_ms, e.amount) for some in found for e in some]

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from kilowatch.dashboard.event_ranking import costliest, ranked
+from kilowatch.dashboard.event_ranking import costliest, costliest_of, ranked
 from kilowatch.dashboard.insight_rows import Shown
 from kilowatch.dashboard.worth import worth
 from kilowatch.model.insight import EventBrief, EventKind
@@ -60,3 +60,9 @@ def test_the_costliest_of_many_are_those_of_the_whole_list() -> None:
         one.event.id: (one.rank, one.worth.money, one.worth.currency) for one in shown
     }
     assert {one.money is None for one in found} == {True, False}
+    everything = [*briefs, EventBrief("another's", 99, 0, 1e9)]
+    for count in (1, 9, 300, 720, 2_000):
+        some = costliest_of(everything, points, facts, count)
+        assert some == costliest(found, count)
+    unpriced = costliest_of(everything, points, {}, 20)
+    assert unpriced == costliest(ranked(everything, points, {}), 20)

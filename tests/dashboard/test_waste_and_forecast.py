@@ -134,7 +134,7 @@ def test_waste_that_is_of_no_named_kind_is_waste_all_the_same() -> None:
     found = wasted(some, [point(1)], {})
     assert found.total.amounts == {"Wh": 1_100.0}
     assert found.week.sum() == 1_100.0
-    assert {kind: sums.amounts["Wh"] for kind, sums in found.by_kind().items()} == {
+    assert {kind: sums.amounts["Wh"] for kind, sums in found.by_kind.items()} == {
         EventKind.WEEKEND: 1_000.0, None: 100.0,
     }  # fmt: skip
     assert kind_title(None) != kind_title(EventKind.OVER_CONDITIONING)

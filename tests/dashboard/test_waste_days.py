@@ -216,6 +216,29 @@ def test_only_what_has_changed_is_read_again(
     assert asked == [(1, 2)]  # the day, and the next one: a row may begin within its day
 
 
+def test_the_same_question_is_added_up_once_until_something_changes(
+    estate: Estate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An answer is given again, to the same question alone, and never past a change."""
+    points, days = list(estate.points.values())[:5], Stretch(30, LAST, LAST, LAST)
+
+    def ask(some: list[DataPoint], stretch: Stretch) -> Summed:
+        return estate.days.of(estate.view, estate.registry, some, stretch)
+
+    first = ask(points, days)
+    assert ask(list(points), days) is first
+    others = [ask(points[:count], days) for count in (2, 3, 4)]
+    assert [ask(points[:count], days) for count in (2, 3, 4)] == others
+    assert ask(points, days) is first  # four are kept, the oldest is let go of
+    assert ask(points[:1], days).found.hours < others[0].found.hours < others[1].found.hours
+    assert ask(points, Stretch(29, LAST, LAST, LAST)).found.hours < first.found.hours
+    assert len(estate.days._answers) == 4
+    estate.write("press", LAST, 4)  # of nobody's question: still, all of them are asked anew
+    again = ask(points, days)
+    assert again is not first
+    assert same(again, first)
+
+
 def test_what_is_expected_leaves_the_sums_and_comes_back(estate: Estate) -> None:
     """An answer is in the next look, at the supply too; taken back, everything is as it was."""
     before = estate.check()

@@ -75,6 +75,13 @@ def test_a_page_of_waste_reads_waste_alone_and_by_its_index(tmp_path: Path) -> N
             EventBrief(e.id, e.series, e.start_ms, e.amount) for of in some.values() for e in of
         ]
         assert sorted(view.briefs(points, 0, far_ms, waste=waste)) == sorted(briefs)
+    asked = [view.briefs(some, 0, far_ms, waste=True) for some in (points, points, points[:1])]
+    assert asked[0] is asked[1]  # nobody has written: it is not read again
+    assert [len(one) for one in asked] == [2, 2, 1]
+    file.commit(Commit(events=[Filed("d", weekend(2, 9))]))
+    assert len(view.briefs(points, 0, far_ms, waste=True)) == 3
+    file.forget([2])
+    assert [one.series for one in view.briefs(points, 0, far_ms, waste=True)] == [1]
     plan = view._reader.rows(
         "EXPLAIN QUERY PLAN SELECT id FROM event WHERE cause = '' AND series IN (1, 2)"
         " AND coalesce(shown_until_ms, end_ms) > 5"

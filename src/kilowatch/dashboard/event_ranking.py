@@ -49,22 +49,14 @@ def ranked(
         by_series: Data points; events of others are left out.
         facts: Prices of sites, by their number.
     """
-    known: dict[int, tuple[DataPoint, str, Sequence[Term]]] = {}
-    alike: dict[tuple[int, str, str], Sequence[Term]] = {}
-    finite = math.isfinite
+    about, finite = _Terms(by_series, facts), math.isfinite
     found = []
     for brief in briefs:
         event_id, series, start_ms, amount = brief
-        about = known.get(series)
-        if about is None:
-            if (point := by_series.get(series)) is None:
-                continue
-            unit = unit_of_amount(point)
-            key = (point.site_id, point.utility, unit)
-            if key not in alike:
-                alike[key] = _terms(point, unit, facts.get(point.site_id))
-            about = known[series] = (point, unit, alike[key])
-        point, unit, prices = about
+        known = about[series]
+        if known is None:
+            continue
+        point, unit, prices = known
         money, currency, size = None, "", 0.0
         if unit and finite(amount):
             size = amount
@@ -76,6 +68,50 @@ def ranked(
             Ranked(brief, point, money, currency, rank_of(money, size, start_ms, event_id))
         )
     return found
+
+
+def costliest_of(
+    briefs: Iterable[EventBrief],
+    by_series: Mapping[int, DataPoint],
+    facts: Mapping[int, SiteFacts],
+    count: int,
+) -> list[Ranked]:
+    """Return so many events, the costliest first, without a rank for each of thousands.
+
+    What costs less than as many others did is let go of after two numbers of it; only the rest is
+    ranked, so that the answer is that of ``costliest(ranked(…), count)``.
+
+    Args:
+        briefs: The events.
+        by_series: Data points; events of others are left out.
+        facts: Prices of sites, by their number.
+        count: How many.
+    """
+    about, finite = _Terms(by_series, facts), math.isfinite
+    best: list[tuple[float, float]] = []
+    kept = []
+    least = (-1.0, -1.0)  # of those that are best so far, once there are enough
+    for brief in briefs:
+        _, series, start_ms, amount = brief
+        known = about[series]
+        if known is None:
+            continue
+        cost = size = 0.0
+        if known[1] and finite(amount):
+            size = abs(amount)
+            for from_ms, per_canonical, _ in known[2]:
+                if from_ms <= start_ms:
+                    cost = abs(amount * per_canonical)
+                    break
+        if (cost, size) < least:
+            continue
+        kept.append(brief)
+        heapq.heappush(best, (cost, size))
+        if len(best) > count:
+            heapq.heappop(best)
+        if len(best) == count:
+            least = best[0]
+    return costliest(ranked(kept, by_series, facts), count)
 
 
 def costliest(events: Iterable[Ranked], count: int) -> list[Ranked]:
@@ -93,6 +129,32 @@ def rank_of(money: float | None, amount: float, start_ms: int, event_id: str) ->
         event_id: Its name, which decides where all else is the same.
     """
     return (-(abs(money) if money is not None else 0.0), -abs(amount), -start_ms, event_id)
+
+
+class _Terms(dict[int, tuple[DataPoint, str, Sequence[Term]] | None]):
+    """Data point, unit and prices by series, looked up when they are first asked for.
+
+    Args:
+        by_series: Data points; of another series it is None.
+        facts: Prices of sites, by their number.
+    """
+
+    def __init__(self, by_series: Mapping[int, DataPoint], facts: Mapping[int, SiteFacts]) -> None:
+        super().__init__()
+        self._by_series, self._facts = by_series, facts
+        self._alike: dict[tuple[int, str, str], Sequence[Term]] = {}
+
+    def __missing__(self, series: int) -> tuple[DataPoint, str, Sequence[Term]] | None:
+        point = self._by_series.get(series)
+        if point is None:
+            self[series] = None
+            return None
+        unit = unit_of_amount(point)
+        key = (point.site_id, point.utility, unit)
+        if key not in self._alike:
+            self._alike[key] = _terms(point, unit, self._facts.get(point.site_id))
+        found = self[series] = (point, unit, self._alike[key])
+        return found
 
 
 def _terms(point: DataPoint, unit: str, facts: SiteFacts | None) -> Sequence[Term]:

@@ -10,7 +10,7 @@ from typing import Any
 from starlette.requests import Request
 
 from kilowatch.catalog import verdicts
-from kilowatch.dashboard.event_ranking import Ranked, costliest, rank_of, ranked
+from kilowatch.dashboard.event_ranking import Ranked, costliest, costliest_of, rank_of, ranked
 from kilowatch.dashboard.hourly import unit_of_amount, unit_of_rate
 from kilowatch.dashboard.periods import local_day
 from kilowatch.dashboard.quality_periods import local_text
@@ -165,9 +165,7 @@ def shown_events(
     if costliest_waste:
         facts = rooms.registry.facts()
         briefs = rooms.insights.briefs(points, from_ms, to_ms, waste=True)
-        return laid_out(
-            request, costliest(ranked(briefs, by_series, facts), costliest_waste), sites
-        )
+        return laid_out(request, costliest_of(briefs, by_series, facts, costliest_waste), sites)
     found = rooms.insights.events(points, from_ms, to_ms)
     pairs = [
         (event, by_series[series])

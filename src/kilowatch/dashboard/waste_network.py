@@ -40,6 +40,14 @@ ROW_MS = 25 * HOUR_MS
 """The longest day: what a change of hours may be about."""
 
 
+def told_of(expected: Iterable[Expectation]) -> list[object]:
+    """Return all of what is expected that takes hours away: the same, and the same ones go."""
+    return [
+        (said, None if event is None else (event.start_ms, event.end_ms, event.others))
+        for said, event in expected
+    ]
+
+
 @dataclass(slots=True, eq=False)
 class Network:
     """Data points that are counted together, and what is expected of them.
@@ -67,13 +75,7 @@ class Network:
         """Tell whether the same hours come to the same sums."""
         if self.points != other.points or self.fed_by != other.fed_by:
             return False
-        return self._told() == other._told()
-
-    def _told(self) -> list[object]:
-        return [
-            (said, None if event is None else (event.start_ms, event.end_ms, event.others))
-            for said, event in self.expected
-        ]
+        return told_of(self.expected) == told_of(other.expected)
 
     def wasted(self, hours: WasteHours) -> tuple[WasteHours, WasteHours]:
         """Return which of its wasted hours count, each once, and those that are expected.

@@ -272,7 +272,7 @@ def _kinds(asked: dict[str, str], found: Wasted) -> list[Bar]:
     return _bars(
         [
             (kind_title(kind), _sentinel(asked, kind or "waste"), sums)
-            for kind, sums in found.by_kind().items()
+            for kind, sums in found.by_kind.items()
         ]
     )
 

@@ -69,8 +69,9 @@ class Wasted:
     days: Mapping[date, float]
     hours: int
 
+    @cached_property
     def by_kind(self) -> dict[EventKind | None, Sums]:
-        """Return sums by kind, the costliest first."""
+        """Sums by kind, the costliest first."""
         return _ranked((one.kind, one) for one in self.portions)
 
     def by_point(self) -> dict[int, Sums]:

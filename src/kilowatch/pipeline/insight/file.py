@@ -349,6 +349,14 @@ class InsightReader:
                 self._connection.set_busy_timeout(10_000)
             return list(self._connection.execute(statement, values))
 
+    def version(self) -> int:
+        """Return a number that is another one after every change of the file; 0 before it is there.
+
+        It is this connection's own: it says nothing beyond this reader's life.
+        """
+        found = self.rows("PRAGMA data_version")
+        return int(found[0][0]) if found else 0
+
     def close(self) -> None:
         """Close the file; a second call does nothing."""
         with self._lock:

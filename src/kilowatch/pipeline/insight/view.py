@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +12,6 @@ import numpy as np
 
 from kilowatch.insights.hours import HOUR_MS
 from kilowatch.model.insight import (
-    WASTE_KINDS,
     EventBrief,
     Expected,
     InsightEvent,
@@ -23,11 +21,11 @@ from kilowatch.model.insight import (
     WasteHours,
 )
 from kilowatch.model.points import DataPoint
+from kilowatch.pipeline.insight.briefs import Briefs, numbers, portions, touching
 from kilowatch.pipeline.insight.file import (
     NEWEST_REVISION,
     SHOWN,
     InsightReader,
-    decode,
     shown_of,
     unpacked,
 )
@@ -38,7 +36,6 @@ from kilowatch.pipeline.insight.surroundings import Surroundings
 DAY_H = 25  # the longest local day
 CHANGES_MAX = 100_000  # more of them are everything: a row is some 100 bytes and a microsecond
 _EVENT = f"SELECT {SHOWN} FROM event "
-_WASTE = ", ".join(f"'{kind.value}'" for kind in sorted(WASTE_KINDS))
 _standing = msgspec.msgpack.Decoder(Standing).decode
 
 
@@ -92,6 +89,7 @@ class InsightView:
     ) -> None:
         self._reader = InsightReader(path)
         self._backlog = backlog
+        self._briefs = Briefs(self._reader)
         self._outlooks = None if surroundings is None else Outlooks(self._reader, surroundings)
 
     def events(
@@ -104,10 +102,10 @@ class InsightView:
         for waste alone.
         """
         found: dict[int, list[InsightEvent]] = {}
-        for some in _portions(points):
+        for some in portions(points):
             rows = self._reader.rows(
-                f"{_EVENT}{_touching(waste=waste)} ORDER BY coalesce(shown_from_ms, start_ms), id",
-                (_numbers(some), from_ms, to_ms),
+                f"{_EVENT}{touching(waste=waste)} ORDER BY coalesce(shown_from_ms, start_ms), id",
+                (numbers(some), from_ms, to_ms),
             )
             for event in map(shown_of, rows):
                 if event.is_waste or not waste:
@@ -116,22 +114,12 @@ class InsightView:
 
     def briefs(
         self, points: Sequence[DataPoint], from_ms: int, to_ms: int, *, waste: bool = False
-    ) -> list[EventBrief]:
-        """Return what the same events are ranked by, in no order: a fifth of the work."""
-        found = []
-        for some in _portions(points):
-            rows = self._reader.rows(
-                f"SELECT id, series, start_ms, amount, shown FROM event {_touching(waste=waste)}",
-                (_numbers(some), from_ms, to_ms),
-            )
-            for event_id, series, start_ms, amount, shown in rows:
-                if shown:
-                    kind, start_ms, _, _, amount, *_ = decode(shown)  # noqa: PLW2901 - as it is seen
-                    if waste and kind not in WASTE_KINDS:
-                        continue
-                size = math.nan if amount is None else amount
-                found.append(EventBrief(event_id, series, start_ms, size))
-        return found
+    ) -> Sequence[EventBrief]:
+        """Return what the same events are ranked by, in no order: a fifth of the work.
+
+        Read again only where something was written to the file since.
+        """
+        return self._briefs.of(points, from_ms, to_ms, waste=waste)
 
     def event(self, event_id: str) -> InsightEvent | None:
         """Return one event; None where there is none of that name."""
@@ -174,12 +162,12 @@ class InsightView:
         """Return the wasted hours that start in [from_ms, to_ms), by series and start."""
         none = np.empty(0, np.int64)
         parts = [WasteHours(none, none, np.empty(0), none)]
-        for some in _portions(points):
+        for some in portions(points):
             rows = self._reader.rows(
                 "SELECT series, start_ms, amounts, kinds FROM waste"
                 " WHERE series IN (SELECT value FROM json_each(?))"
                 " AND start_ms > ? AND start_ms < ? ORDER BY series, start_ms",
-                (_numbers(some), from_ms - DAY_H * HOUR_MS, to_ms),
+                (numbers(some), from_ms - DAY_H * HOUR_MS, to_ms),
             )
             if rows:
                 parts.append(_wasted(rows, from_ms, to_ms))
@@ -215,7 +203,7 @@ class InsightView:
         """Return what is always on in streams, by series; those of which it is known."""
         rows = self._reader.rows(
             "SELECT series, packed FROM standing WHERE series IN (SELECT value FROM json_each(?))",
-            (_numbers(points),),
+            (numbers(points),),
         )
         return {series: _standing(packed) for series, packed in rows}
 
@@ -260,17 +248,6 @@ class InsightView:
         self._reader.close()
 
 
-def _touching(*, waste: bool) -> str:
-    """Return the condition of events of a list of series that touch [from, to)."""
-    # What is shown may be waste where what was found first is not.
-    kinds = f" AND (shown IS NOT NULL OR kind IN ({_WASTE}))" if waste else ""
-    return (
-        "WHERE cause = '' AND series IN (SELECT value FROM json_each(?))"
-        " AND coalesce(shown_until_ms, end_ms) > ?"
-        f" AND coalesce(shown_from_ms, start_ms) < ?{kinds}"
-    )
-
-
 def _wasted(rows: Sequence[tuple[Any, ...]], from_ms: int, to_ms: int) -> WasteHours:
     """Return the hours of packed days that were wasted and start in [from_ms, to_ms).
 
@@ -288,11 +265,3 @@ def _wasted(rows: Sequence[tuple[Any, ...]], from_ms: int, to_ms: int) -> WasteH
     return WasteHours(
         series[chosen], starts[chosen], amounts[chosen], kinds[chosen].astype(np.int64)
     )
-
-
-def _portions(points: Sequence[DataPoint]) -> list[Sequence[DataPoint]]:
-    return [points[first : first + 2000] for first in range(0, len(points), 2000)]
-
-
-def _numbers(points: Sequence[DataPoint]) -> str:
-    return "[" + ",".join(str(point.series) for point in points) + "]"
