@@ -78,7 +78,7 @@ def test_a_price_begins_at_local_midnight_and_leaves_what_was_before(folks: Worl
     assert after.price_at("electricity", MARCH_MS - 1) == before
     price = after.price_at("electricity", MARCH_MS)
     assert price is not None
-    assert str(price) == "0.3 EUR/kWh from 2026-03-01 (contract)"
+    assert str(price) == "0.3 EUR/kWh from 1 March 2026 (contract)"
     assert not price.whole_organisation
     organisation = shop.price_at("electricity", MARCH_MS)
     assert organisation is not None

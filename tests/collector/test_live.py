@@ -20,7 +20,7 @@ from kilowatch.collector.live import (
     Refused,
 )
 from kilowatch.collector.neighbours import Neighbours
-from kilowatch.collector.remedies import corrected
+from kilowatch.collector.remedies import NOW, corrected
 from kilowatch.collector.throttle import FREE_FAILURES
 from kilowatch.dashboard import CollectorEvents
 from tests.collector.conftest import StartServer
@@ -101,6 +101,16 @@ CASES: dict[str, Case] = {
         lambda server: server.push(packet("load-1", "2024-06-01T12:00:00")),
         "missing_offset",
         "2024-06-01T12:00:00+00:00",
+    ),
+    "a time that is none": (
+        lambda server: server.push(packet("load-1", "yesterday")),
+        "invalid_timestamp",
+        f'"tsISO8601": "\'{NOW}\'", "aP_1"',
+    ),
+    "a clock that is years ahead": (
+        lambda server: server.push(packet("load-1", "2099-01-01T00:00:00Z")),
+        "timestamp_in_future",
+        f'"tsISO8601": "\'{NOW}\'", "aP_1"',
     ),
 }
 
@@ -210,6 +220,15 @@ def test_what_clients_get_wrong_most_is_mended_in_the_example(wrong: str, right:
 def test_what_cannot_be_mended_is_not_guessed(hopeless: str) -> None:
     """No example is better than a wrong one."""
     assert corrected(hopeless.encode()) is None
+
+
+def test_a_packet_that_was_discarded_says_after_what(shared: Server) -> None:
+    """It is answered 200, and stands in the live view with the packet that it came too late for."""
+    shared.push(packet("load-2", "2024-06-01T12:00:00Z"))
+    shared.push(packet("load-2", "2024-06-01T11:00:00Z"))
+    event = newest(shared)
+    assert (event["outcome"], event["status"]) == ("discarded", 200)
+    assert "2024-06-01T12:00:00" in event["detail"]
 
 
 # The control socket

@@ -134,6 +134,26 @@ def test_a_name_like_nothing_we_know_is_not_guessed() -> None:
     assert likely("colour") == ""
 
 
+def test_packets_finer_than_registered_are_not_called_as_registered(
+    world: World, admin: TestClient, pushed: World
+) -> None:
+    """Ten seconds and fifteen minutes are not the same: the page says how one becomes the other."""
+    point = pushed.point("main")
+    world.view.statuses[point.series] = Status(point.series, observed_interval_s=10.0)
+    text = panels(admin, pushed)
+    assert "as registered" not in text
+    assert "gathered into intervals of 5 min" in text
+    world.view.statuses[point.series] = Status(point.series, observed_interval_s=299.0)
+    assert "as registered" in panels(admin, pushed)
+
+
+def test_which_requests_are_shown_is_in_the_address(world: World, admin: TestClient) -> None:
+    """A link to everything that reaches the organisation opens it for a colleague too."""
+    address = f"/attributes/{world.point('main').id}"
+    assert 'value="all" checked' in admin.get(f"{address}?requests=all", headers=PAGE).text
+    assert 'value="point" checked' in admin.get(address, headers=PAGE).text
+
+
 def test_a_stream_that_never_sent_shows_what_to_do(world: World, admin: TestClient) -> None:
     """No packet yet: the page says so, and has the line that sends the first one."""
     text = admin.get(f"/attributes/{world.point('new').id}", headers=PAGE).text

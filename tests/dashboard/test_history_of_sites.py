@@ -53,7 +53,7 @@ def test_each_change_is_a_sentence_with_a_button_that_takes_it_back(desk: Desk) 
     for sentence in (
         "set the price of Electricity at every site: 0.264/kWh from 2026-01-01 (Contract)",
         "corrected the price of Gas at Office Dublin: 0.94/m³ always (x)",
-        "set the CO2 factor of Gas at every site: 0.2 kg/kWh always (SEAI)",
+        "set the CO₂ factor of Gas at every site: 0.2 kg/kWh always (SEAI)",
         "added Closure to the calendar of Office Dublin: 2026-12-24 (Closed)",
         "set the opening hours of Office Dublin: Mon-Fri 07-19 always",
         "changed the findings told in a week of Office Dublin from 5 to 2",

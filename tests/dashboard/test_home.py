@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from html import unescape
@@ -12,6 +13,7 @@ from starlette.testclient import TestClient
 
 from kilowatch.dashboard.home import late_points
 from kilowatch.dashboard.home_figures import lines_of
+from kilowatch.dashboard.measures import change, shown
 from kilowatch.model.insight import InsightEvent
 from kilowatch.pipeline.insight.follower import Backlog
 from tests.dashboard.fakes import DAY_MS
@@ -101,6 +103,29 @@ def test_a_site_is_compared_with_what_was_expected_of_the_same_hours(
     assert line.month.ahead > line.month.so_far
     text = page(admin, f"/home/site/{world.sites['Office Dublin']}")
     assert "0.2187 EUR/kWh (contract 2026)" in text
+
+
+def test_figures_in_one_line_of_home_have_one_unit(admin: TestClient, world: World) -> None:
+    """So far and forecast are read against each other: nobody has to turn litres into m³."""
+    lines = 0
+    for site_id in world.sites.values():
+        text = page(admin, f"/home/site/{site_id}")
+        for row in re.findall(r'<tr><th scope="row">(.*?)</tr>', text, re.DOTALL):
+            told = re.findall(r"data-like=\"[0-9.e+-]+\">[^ <]+ ([^<]+)</data>", row)
+            today, month = set(told[: len(told) // 2]), set(told[len(told) // 2 :])
+            lines += bool(told)
+            assert len(today) <= 1, row
+            assert len(month) <= 1, row
+            assert "gas" not in row or not {"L", "L/h"} & (today | month)
+    assert lines
+    assert shown(23.8e-3, "m3", like=1.0) == "0.0238 m³"
+
+
+def test_a_change_that_rounds_to_nothing_has_no_sign() -> None:
+    """A minus before 0 % says that something is less, and then that it is not."""
+    assert change(-0.004) == change(0.004) == "0 %"
+    assert change(-0.006) == "\N{MINUS SIGN}1 %"
+    assert change(0.126) == "+13 %"
 
 
 def test_figures_of_an_old_history_name_their_day(own: House) -> None:

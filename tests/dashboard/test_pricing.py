@@ -57,7 +57,10 @@ def test_each_interval_has_the_price_of_its_own_day(
     assert found["statistics"][0]["total"] == pytest.approx(wanted, rel=1e-12)
     assert found["parameters_shown"][0]["unit"] == "EUR"
     texts = [one["text"] for one in found["worth"]["basis"]]
-    assert texts == ["0.3 EUR/kWh (contract 2025)", "0.4 EUR/kWh from 2026-11-04 (contract 2026)"]
+    assert texts == [
+        "0.3 EUR/kWh (contract 2025)",
+        "0.4 EUR/kWh from 4 November 2026 (contract 2026)",
+    ]
     assert found["worth"]["share"] == pytest.approx(1.0)
 
 

@@ -185,10 +185,10 @@ def test_prices_of_a_site_stand_before_those_of_the_organisation(desk: Desk) -> 
     page = desk.post(f"{whole}/price", **price)
     assert "0.264 EUR/kWh" in page
     page = desk.get(here)
-    assert "0.264 EUR/kWh from 2026-01-01 (Contract 2026)" in page
+    assert "0.264 EUR/kWh from 1 January 2026 (Contract 2026)" in page
     assert "for every site" in page
     page = desk.post(f"{here}/price", **price | {"per_unit": "0.231", "label": "Own"})
-    assert "0.231 EUR/kWh from 2026-01-01 (Own)" in page
+    assert "0.231 EUR/kWh from 1 January 2026 (Own)" in page
     assert "of this site" in page
     assert "begins on 2026-01-01 already" in desk.refused(f"{here}/price", **price)
     assert "28 cents are 0.28" in desk.refused(f"{whole}/price", **price | {"per_unit": "28"})

@@ -6,7 +6,10 @@ import json
 import re
 from pathlib import Path
 
+import pytest
+
 import kilowatch.dashboard
+from kilowatch.dashboard import words
 from kilowatch.dashboard.words import IN_BROWSER, catalogue, locale, t, words_json
 
 ROOM = Path(kilowatch.dashboard.__file__).parent
@@ -31,6 +34,17 @@ def test_every_text_that_is_asked_for_exists() -> None:
         for key in calls(text):
             begins = any(known.startswith(key) for known in catalogue()) and key.endswith(".")
             assert key in catalogue() or begins, f"{path.name}: {key}"
+
+
+def test_a_text_that_stands_twice_in_a_file_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """JSON takes the last one silently: a list that could not be loaded said "Not stored"."""
+    (tmp_path / "en").mkdir()
+    (tmp_path / "en" / "one.json").write_text('{"a.b": "one", "c.d": "two", "a.b": "three"}')
+    monkeypatch.setattr(words, "FOLDER", tmp_path)
+    with pytest.raises(AssertionError, match=re.escape("a.b")):
+        catalogue.__wrapped__()
 
 
 def test_no_text_is_left_over() -> None:

@@ -29,7 +29,7 @@ FACES: Mapping[str, tuple[str, ...]] = {
         "period=month&view=table&grain=week",
     ),
     "/compare": ("grain=day",),
-    "/attributes/{point_id:number}": ("scope=organization",),
+    "/attributes/{point_id:number}": ("requests=all",),
 }
 """Further faces of a page that its bare address does not show, as queries."""
 

@@ -60,6 +60,25 @@ def test_a_night_load_beside_lower_days_does_not_contradict_itself() -> None:
     )
 
 
+def test_what_began_in_another_year_names_the_year() -> None:
+    """A bare "Since Thursday 27 November" is read as of this year; 8,730 h are read by nobody."""
+    evidence = {"power_factor": 0.87, "limit": 0.9, "hours": 8730.0}
+    nothing = float("nan")
+    lasting = event(
+        EventKind.POWER_FACTOR, hours=8730, open=True, amount=nothing, evidence=evidence
+    )
+    assert explain(lasting, about()).sentence == (
+        "Since Saturday 14 September 2024: 0.87 on average, below 0.90, for 364 days; "
+        "compensation is missing or broken."
+    )
+    over = event(EventKind.WEEKEND, hours=120 * 24)
+    assert explain(over, about()).sentence.startswith(
+        "Saturday 14 September 2024 to Saturday 11 January: "
+    )
+    short = event(EventKind.POWER_FACTOR, amount=nothing, evidence=evidence | {"hours": 12.0})
+    assert "for 12 h" in explain(short, about()).sentence
+
+
 def test_no_money_is_said_without_a_price() -> None:
     """Where nobody has said what energy costs, nothing is made up."""
     told = explain(event(EventKind.NIGHT_LOAD), about(price=None))

@@ -5,6 +5,7 @@ On the push path an event costs one tuple; words are found later, when somebody 
 
 from __future__ import annotations
 
+import json
 import re
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterator
@@ -145,6 +146,8 @@ class LiveView:
             "secure": tls,
             "environment": self._environment,
         }
+        if answer.code == "discarded":
+            said["detail"] = _discarded(answer)
         if refused is not None:
             named = refused.error.data.get("stream_id") or stream_in(refused.body) or None
             said["stream_id"] = said["stream_id"] or named
@@ -168,6 +171,12 @@ class LiveView:
         except Exception:
             log.exception("no remedy was found", code=refused.error.code)
             return refused.error.remedy
+
+
+def _discarded(answer: Answer) -> str:
+    """Say why a packet was discarded, from what its sender was answered."""
+    latest = json.loads(answer.body).get("latest", "")
+    return f"Not after the stream's latest packet, {latest}. It is kept under Attributes."
 
 
 def _organisation(event: Event) -> int | None:

@@ -12,6 +12,11 @@ from kilowatch.model.errors import KilowatchError
 from kilowatch.model.packet import Form
 
 PLAIN_QUOTES = str.maketrans(dict.fromkeys("\u201c\u201d\u201e\u201f\u00ab\u00bb\u2033\u2036", '"'))
+NOW = "$(date +%Y-%m-%dT%H:%M:%S%z)"
+"""What a shell writes for the time at which a line is run."""
+
+_CLOCKS = frozenset({"timestamp_in_future", "timestamp_too_old"})
+_STAND_IN = "2001-01-01T00:00:00+00:00"
 _LOCAL_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d+)?)?$")
 _NUMBER = re.compile(r"-?(0|[1-9]\d*)([.,]\d+)?([eE][+-]?\d+)?$")
 
@@ -47,14 +52,30 @@ def remedy(
         stream_id = str(error.data.get("stream_id", ""))
         return _stream(stream_id, organisation_id, directory, neighbours)
     if error.status == 400 and "/measurements/" in path and body:
-        better = corrected(body)
-        if better:
+        better = corrected(body) if error.code not in _CLOCKS else None
+        line = _quoted(better) if better else with_clock(body)
+        if line:
             url = push_url.partition("/measurements/")[0] + path
             return (
                 f"{error.remedy} This would be accepted: curl -u {username or 'USER'}:$PASSWORD "
-                f"{url} -d {_quoted(better)}"
+                f"{url} -d {line}"
             ).strip()
     return error.remedy
+
+
+def with_clock(body: bytes) -> str:
+    """Return a packet for a shell with the time at which it is run; "" if that does not mend it.
+
+    A time that cannot be read, or is years off, says nothing about when the reading was taken.
+    """
+    try:
+        fields = json.loads(wire.text_of(body))
+    except (ValueError, RecursionError):
+        return ""
+    if not isinstance(fields, dict) or "tsISO8601" not in fields:
+        return ""
+    better = corrected(json.dumps(fields | {"tsISO8601": _STAND_IN}).encode())
+    return _quoted(better).replace(_STAND_IN, f"'{NOW}'") if better else ""
 
 
 def _credentials(username: str, directory: Directory) -> str:

@@ -108,8 +108,8 @@ def _page(request: Request, fields: Fields | None, problems: dict[str, str]) -> 
         "rows": [
             {
                 "link": link, "organisation": name, "email": email,
-                "state": _state(link, now_ms), "made": when_text(link.created_at_ms),
-                "sent": when_text(link.sent_at_ms), "opened": when_text(link.opened_at_ms),
+                "state": _state(link, now_ms),
+                "at_ms": link.opened_at_ms or link.sent_at_ms or link.created_at_ms,
             }
             for link, name, email in rows
         ],

@@ -96,7 +96,7 @@ from kilowatch.dashboard import (
 )
 from kilowatch.dashboard.access import Access, Door, belonging_to
 from kilowatch.dashboard.live import Hub
-from kilowatch.dashboard.measures import money, shown
+from kilowatch.dashboard.measures import change, money, shown
 from kilowatch.dashboard.needs import (
     Health,
     Insights,
@@ -337,6 +337,7 @@ def _templates() -> Jinja2Templates:
     environment.globals["t"] = t
     environment.globals["utc"] = utc
     environment.globals["as_measure"] = shown
+    environment.globals["as_change"] = change
     environment.globals["as_money"] = money
     return Jinja2Templates(env=environment)
 

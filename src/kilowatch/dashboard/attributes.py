@@ -90,10 +90,10 @@ def _attributes(request: Request) -> Response:
     context = {
         "page": "attributes",
         "point": point,
-        "interval": interval_text(point.interval_s),
         "changed": changed_text(request.query_params.get("changed", ""), point)
         or _done_text(request),
         "environment": rooms.settings.environment,
+        "everything": request.query_params.get("requests") == "all",
         **_changing(rooms, point, request),
     }
     return page(request, "attributes.html", crumbs, context, current=f"point-{point.id}")
@@ -133,6 +133,8 @@ def _changing(rooms: Rooms, point: DataPoint, request: Request) -> dict[str, Any
         "csrf": visit_of(request).csrf,
         "busy": busy,
         "observed": _observed(status),
+        "finer": _finer(status, point),
+        "interval": interval_text(point.interval_s),
         "latest": _latest(head, point, names) if head else None,
         "counts": _counts(counters, point.zone),
         "discarded": any(selectable(one) for one in kept),
@@ -194,6 +196,12 @@ def _observed(status: PointStatus | None) -> str:
     if status is None or status.observed_interval_s is None:
         return ""
     return interval_text(max(1, round(status.observed_interval_s)))
+
+
+def _finer(status: PointStatus | None, point: DataPoint) -> bool:
+    """Tell whether packets come so often that several of them make one registered interval."""
+    seen_s = status.observed_interval_s if status is not None else None
+    return seen_s is not None and 2 * seen_s <= point.interval_s
 
 
 def _ignored(status: PointStatus | None) -> list[dict[str, Any]]:

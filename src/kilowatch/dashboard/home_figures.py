@@ -40,6 +40,8 @@ class Stand:
         known: Hours of them that are known.
         shares: Of the known time, what is derived, edited, estimated and questionable, 0 to 1.
         name: The days in words.
+        largest: Of the figures that stand in one line, which have one unit: 28 L beside 0.765 m³
+            would have to be converted by whoever reads it. Gas is never told in litres [Wh or m³].
     """
 
     so_far: float | None
@@ -53,6 +55,7 @@ class Stand:
     known: int
     shares: Mapping[str, float]
     name: str
+    largest: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,8 +142,9 @@ def _stand(
     facts = rooms.registry.facts().get(points[0].site_id)
     first, last = (local_day(at_ms, points[0].zone) for at_ms in (from_ms, max(from_ms, to_ms - 1)))
     within = [found[point.series].within(from_ms, to_ms) for point in points]
+    counted = sum(by_point.values()) if by_point else None
     return Stand(
-        sum(by_point.values()) if by_point else None,
+        counted,
         compared / wanted - 1 if wanted > 0 else None,
         coming,
         worth(facts, points[0], coming, from_ms) if coming is not None else NOTHING,
@@ -151,6 +155,7 @@ def _stand(
         known,
         mean_shares([one.shares for one in within], [one.covered_ms for one in within]),
         " \N{EN DASH} ".join(dict.fromkeys(map(day_text, (first, last)))),
+        max(abs(counted or 0.0), abs(coming or 0.0), 1.0 if points[0].utility == "gas" else 0.0),
     )
 
 

@@ -17,16 +17,23 @@ MINUS = "\N{MINUS SIGN}"
 CURRENCY_SIGNS = {"EUR": "€", "GBP": "£", "USD": "$"}
 
 
-def shown(value: float | None, unit: str) -> str:
+def shown(value: float | None, unit: str, like: float | None = None) -> str:
     """Return a value in three digits with the unit that fits.
+
+    Args:
+        value: The figure; None where nothing is known.
+        unit: Its canonical unit.
+        like: The largest of the figures beside it, whose unit it gets; None for its own.
 
     Example:
         >>> shown(20_355.7, "W"), shown(1284.5, "m3"), shown(0.05, "m3"), shown(None, "W")
         ('20.4 kW', '1,285 m³', '50 L', '–')
+        >>> shown(0.0, "Wh", like=15_600.0), shown(0.028, "m3", like=0.765)
+        ('0 kWh', '0.028 m³')
     """
     if value is None or not math.isfinite(value):
         return "\N{EN DASH}"
-    size, factor, sign = abs(value), 1.0, SIGNS.get(unit, unit)
+    size, factor, sign = abs(value if like is None else like), 1.0, SIGNS.get(unit, unit)
     if unit in PREFIXED:
         for least, prefix in PREFIXES:
             if size >= least:
@@ -37,6 +44,17 @@ def shown(value: float | None, unit: str) -> str:
     elif unit in ("m3", "m3/h") and 0 < size < 0.1:
         factor, sign = 1e3, unit.replace("m3", "L")
     return f"{_three_digits(value * factor)} {sign}".strip().replace("-", MINUS, 1)
+
+
+def change(value: float) -> str:
+    """Return a relative change in whole percent; what rounds to nothing has no sign.
+
+    Example:
+        >>> change(-0.081) == f"{MINUS}8 %", change(0.126), change(-0.004), change(0.004)
+        (True, '+13 %', '0 %', '0 %')
+    """
+    percent = round(100 * value)
+    return f"{percent:+d} %".replace("-", MINUS) if percent else "0 %"
 
 
 def money(value: float | None, currency: str) -> str:

@@ -187,7 +187,7 @@ def _page(
         "fields": {"zone": _zone(way), "every": "5m", "measures": "electricity"},
         "zones": sorted(zones()),
         "kinds": tuple(KINDS),
-        "intervals": INTERVALS,
+        "intervals": [(one, spans.interval_text(spans.parse_interval(one))) for one in INTERVALS],
         "point": point,
         "push_url": _push_address(request),
         **_standing(way),

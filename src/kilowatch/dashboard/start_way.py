@@ -41,6 +41,7 @@ class Way:
         administers: Whether the person may issue credentials.
         accepted: Packets that were taken for ``point``.
         refused: Packets of ``point`` that were refused.
+        discarded: Packets of ``point`` that were not after its latest.
     """
 
     organisation: OrganisationNode | None
@@ -50,6 +51,7 @@ class Way:
     administers: bool
     accepted: int
     refused: int
+    discarded: int = 0
 
     @property
     def done(self) -> dict[str, bool]:
@@ -105,6 +107,7 @@ def way_of(request: Request, point_id: int | None = None) -> Way:
         administers=may(who, "administer", organisation_id=node.id),
         accepted=counted.accepted + counted.backfilled,
         refused=counted.refused,
+        discarded=counted.discarded,
     )
 
 

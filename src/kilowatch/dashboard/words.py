@@ -14,8 +14,8 @@ FOLDER = Path(__file__).parent / "words"
 IN_BROWSER = (
     "age.", "bands.", "bell.", "calendar.", "chart.", "comments.", "compare.", "copy.",
     "controls.", "drawn.", "drawn_", "failed.", "figures.",
-    "insight.actual", "insight.expected", "insight.hour", "insight.interval",
-    "insight.normal", "insight.range",
+    "insight.actual", "insight.expected", "insight.four_of_five", "insight.hour",
+    "insight.interval", "insight.normal", "insight.range",
     "late.", "loading", "none.", "overlay.", "product", "quality.", "recomputing.", "requests.",
     "state.", "sure.", "table.", "tile.", "why.", "why_of.", "worth.",
 )  # fmt: skip
@@ -28,14 +28,21 @@ _LOCALE = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*")
 def catalogue(language: str = "en") -> dict[str, str]:
     """Return every text by its key, from one file for each subject.
 
-    A key that stands in two files is a bug: which of them would be shown?
+    A key that stands twice is a bug: which of the texts would be shown?
     """
     texts: dict[str, str] = {}
     for path in sorted((FOLDER / language).glob("*.json")):
-        own: dict[str, str] = json.loads(path.read_text(encoding="utf-8"))
+        own = json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=_once)
         assert texts.keys().isdisjoint(own), (path.name, texts.keys() & own.keys())
         texts |= own
     return texts
+
+
+def _once(pairs: list[tuple[str, str]]) -> dict[str, str]:
+    """Return a file's texts, each of which stands in it once: ``json`` would take the last one."""
+    own = dict(pairs)
+    assert len(own) == len(pairs), [key for key, text in pairs if own[key] != text]
+    return own
 
 
 def t(key: str, **values: object) -> str:

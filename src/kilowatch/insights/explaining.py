@@ -289,8 +289,13 @@ def _electrical(event: InsightEvent, words: Words) -> str:
     elif event.kind is EventKind.PHASE_SUM and "difference" in told:
         parts = [f"they differ by {words.share(told['difference'])}"]
     if parts and told.get("hours", 0) >= 1:
-        parts.append(f"for {told['hours']:.0f} h")
+        parts.append(f"for {_long(told['hours'])}")
     return ", ".join(parts)
+
+
+def _long(hours: float) -> str:
+    """Write how long something went on: in days where nobody counts hours any more."""
+    return f"{hours:.0f} h" if hours < 3 * 24 else f"{hours / 24:.0f} days"
 
 
 def _guess(event: InsightEvent, about: About) -> str:
@@ -305,16 +310,18 @@ def _guess(event: InsightEvent, about: About) -> str:
 def _when(event: InsightEvent, zone: Zone, words: Words) -> str:
     last_ms = max(event.end_ms - 1, event.start_ms)
     days = int(zone.day_index([last_ms])[0] - zone.day_index([event.start_ms])[0])
+    begun, last = (_wall(at_ms, zone) for at_ms in (event.start_ms, last_ms))
+    year = f" {begun.year}" if begun.year != last.year else ""
     if event.open and event.end_ms - event.start_ms > 2 * DAY_MS:
-        return f"Since {words.day(event.start_ms, zone, month=True)}"
+        return f"Since {words.day(event.start_ms, zone, month=True)}{year}"
     if not days:
         span = words.day(event.start_ms, zone, month=True)
         if event.end_ms - event.start_ms < 23 * HOUR_MS:
             span += f", {words.clock(event.start_ms, zone)} to {words.clock(event.end_ms, zone)}"
         return span
-    same = _wall(event.start_ms, zone).month == _wall(last_ms, zone).month
+    same = begun.month == last.month and not year
     first = words.day(event.start_ms, zone, month=not same)
-    return f"{first} to {words.day(last_ms, zone, month=True)}"
+    return f"{first}{year} to {words.day(last_ms, zone, month=True)}"
 
 
 def _listed(names: Sequence[str]) -> str:

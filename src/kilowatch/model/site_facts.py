@@ -83,7 +83,7 @@ class Price:
         return self.per_unit / _WH.get(self.per, 1.0)
 
     def __str__(self) -> str:
-        since = f" from {self.from_day.isoformat()}" if self.from_day else ""
+        since = f" from {self.from_day.day} {self.from_day:%B %Y}" if self.from_day else ""
         return f"{self.per_unit:.15g} {self.currency}/{_shown(self.per)}{since} ({self.label})"
 
 

@@ -30,7 +30,7 @@ document.addEventListener("keydown", (event) => {
 export function localise(root = document) {
   for (const node of root.querySelectorAll("data[data-unit]")) {
     if (node.value === "") continue;
-    node.textContent = withUnit(Number(node.value), node.dataset.unit);
+    node.textContent = withUnit(Number(node.value), node.dataset.unit, node.dataset.like && Number(node.dataset.like));
     if (!node.title) node.title = fullWithUnit(Number(node.value), node.dataset.unit);
   }
   for (const node of root.querySelectorAll("data[data-currency]")) {

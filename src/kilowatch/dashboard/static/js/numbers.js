@@ -43,12 +43,12 @@ export const count = (value) => whole.format(value);
 /** "98.3 %": with a space where the reader's language writes none, as the server does. */
 export const share = (value) => percent.format(value).replace(/(\d)%$/, "$1\u00a0%");
 
-/** A value with its unit in three digits: "61.3 kW". */
-export function withUnit(value, unit) {
+/** A value with its unit in three digits: "61.3 kW"; in the unit of `like`, the largest beside it. */
+export function withUnit(value, unit, like) {
   if (value === null || value === undefined) return "–";
   if (CURRENCY.test(unit)) return money(value, unit);
   const read = asRead(value, unit);
-  const scale = scaleFor(read.unit, read.value);
+  const scale = scaleFor(read.unit, like ?? read.value);
   return `${short(read.value * scale.factor)} ${scale.unit}`.trim();
 }
 

@@ -86,7 +86,7 @@ async function load() {
   if (mine !== loads) return;
   const since = came;
   came = null;
-  none.textContent = requests ? waiting : t("requests.failed");
+  none.textContent = requests ? waiting : t("requests.not_loaded");
   if (!requests) { none.hidden = list.children.length > 0; return; }
   fetched = new Map();
   for (const same of requests.map((one) => JSON.stringify(one))) fetched.set(same, (fetched.get(same) ?? 0) + 1);
@@ -96,7 +96,13 @@ async function load() {
 }
 
 for (const input of card.querySelectorAll("input[name=which]")) {
-  input.addEventListener("change", () => { everything = input.value === "all"; load(); });
+  input.addEventListener("change", () => {
+    everything = input.value === "all";
+    const address = new URL(location.href);
+    if (everything) address.searchParams.set("requests", "all"); else address.searchParams.delete("requests");
+    history.replaceState(history.state, "", address);
+    load();
+  });
 }
 
 function shown(on) {

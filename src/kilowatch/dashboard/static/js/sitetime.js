@@ -61,7 +61,8 @@ export class SiteTime {
 
   day(ms, year = false) {
     const options = { weekday: "short", day: "numeric", month: "short" };
-    return format(year ? { ...options, year: "numeric" } : options).format(this.local(ms));
+    const text = format(year ? { ...options, year: "numeric" } : options).format(this.local(ms));
+    return text.replace(/^(\p{L}+), /u, "$1 "); // "Mon 9 Nov", as the server writes it
   }
 
   /** "Nov", or "Nov 2026". */
@@ -71,6 +72,9 @@ export class SiteTime {
   short(ms) { return format({ day: "numeric", month: "short" }).format(this.local(ms)); }
 
   stamp(ms) { return `${this.day(ms, true)}, ${this.clock(ms)}`; }
+
+  /** When a bucket of a series begins: from a day on its clock says nothing. */
+  begin(start, duration) { return duration > 22 * HOUR ? this.day(start, true) : this.stamp(start); }
 
   /** What a bucket is called: "09:15–09:30", "Mon 9 Nov", "November 2026". */
   bucket(start, duration) {

@@ -30,6 +30,9 @@ function tile(label, value, unit, detail, className = "", change = "") {
 /** When, seen from the period shown: a clock within a day, a day and a clock otherwise. */
 const when = (answer, time, ms) => (answer.window.period === "day" ? time.clock(ms) : `${time.day(ms)}, ${time.bareClock(ms)}`);
 
+/** When the bucket with the lowest or highest value was: a day, where buckets are days or longer. */
+const whenOf = (answer, time, ms) => (/day|week|month|year/.test(answer.window.grain) ? time.day(ms) : when(answer, time, ms));
+
 /** The tiles: what somebody wants to know in five seconds. */
 export function tiles(host, answer, time) {
   const found = [];
@@ -130,7 +133,7 @@ export function list(host, answer, time) {
       td.dataset.label = t(`figures.${keys[line.children.length]}`);
       td.title = fullWithUnit(value, unit);
       if (value !== null && value !== undefined) td.dataset.value = value;
-      if (at != null) td.append(element("span", "at", when(answer, time, at)));
+      if (at != null) td.append(element("span", "at", whenOf(answer, time, at)));
       for (const extra of extras) if (extra) td.append(element("span", "at", extra));
       line.append(td);
     };

@@ -121,7 +121,7 @@ export function draw(host, answer, panels, time, over = null, all = false) {
         cell("td", text, { colspan: columns.length + (notes ? 2 : 1) + laid.length + (marks.length ? 1 : 0), class: "hole" })]));
       hole += 1;
     }
-    const line = row([cell("th", time.stamp(item.start), { scope: "row" }),
+    const line = row([cell("th", time.begin(item.start, item.end - item.start), { scope: "row" }),
       ...columns.map((column_) => {
         const own = column_.by.get(item.start);
         const value = own ? own[column_.key] : null;

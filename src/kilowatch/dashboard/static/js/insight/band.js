@@ -111,20 +111,6 @@ export function marks(data, colours, index, z = 1) {
   };
 }
 
-/** Words on the lines themselves: [{at, value, text, strong}]. */
-function notes(data, factor, colours) {
-  return {
-    type: "custom", silent: true, animation: false, z: 6, encode: { x: 0, y: 1 },
-    data: data.notes.map(({ at, value }) => [at, value * factor]),
-    renderItem(params, api) {
-      const { text, strong, under } = data.notes[params.dataIndex];
-      const [x, y] = api.coord([api.value(0), api.value(1)]);
-      return { type: "text", x, y: under ? y + 4 : y - 4, silent: true, style: { text, align: "right", verticalAlign: under ? "top" : "bottom",
-        fill: strong ? colours.text : colours.muted, font: `${strong ? 600 : 400} 12px ${colours.family}`, stroke: colours.surface, lineWidth: 3 } };
-    },
-  };
-}
-
 const largest = (...lists) => lists.flat().reduce((most, value) => (value !== null && value > most ? value : most), 0);
 const smallest = (...lists) => lists.flat().reduce((least, value) => (value !== null && value < least ? value : least), 0);
 
@@ -197,7 +183,6 @@ export function build(data, time, width, { height = 320, small = false, floor = 
   }
   series.push(...excess(data, f, colours, 0));
   series.push(steps(actual.start, scaled(actual.value, f), { width: small ? 1.25 : 1.75, color: colours.hue }, 0, 4));
-  if (data.notes) series.push(notes(data, f, colours));
   markNow(series, data, colours);
   const y = { min: least < 0 ? undefined : 0, max: small || !top ? undefined : top * f * 1.12 };
   const option = { ...frame(data, time, width, small, colours, scale, y), series };

@@ -31,16 +31,22 @@ function showDay(data) {
   const title = document.getElementById("day-title").textContent;
   data.ticks = Array.from({ length: 9 }, (_, i) => ({ at: i * 3 * HOUR, text: clock(i * 3 * HOUR), strong: false }));
   const name = (at) => `${clock(at)} – ${clock(at + HOUR)}`;
-  const last = (values) => values.findLastIndex((value) => value !== null);
-  data.notes = [[data.actual, data.today, true], [{ value: data.normal.mid }, data.usual, false]]
-    .map(([line, text, strong]) => ({ at: (last(line.value) + 1) * HOUR, value: line.value[last(line.value)], text, strong }));
-  // Two lines that lie close have their words on either side.
-  const [today, usual] = data.notes;
-  today.under = today.value < usual.value;
-  usual.under = !today.under;
+  legend(data);
   const settings = { height: 260, name, expected: t("insight.normal") };
   const card = new Card(document.getElementById("day"), data, null, settings);
   switches("day", card, (into) => table(into, data, name, title));
+}
+
+/** Which line is which day, below the plot: words on the lines would lie over the axis at night. */
+function legend(data) {
+  const entries = [["actual", data.today], ["usual", data.usual], ["band", t("insight.four_of_five")]];
+  document.getElementById("day-legend").replaceChildren(...entries.map(([key, text]) => {
+    const item = document.createElement("li"), mark = document.createElement("i");
+    mark.className = `key ${key}`;
+    mark.setAttribute("aria-hidden", "true");
+    item.append(mark, text);
+    return item;
+  }));
 }
 
 function showQuantity(data) {
