@@ -18,6 +18,7 @@ from kilowatch import catalog as catalogs
 from kilowatch.catalog import prices, tables
 from kilowatch.dashboard.chart_period import Span
 from kilowatch.dashboard.compare_read import Item, first_items, other_span
+from kilowatch.dashboard.compare_rows import days_by_key
 from kilowatch.dashboard.compare_sums import (
     Days,
     bucketed,
@@ -350,3 +351,26 @@ def test_items_are_added_and_taken_out_by_links(set_up: World, admin: TestClient
     assert "per=area" in text
     for query in ("per=head", "grain=eon", "against=mars", "period=day"):
         assert admin.get(f"/data/compare?{query}").status_code == 400, query
+
+
+def test_sites_of_several_clocks_are_read_side_by_side(world: World) -> None:
+    """Each has the days of its own midnight, and the figures that it has when it is read alone."""
+    rooms, abroad = world.app.state.rooms, replace(world.point("chiller"), zone="Europe/Berlin")
+    items = [
+        Item(f"p{point.id}", point.name, point.site_id, point.zone, (point,))
+        for point in (world.point("main"), abroad, world.point("hvac"))
+    ]
+    assert len({one.zone for one in items}) == 2
+    spans = [
+        Span("custom", date(2026, 10, first), date(2026, 10, first + 6), TODAY) for first in (12, 5)
+    ]
+    together = days_by_key(rooms, items, spans)
+    assert [some.keys() for some in together] == [{one.key for one in items}] * 2
+    for one in items:
+        for days_of, alone, span in zip(
+            together, days_by_key(rooms, [one], spans), spans, strict=True
+        ):
+            mine = days_of[one.key]
+            assert mine.start_ms[0] == midnight_ms(span.first, one.zone)
+            assert mine.amount.tolist() == alone[one.key].amount.tolist()
+            assert mine.total

@@ -27,7 +27,6 @@ from kilowatch.dashboard.registry import may_export
 from kilowatch.dashboard.rooms import rooms_of, visit_of
 from kilowatch.model.errors import KilowatchError
 from kilowatch.model.points import DataPoint
-from kilowatch.pipeline.tree_rollups import counted_of
 
 ASKED = ("items", "place", "utility", "period", "date", "until", "grain", "per", "against", "q")
 PERIODS = ("week", "month", "year", ROLLING, "custom")
@@ -131,11 +130,10 @@ def read(request: Request, *, to_export: bool = False) -> Asked:
     """
     rooms, query, who = rooms_of(request), asked_of(request, ASKED), visit_of(request).person
     query["items"] = request.query_params.get("items", "").strip()[:300]
-    everything = [p for p in readable(request, "compare") if counted_of(p) is not None]
+    everything = [(p, kind) for p in readable(request, "compare") if (kind := kind_of(p))]
     if to_export:
-        everything = [p for p in everything if may_export(who, p)]
-    kind_by_id = {p.id: kind_of(p) for p in everything}
-    kinds = in_usual_order(kind_by_id.values(), with_production=True)
+        everything = [(p, kind) for p, kind in everything if may_export(who, p)]
+    kinds = in_usual_order((kind for _, kind in everything), with_production=True)
     per, against = query["per"] or "total", query["against"] or "before"
     grain = query["grain"]
     _check("per", per, PERS)
@@ -145,15 +143,15 @@ def read(request: Request, *, to_export: bool = False) -> Asked:
     if not kinds:
         return Asked((), "", (), None, "day", "total", against, None, {}, {}, (), "")
     keys = query["items"].split(",")
-    kind_by_key = {f"p{number}": kind for number, kind in kind_by_id.items()}
-    called = [kind_by_key[key] for key in keys if key in kind_by_key]
-    there = in_usual_order(
-        kind_by_id[p.id] for p in everything if f"s{p.site_id}" == query["place"]
-    )
+    named = {key: one for key in keys if (one := whole_number(key[1:])) and key == f"p{one}"}
+    numbers = frozenset(named.values())
+    of_named = {p.id: kind for p, kind in everything if p.id in numbers} if numbers else {}
+    called = [of_named[one] for one in named.values() if one in of_named]
+    place = whole_number(query["place"][1:]) if query["place"].startswith("s") else 0
+    there = in_usual_order(kind for p, kind in everything if p.site_id == place) if place else []
     kind = query["utility"] if query["utility"] in kinds else (called or there or kinds)[0]
-    mine = [p for p in everything if kind_by_id[p.id] == kind]
-    named = None if query["q"] else frozenset(keys)
-    every = _items(request, mine, named)
+    mine = [p for p, one in everything if one == kind]
+    every = _items(request, mine, None if query["q"] else numbers)
     items = _named(every, query["items"])
     if items is None:
         items = first_items(every, query["place"], set(rooms.registry.fed_by(mine).values()))
@@ -164,8 +162,8 @@ def read(request: Request, *, to_export: bool = False) -> Asked:
     anchor = today if seen is None else min(today, local_day(seen, zone))
     chosen = span(query, PERIODS, anchor, today, "month")
     candidates: dict[int, list[DataPoint]] = {one.site_id: [] for one in items}
-    for point in everything:
-        if point.site_id in candidates and kind_by_id[point.id] != kind:
+    for point, other in everything:
+        if point.site_id in candidates and other != kind:
             candidates[point.site_id].append(point)
     return Asked(
         items, kind, kinds, chosen, grain or _grain(chosen),  # type: ignore[arg-type]
@@ -196,7 +194,7 @@ def other_span(days: Span, against: str) -> Span | None:
 
 
 def _items(
-    request: Request, points: Sequence[DataPoint], named: frozenset[str] | None
+    request: Request, points: Sequence[DataPoint], named: frozenset[int] | None
 ) -> dict[str, Item]:
     """Return what can be compared: each site, followed by its data points.
 
@@ -205,7 +203,8 @@ def _items(
     Args:
         request: Behind a door.
         points: All that count the utility.
-        named: Keys of the data points that are wanted; None for all. Of ten thousand most are not.
+        named: Numbers of those that are wanted by themselves; None for all. Of ten thousand most
+            are not.
     """
     names = site_names(request)
     by_site: dict[int, list[DataPoint]] = defaultdict(list)
@@ -216,9 +215,9 @@ def _items(
         name, own = names.get(number, ("", ""))[0], by_site[number]
         if counting := tuple(point for point in own if not point.formula):
             found[f"s{number}"] = Item(f"s{number}", name, number, own[0].zone, counting)
+        if named is not None and len(by_site) > 1:
+            own = [point for point in own if point.id in named] if named else []
         for point in own:
-            if named is not None and len(by_site) > 1 and f"p{point.id}" not in named:
-                continue
             title = f"{name} \N{EM DASH} {point.name}"
             found[f"p{point.id}"] = Item(f"p{point.id}", title, number, point.zone, (point,))
     return found

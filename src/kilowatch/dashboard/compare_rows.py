@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections import ChainMap
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -36,6 +39,9 @@ from kilowatch.model.points import DataPoint
 from kilowatch.model.site_facts import SiteFacts
 from kilowatch.model.zones import Zone
 from kilowatch.pipeline.tree_rollups import DatedFeeding, counted_of
+
+CLOCKS_AT_ONCE = 2
+"""Looks into the store side by side for one page: there are three for everybody."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +94,9 @@ def rows_of(request: Request, asked: Asked) -> list[Row]:
     """Read every item."""
     rooms = rooms_of(request)
     assert asked.span is not None
-    own, *rest = _days(rooms, asked.items, [asked.span, *([asked.other] if asked.other else [])])
+    own, *rest = days_by_key(
+        rooms, asked.items, [asked.span, *([asked.other] if asked.other else [])]
+    )
     other = rest[0] if rest else None
     facts = rooms.registry.facts()
     found = []
@@ -110,37 +118,53 @@ def rows_of(request: Request, asked: Asked) -> list[Row]:
     return found
 
 
-def _days(rooms: Rooms, items: Sequence[Item], spans: Sequence[Span]) -> list[dict[str, Days]]:
-    """Read the days of items in some spans, all data points of one clock together."""
-    found: list[dict[str, Days]] = [{} for _ in spans]
-    for zone in dict.fromkeys(one.zone for one in items):
-        here = [one for one in items if one.zone == zone]
-        for days, span in zip(found, spans, strict=True):
-            days |= {
-                one.key: _alone(rooms, one.points[0], span) for one in here if one.points[0].formula
-            }
-        here = [one for one in here if not one.points[0].formula]
-        if not here:
-            continue
-        every = {p.id: p for one in here for p in one.points}
-        points = list(every.values())
-        fed: DatedFeeding = [(0, rooms.registry.fed_by(points))]
-        if len(points) <= WITH_PAST:
-            fed = rooms.registry.fed_over_time(points)
-        # What another one of an item always feeds is in that one's figure: it is not read.
-        needed = {
-            point.id
-            for one in here
-            for mine in ({p.id for p in one.points},)
-            for point in one.points
-            if any(by.get(point.id) not in mine for _, by in fed)
-        }
-        chosen = [every[n] for n in sorted(needed)]
-        trees = rooms.view.trees(chosen, fed, [one.ms(zone) for one in spans], "day")
-        for days, tree in zip(found, trees, strict=True):
-            for one in here:
-                own = [p.id for p in one.points if p.id in needed and p.id not in tree.too_coarse]
-                days[one.key] = days_of(tree, own, rooms.clock())
+def days_by_key(
+    rooms: Rooms, items: Sequence[Item], spans: Sequence[Span]
+) -> list[dict[str, Days]]:
+    """Read the days of items in some spans, all data points of one clock together.
+
+    Clocks side by side: the store is waited for, and has as many connections for pages.
+    """
+    zones = list(dict.fromkeys(one.zone for one in items))
+    by_zone = [[one for one in items if one.zone == zone] for zone in zones]
+    if len(zones) > 1:
+        with ThreadPoolExecutor(CLOCKS_AT_ONCE, "compare") as pool:
+            parts = list(pool.map(partial(_days_of_clock, rooms, spans), zones, by_zone))
+    else:
+        parts = [_days_of_clock(rooms, spans, *one) for one in zip(zones, by_zone, strict=True)]
+    return [dict(ChainMap(*of_span)) for of_span in zip(*parts, strict=True)]
+
+
+def _days_of_clock(
+    rooms: Rooms, spans: Sequence[Span], zone: str, items: Sequence[Item]
+) -> list[dict[str, Days]]:
+    """Read the days of items that have one clock."""
+    found = [
+        {one.key: _alone(rooms, one.points[0], span) for one in items if one.points[0].formula}
+        for span in spans
+    ]
+    here = [one for one in items if not one.points[0].formula]
+    if not here:
+        return found
+    every = {p.id: p for one in here for p in one.points}
+    points = list(every.values())
+    fed: DatedFeeding = [(0, rooms.registry.fed_by(points))]
+    if len(points) <= WITH_PAST:
+        fed = rooms.registry.fed_over_time(points)
+    # What another one of an item always feeds is in that one's figure: it is not read.
+    needed = {
+        point.id
+        for one in here
+        for mine in ({p.id for p in one.points},)
+        for point in one.points
+        if any(by.get(point.id) not in mine for _, by in fed)
+    }
+    chosen = [every[n] for n in sorted(needed)]
+    trees = rooms.view.trees(chosen, fed, [one.ms(zone) for one in spans], "day")
+    for days, tree in zip(found, trees, strict=True):
+        for one in here:
+            own = [p.id for p in one.points if p.id in needed and p.id not in tree.too_coarse]
+            days[one.key] = days_of(tree, own, rooms.clock())
     return found
 
 
@@ -197,7 +221,7 @@ def _per_piece(
     counted = counted_of(point)
     assert counted is not None
     lone = Item("", "", item.site_id, item.zone, (point,))
-    own, other = (days[""].amount for days in _days(rooms, [lone], spans))
+    own, other = (days[""].amount for days in days_by_key(rooms, [lone], spans))
     return _quotient(days, counted[1], "divided", (own, other), point.name)
 
 

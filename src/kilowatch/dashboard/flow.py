@@ -197,10 +197,9 @@ def in_usual_order(kinds: Iterable[str], *, with_production: bool = False) -> li
 
 
 def kind_of(point: DataPoint) -> str:
-    """Return the utility of a data point and the unit that it counts in."""
+    """Return the utility of a data point and the unit that it counts in; empty for a gauge."""
     counted = counted_of(point)
-    assert counted is not None
-    return f"{point.utility}:{counted[1]}"
+    return f"{point.utility}:{counted[1]}" if counted else ""
 
 
 def read_flow(request: Request, asked: Asked) -> tuple[Flow, list[str]]:
