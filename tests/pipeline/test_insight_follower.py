@@ -1,9 +1,13 @@
 """Insights follow the pipeline on the time of the data."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pytest
 
+from kilowatch.insights import forecasting
+from kilowatch.pipeline.insight import stepping
 from kilowatch.pipeline.insight.file import InsightFile
 from tests.pipeline.insight_world import MONDAY_MS, WEEK_H, Building, meter, office
 from tests.pipeline.pipeline_world import DAY_MS, HOUR_MS
@@ -59,3 +63,39 @@ def test_history_that_was_computed_again_is_looked_at_again(tmp_path: Path) -> N
     point = building.world.points.points[1]
     after = building.view.expected(point, MONDAY_MS, MONDAY_MS + 21 * DAY_MS).rate[2]
     np.testing.assert_allclose(after, 1000 * before, rtol=1e-6)
+
+
+def test_a_stop_does_not_wait_for_the_month_that_is_looked_at(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A month of 256 streams is 14 s of one core: it is given up at the next midnight.
+
+    Nothing of it is kept, and the next start finds what it would have found.
+    """
+    building = Building(tmp_path, [meter(1)])
+    building.push({1: office(3)})
+    days: list[int] = []
+    predict = forecasting.predict
+
+    def noted(*arguments: Any, **named: Any) -> Any:
+        days.append(1)
+        if len(days) == 3:
+            building.follower.stop()
+        return predict(*arguments, **named)
+
+    monkeypatch.setattr(stepping, "predict", noted)
+    assert not building.follower.tick()
+    assert len(days) == 3
+    kept = InsightFile(building.path).kept()
+    assert all(one.cursor_ms == one.birth_ms for one in kept.values())
+    building.follower.close()
+    monkeypatch.undo()
+    building.start()
+    building.follow()
+    point = building.world.points.points[1]
+    after = building.view.expected(point, MONDAY_MS, MONDAY_MS + 3 * 7 * DAY_MS)
+    building.start("undisturbed.sqlite")
+    building.follow()
+    before = building.view.expected(point, MONDAY_MS, MONDAY_MS + 3 * 7 * DAY_MS)
+    np.testing.assert_array_equal(after.rate, before.rate)
+    assert len(after.start_ms) == 3 * WEEK_H - 24

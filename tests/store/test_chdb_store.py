@@ -368,6 +368,36 @@ def test_a_slow_query_ends_at_its_limit_and_stops_nobody(folder: Path) -> None:
     store.close()
 
 
+def test_a_store_that_is_closed_refuses_at_once(folder: Path) -> None:
+    """A stop is not held up by an export that would wait ten seconds for each half of a slice.
+
+    Who waits for a connection when it is closed is told too, and everybody after that.
+    """
+    store = ChdbStore(folder, StoreSettings(readers=1, query_s_max=60.0))
+    refused: list[str] = []
+
+    def ask() -> None:
+        try:
+            store.pages.intervals({1: 1}, None, 0, FOREVER)
+        except KilowatchError as error:
+            refused.append(error.code)
+
+    with store._engine._borrow(store._engine._pages):
+        waiting = [threading.Thread(target=ask) for _ in range(2)]
+        for one in waiting:
+            one.start()
+        closing = threading.Thread(target=store.close)
+        closing.start()
+    for one in (closing, *waiting):
+        one.join()
+    ask()
+    ask()
+    assert refused[-2:] == ["store_closed"] * 2
+    assert set(refused) == {"store_closed"}
+    with pytest.raises(KilowatchError, match="the platform is stopping"):
+        store.own.intervals({1: 1}, None, 0, FOREVER)
+
+
 def test_rows_are_found_however_large_their_numbers_are() -> None:
     """Series with huge numbers over a century of instants sort right all the same."""
     rows = [

@@ -179,9 +179,13 @@ class Following:
         """Begin to look, in a thread."""
         self._thread.start()
 
+    def end(self) -> None:
+        """Ask the look that is under way to end; does not wait, from any thread."""
+        self.follower.stop()
+
     def stop(self) -> None:
         """End the look that is under way, and let go of the file."""
-        self.follower.stop()
+        self.end()
         if self._thread.ident is not None:
             self._thread.join()
         else:

@@ -202,7 +202,7 @@ async def run(folder: DataFolder, settings: Settings, stop: asyncio.Event, ready
     background = [
         asyncio.create_task(follow_values(view, notifier)),
         asyncio.create_task(_wake(events, pipeline)),
-        asyncio.create_task(_close_streams(app, stop, pipeline.failure)),
+        asyncio.create_task(_begin_to_stop(app, following, stop, pipeline.failure)),
         asyncio.create_task(_keep_beating(up)),
     ]
     if parts.deadman is not None:
@@ -338,11 +338,16 @@ async def _wake(events: CollectorEvents, pipeline: Pipeline) -> None:
             pipeline.wake()
 
 
-async def _close_streams(
-    app: Starlette, stop: asyncio.Event, failure: asyncio.Future[None]
+async def _begin_to_stop(
+    app: Starlette, following: Following, stop: asyncio.Event, failure: asyncio.Future[None]
 ) -> None:
-    """End live streams first when we stop: they would hold the listeners open for ever."""
+    """End first, when we stop, what would take long, while what is being sent is sent.
+
+    Live streams would hold the listeners open for ever. Insights are in the middle of a piece of
+    work: after the listeners' grace there would be too little left of the time we have.
+    """
     stopping: asyncio.Future[Any] = asyncio.ensure_future(stop.wait())
     await asyncio.wait([stopping, failure], return_when=asyncio.FIRST_COMPLETED)
     app.state.rooms.hub.close()
+    following.end()
     stop.set()

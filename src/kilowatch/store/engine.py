@@ -168,7 +168,10 @@ class Engine:
                     raise _failed(error) from error
 
     def close(self) -> None:
-        """Wait for running queries and release the folder; a second call does nothing."""
+        """Wait for running queries and release the folder; a second call does nothing.
+
+        Whoever asks from then on, or waits for a connection, is refused at once.
+        """
         if self._lock < 0:
             return
         handle, self._lock = self._lock, -1
@@ -176,6 +179,7 @@ class Engine:
             for _ in range(size):
                 with suppress(queue.Empty):  # a query that will not end must not keep us
                     pool.get(timeout=self._settings.query_s_max + 1).close()
+            pool.put(None)
         os.close(handle)
 
     @contextmanager
@@ -190,6 +194,15 @@ class Engine:
                 remedy="Try again in some seconds.",
                 retry_helps=True,
             ) from None
+        if connection is None:
+            pool.put(None)  # for the next one who waits
+            raise KilowatchError(
+                "store_closed",
+                "The store is closed: the platform is stopping.",
+                status=503,
+                remedy="Ask again when it has started.",
+                retry_helps=True,
+            )
         try:
             yield connection
         except BaseException:

@@ -32,7 +32,7 @@ from kilowatch.pipeline.insight.file import InsightFile
 from kilowatch.pipeline.insight.models import usable
 from kilowatch.pipeline.insight.records import Kept
 from kilowatch.pipeline.insight.settling import STALE_MS, Settler
-from kilowatch.pipeline.insight.stepping import Step, Stepper
+from kilowatch.pipeline.insight.stepping import Step, StepGivenUpError, Stepper
 from kilowatch.pipeline.insight.subjects import Reach, Reaches, Subject, made_of, subject_of
 from kilowatch.pipeline.insight.surroundings import LATE_MS, FactsNow, Faults, Surroundings
 from kilowatch.pipeline.insight.training import Training
@@ -167,7 +167,10 @@ class Follower:
         )
         self._models: dict[str, Model | None] = {}
         self._in_use = self._file.models()
-        self._stepper = Stepper(self._surroundings, self._model_at, knowledge.nominal)
+        self._stop = threading.Event()
+        self._stepper = Stepper(
+            self._surroundings, self._model_at, knowledge.nominal, self._stop.is_set
+        )
         self._settler = Settler(
             self._file,
             self._subjects,
@@ -179,7 +182,6 @@ class Follower:
         self._training = Training(
             self._file, self._surroundings, settings.clock, settings.train_again_s
         )
-        self._stop = threading.Event()
         self.backlog = Backlog()
         if self._file.meta("layout") != states.LAYOUT:
             self._file.forget(self._kept)  # another version's detector can't go on with it
@@ -187,7 +189,7 @@ class Follower:
             self._file.note("layout", states.LAYOUT)
 
     def stop(self) -> None:
-        """Ask ``run`` to return; from any thread."""
+        """Ask ``run`` to return, whatever step is under way; from any thread."""
         self._stop.set()
 
     def close(self) -> None:
@@ -225,11 +227,14 @@ class Follower:
         for step in self._steps(due):
             if self._stop.is_set() or (done and self._settings.clock() >= ends_s):
                 break
-            self._look(step)
+            try:
+                self._look(step)
+            except StepGivenUpError:
+                break
             done += len(step.subjects) * ((step.until_ms - step.from_ms) // HOUR_MS)
         left = [(one.until_ms - self._kept[one.subject.series].cursor_ms) // HOUR_MS for one in due]
         behind = sum(hours > 0 for hours in left)
-        if self._training.tick(self._kept, self._subjects):
+        if not self._stop.is_set() and self._training.tick(self._kept, self._subjects):
             self._in_use = self._file.models()
         self.backlog = Backlog(
             behind,
