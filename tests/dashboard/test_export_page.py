@@ -181,3 +181,46 @@ def test_a_failure_half_way_and_a_reader_that_leaves_are_seen() -> None:
     sent = asyncio.run(run(pieces(3, fails=False), 1_000))
     assert sent[-1] == {"type": "http.response.body", "body": b"", "more_body": False}
     assert b"".join(message.get("body", b"") for message in sent) == b"head0\n1\n2\n"
+
+
+def test_a_reader_that_takes_nothing_holds_a_slice_and_no_stop() -> None:
+    """No slice is made before the last is taken; a server that stops lets go of both."""
+    made: list[int] = []
+    ended: list[str] = []
+
+    def pieces() -> Iterator[bytes]:
+        try:
+            for n in range(1_000):
+                made.append(n)
+                yield b"%d\n" % n
+        finally:
+            ended.append("closed")
+
+    async def run() -> None:
+        full = asyncio.Event()
+        taken: list[bytes] = []
+
+        async def receive() -> dict[str, Any]:
+            await asyncio.Event().wait()
+            raise AssertionError
+
+        async def send(message: Any) -> None:
+            taken.append(message.get("body", b""))
+            if len(taken) == 4:
+                full.set()
+                await asyncio.Event().wait()
+
+        answer = FileAnswer(b"head", Pieces(pieces(), lambda: ended.append("done")), {}, "text/csv")
+        scope = {"type": "http", "asgi": {"version": "3.0", "spec_version": "2.3"}}
+        sending = asyncio.ensure_future(answer(scope, receive, send))
+        await full.wait()
+        for _ in range(100):
+            await asyncio.sleep(0)
+        assert taken == [b"", b"head", b"0\n", b"1\n"]
+        assert made == [0, 1]
+        sending.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await sending
+
+    asyncio.run(run())
+    assert ended == ["closed", "done"]

@@ -116,3 +116,20 @@ def test_the_engine_keeps_nothing_of_what_was_asked(engine: Engine) -> None:
         "SELECT value FROM system.metrics WHERE metric = 'QueryConditionCacheBytes'"
     )
     assert kept.to_pylist() in ([], [{"value": 0}])
+
+
+def test_what_the_engine_may_keep_is_bounded(engine: Engine) -> None:
+    """Marks and primary keys have a limit together; whole blocks and answers are not kept."""
+    kept = "name IN ('mark_cache_size', 'primary_index_cache_size', 'uncompressed_cache_size')"
+    sizes = engine.query(
+        f"SELECT sum(toInt64(value)) AS n FROM system.server_settings WHERE {kept}"
+    )
+    assert sizes.to_pylist() == [{"n": StoreSettings().cache_bytes}]
+    off = "'use_uncompressed_cache', 'use_query_cache', 'use_page_cache_for_local_disks'"
+    for page in (True, False):
+        found = engine.query(
+            f"SELECT value FROM system.settings WHERE name IN ({off})"
+            " OR name = 'use_query_condition_cache'",
+            page=page,
+        )
+        assert found.column("value").to_pylist() == ["0"] * 4

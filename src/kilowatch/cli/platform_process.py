@@ -156,7 +156,7 @@ class Pipeline:
 async def run(folder: DataFolder, settings: Settings, stop: asyncio.Event, ready: Ready) -> None:
     """Serve dashboard and commands, and follow the log, until asked to stop."""
     gc.set_threshold(*GC_THRESHOLDS)
-    memory.use_system_pool()
+    memory.bound_allocators()
     pages = _take_ports(settings)
     registered = catalog.open(folder.catalog)
     watch = DirectoryWatch(registered, settings.environment)
