@@ -232,6 +232,19 @@ def test_what_was_read_off_before_a_registers_first_packet_is_no_fall() -> None:
         assert all(same(row, stored[key]) for key, row in at_once.items())
 
 
+def test_packets_after_a_registers_first_one_are_no_part_of_its_version() -> None:
+    """Energy came from power until the register began; only what was before it is outranked."""
+    at_ms = [T0 + 60_000 * minute for minute in range(15)]
+    values = [{17: 230.0}] * 6 + [{5: 0.0}, {25: 0.0}] + [{17: 230.0}] * 7
+    own = data_point(kind="electrical", unit="Wh", interval_s=300, tolerance_s=0.0)
+    packets = Packets(own, at_ms, values)
+    at_once, _, _ = grown([packets])
+    assert at_once[1, 24, T0 + 300_000]["version"] == 8
+    for cut in range(1, len(at_ms)):
+        stored, _, _ = grown([packets], [cut])
+        assert all(same(row, stored[key]) for key, row in at_once.items())
+
+
 def test_where_everything_is_bad_there_is_nothing() -> None:
     """A stream whose readings are all marked as bad has no figures, and is no fault."""
     at_ms = [T0 + number * 3_600_000 for number in range(3)]

@@ -52,7 +52,7 @@ def electrical_cells(batch: Batch) -> list[Cells]:
     """
     wanted, groups = batch.samples()
     cells = _measured(wanted, groups)
-    ended: dict[int, Bools] = {}
+    ended: dict[int, Ints] = {}
     if any(channel in wanted.values for channel in _POWERS):
         derived, ended = _energy_from_power(batch, wanted, groups)
         cells += derived
@@ -139,15 +139,16 @@ def _total_power_factor(batch: Batch, groups: Samples) -> Cells:
 
 def _energy_from_power(
     batch: Batch, wanted: Batch, groups: Samples
-) -> tuple[list[Cells], dict[int, Bools]]:
+) -> tuple[list[Cells], dict[int, Ints]]:
     """Integrate total active power where the meter has sent no energy register yet.
 
     Export is written from the first interval with power flowing out, so that a meter that
     only ever imports has no column of zeros.
 
     Returns:
-        The rows, and by energy the intervals in which packets came before the register's first:
-        of these a row may have been written, which does not hold any more.
+        The rows, and by energy for each interval in which packets came before the register's
+        first the largest sequence number of those, else 0, shape (g,): a row may have been written
+        of them, which does not hold any more.
     """
     grid = batch.grid
     power_w = sum_of_phases([batch.column(channel) for channel in _POWERS])
@@ -180,18 +181,22 @@ def _energy_from_power(
             (PC, PE), flows, (before_import, before_export & may_export), strict=True
         )
     ]
-    ended = {PC: ~before_import, PE: ~before_export & may_export}
-    for channel, first_ms in ((PC, import_ms), (PE, export_ms)):
+    ended: dict[int, Ints] = {}
+    for channel, first_ms, not_derived in (
+        (PC, import_ms, ~before_import),
+        (PE, export_ms, ~before_export & may_export),
+    ):
         begins_ms = first_ms[grid.points_of(groups.stream)]
-        ended[channel] &= (groups.start_ms <= begins_ms) & (begins_ms < groups.end_ms)
-        if ended[channel].any():
+        over = not_derived & (groups.start_ms <= begins_ms) & (begins_ms < groups.end_ms)
+        if over.any():
             early = wanted.at_ms < first_ms[grid.points_of(wanted.stream)]
-            ended[channel] &= groups.count(np.where(early, flows[0], np.nan)) > 0
-            ended[channel] &= grid.behaviour[groups.stream] != AMOUNT
+            some = groups.count(np.where(early, flows[0], np.nan)) > 0
+            some &= over & (grid.behaviour[groups.stream] != AMOUNT)
+            ended[channel] = np.where(some, groups.largest(np.where(early, wanted.seq, 0)), 0)
     return cells, ended
 
 
-def _outrank(grid: BatchGrid, groups: Samples, ended: Bools, rows: RegisterRows) -> None:
+def _outrank(grid: BatchGrid, groups: Samples, ended: Ints, rows: RegisterRows) -> None:
     """Let rows of a register's total be newer than rows that were derived of the same interval.
 
     A packet of power that came after the register's first one in the log, and before it in time,
@@ -200,16 +205,18 @@ def _outrank(grid: BatchGrid, groups: Samples, ended: Bools, rows: RegisterRows)
     Args:
         grid: Settings of the streams.
         groups: Intervals that are wanted, as of samples.
-        ended: Which of them a derived row may have been written for, shape (g,).
+        ended: Largest version of a derived row that may have been written of each, else 0,
+            shape (g,).
         rows: Of one total; their versions are changed.
     """
     owner = grid.points_of(rows.key >> KEY_BITS) << KEY_BITS
     key = owner | (rows.key & ((1 << KEY_BITS) - 1))
-    there = (grid.points_of(groups.stream[ended]) << KEY_BITS) | groups.start_ms[ended]
+    some = np.flatnonzero(ended)
+    there = (grid.points_of(groups.stream[some]) << KEY_BITS) | groups.start_ms[some]
     order = np.argsort(key, kind="stable")
     place = order[np.minimum(np.searchsorted(key[order], there), len(key) - 1)]
     same = key[place] == there
-    np.maximum.at(rows.version, place[same], groups.version[ended][same])
+    np.maximum.at(rows.version, place[same], ended[some][same])
 
 
 def _interval_of_first(grid: BatchGrid, first_ms: Ints) -> Ints:
@@ -264,7 +271,7 @@ def _energy_amounts(batch: Batch, groups: Samples, energies: list[int]) -> Cells
 
 
 def _energy_registers(
-    batch: Batch, energies: list[int], groups: Samples, ended: dict[int, Bools]
+    batch: Batch, energies: list[int], groups: Samples, ended: dict[int, Ints]
 ) -> list[Cells]:
     found = rows_of_registers(batch, energies)
     cells = [register_cells(batch, channels, rows) for channels, rows in found]
