@@ -346,13 +346,19 @@ def _take(page: Page, url: str, one: Taken, size: str, asked: argparse.Namespace
 
 
 def settled(page: Page) -> None:
-    """Wait until nothing is under way, what comes only when it is scrolled to as well."""
+    """Wait until nothing is under way, what comes only when it is scrolled to as well.
+
+    The first time what is near is fetched, the second time it is drawn: on a phone the answer may
+    be there only when its place has been passed.
+    """
     page.wait_for_function(SETTLED)
-    for _ in range(12):  # by windows: what comes only when it is near is passed by none of them
-        page.evaluate("window.scrollBy(0, window.innerHeight)")
-        page.wait_for_timeout(80)
-    page.wait_for_timeout(300)
-    page.wait_for_function(SETTLED)
+    for _ in range(2):
+        page.evaluate("window.scrollTo(0, 0)")
+        for _ in range(12):  # by windows: what comes only when it is near is passed by none of them
+            page.evaluate("window.scrollBy(0, window.innerHeight)")
+            page.wait_for_timeout(80)
+        page.wait_for_timeout(300)
+        page.wait_for_function(SETTLED)
     page.evaluate("window.scrollTo(0, 0)")
     page.wait_for_timeout(300)
 

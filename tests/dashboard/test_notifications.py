@@ -101,6 +101,7 @@ def test_an_alert_is_on_the_page_and_on_the_bell_until_somebody_takes_care(
     assert "No data from Main supply for 7 min. The last packet came at 14:14 from gateway A." in (
         page
     )
+    assert "Office Dublin, Acme · Rule: " in page, "three sites have a main supply"
     assert 'data-bell="1"' in admin.get("/notifications", headers=PAGE).text
     address = re.search(r'action="(/breakdown/\d+/alerts/\d+/acknowledge)"', page)
     assert address

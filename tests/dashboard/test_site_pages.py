@@ -119,7 +119,7 @@ def test_opening_hours_are_painted_from_a_date_on(desk: Desk) -> None:
     answer = desk.client.post(f"{here}/opening", data=sent | {"from_day": "2026-03-01"})
     assert answer.status_code == 303
     page = desk.get(answer.headers["location"])
-    assert "Mon-Fri 07-19, Sat 09-13" in page
+    assert "Mon–Fri 07–19, Sat 09–13" in page
     assert of(desk).opening == week
     page = desk.post(f"{here}/opening", hours_are="learnt", when="from", from_day="2026-06-01")
     assert of(desk).opening is None
@@ -143,7 +143,7 @@ def test_what_was_learnt_is_shown_and_is_where_painting_begins(desk: Desk) -> No
         page = desk.get(f"/admin/sites/{desk.office}/calendar")
     finally:
         state.rooms = rooms
-    assert "From the load of Main supply: Mon-Sat 06-22" in page
+    assert "From the load of Main supply: Mon–Sat 06–22" in page
     assert len(re.findall(r'name="open" value="\d+" checked', page)) == 6 * 16
     assert of(desk).opening is None
 

@@ -164,7 +164,7 @@ def _greet(folder: DataFolder, names: tuple[str, ...], addresses: dict[str, Any]
         if addresses["environment"] == "development":
             console.print(f"             {addresses['dashboard_http']}  (this machine only)")
     console.print(f"  data       {folder.root}")
-    console.print("Ctrl-C stops it. First steps: [bold]kilowatch startup-package --help[/bold]")
+    console.print("Ctrl-C stops it. The first account: [bold]kilowatch account first --help[/bold]")
 
 
 def register(app: typer.Typer) -> None:

@@ -14,6 +14,7 @@ from starlette.requests import Request
 from kilowatch.dashboard.behind import NAMED, Behind, Part, mean_shares, sources_told
 from kilowatch.dashboard.hourly import HOUR_MS, Hourly, by_point, has_hours, hourly, unit_of_amount
 from kilowatch.dashboard.insight_period import newest_ms
+from kilowatch.dashboard.measures import alike
 from kilowatch.dashboard.periods import bounds, local_day, midnight_ms
 from kilowatch.dashboard.quality_periods import day_text
 from kilowatch.dashboard.rooms import Rooms
@@ -40,8 +41,8 @@ class Stand:
         known: Hours of them that are known.
         shares: Of the known time, what is derived, edited, estimated and questionable, 0 to 1.
         name: The days in words.
-        largest: Of the figures that stand in one line, which have one unit: 28 L beside 0.765 m³
-            would have to be converted by whoever reads it. Gas is never told in litres [Wh or m³].
+        like: The figure that decides in which unit all of a line are told: 28 L beside 0.765 m³
+            would have to be converted by whoever reads it [Wh or m³].
     """
 
     so_far: float | None
@@ -55,7 +56,7 @@ class Stand:
     known: int
     shares: Mapping[str, float]
     name: str
-    largest: float
+    like: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +143,7 @@ def _stand(
     facts = rooms.registry.facts().get(points[0].site_id)
     first, last = (local_day(at_ms, points[0].zone) for at_ms in (from_ms, max(from_ms, to_ms - 1)))
     within = [found[point.series].within(from_ms, to_ms) for point in points]
+    gas = points[0].utility == "gas"  # is never told in litres
     counted = sum(by_point.values()) if by_point else None
     return Stand(
         counted,
@@ -155,7 +157,7 @@ def _stand(
         known,
         mean_shares([one.shares for one in within], [one.covered_ms for one in within]),
         " \N{EN DASH} ".join(dict.fromkeys(map(day_text, (first, last)))),
-        max(abs(counted or 0.0), abs(coming or 0.0), 1.0 if points[0].utility == "gas" else 0.0),
+        1.0 if gas else alike([counted or 0.0, coming or 0.0], unit_of_amount(points[0])),
     )
 
 

@@ -7,12 +7,16 @@ the same, nothing moves when it does.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 
 PREFIXED = frozenset({"Wh", "varh", "W", "var", "VA", "Pa"})
 PREFIXES = ((1e9, "G"), (1e6, "M"), (1e3, "k"))
 SIGNS = {"m3": "m³", "m3/h": "m³/h", "W/m2": "W/m²"}
 MINUS = "\N{MINUS SIGN}"
 """A hyphen is shorter than a plus, and a line may break behind it."""
+
+LONG = 10_000
+"""From here on a figure has five digits before its unit."""
 
 CURRENCY_SIGNS = {"EUR": "€", "GBP": "£", "USD": "$"}
 
@@ -23,7 +27,7 @@ def shown(value: float | None, unit: str, like: float | None = None) -> str:
     Args:
         value: The figure; None where nothing is known.
         unit: Its canonical unit.
-        like: The largest of the figures beside it, whose unit it gets; None for its own.
+        like: A figure beside it, whose unit it gets (``alike``); None for its own.
 
     Example:
         >>> shown(20_355.7, "W"), shown(1284.5, "m3"), shown(0.05, "m3"), shown(None, "W")
@@ -33,17 +37,36 @@ def shown(value: float | None, unit: str, like: float | None = None) -> str:
     """
     if value is None or not math.isfinite(value):
         return "\N{EN DASH}"
-    size, factor, sign = abs(value if like is None else like), 1.0, SIGNS.get(unit, unit)
-    if unit in PREFIXED:
-        for least, prefix in PREFIXES:
-            if size >= least:
-                factor, sign = 1 / least, f"{prefix}{unit}"
-                break
-    elif unit == "kg" and size >= 1e3:
-        factor, sign = 1e-3, "t"
-    elif unit in ("m3", "m3/h") and 0 < size < 0.1:
-        factor, sign = 1e3, unit.replace("m3", "L")
+    factor, sign = _scale(value if like is None else like, unit)
     return f"{_three_digits(value * factor)} {sign}".strip().replace("-", MINUS, 1)
+
+
+def alike(values: Iterable[float], unit: str) -> float:
+    """Return that one of some figures in one line whose unit suits them all.
+
+    The smallest decides, so that none is told in thousandths, unless the largest then has five
+    digits.
+
+    Example:
+        >>> alike([283e3, 1.35e6], "Wh"), alike([0.0, 15_600.0], "Wh"), alike([22.0, 48e6], "Wh")
+        (283000.0, 15600.0, 48000000.0)
+    """
+    sizes = sorted(size for value in values if (size := abs(value)) > 0)
+    fits = (size for size in sizes if sizes[-1] * _scale(size, unit)[0] < LONG)
+    return next(fits, 0.0)
+
+
+def _scale(value: float, unit: str) -> tuple[float, str]:
+    """Return what a value is multiplied with, and the unit that it then has."""
+    size = abs(value)
+    if unit in PREFIXED:
+        found = ((1 / least, f"{prefix}{unit}") for least, prefix in PREFIXES if size >= least)
+        return next(found, (1.0, unit))
+    if unit == "kg" and size >= 1e3:
+        return 1e-3, "t"
+    if unit in ("m3", "m3/h") and 0 < size < 0.1:
+        return 1e3, unit.replace("m3", "L")
+    return 1.0, SIGNS.get(unit, unit)
 
 
 def change(value: float) -> str:

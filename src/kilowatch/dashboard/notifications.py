@@ -106,7 +106,8 @@ def _line(rooms: Rooms, who: Person, shown: Shown) -> dict[str, Any]:
     return {
         "id": alert.id,
         "title": shown.title,
-        "line": shown.lines[0] if shown.lines else "",
+        "line": shown.lines[0].removeprefix(f"{shown.title}. ") if shown.lines else "",
+        "place": shown.lines[-1] if len(shown.members) == 1 and len(shown.lines) > 1 else "",
         "state": shown.state,
         "kind": alert.kind,
         "rule": alert.rule_name,

@@ -116,7 +116,7 @@ export function told(panel, ms, unit) {
 
 /** The events as a list with links, for those who see no marks. */
 export function list(host, overlays, on, time) {
-  const events = eventsOn(overlays, on);
+  const events = [...eventsOn(overlays, on)].sort((one, other) => one.from - other.from);
   if (!host) return;
   host.hidden = !events.length;
   host.replaceChildren(...events.map((event) => {
@@ -127,7 +127,7 @@ export function list(host, overlays, on, time) {
     link.textContent = `${event.tone === "waste" ? "◆" : "▲"} ${event.title}`;
     const when = document.createElement("span");
     when.className = "muted";
-    when.textContent = ` ${time.stamp(event.from)}`;
+    when.textContent = ` ${time.day(event.from, true)}, ${time.bareClock(event.from)}`;
     item.append(link, when);
     return item;
   }));

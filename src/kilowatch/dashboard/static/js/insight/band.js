@@ -103,8 +103,9 @@ export function marks(data, colours, index, z = 1) {
         { ...glyph, style: { fill: colour, stroke: colours.surface, lineWidth: 1.5 } },
       ];
       if (mark.strong && mark.title) {
-        children.push({ type: "text", x: Math.min(left + 6, plot.x + plot.width - 6), y: plot.y + 4,
-          style: { text: mark.title, fill: colour, font: `600 12px ${colours.family}`, verticalAlign: "top" } });
+        const room = plot.x + plot.width - left - 6 > mark.title.length * 7;
+        children.push({ type: "text", x: room ? left + 6 : plot.x + plot.width - 4, y: plot.y + 4,
+          style: { text: mark.title, fill: colour, font: `600 12px ${colours.family}`, align: room ? "left" : "right", verticalAlign: "top" } });
       }
       return { type: "group", children, silent: true };
     },
