@@ -17,6 +17,7 @@ from starlette.testclient import TestClient
 from kilowatch import catalog as catalogs
 from kilowatch.catalog import prices, tables
 from kilowatch.dashboard.chart_period import Span
+from kilowatch.dashboard.compare_levels import Levels, difference
 from kilowatch.dashboard.compare_read import Item, first_items, other_span
 from kilowatch.dashboard.compare_rows import days_by_key
 from kilowatch.dashboard.compare_sums import (
@@ -29,6 +30,7 @@ from kilowatch.dashboard.compare_sums import (
 )
 from kilowatch.dashboard.flow import in_usual_order
 from kilowatch.dashboard.periods import midnight_ms
+from kilowatch.model.parameters import AP
 from kilowatch.model.site_facts import Price, SiteFacts
 from kilowatch.model.zones import Zone
 from kilowatch.pipeline.tree_rollups import counted_of
@@ -281,6 +283,67 @@ def test_a_formula_stands_beside_what_it_is_made_of_and_adds_nothing_to_its_site
     assert "Office Dublin \N{EM DASH} Both" in opened
     first_view = items_of(admin, "period=month&date=2026-10-10")
     assert list(first_view) == ["Office Dublin", "Supermarket Cork"]
+
+
+def test_levels_are_compared_by_their_mean(set_up: World, admin: TestClient) -> None:
+    """A temperature, and power: means over what is known, extremes, and a difference of two."""
+    week, before = date(2026, 10, 26), date(2026, 10, 12)
+    outdoor, main, hvac = (set_up.point(name) for name in ("outdoor", "main", "hvac"))
+    page = admin.get("/compare?utility=temperature:°C", headers=PAGE).text
+    assert '<option value="temperature:°C" selected>Temperature [°C]</option>' in page
+    assert '<option value="electricity:W">Electricity [kW]</option>' in page
+    assert 'id="per"' not in page, "nothing to divide"
+    assert 'name="items" value="p' in page, "no site has a temperature"
+    query = f"items=p{outdoor.id},s{outdoor.site_id}&period=week&date={week}&per=area&against="
+    answer = admin.get(f"/data/compare?{query}before").json()
+    (item,) = answer["items"]
+    assert (answer["level"], answer["unit"], answer["per"]) == (True, "°C", "total")
+    rows, means = set_up.view.rows[outdoor.series], []
+    for begin in (week, before + timedelta(7)):
+        from_ms, to_ms = midnight_ms(begin, ZONE), midnight_ms(begin + timedelta(7), ZONE)
+        inside = rows.take((rows.start_ms >= from_ms) & (rows.start_ms < to_ms))
+        means.append(float(np.average(inside.mean, weights=inside.covered_ms)))
+        if begin == week:
+            assert (item["low"], item["high"]) == (inside.low.min(), inside.high.max())
+    assert item["total"] == pytest.approx(means[0])
+    assert item["difference"] == pytest.approx(means[0] - means[1])
+    assert (item["compared"], item["change"], item["money"]) == (7, None, None)
+    assert len(item["value"]) == 7
+    assert (max(item["value"]), min(item["value"])) != (item["total"], item["total"])
+    weekly = admin.get(f"/data/compare?{query}none&grain=week").json()["items"][0]
+    assert weekly["value"] == [pytest.approx(means[0])], "a week is a mean, no sum of days"
+    power = f"items=p{main.id},p{hvac.id}&utility=electricity:W&period=week&date={week}&against="
+    found = list(items_of(admin, power + "none").values())
+    assert [item["href"].split("?")[0] for item in found] == [  # type: ignore[attr-defined]
+        f"/breakdown/{main.id}", f"/breakdown/{hvac.id}",
+    ]  # fmt: skip
+    rows = set_up.view.rows[main.series].take(set_up.view.rows[main.series].channel == AP)
+    from_ms, to_ms = midnight_ms(week, ZONE), midnight_ms(week + timedelta(7), ZONE)
+    inside = rows.take((rows.start_ms >= from_ms) & (rows.start_ms < to_ms))
+    assert found[0]["total"] == pytest.approx(np.average(inside.mean, weights=inside.covered_ms))
+    file = list(csv.reader(io.StringIO(admin.get(f"/data/compare.csv?{power}before").text)))
+    assert file[0][1:4] == ["Mean [W]", "Lowest [W]", "Highest [W]"]
+    assert float(file[1][1]) == pytest.approx(found[0]["total"])
+    assert len(file) == 3
+
+
+def test_a_level_counts_each_day_for_as_long_as_it_is_known() -> None:
+    """A day of which an hour is known weighs little, and is held against no other."""
+    start = midnight_ms(date(2026, 10, 1), ZONE) + np.arange(3, dtype=np.int64) * 86_400_000
+    whole, hours = np.ones(3), np.full(3, 24.0)
+
+    def level(mean: list[float], complete: list[float]) -> Levels:
+        values = np.array(mean)
+        return Levels(start, values, np.array(complete), whole, {}, {}, hours, values, values)
+
+    own, other = level([10.0, 22.0, 99.0], [1.0, 1.0, 1 / 24]), level([9.0, 19.0, 0.0], [1.0] * 3)
+    assert own.total == pytest.approx((240 + 528 + 99) / 49)
+    found = difference(own, other)
+    assert found.difference == pytest.approx(16 - 14)
+    assert (found.days, found.share) == (2, None)
+    few = difference(level([10.0, math.nan, math.nan], [1.0, 0.0, 0.0]), other)
+    assert (few.difference, few.days) == (None, 1)
+    assert level([math.nan] * 3, [0.0] * 3).total is None
 
 
 def test_the_files_say_the_same(set_up: World, admin: TestClient) -> None:

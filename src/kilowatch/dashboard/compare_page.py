@@ -11,6 +11,8 @@ Answer::
            as ``behind.py`` has it), money_basis and carbon_basis (prices and factors in words),
            divided, by and by_source (what makes ``per``), own_compared and other_compared (what
            makes ``change``)
+    level  whether means are compared, of what has no sum: ``total``, ``value`` are means, an item
+           has low and high, and ``difference`` in place of ``change``
     other  the name of the days beside; "" where nothing is compared
 """
 
@@ -29,6 +31,7 @@ from kilowatch.dashboard.access import Access, Door
 from kilowatch.dashboard.behind import NAMED, Behind, Part, sources_told
 from kilowatch.dashboard.chart_files import csv_answer
 from kilowatch.dashboard.chart_period import navigation
+from kilowatch.dashboard.compare_levels import Levels
 from kilowatch.dashboard.compare_read import (
     AGAINST,
     ITEMS_MAX,
@@ -107,6 +110,7 @@ def _data(request: Request) -> dict[str, Any]:
         "unit": asked.unit,
         "utility": asked.utility,
         "per": asked.per,
+        "level": asked.level,
         "grain": asked.grain,
         "first": first,
         "last": last,
@@ -159,6 +163,9 @@ def _item(request: Request, asked: Asked, row: Row) -> dict[str, Any]:
         "by_source": row.per.source,
         "own_compared": row.change.own if row.change else None,
         "other_compared": row.change.other if row.change else None,
+        "difference": row.change.difference if row.change else None,
+        "low": row.days.lowest if isinstance(row.days, Levels) else None,
+        "high": row.days.highest if isinstance(row.days, Levels) else None,
         "value": [None] * len(drawn["value"]) if without else drawn["value"],
         "complete_of": drawn["complete"],
     }
@@ -172,7 +179,7 @@ def _behind(request: Request, asked: Asked, row: Row) -> dict[str, Any]:
     known = int(np.isfinite(row.days.amount).sum())
     days = int((row.days.passed > 0).sum())
     return Behind(
-        t("why_of.compared"),
+        t("why_of.compared_level" if asked.level else "why_of.compared"),
         sources_told(request, [by_id[one] for one, _ in largest]),
         f"{asked.span.name}, {row.item.zone}",
         t("why.days_known", n=days, known=known),
@@ -208,6 +215,8 @@ def _csv(request: Request) -> Response:
     name = f"compare {asked.utility} {asked.span.first}"
     if request.query_params.get("table") == "values":
         return _values(asked, rows, name)
+    if asked.level:
+        return _levels(asked, rows, name)
     unit = asked.unit
     per = next((row.per.unit for row in rows if row.per.unit), "")
     head = [
@@ -226,6 +235,22 @@ def _csv(request: Request) -> Response:
                 row.change.share if row.change else None, row.change.days if row.change else 0,
             ]
             for row in rows
+        ],
+    )  # fmt: skip
+
+
+def _levels(asked: Asked, rows: list[Row], name: str) -> Response:
+    unit, words = asked.unit, ("mean", "lowest", "highest")
+    head = [t("comparing.item"), *(f"{t(f'comparing.{word}')} [{unit}]" for word in words)]
+    head += [t("comparing.complete"), f"{t('comparing.change')} [{unit}]", t("comparing.compared")]
+    return csv_answer(
+        name,
+        head,
+        [
+            [row.item.name, days.total, days.lowest, days.highest, days.completeness,
+             row.change.difference if row.change else None, row.change.days if row.change else 0]
+            for row in rows
+            if isinstance(days := row.days, Levels)
         ],
     )  # fmt: skip
 

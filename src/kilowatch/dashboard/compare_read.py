@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 from starlette.requests import Request
@@ -12,6 +13,7 @@ from starlette.requests import Request
 from kilowatch.catalog.rights import Person
 from kilowatch.dashboard.admin_frame import asked_of
 from kilowatch.dashboard.chart_period import ROLLING, Span, span
+from kilowatch.dashboard.compare_levels import level_kind
 from kilowatch.dashboard.compare_sums import (
     GRAINS,
     PERS,
@@ -75,6 +77,7 @@ class Asked:
         candidates: Data points that could be, by site.
         found: What a search found.
         q: What was searched for.
+        level: Whether means are compared, of what has no sum.
     """
 
     items: Sequence[Item]
@@ -89,6 +92,7 @@ class Asked:
     candidates: Mapping[int, Sequence[DataPoint]]
     found: Sequence[Item]
     q: str
+    level: bool = False
 
     @property
     def unit(self) -> str:
@@ -130,10 +134,13 @@ def read(request: Request, *, to_export: bool = False) -> Asked:
     """
     rooms, query, who = rooms_of(request), asked_of(request, ASKED), visit_of(request).person
     query["items"] = request.query_params.get("items", "").strip()[:300]
-    everything = [(p, kind) for p in readable(request, "compare") if (kind := kind_of(p))]
+    mine = readable(request, "compare")
     if to_export:
-        everything = [(p, kind) for p, kind in everything if may_export(who, p)]
+        mine = [p for p in mine if may_export(who, p)]
+    everything = [(p, kind) for p in mine if (kind := kind_of(p))]
+    with_level = [(p, kind) for p in mine if (kind := level_kind(p))]
     kinds = in_usual_order((kind for _, kind in everything), with_production=True)
+    kinds += sorted({kind for _, kind in with_level}.difference(kinds))
     per, against = query["per"] or "total", query["against"] or "before"
     grain = query["grain"]
     _check("per", per, PERS)
@@ -145,15 +152,23 @@ def read(request: Request, *, to_export: bool = False) -> Asked:
     keys = query["items"].split(",")
     named = {key: one for key in keys if (one := whole_number(key[1:])) and key == f"p{one}"}
     numbers = frozenset(named.values())
-    of_named = {p.id: kind for p, kind in everything if p.id in numbers} if numbers else {}
+    both = chain(with_level, everything) if numbers else ()  # what counts is compared by its sum
+    of_named = {p.id: kind for p, kind in both if p.id in numbers}
     called = [of_named[one] for one in named.values() if one in of_named]
     place = whole_number(query["place"][1:]) if query["place"].startswith("s") else 0
     there = in_usual_order(kind for p, kind in everything if p.site_id == place) if place else []
     kind = query["utility"] if query["utility"] in kinds else (called or there or kinds)[0]
-    mine = [p for p, one in everything if one == kind]
-    every = _items(request, mine, None if query["q"] else numbers)
+    level = kind not in {one for _, one in everything}
+    mine = [p for p, one in (with_level if level else everything) if one == kind]
+    every = _items(request, mine, None if query["q"] or level else numbers, level=level)
     items = _named(every, query["items"])
-    if items is None:
+    if items is None and level:
+        heard = rooms.view.last_seen([p.series for p in mine])
+        items = sorted(
+            every.values(),
+            key=lambda one: (one.site_id != place, one.points[0].series not in heard),
+        )[:ITEMS_FIRST]
+    elif items is None:
         items = first_items(every, query["place"], set(rooms.registry.fed_by(mine).values()))
     mine = [p for one in items or every.values() for p in one.points]
     zone = mine[0].zone
@@ -167,9 +182,10 @@ def read(request: Request, *, to_export: bool = False) -> Asked:
             candidates[point.site_id].append(point)
     return Asked(
         items, kind, kinds, chosen, grain or _grain(chosen),  # type: ignore[arg-type]
-        per, against, other_span(chosen, against),  # type: ignore[arg-type]
+        "total" if level else per, against,  # type: ignore[arg-type]
+        other_span(chosen, against),
         _divisors(request, candidates), candidates,
-        _search(every, items, query["q"]), query["q"],
+        _search(every, items, query["q"]), query["q"], level,
     )  # fmt: skip
 
 
@@ -194,7 +210,11 @@ def other_span(days: Span, against: str) -> Span | None:
 
 
 def _items(
-    request: Request, points: Sequence[DataPoint], named: frozenset[int] | None
+    request: Request,
+    points: Sequence[DataPoint],
+    named: frozenset[int] | None,
+    *,
+    level: bool = False,
 ) -> dict[str, Item]:
     """Return what can be compared: each site, followed by its data points.
 
@@ -205,6 +225,7 @@ def _items(
         points: All that count the utility.
         named: Numbers of those that are wanted by themselves; None for all. Of ten thousand most
             are not.
+        level: Whether it is a level that they have: a site has none.
     """
     names = site_names(request)
     by_site: dict[int, list[DataPoint]] = defaultdict(list)
@@ -213,7 +234,8 @@ def _items(
     found: dict[str, Item] = {}
     for number in sorted(by_site, key=lambda one: names.get(one, ("", ""))[0].casefold()):
         name, own = names.get(number, ("", ""))[0], by_site[number]
-        if counting := tuple(point for point in own if not point.formula):
+        counting = () if level else tuple(point for point in own if not point.formula)
+        if counting:
             found[f"s{number}"] = Item(f"s{number}", name, number, own[0].zone, counting)
         if named is not None and len(by_site) > 1:
             own = [point for point in own if point.id in named] if named else []

@@ -15,6 +15,7 @@ from starlette.requests import Request
 
 from kilowatch.dashboard.behind import shares_of
 from kilowatch.dashboard.chart_period import Span
+from kilowatch.dashboard.compare_levels import Levels, difference, levels, means_of
 from kilowatch.dashboard.compare_read import WITH_PAST, Asked, Item
 from kilowatch.dashboard.compare_sums import (
     Change,
@@ -94,6 +95,8 @@ def rows_of(request: Request, asked: Asked) -> list[Row]:
     """Read every item."""
     rooms = rooms_of(request)
     assert asked.span is not None
+    if asked.level:
+        return [_level_row(rooms, asked, item) for item in asked.items]
     own, *rest = days_by_key(
         rooms, asked.items, [asked.span, *([asked.other] if asked.other else [])]
     )
@@ -116,6 +119,17 @@ def rows_of(request: Request, asked: Asked) -> list[Row]:
             )
         )  # fmt: skip
     return found
+
+
+def _level_row(rooms: Rooms, asked: Asked, item: Item) -> Row:
+    """Read an item whose mean is compared: nothing is paid for it."""
+    assert asked.span is not None
+    (point,), now_ms = item.points, rooms.clock()
+    days = levels(rooms.view, point, asked.span, now_ms)
+    other = levels(rooms.view, point, asked.other, now_ms) if asked.other else None
+    changed = None if other is None else difference(days, other)
+    nothing = Priced(None, "", 0.0)
+    return Row(item, days, other, Quotient(days.total), nothing, nothing, changed)
 
 
 def days_by_key(
@@ -253,6 +267,9 @@ def _degrees(
 
 def series_of(row: Row, first: date, grain: Grain, area: float | None) -> dict[str, Any]:
     """Return an item's days, weeks or months, per square metre where it has an area."""
+    if isinstance(row.days, Levels):
+        _, means, complete = means_of(row.days, first, grain)
+        return {"value": means, "complete": complete}
     _, sums, complete = bucketed(row.days, first, grain)
     values = [None if one is None else one / (area or 1.0) for one in sums]
     return {"value": values, "complete": complete}

@@ -186,14 +186,32 @@ class Change:
     Attributes:
         share: 0.1 is 10 % more; None where too little is known on both sides.
         days: How many days that rests on.
-        own: What was counted on them [unit].
+        own: What was counted on them [unit]; of a level its mean.
         other: What was counted on those beside [unit].
+        difference: Of a level, own minus other [unit]; None where too little is known.
     """
 
     share: float | None
     days: int
     own: float
     other: float
+    difference: float | None = None
+
+
+def both_known(own: Days, other: Days) -> Bools:
+    """Return which days are over and nearly whole on both sides, shape (days,)."""
+    count = min(len(own.amount), len(other.amount))
+    both = np.ones(count, np.bool_)
+    for side in (own, other):
+        both &= np.isfinite(side.amount[:count]) & (side.passed[:count] >= 1)
+        both &= side.complete[:count] >= COMPLETE
+    return both
+
+
+def enough_of(both: Bools, own: Days) -> bool:
+    """Tell whether some days are at least half of those that are over."""
+    over = int((own.passed[: len(both)] >= 1).sum())
+    return bool(both.any()) and 2 * int(both.sum()) >= over
 
 
 def change(own: Days, other: Days, divisors: tuple[Floats, Floats] | None = None) -> Change:
@@ -208,19 +226,14 @@ def change(own: Days, other: Days, divisors: tuple[Floats, Floats] | None = None
         other: The others, as many.
         divisors: What each day is divided by on both sides, or None.
     """
-    count = min(len(own.amount), len(other.amount))
-    both = np.ones(count, np.bool_)
-    for side in (own, other):
-        both &= np.isfinite(side.amount[:count]) & (side.passed[:count] >= 1)
-        both &= side.complete[:count] >= COMPLETE
-    sums = [1.0, 1.0]
+    both = both_known(own, other)
+    count, sums = len(both), [1.0, 1.0]
     if divisors is not None:
         for part in divisors:
             both &= np.isfinite(part[:count])
         sums = [float(part[:count][both].sum()) for part in divisors]
     now, before = (float(side.amount[:count][both].sum()) for side in (own, other))
-    enough = both.any() and 2 * int(both.sum()) >= int((own.passed[:count] >= 1).sum())
-    said = enough and before != 0 and min(sums) > 0
+    said = enough_of(both, own) and before != 0 and min(sums) > 0
     share = now / before * sums[1] / sums[0] - 1 if said else None
     return Change(share, int(both.sum()), now, before)
 

@@ -21,6 +21,8 @@ const perText = (item, value, full = false) => {
   const text = full ? fullWithUnit(value, data.unit) : withUnit(value, data.unit);
   return `${text}${over(item.per_unit)}`;
 };
+/** A difference of two levels with its sign: not the share of one of them, as 20 °C is no double of 10. */
+const apart = (value) => `${value > 0 ? "+" : value < 0 ? "−" : "±"}${withUnit(Math.abs(value), data.unit)}`;
 const signed = (value) => `${value > 0 ? "+" : value < 0 ? "−" : "±"}${share(Math.abs(value))}`;
 
 function bucketText(i, long = false) {
@@ -30,15 +32,18 @@ function bucketText(i, long = false) {
   return dateText(first, long ? { weekday: "short", day: "numeric", month: "short", year: "numeric" } : shown.day);
 }
 
-function scale() {
+function scale(view) {
   const values = data.items.flatMap((item) => item.value).filter((value) => value !== null);
-  const high = Math.max(0, ...values);
-  const low = Math.min(0, ...values);
-  return { ...scaleFor(data.unit, Math.max(high, -low)), high, low };
+  // A line of means begins where they begin; a bar, and what is counted, at nothing.
+  const from = data.level && view === "lines" && values.length ? [] : [0];
+  const high = Math.max(...from, ...values);
+  const least = Math.min(...from, ...values);
+  const low = least === high && high ? least - Math.abs(least) / 10 : least;
+  return { ...scaleFor(data.unit, Math.max(Math.abs(high), Math.abs(low))), high, low };
 }
 
 function picture(view) {
-  const { factor, unit, high, low } = scale();
+  const { factor, unit, high, low } = scale(view);
   const area = data.per === "area";
   const n = data.first.length;
   const items = data.items.filter((item) => item.value.some((value) => value !== null));
@@ -108,6 +113,14 @@ function behindOf(item) {
   ] };
 }
 
+function levels(tr, item, cell) {
+  for (const [word, value] of [["drawn.mean", item.total], ["drawn.lowest_level", item.low], ["drawn.highest_level", item.high]]) {
+    const td = cell(word, withUnit(value, data.unit), fullWithUnit(value, data.unit));
+    if (value !== null) td.dataset.value = value;
+    tr.append(td);
+  }
+}
+
 function ranking() {
   const body = document.querySelector("#ranking tbody");
   const normal = data.per !== "total";
@@ -121,22 +134,26 @@ function ranking() {
     bar.append(svg("svg", { class: `rank ${colourOf(item)}`, height: 12, width: "100%", "aria-hidden": "true" }, svg("rect", { width: `${Math.max(0, 100 * size(item) / most).toFixed(1)}%`, height: 12, rx: 2 })));
     tr.append(th, bar);
     const cell = (word, text, title = "") => element("td", "num", text, { "data-label": t(word), ...(title ? { title } : {}) });
-    if (normal) {
-      const td = cell("drawn.per", item.per === null ? "" : perText(item, item.per), item.per === null ? "" : perText(item, item.per, true));
-      if (item.per === null) td.append(without(item));
-      tr.append(td);
+    if (data.level) levels(tr, item, cell);
+    else {
+      if (normal) {
+        const td = cell("drawn.per", item.per === null ? "" : perText(item, item.per), item.per === null ? "" : perText(item, item.per, true));
+        if (item.per === null) td.append(without(item));
+        tr.append(td);
+      }
+      const total = cell("drawn.total", withUnit(item.total, data.unit), fullWithUnit(item.total, data.unit));
+      if (item.total !== null) total.dataset.value = item.total;
+      const partly = (part) => (part < 0.9995 ? ` (${t("drawn.priced", { share: share(part) })})` : "");
+      tr.append(total,
+        cell("drawn.money", item.money === null ? "–" : `${money(item.money, item.currency)}${partly(item.money_share)}`),
+        cell("drawn.carbon", item.carbon_kg === null ? "–" : `${withUnit(item.carbon_kg, "kg")}${partly(item.carbon_share)}`));
     }
-    const total = cell("drawn.total", withUnit(item.total, data.unit), fullWithUnit(item.total, data.unit));
-    if (item.total !== null) total.dataset.value = item.total;
-    const partly = (part) => (part < 0.9995 ? ` (${t("drawn.priced", { share: share(part) })})` : "");
-    tr.append(total,
-      cell("drawn.money", item.money === null ? "–" : `${money(item.money, item.currency)}${partly(item.money_share)}`),
-      cell("drawn.carbon", item.carbon_kg === null ? "–" : `${withUnit(item.carbon_kg, "kg")}${partly(item.carbon_share)}`),
-      cell("drawn.complete", share(item.complete)));
+    tr.append(cell("drawn.complete", share(item.complete)));
     if (data.other) {
-      const td = cell("drawn.change", item.change === null ? "–" : signed(item.change));
-      if (item.change !== null) td.className = `num ${item.change > 0.005 ? "over" : item.change < -0.005 ? "under" : ""}`;
-      td.append(element("br"), element("span", "muted small", item.change === null ? t("drawn.no_days") : t("drawn.compared_days", { n: count(item.compared) })));
+      const change = data.level ? item.difference : item.change;
+      const td = cell("drawn.change", change === null ? "–" : data.level ? apart(change) : signed(change));
+      if (!data.level && change !== null) td.className = `num ${change > 0.005 ? "over" : change < -0.005 ? "under" : ""}`;
+      td.append(element("br"), element("span", "muted small", change === null ? t("drawn.no_days") : t("drawn.compared_days", { n: count(item.compared) })));
       tr.append(td);
     }
     return tr;
