@@ -429,11 +429,17 @@ class Oracle:
             ends = {24: start >= import_end}
             ends[44] = exporting and first.get(44, never) <= start <= import_end
             for total, ended in ends.items():
-                # A row that was derived before the register's first packet came is older.
+                # A row that was derived of what is before the register's first packet is older.
                 early = counts and ended and min(sent) < first_at[total] < self.end(start)
                 if early and (total, start) in self.rows:
                     row = self.rows[total, start]
-                    row["version"] = max(row["version"], *seqs)
+                    packets = zip(self.packets.at_ms, self.seq, strict=True)
+                    older = [
+                        seq
+                        for at, seq in packets
+                        if at < first_at[total] and self.sample_start(at) == start
+                    ]
+                    row["version"] = max(row["version"], *older)
 
     def _derived(self, channel: int, start: int, seqs: list[int], values: list[float]) -> None:
         row = self._sampled(channel, start, seqs, values)
