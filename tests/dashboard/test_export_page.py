@@ -6,6 +6,7 @@ import asyncio
 import csv
 import io
 import threading
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -14,6 +15,7 @@ from starlette.testclient import TestClient
 
 from kilowatch.dashboard import export_page
 from kilowatch.dashboard.exporting import FileAnswer, Pieces
+from kilowatch.exports.slots import MADE_MAX, Slots
 from kilowatch.model.errors import KilowatchError
 from tests.dashboard.conftest import Logged
 from tests.dashboard.worlds import VIEWER, World
@@ -126,6 +128,53 @@ def test_one_person_runs_two_exports_at_a_time(world: World, admin: TestClient) 
         slots.give_back(number)
     assert slots.running == 0
     assert admin.get(f"/export/file?place=p{main}").status_code == 200
+
+
+def test_all_exports_together_make_two_slices_at_a_time(world: World, admin: TestClient) -> None:
+    """Six of them take the memory of two; each has its turn, and none is left out."""
+    slots = Slots()
+    counting = threading.Lock()
+    inside: list[int] = [0]
+    most: list[int] = [0]
+
+    def pieces() -> Iterator[bytes]:
+        for _ in range(3):
+            with counting:
+                inside[0] += 1
+                most[0] = max(most[0], inside[0])
+            time.sleep(0.005)
+            with counting:
+                inside[0] -= 1
+            yield b"piece"
+
+    async def run(one: Pieces) -> int:
+        count = 0
+        while await one.next() is not None:
+            count += 1
+        await one.end()
+        return count
+
+    async def run_all() -> list[int]:
+        own = [Pieces(pieces(), lambda: None, slots.making) for _ in range(6)]
+        return await asyncio.gather(*map(run, own))
+
+    assert asyncio.run(run_all()) == [3] * 6
+    assert 1 <= most[0] <= MADE_MAX
+
+    class Noted(threading.Semaphore):
+        taken = 0
+
+        def acquire(self, blocking: bool = True, timeout: float | None = None) -> bool:
+            self.taken += 1
+            return super().acquire(blocking, timeout)
+
+        __enter__ = acquire
+
+    noted = Noted()
+    world.app.state.rooms.exports.making = noted
+    assert admin.get(f"/export/file?place=p{world.point('main').id}").status_code == 200
+    assert noted.taken > 1, "files that are sent make their slices in turn"
+    world.app.state.rooms.exports.making = Slots().making
 
 
 def test_a_failure_half_way_and_a_reader_that_leaves_are_seen() -> None:

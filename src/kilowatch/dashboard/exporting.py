@@ -9,6 +9,7 @@ import asyncio
 import re
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TypeVar
@@ -222,10 +223,18 @@ class Pieces:
     Args:
         rest: The file; closed at the end, however that comes.
         done: Called at the end.
+        making: Held while a piece is made: what its slice takes is free again afterwards, so that
+            as many exports as there can be take the memory of a few.
     """
 
-    def __init__(self, rest: Iterator[bytes], done: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        rest: Iterator[bytes],
+        done: Callable[[], None],
+        making: AbstractContextManager[object] | None = None,
+    ) -> None:
         self._rest, self._done = rest, done
+        self._making = making or nullcontext()
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="export")
 
     async def make(self, made: Callable[[], tuple[Iterator[bytes], Plan]]) -> Plan:
@@ -235,7 +244,7 @@ class Pieces:
 
     async def next(self) -> bytes | None:
         """Return the next piece; None after the last."""
-        return await self._call(lambda: next(self._rest, None))
+        return await self._call(self._next)
 
     async def end(self) -> None:
         """Stop the work, after the piece that is under way."""
@@ -243,6 +252,10 @@ class Pieces:
             await self._call(lambda: _end(self._rest, self._done))
         finally:
             self._thread.shutdown(wait=False)
+
+    def _next(self) -> bytes | None:
+        with self._making:
+            return next(self._rest, None)
 
     async def _call(self, work: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._thread, work)
@@ -301,7 +314,7 @@ async def begin(
         KilowatchError: 400 for what makes no sense, 429 ``exports_running``.
     """
     slots.take(user_id)
-    pieces = Pieces(iter(()), lambda: slots.give_back(user_id))
+    pieces = Pieces(iter(()), lambda: slots.give_back(user_id), slots.making)
     try:
         export = await pieces.make(made)
         while (piece := await pieces.next()) is not None:
