@@ -100,3 +100,29 @@ def test_opening_hours_are_painted_with_a_mouse(live_world: World, watched: Watc
     page.get_by_role("button", name="Save opening hours").click()
     expect(page.get_by_role("status")).to_contain_text("Saved.")
     assert opening(live_world, site) == "Sat 09-12, Sun 11-12"
+
+
+def test_a_price_is_removed_after_a_question(live_world: World, watched: Watched) -> None:
+    """One press by mistake removes nothing; the question names what would go."""
+    site = furnish(live_world)
+    with live_world.catalog.change(Actor("test")) as change:
+        whole = change.session.get_one(Organisation, site.organisation_id)
+        own = change.session.get_one(Site, site.id)
+        draft = PriceDraft("water", 2.345, "Asked first", None, "m3")
+        prices.set_price(change, whole, draft, site=own)
+    page = watched.open(fill("/admin/sites/{site}/prices", live_world))
+    rows, row = page.locator("[data-row]"), page.locator("[data-row]", has_text="Asked first")
+    pressed = row.get_by_role("button", name="Remove 2.345")
+    count = rows.count()
+    asked = page.get_by_role("dialog", name="Remove Water, 2.345")
+    pressed.click()
+    expect(asked).to_contain_text("What was before it holds again.")
+    page.keyboard.press("Escape")
+    expect(asked).to_be_hidden()
+    expect(pressed).to_be_focused()
+    page.reload()
+    expect(rows).to_have_count(count)
+    pressed.click()
+    asked.get_by_role("button", name="Remove").click()
+    expect(page.get_by_role("status")).to_contain_text("Removed.")
+    expect(rows).to_have_count(count - 1)

@@ -81,6 +81,21 @@ def test_templates_hold_no_words_of_their_own() -> None:
         assert not re.search(r"[A-Za-z]{2,}", bare), (path.name, bare.split())
 
 
+def test_what_removes_or_revokes_asks_first() -> None:
+    """One press by mistake takes nothing away; the second factor asks for a password instead."""
+    form = re.compile(r"<form[^>]*/(?:remove|revoke)\"[^>]*>.*?</form>", re.DOTALL)
+    found = []
+    for path, text in sources().items():
+        if path.suffix == ".html" and path.name != "account_factor.html":
+            found += [(path.name, one) for one in form.findall(text)]
+            removals = re.findall(r"form\.removal\(.*?\) }}", text)
+            assert all("_sure" in one for one in removals), f"{path.name}: {removals}"
+    silent = [name for name, one in found if "data-confirm=" not in one]
+    assert not silent
+    assert len(found) >= 9
+    assert 'value="delete" data-confirm=' in (ROOM / "templates/people_plans.html").read_text()
+
+
 def test_placeholders_are_filled_in() -> None:
     """A sentence never reaches a reader with a brace in it."""
     assert t("late.title", age="2 h") == "No data for 2 h."
