@@ -22,6 +22,7 @@ from kilowatch.model.parameters import (
     CHANNEL_BY_PARAMETER,
     FAMILIES,
     FAMILY_BY_NUMBER,
+    RATIO,
     VALUE,
     Role,
 )
@@ -176,6 +177,16 @@ class FakeView:
             found.append(rows.take(order))
         both = IntervalBlock.concatenate(found)
         return both.take(np.argsort(both.series, kind="stable"))
+
+    def days_to_average(
+        self, point: DataPoint, channel: int, from_ms: int, to_ms: int
+    ) -> IntervalBlock:
+        """Return days of a channel; a quotient's rows are those of its own channel."""
+        rows = self.rows.get(point.series, IntervalBlock.empty())
+        own = [channel, RATIO] if point.formula else [channel]
+        inside = (rows.start_ms >= from_ms) & (rows.start_ms < to_ms)
+        chosen = rows.take(inside & np.isin(rows.channel, own))
+        return roll_up(chosen, "day", Zone.of(point.zone))
 
     def cut_many(
         self,

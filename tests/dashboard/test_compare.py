@@ -17,7 +17,7 @@ from starlette.testclient import TestClient
 from kilowatch import catalog as catalogs
 from kilowatch.catalog import prices, tables
 from kilowatch.dashboard.chart_period import Span
-from kilowatch.dashboard.compare_levels import Levels, difference
+from kilowatch.dashboard.compare_levels import Levels, difference, means_of
 from kilowatch.dashboard.compare_read import Item, first_items, other_span
 from kilowatch.dashboard.compare_rows import days_by_key
 from kilowatch.dashboard.compare_sums import (
@@ -30,7 +30,8 @@ from kilowatch.dashboard.compare_sums import (
 )
 from kilowatch.dashboard.flow import in_usual_order
 from kilowatch.dashboard.periods import midnight_ms
-from kilowatch.model.parameters import AP
+from kilowatch.model.blocks import IntervalBlock
+from kilowatch.model.parameters import AP, RATIO, VALUE
 from kilowatch.model.site_facts import Price, SiteFacts
 from kilowatch.model.zones import Zone
 from kilowatch.pipeline.tree_rollups import counted_of
@@ -330,11 +331,16 @@ def test_levels_are_compared_by_their_mean(set_up: World, admin: TestClient) -> 
 def test_a_level_counts_each_day_for_as_long_as_it_is_known() -> None:
     """A day of which an hour is known weighs little, and is held against no other."""
     start = midnight_ms(date(2026, 10, 1), ZONE) + np.arange(3, dtype=np.int64) * 86_400_000
-    whole, hours = np.ones(3), np.full(3, 24.0)
+    whole, hours, zeros = np.ones(3), np.full(3, 24.0), np.zeros(3, np.int64)
 
-    def level(mean: list[float], complete: list[float]) -> Levels:
-        values = np.array(mean)
-        return Levels(start, values, np.array(complete), whole, {}, {}, hours, values, values)
+    def level(mean: list[float], complete: list[float], *sums: list[float]) -> Levels:
+        values, known = np.array(mean), np.array(complete)
+        above, below = (np.array(one) for one in (sums or (mean, mean)))
+        rows = IntervalBlock(
+            zeros, zeros + (RATIO if sums else VALUE), start, zeros + 86_400_000, zeros, zeros,
+            values, values, values, above, below, (known * 86_400_000).astype(np.int64), zeros,
+        )  # fmt: skip
+        return Levels(start, values, known, whole, {}, {}, hours, rows, np.arange(3))
 
     own, other = level([10.0, 22.0, 99.0], [1.0, 1.0, 1 / 24]), level([9.0, 19.0, 0.0], [1.0] * 3)
     assert own.total == pytest.approx((240 + 528 + 99) / 49)
@@ -344,6 +350,10 @@ def test_a_level_counts_each_day_for_as_long_as_it_is_known() -> None:
     few = difference(level([10.0, math.nan, math.nan], [1.0, 0.0, 0.0]), other)
     assert (few.difference, few.days) == (None, 1)
     assert level([math.nan] * 3, [0.0] * 3).total is None
+    cop = level([3.0, 1.0, math.nan], [1.0] * 3, [300.0, 10.0, 5.0], [100.0, 10.0, 0.0])
+    assert cop.total == pytest.approx(315 / 110), "a quotient divides sums, whatever its days are"
+    assert means_of(cop, date(2026, 10, 1), "month")[1] == [cop.total]
+    assert means_of(cop, date(2026, 10, 1), "day")[1] == [3.0, 1.0, None]
 
 
 def test_the_files_say_the_same(set_up: World, admin: TestClient) -> None:

@@ -23,6 +23,7 @@ from kilowatch.model.parameters import VALUE
 from kilowatch.model.points import DataPoint
 from kilowatch.pipeline import Streams, following
 from kilowatch.pipeline.following import inputs_of
+from kilowatch.pipeline.rollups import mean_of
 from tests.pipeline.pipeline_world import (
     FOREVER,
     HOUR_MS,
@@ -131,6 +132,20 @@ def test_hours_divide_sums_and_do_not_average_quotients(world: World) -> None:
     at = START_MS + HOUR_MS  # an hour of Dublin's clock; in Kolkata it begins half an hour later
     chiller = [v for key, v in shown(world, CHILLER).items() if at <= key < at + HOUR_MS]
     assert share[at] == pytest.approx(100 * np.mean(chiller) / power[at])
+
+
+def test_days_to_average_hold_what_a_quotient_is_made_of(world: World) -> None:
+    """Readers see the value alone; whoever makes a mean of several days divides their sums."""
+    span = (START_MS - 48 * HOUR_MS, START_MS + 72 * HOUR_MS)
+    days = world.view.days_to_average(PER_PIECE, VALUE, *span)
+    seen = world.view.series(PER_PIECE, [VALUE], *span, "day")
+    assert len(days) == len(seen) >= 1
+    assert days.mean.tolist() == seen.mean.tolist()
+    assert not np.isfinite(seen.unallocated).any()
+    assert mean_of(days) == pytest.approx(days.amount.sum() / days.unallocated.sum())
+    power = world.view.days_to_average(POWER, VALUE, *span)
+    hours = world.view.series(POWER, [VALUE], *span, "hour")
+    assert mean_of(power) == pytest.approx(mean_of(hours))
 
 
 def test_what_was_used_while_nothing_was_made_counts_in_hours_that_are_closed_later(

@@ -7,7 +7,6 @@ difference in its own unit. A site has none, as the mean of a cold room and an o
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date
 
@@ -18,12 +17,13 @@ from kilowatch.dashboard.chart_period import Span
 from kilowatch.dashboard.compare_sums import Change, Days, Grain, both_known, bucketed, enough_of
 from kilowatch.dashboard.needs import View
 from kilowatch.insights.hours import HOUR_MS
-from kilowatch.model.blocks import Floats
+from kilowatch.model.blocks import IntervalBlock, Ints
 from kilowatch.model.calendar import bucket_edges_ms
 from kilowatch.model.parameters import AP, VALUE
 from kilowatch.model.points import DataPoint
 from kilowatch.model.zones import Zone
 from kilowatch.pipeline.grids import Bools
+from kilowatch.pipeline.rollups import mean_of
 from kilowatch.pipeline.tree_rollups import counted_of
 
 
@@ -45,17 +45,12 @@ class Levels(Days):
     """What a level was on consecutive local days: ``amount`` is each day's mean [unit].
 
     Attributes:
-        low: The lowest of each day [unit]; NaN where nothing is known.
-        high: The highest [unit].
+        rows: The days with data, as roll-ups, of which means over several are made.
+        place: Which day each of them is, shape (rows,).
     """
 
-    low: Floats = field(default_factory=lambda: np.empty(0))
-    high: Floats = field(default_factory=lambda: np.empty(0))
-
-    @property
-    def weight(self) -> Floats:
-        """How much of each day is known, shape (days,) [h]."""
-        return np.where(np.isfinite(self.amount), self.complete * self.time, 0.0)
+    rows: IntervalBlock = field(default_factory=IntervalBlock.empty)
+    place: Ints = field(default_factory=lambda: np.empty(0, np.int64))
 
     @property
     def total(self) -> float | None:
@@ -63,20 +58,21 @@ class Levels(Days):
         return self.mean_of(np.ones(len(self.amount), np.bool_))
 
     def mean_of(self, chosen: Bools) -> float | None:
-        """Return the mean of some days, each as long as it is known [unit]."""
-        weight = np.where(chosen, self.weight, 0.0)
-        whole = float(weight.sum())
-        return float((np.nan_to_num(self.amount) * weight).sum()) / whole if whole else None
+        """Return the mean of some days, as a roll-up has it [unit]; a quotient divides sums."""
+        mean = mean_of(self.rows.take(chosen[self.place]))
+        return mean if np.isfinite(mean) else None
 
     @property
     def lowest(self) -> float | None:
         """The lowest of all [unit]."""
-        return float(np.nanmin(self.low)) if np.isfinite(self.low).any() else None
+        low = self.rows.low
+        return float(np.nanmin(low)) if np.isfinite(low).any() else None
 
     @property
     def highest(self) -> float | None:
         """The highest of all [unit]."""
-        return float(np.nanmax(self.high)) if np.isfinite(self.high).any() else None
+        high = self.rows.high
+        return float(np.nanmax(high)) if np.isfinite(high).any() else None
 
 
 def levels(view: View, point: DataPoint, days: Span, now_ms: int) -> Levels:
@@ -96,20 +92,19 @@ def levels(view: View, point: DataPoint, days: Span, now_ms: int) -> Levels:
     edges = bucket_edges_ms(*days.ms(point.zone), "day", Zone.of(point.zone))
     start, end = edges[:-1], edges[1:]
     passed = np.clip((np.minimum(end, now_ms) - start) / (end - start), 0.0, 1.0)
-    mean, low, high = (np.full(len(start), np.nan) for _ in range(3))
-    complete = np.zeros(len(start))
-    rows = view.series(point, [level[0]], int(edges[0]), int(edges[-1]), "day")
-    rows = rows.take(np.isin(rows.start_ms, start) & np.isfinite(rows.mean))
+    mean, complete = np.full(len(start), np.nan), np.zeros(len(start))
+    rows = view.days_to_average(point, level[0], int(edges[0]), int(edges[-1]))
+    rows = rows.take(np.isin(rows.start_ms, start))
     place = np.searchsorted(start, rows.start_ms)
     fits = rows.duration_ms <= end[place] - start[place]
     rows, place = rows.take(fits), place[fits]
-    mean[place], low[place], high[place] = rows.mean, rows.low, rows.high
+    mean[place] = rows.mean
     with np.errstate(divide="ignore", invalid="ignore"):
         known = rows.covered_ms / ((end - start) * passed)[place]
     complete[place] = np.minimum(np.nan_to_num(known), 1.0)
     hours = np.diff(edges) / HOUR_MS
     parts = {point.id: 0.0}
-    return Levels(start, mean, complete, passed, parts, shares_of(rows), hours, low, high)
+    return Levels(start, mean, complete, passed, parts, shares_of(rows), hours, rows, place)
 
 
 def difference(own: Levels, other: Levels) -> Change:
@@ -120,9 +115,8 @@ def difference(own: Levels, other: Levels) -> Change:
         other: The others, as many.
     """
     both = both_known(own, other)
-    count = len(both)
     means = [
-        side.mean_of(np.append(both, np.zeros(len(side.amount) - count, np.bool_)))
+        side.mean_of(np.append(both, np.zeros(len(side.amount) - len(both), np.bool_)))
         for side in (own, other)
     ]
     now, before = (0.0 if one is None else one for one in means)
@@ -134,12 +128,9 @@ def means_of(
     days: Levels, first: date, grain: Grain
 ) -> tuple[list[date], list[float | None], list[float]]:
     """Return days, weeks from Monday or months: first days, means, and known shares."""
-    hours: Sequence[Floats] = (days.amount * days.weight, days.weight)
-    names, sums, complete = bucketed(_with(days, hours[0]), first, grain)
-    _, weights, _ = bucketed(_with(days, hours[1]), first, grain)
-    pairs = zip(sums, weights, strict=True)
-    return names, [None if s is None or not w else s / w for s, w in pairs], complete
-
-
-def _with(days: Days, amount: Floats) -> Days:
-    return Days(days.start_ms, amount, days.complete, days.passed, hours=days.hours)
+    names, _, complete = bucketed(days, first, grain)
+    edges = np.array([(name - first).days for name in (*names, first)])
+    edges[-1] = len(days.amount)
+    day = np.arange(len(days.amount))
+    pairs = zip(edges[:-1].tolist(), edges[1:].tolist(), strict=True)
+    return names, [days.mean_of((day >= begin) & (day < end)) for begin, end in pairs], complete

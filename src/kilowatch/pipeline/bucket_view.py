@@ -51,10 +51,38 @@ class BucketView(ReadingsView):
         grain: Grain,
     ) -> IntervalBlock:
         """Return the same for several data points at once, sorted by series first."""
+        return as_seen(self._rows(points, channels, from_ms, to_ms, grain), points)
+
+    def days_to_average(
+        self, point: DataPoint, channel: int, from_ms: int, to_ms: int
+    ) -> IntervalBlock:
+        """Return the local days of a channel for ``rollups.mean_of`` over any of them.
+
+        A formula that is a quotient has its days with what is divided and what it is divided by,
+        which pages do not see (``RATIO``): its mean over a month divides sums, too.
+
+        Args:
+            point: The data point.
+            channel: Channel code.
+            from_ms: Start of the first day [ms since 1970, UTC].
+            to_ms: End of the last one [ms since 1970, UTC].
+
+        Raises:
+            KilowatchError: 503 from the store.
+        """
+        return self._rows([point], [channel], from_ms, to_ms, "day")
+
+    def _rows(
+        self,
+        points: Sequence[DataPoint],
+        channels: Sequence[int],
+        from_ms: int,
+        to_ms: int,
+        grain: Grain,
+    ) -> IntervalBlock:
         shown, hot = self._look(points)
         span = Span(asked_of_rows(channels, points), from_ms, to_ms, grain)
-        rows = figures(self._streams.store.pages, hot, shown, span, self._other())
-        return as_seen(rows, points)
+        return figures(self._streams.store.pages, hot, shown, span, self._other())
 
     def cut_many(
         self,
