@@ -140,6 +140,8 @@ def test_what_happened_to_the_meter_is_recorded_in_one_place(
     for name in ("multiplier", "ct_ratio", "vt_ratio", "register_max", "last_pC_1", "first_pC_1"):
         assert f'name="{name}"' in form_page
     assert 'name="pulse_weight"' not in form_page
+    assert ">Active energy, imported, L1: last of the old meter" in form_page
+    assert "pC_1:" not in form_page, "people do not call it so"
     sent = {
         "csrf": form_token(admin, path), "kind": "exchange", "from": "2026-11-05T09:00",
         "last_pC_1": "48211.5", "first_pC_1": "0", "multiplier": "2", "comment": "No. 17 for 9",
@@ -156,6 +158,7 @@ def test_what_happened_to_the_meter_is_recorded_in_one_place(
     page = admin.get(path, headers=PAGE).text
     assert page.count("Meter exchanged</strong>") == 1, "one exchange, although of two rows"
     assert "No. 17 for 9" in page
+    assert "· Active energy, imported, L1</p>" in page
     with world.catalog.reading() as session:
         row = session.get_one(DataPoint, point.id)
         found = meter_events.events(session, row)

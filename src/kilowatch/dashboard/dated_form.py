@@ -15,6 +15,7 @@ from kilowatch.catalog.factors_check import FACTORS
 from kilowatch.catalog.histories import COLUMNS
 from kilowatch.catalog.spans import interval_text
 from kilowatch.catalog.tables import DataPoint, Site
+from kilowatch.dashboard.offered import register_title
 from kilowatch.dashboard.periods import clock_text
 from kilowatch.dashboard.words import t
 from kilowatch.model.errors import KilowatchError
@@ -139,10 +140,14 @@ def _events(session: Session, point: DataPoint, zone: str) -> list[dict[str, Any
     """Return what was recorded; an exchange of several registers names each of them only."""
     found = meter_events.events(session, point)
     named = {(one.kind, one.at_ms) for one in found if one.channel}
-    return [_event(one, zone) for one in found if one.channel or (one.kind, one.at_ms) not in named]
+    return [
+        _event(one, point, zone)
+        for one in found
+        if one.channel or (one.kind, one.at_ms) not in named
+    ]
 
 
-def _event(row: Any, zone: str) -> dict[str, Any]:
+def _event(row: Any, point: DataPoint, zone: str) -> dict[str, Any]:
     figures = [
         (t(f"event_figure.{name}"), figure_text(value))
         for name in ("last", "first", "width")
@@ -152,7 +157,7 @@ def _event(row: Any, zone: str) -> dict[str, Any]:
         "kind": t(f"event.{row.kind}"),
         "at": clock_text(row.at_ms, zone),
         "until": clock_text(row.until_ms, zone) if row.until_ms is not None else "",
-        "channel": row.channel,
+        "channel": register_title(point.utility, row.channel) if row.channel else "",
         "figures": figures,
         "comment": row.comment,
         "undo": f"event-{row.id}",

@@ -17,7 +17,7 @@ from kilowatch.model.parameters import (
     family_of,
     phase_of,
 )
-from kilowatch.model.points import DataPoint
+from kilowatch.model.points import DataPoint, Utility
 
 Measure = Literal["amount", "mean"]
 
@@ -107,6 +107,20 @@ def phase_title(channel: int) -> str:
     if family is None or phase == 0:
         return ""
     return "–".join(f"L{digit}" for digit in family.suffixes[phase - 1])
+
+
+def register_title(utility: Utility, name: str) -> str:
+    """Return what people call a register: "Active energy, imported, L1".
+
+    Args:
+        utility: Of its data point; a single value goes by it.
+        name: The channel's name in URLs and exports, as ``pC_1`` or ``value``.
+    """
+    channel = CHANNEL_BY_NAME[name]
+    family, phase = family_of(channel), phase_title(channel)
+    if family is None:
+        return _SINGLE_TITLE[utility]
+    return f"{family.title}, {phase}" if phase else family.title
 
 
 _SINGLE_TITLE = {

@@ -28,6 +28,7 @@ from kilowatch.dashboard.admin_frame import problems_of
 from kilowatch.dashboard.asking import actor_of
 from kilowatch.dashboard.needs import DayChange, Preview
 from kilowatch.dashboard.numbers import whole_number
+from kilowatch.dashboard.offered import register_title
 from kilowatch.dashboard.periods import local_day
 from kilowatch.dashboard.quality_figures import SHARE_NAMES, percent, unit_of
 from kilowatch.dashboard.quality_forms import (
@@ -157,7 +158,7 @@ def _form(
         "fields": defaultdict(str, fields | {"kind": kind}),
         "problems": defaultdict(str, _beside(problems, kind)),
         "channels": channels_of_kind(kind, channels),
-        "registers": registers,
+        "registers": [(one, register_title(point.utility, one)) for one in registers],
         "with_meter": with_meter(point) if kind == "exchange" else [],
         "units": {name: _shown_unit(point, name) for name, _ in channels},
         "sisters": _sisters(request, point) if kind in {"fill", "spread"} else [],
