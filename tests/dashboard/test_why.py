@@ -209,6 +209,35 @@ def test_waste_adds_up_from_sites_and_of_one_site_from_data_points(
     assert [one["name"] for one in total["parts"]] == ["HVAC", "Main supply"]
 
 
+def test_waste_says_of_which_quality_its_days_are(
+    found: World, logged: Logged, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Days of the data points where waste was found; of more than a page looks at, nothing."""
+    main = found.view.rows[found.point("main").series]
+    path, client = f"/waste?place=s{found.sites['Office Dublin']}&until=2026-11-07", logged(ADMIN)
+    kept = main.quality.copy()
+    try:
+        main.quality[(main.start_ms // HOUR_MS) % 24 == 12] = Quality.ESTIMATED
+        told = behind(client.get(path, headers={"accept": "text/html"}).text)
+        last_ms = int(np.datetime64("2026-11-08", "ms").astype(np.int64))
+        covered = estimated = 0.0
+        for name in ("main", "hvac"):
+            every = found.view.rows[found.point(name).series]
+            own = every.take((every.channel == PC) & (every.start_ms < last_ms))
+            own = own.take(own.start_ms >= last_ms - 30 * DAY_MS - HOUR_MS)  # from 00:00 in summer
+            covered += float(own.covered_ms.sum())
+            estimated += float(own.covered_ms[own.quality == Quality.ESTIMATED].sum())
+    finally:
+        main.quality[:] = kept
+    assert covered > 0
+    for one in told[:3]:
+        assert one["shares"]["estimated"] == pytest.approx(estimated / covered, rel=1e-9)
+        assert one["complete"] == pytest.approx(covered / (2 * (30 * DAY_MS + HOUR_MS)), rel=1e-9)
+    monkeypatch.setattr("kilowatch.dashboard.waste_quality.LOOKED_AT", 1)
+    total = behind(client.get(path, headers={"accept": "text/html"}).text)[0]
+    assert (total["complete"], total["shares"]) == (None, None)
+
+
 def test_the_flow_says_which_data_points_and_of_which_quality(found: World, logged: Logged) -> None:
     """Every node that is a data point has its source; a supply has the quality of its mains."""
     main = found.view.rows[found.point("main").series]

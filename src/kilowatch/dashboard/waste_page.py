@@ -26,6 +26,7 @@ from kilowatch.dashboard.registry import may_export
 from kilowatch.dashboard.rooms import Rooms, rooms_of, visit_of
 from kilowatch.dashboard.shell import page
 from kilowatch.dashboard.waste_days import Summed
+from kilowatch.dashboard.waste_quality import quality_of
 from kilowatch.dashboard.waste_read import ALL, asked_places, hours_of
 from kilowatch.dashboard.waste_sums import (
     Wasted,
@@ -223,6 +224,10 @@ def _behind(
     ][:NAMED]
     total = found.total
     zones = ", ".join(sorted({of_series[one].zone for one in wasting}))
+    rooms = rooms_of(request)
+    complete, shares = quality_of(
+        rooms.view, [of_series[one] for one in wasting], days, rooms.clock()
+    )
     amounts = [
         Part(f"{name}, {utility}" if utility else name, value, unit)
         for name, one in named
@@ -235,6 +240,8 @@ def _behind(
         sources,
         f"{days.name}, {zones}",
         t("why.wasted_hours", n=f"{found.hours:,}", points=counted),
+        complete,
+        shares,
         parts=amounts,
     )
     told = {
