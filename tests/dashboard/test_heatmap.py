@@ -17,7 +17,8 @@ from starlette.testclient import TestClient
 from kilowatch.dashboard.chart_period import span
 from kilowatch.dashboard.heat_cells import Cells, cells_of, changing_days, scale_of, skipped
 from kilowatch.dashboard.heatmap import rounded
-from kilowatch.dashboard.periods import midnight_ms
+from kilowatch.dashboard.periods import local_day, midnight_ms
+from kilowatch.dashboard.quality_periods import day_text
 from kilowatch.model.blocks import IntervalBlock
 from kilowatch.model.errors import KilowatchError
 from kilowatch.model.zones import Zone
@@ -161,7 +162,11 @@ def test_the_answer_is_what_the_wall_clock_says(world: World, admin: TestClient,
     assert checked > 900
     turning = [answer["days"]["day"][int(index)] for index in answer["turns"]]
     assert turning == ["2026-03-29", "2026-10-25"]
+    month = admin.get(f"/data/heatmap?point={own.id}&period=month&date=2026-11-01").json()
+    assert month["facts"]["known_since"] == "", "it had begun before"
     if name == "main":
+        began = local_day(int(rows.start_ms[0]), own.zone)
+        assert answer["facts"]["known_since"] == day_text(began), "no year of gap before it"
         assert answer["facts"]["complete"] == pytest.approx(1 - 3 / (40 * 24), abs=2e-3)
 
 

@@ -16,7 +16,8 @@
     marks    by index: "weekend", or what a closed day or public holiday is called
     scale    kind, low, middle, high, highest, lowest; null where nothing is known
     facts    total, mean, highest and lowest with their cell's start, complete, shares (of the known
-             time by quality), cells (that have passed) and known (of them)
+             time by quality), cells (that have passed) and known (of them), known_since (the first
+             packet's day where that is later than the first day: complete is of the time since)
 """
 
 from __future__ import annotations
@@ -359,6 +360,7 @@ def _facts(cells: Cells, rows: IntervalBlock, asked: Asked) -> dict[str, Any]:
         "unallocated": found.unallocated,
         "mean": found.mean,
         "complete": found.complete,
+        "known_since": days.known_since,
         "shares": shares_of(rows),
         "cells": int(passed.sum()),
         "known": len(known),

@@ -14,6 +14,7 @@ from kilowatch.dashboard.behind import sources_told
 from kilowatch.dashboard.chart_period import ROLLING, Span, navigation, span
 from kilowatch.dashboard.figures import elapsed_ms
 from kilowatch.dashboard.periods import local_day
+from kilowatch.dashboard.quality_periods import day_text
 from kilowatch.dashboard.recomputed import share_done
 from kilowatch.dashboard.registry import may_export
 from kilowatch.dashboard.rooms import Rooms, rooms_of, visit_of
@@ -54,6 +55,16 @@ class PointDays:
         """From when on there can be data: the first packet, or the first day [ms]."""
         from_ms, _ = self.ms
         return max(from_ms, self.extent.first_ms if self.extent else from_ms)
+
+    @property
+    def known_since(self) -> str:
+        """The first packet's day in words where it is one of the days; else empty.
+
+        What is known is told of the time from then on: a year of which data began in October has
+        no ten months of gap.
+        """
+        begins = self.begin_ms > self.ms[0]
+        return day_text(local_day(self.begin_ms, self.point.zone)) if begins else ""
 
     @property
     def elapsed(self) -> int:

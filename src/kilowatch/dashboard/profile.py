@@ -238,6 +238,7 @@ def _periods(
                                elapsed)
                 ),
                 "shares": shares_of(rows),
+                "known_since": days.known_since,
                 "cells": int(passed.sum()),
                 "known": int(np.isfinite(cells.value).sum()),
             }

@@ -36,7 +36,7 @@ export function behind(facts) {
     [t("why.formula"), sources.filter((one) => one.formula).map((one) => (sources.length > 1 ? `${one.name} = ${one.formula}` : one.formula)).join("; ")],
     [t("why.days"), facts.days],
     [t("why.intervals"), facts.intervals],
-    [t("why.known"), facts.complete == null ? "" : t("why.share_known", { share: known(facts.complete) })],
+    [t("why.known"), facts.complete == null ? "" : facts.since ? t("why.share_known_since", { share: known(facts.complete), day: facts.since }) : t("why.share_known", { share: known(facts.complete) })],
     [t("why.quality"), qualities(facts.shares)],
     [t("why.gaps"), facts.across?.value ? t("why.in_gaps", { amount: withUnit(facts.across.value, facts.across.unit) }) : ""],
     [t("why.price"), price(facts)],

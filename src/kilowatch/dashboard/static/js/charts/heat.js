@@ -272,6 +272,7 @@ function behindOf(key) {
     days: `${window.name}, ${data.point.zone.split("|").at(-1)}`,
     intervals: [channel.title, cells].filter(Boolean).join(", "),
     complete: own.complete,
+    since: own.known_since,
     shares: own.shares,
     across: key === "total" && own.unallocated ? { value: own.unallocated, unit: amount } : null,
   };

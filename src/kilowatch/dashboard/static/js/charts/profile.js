@@ -106,7 +106,7 @@ function figure(key, value) {
 
 /** What stands behind a figure, in the shape of dashboard/behind.py. */
 function behindOf(key) {
-  const { name, cells, known, figures, shares } = data.periods[0];
+  const { name, cells, known, figures, shares, known_since: since } = data.periods[0];
   const minutes = data.bin_s / 60;
   const hourly = ["near_base", "near_peak", "high_h"].includes(key);
   return {
@@ -116,6 +116,7 @@ function behindOf(key) {
     days: `${name}, ${data.point.zone.split("|").at(-1)}`,
     intervals: hourly ? t("why.hours") : t("drawn.periods_known", { n: count(cells), known: count(known), minutes }),
     complete: figures.complete,
+    since,
     shares,
   };
 }
