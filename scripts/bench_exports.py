@@ -48,6 +48,7 @@ from scripts.bench_estate import (  # noqa: E402
     _peak_mib,
     _settled,
 )
+from scripts.bench_export_memory import HEAD, Held  # noqa: E402
 from scripts.estate import ROOMY  # noqa: E402
 
 PAGE = ROOT / "docs" / "reference" / "benchmarks.md"
@@ -71,6 +72,7 @@ class Run:
     above_mib: float
     page_ms: float
     by_stream: Counter[str]
+    held: Held
 
 
 def main() -> None:
@@ -97,7 +99,8 @@ def main() -> None:
                 places = [("place", f"s{number}") for number in range(1, wanted.sites + 1)]
             runs.append(_run(client, pid, word, places))
             print(_line(runs[-1]), file=sys.stderr)
-    text = _table(runs, load)
+    text = f"{_table(runs, load)}\n\n{HEAD}\n"
+    text += "\n".join(line for run in runs for line in run.held.lines(run.title))
     if not wanted.sites:
         text += f"\n\n{_counted(runs, _stored(wanted.folder))}"
     print(text)
@@ -119,15 +122,16 @@ def _run(client: httpx.Client, pid: int, word: str, places: list[tuple[str, str]
     over = threading.Event()
     asking = threading.Thread(target=_ask, args=(client, pages, over), daemon=True)
     asking.start()
-    first_s, size, rows = 0.0, 0, -1
+    first_s, rows, held = 0.0, -1, Held(pid)
     with (
         tempfile.TemporaryFile() as kept,
         client.stream("GET", "/export/file", params=query, timeout=None) as answer,
+        held.watched(),
     ):
         assert answer.status_code == 200, answer.read()[:500]
         for piece in answer.iter_bytes(1 << 20):
             first_s = first_s or time.monotonic() - began_s
-            size += len(piece)
+            held.size += len(piece)
             if word == "csv":
                 rows += piece.count(b"\n")
             else:
@@ -141,8 +145,8 @@ def _run(client: httpx.Client, pid: int, word: str, places: list[tuple[str, str]
         if word == "parquet":
             by_stream = _by_stream(kept)
     return Run(
-        word, rows, size, seconds, first_s, cpu_s, peak, peak - idle,
-        statistics.median(pages) if pages else 0.0, by_stream,
+        word, rows, held.size, seconds, first_s, cpu_s, peak, peak - idle,
+        statistics.median(pages) if pages else 0.0, by_stream, held,
     )  # fmt: skip
 
 
