@@ -230,7 +230,7 @@ def test_a_comparison_stands_in_graph_figures_table_and_address(
         "a week earlier, so that weekdays meet"
     )
     dashed = f"() => {CHART}.getOption().series.filter((one) => one.lineStyle?.type?.[0] === 6)"
-    assert len(page.evaluate(dashed)[0]["data"]) >= 7, "a dashed line over the bars"
+    page.wait_for_function(f"{dashed}[0]?.data.length >= 7")  # a dashed line over the bars
     page.get_by_text("Table", exact=True).click()
     expect(page.locator("#table td[data-key=beside]").first).not_to_be_empty()
     expect(page.locator("#table td[data-key=change]")).to_have_count(7)
@@ -363,6 +363,9 @@ def test_the_first_packets_turn_the_empty_page_into_a_graph(
         live_world.view.extend(point, electrical_rows(point, start, np.array([5_000.0])))
         expect(page.locator(shown).first).to_be_visible()
     expect(page.locator("#single")).to_be_hidden()
+    # Ten minutes of a day are three pixels: a dot says that something is there.
+    dots = f"{CHART}.getOption().series.filter((one) => one.id?.startsWith('dots-'))"
+    page.wait_for_function(f"() => {dots}.some((one) => one.data.length === 1)")
 
 
 def test_late_data_says_since_when_and_what_to_do(live_world: World, watched: Watched) -> None:

@@ -164,6 +164,8 @@ function barSeries(panel, index, look, scale, pixelMs) {
   return series;
 }
 
+const DOT = 3;
+
 function lineSeries(panel, index, look, scale, pixelMs, now, joinMs) {
   const series = [];
   for (const channel of panel.channels) {
@@ -180,15 +182,28 @@ function lineSeries(panel, index, look, scale, pixelMs, now, joinMs) {
       data: banded.map((row) => [(row.start + row.end) / 2, row.start, row.end,
         row.low * scale.factor, row.high * scale.factor]),
     });
-    const data = [];
+    const data = [], dots = [];
+    let begun = null;
     rows.forEach((row, i) => {
       if (row.value === null) return;
+      begun ??= row.start;
       data.push([row.start, row.value * scale.factor]);
       const next = rows[i + 1];
       const apart = next && next.start > row.end && next.start - row.start > joinMs;
       if (!next || apart || next.value === null) {
         data.push([row.end, row.value * scale.factor], [row.end, null]);
+        // A line shorter than a dot is not seen: the first graph of a new meter looked empty.
+        if (row.end - begun < 2 * DOT * pixelMs) dots.push([(begun + row.end) / 2, row.value * scale.factor]);
+        begun = null;
       }
+    });
+    series.push({
+      type: "custom", xAxisIndex: index, yAxisIndex: index, silent: true, animation: false, z: 4,
+      id: `dots-${index}-${channel.channel}`, encode: { x: 0, y: 1 }, data: dots,
+      renderItem(_, api) {
+        const [cx, cy] = api.coord([api.value(0), api.value(1)]);
+        return { type: "circle", shape: { cx, cy, r: DOT }, style: { fill: colour } };
+      },
     });
     series.push({
       type: "line", name: channel.title, xAxisIndex: index, yAxisIndex: index, step: "end", animation: false,

@@ -31,7 +31,7 @@ function tile(label, value, unit, detail, className = "", change = "") {
 const when = (answer, time, ms) => (answer.window.period === "day" ? time.clock(ms) : `${time.day(ms)}, ${time.bareClock(ms)}`);
 
 /** When the bucket with the lowest or highest value was: a day, where buckets are days or longer. */
-const whenOf = (answer, time, ms) => (/day|week|month|year/.test(answer.window.grain) ? time.day(ms) : when(answer, time, ms));
+const whenOf = (answer, time, ms) => (/day|week|month|year/.test(answer.window.grain) ? time.day(ms).replaceAll(" ", "\u00a0") : when(answer, time, ms));
 
 /** The tiles: what somebody wants to know in five seconds. */
 export function tiles(host, answer, time) {
