@@ -320,6 +320,15 @@ def test_the_estimate_is_not_below_what_there_is(shop: Shop) -> None:
             assert actual <= expected <= 2 * actual + 8, (grain, layout)
 
 
+def test_the_size_of_a_small_file_is_not_told_as_that_of_its_rows(shop: Shop) -> None:
+    """An Excel file of one day is no 60 bytes: what a file takes without a row is counted."""
+    query = "period=custom from=2024-10-27 until=2024-10-27 grain=day"
+    told = shop.plan(query).estimate().size
+    for word in ("csv", "xlsx", "parquet"):
+        actual = len(shop.file(word, query))
+        assert actual / 2 <= told[word] <= 3 * actual, (word, actual, told[word])
+
+
 def test_periods_are_days_of_the_site_and_go_on_with_time(shop: Shop) -> None:
     """Yesterday is a local day with its 24 hours, wherever UTC's midnight lies."""
     custom = rows(shop.file("csv", "period=custom from=2024-10-27 until=2024-10-27 grain=hour"))

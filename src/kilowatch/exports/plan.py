@@ -28,6 +28,8 @@ _LENGTH_S = {"hour": 3_600, "day": 86_400, "month": 30 * 86_400}
 BYTES_A_ROW = {"csv": 145, "xlsx": 59, "parquet": 6, "hyper": 7}
 BYTES_A_CELL = {"csv": 9, "xlsx": 9, "parquet": 3, "hyper": 4}
 """Measured on hourly figures (docs/reference/benchmarks.md): for long and wide tables."""
+BYTES_A_FILE = {"csv": 140, "xlsx": 7_600, "parquet": 5_100, "hyper": 65_536}
+"""What a file of one row takes, measured: names of columns, sheets and schemas, whole pages."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +127,9 @@ class Plan:
             rows, columns = sum(count * len(one.fields) for count, one in pairs), 9
         per = BYTES_A_CELL if wide else BYTES_A_ROW
         cells = rows * columns if wide else rows
-        return Estimate(rows, columns, {name: cells * size for name, size in per.items()})
+        return Estimate(
+            rows, columns, {name: BYTES_A_FILE[name] + cells * size for name, size in per.items()}
+        )
 
     def check(self, format_word: str) -> None:
         """Refuse what the format cannot hold, before any work is done.
