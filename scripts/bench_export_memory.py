@@ -28,7 +28,6 @@ from pathlib import Path
 from kilowatch import __version__
 from kilowatch.cli import at_rest
 from kilowatch.cli.registration import Server
-from kilowatch.exports import memory
 from kilowatch.exports.definition import Definition
 
 LOOK_S = 0.2
@@ -104,7 +103,6 @@ def main() -> None:
     parser.add_argument("--formats", default="csv,parquet")
     parser.add_argument("--sites", type=int, default=0, help="only so many sites of the estate")
     wanted = parser.parse_args()
-    memory.bound_allocators()
     load = os.getloadavg()[0]
     places = tuple(f"s{number}" for number in range(1, wanted.sites + 1)) or ("o1",)
     asked = Definition(places=places, period="everything", grain="interval")

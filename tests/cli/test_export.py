@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
+from kilowatch.cli import at_rest
 from kilowatch.cli.export_wanted import Places, definition, format_of
 from kilowatch.cli.registration import Server
+from kilowatch.exports import memory
+from kilowatch.exports.definition import Definition
 from kilowatch.model.errors import KilowatchError
 from tests.cli.conftest import Shell
 
@@ -75,3 +78,21 @@ def test_one_day_is_from_and_until() -> None:
         "csv", "xlsx", "parquet", "csv",
     ]  # fmt: skip
     assert format_of("csv", "b.txt") == "csv"
+
+
+def test_a_folder_at_rest_is_exported_with_bounded_allocators(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The command writes as long a file as the platform, and holds as little: before it opens."""
+    told: list[str] = []
+    monkeypatch.setattr(memory, "bound_allocators", lambda: told.append("bounded"))
+
+    class Closed:
+        def opened(self) -> None:
+            told.append("opened")
+            raise KilowatchError("folder_unusable", "There is no such folder.")
+
+    opening = at_rest.file(cast("Any", Closed()), Definition(("o1",)), "csv", "me")
+    with pytest.raises(KilowatchError), opening:
+        pass
+    assert told == ["bounded", "opened"]

@@ -18,6 +18,7 @@ from kilowatch.cli.exporting import file_for_shell, places_of, planned, silent_o
 from kilowatch.cli.logs import configure_logs
 from kilowatch.cli.registration import Server
 from kilowatch.cli.serve import alone
+from kilowatch.exports import memory
 from kilowatch.exports.definition import Definition
 from kilowatch.exports.slices import Reader
 from kilowatch.log import LogReader
@@ -43,6 +44,7 @@ def file(
         word: A word of ``definition.FORMATS``.
         actor: Who exports.
     """
+    memory.bound_allocators()
     with server.opened() as registered, measurements(server, registered) as (view, directory):
         places = places_of(registered, directory.points.values(), asked)
         made = planned(view, places, asked, time.time_ns() // 1_000_000)
