@@ -93,6 +93,7 @@ class Engine:
             # Of the connection.
             "optimize_on_insert": 0,  # readers leave out superseded rows; a third cheaper
             "use_query_condition_cache": 0,  # of up to 100 MiB: no two questions have the same time
+            "use_statistics_for_part_pruning": 0,  # up to 2 ms a query; the key finds as much
             "async_insert": 0,  # on by default in new engines: a write would return before it is
             "max_threads": 1,
             "max_insert_threads": 1,
