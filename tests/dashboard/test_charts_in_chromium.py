@@ -230,3 +230,27 @@ def test_compare_ranks_what_is_chosen(live_world: World, watched: Watched, axe_s
     assert "items=" in page.url
     page.locator("#ranking").get_by_role("link", name="Refrigeration").click()
     page.wait_for_selector("#breakdown[data-ready]")
+
+
+def test_compare_sets_levels_side_by_side(
+    live_world: World, watched: Watched, axe_source: str
+) -> None:
+    """Power by its mean, as lines that begin where it does; a difference is in kilowatts."""
+    page = watched.open("/compare?period=week&date=2026-10-26")
+    page.wait_for_selector("#compare[data-ready]")
+    page.locator("#utility").select_option("electricity:W")
+    page.wait_for_url(re.compile("electricity%3AW"))
+    page.wait_for_selector("#compare[data-ready]")
+    expect(page.locator("#per")).to_have_count(0)
+    expect(page.locator("#compare-unit")).to_have_text("kW")
+    row = page.locator("#ranking tbody tr", has_text="Main supply")
+    expect(row.locator("[data-label=Mean]")).to_contain_text("kW")
+    expect(row.locator("[data-label=Change]")).to_contain_text(re.compile("[+−±][0-9.]+ k?W"))
+    known = page.locator("#ranking [data-label=Mean][data-value]").count()
+    assert known > 1
+    expect(page.locator("#compare svg .line.item")).to_have_count(known)
+    without_barriers(watched, axe_source)
+    page.locator("label", has=page.locator("input[data-view=compare][value=table]")).click()
+    expect(page.locator("#compare-table tbody tr")).to_have_count(7)
+    row.get_by_role("button", name="Where").click()
+    expect(page.get_by_role("dialog")).to_contain_text("The mean of its values")
