@@ -141,7 +141,7 @@ def test_an_empty_cell_keeps_a_setting_and_empties_what_can_be_empty(desk: Desk)
 @pytest.mark.parametrize(
     ("line", "column", "says"),
     [
-        (",,Office,,,,,,,,", "name", "must have 1 to"),
+        (",,Office,,,,,,,,", "name", "is missing"),
         (",X,,,,,,,,,", "site", "The site is missing"),
         (",X,Cellar,,,,,,,,", "site", "There is no site named 'Cellar'"),
         (",X,Werk,,,,,,,,", "site", "There is no site named 'Werk'"),

@@ -65,7 +65,7 @@ def test_a_stream_id_is_made_when_none_is_given(world: World, admin: TestClient)
 @pytest.mark.parametrize(
     ("field", "changes", "says"),
     [
-        ("name", {"name": ""}, "must have 1 to"),
+        ("name", {"name": ""}, "is missing"),
         ("interval", {"interval": "often"}, "is not an interval"),
         ("interval", {"interval": "5M"}, "minutes or months"),
         ("stream_id", {"stream_id": "acme-main"}, "belongs to the data point"),

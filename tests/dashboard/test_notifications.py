@@ -200,7 +200,7 @@ def test_a_sum_of_money_is_a_rule_too(world: World, admin: TestClient) -> None:
 @pytest.mark.parametrize(
     ("field", "changes", "says"),
     [
-        ("name", {"name": ""}, "must have 1 to"),
+        ("name", {"name": ""}, "is missing"),
         ("point", {"watched": "point", "point": "nothing"}, "nothing"),
         ("watched", {"watched": "site:999"}, "is not there"),
         ("limit", {"kind": "threshold", "quantity": "aP", "limit": "a lot"}, "50 kW"),
@@ -325,7 +325,7 @@ def test_an_address_is_never_shown_again(world: World, admin: TestClient, hook: 
          "sender", "no telephone number"),
         ({"service": "apprise", "url": "syslog://"}, "url", "not the address of a service"),
         ({"service": "fax"}, "", "Choose how"),
-        ({"service": "email", "to": "a@b.example", "name": ""}, "name", "must have 1 to"),
+        ({"service": "email", "to": "a@b.example", "name": ""}, "name", "is missing"),
     ],
 )  # fmt: skip
 def test_what_is_wrong_with_a_channel_is_said_beside_its_field(

@@ -66,7 +66,7 @@ def test_days_of_a_calendar_are_added_and_removed(desk: Desk) -> None:
     page = desk.refused(f"{here}/days", **closure | {"first": ""})
     assert "Which day?" in page
     assert 'value="Christmas closure"' in page
-    assert "printable characters" in desk.refused(f"{here}/days", **closure | {"called": ""})
+    assert "name of the days is missing" in desk.refused(f"{here}/days", **closure | {"called": ""})
     assert "no range" in desk.refused(f"{here}/days", **closure | {"last": "2026-12-01"})
     page = desk.post(f"{here}/days", **closure)
     assert "Added to the calendar" in page

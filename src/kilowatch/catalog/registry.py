@@ -34,7 +34,11 @@ def check_name(name: str, what: str, *, longest: int = 200) -> str:
         KilowatchError: ``invalid_name``, when it is empty, too long or has control characters.
     """
     clean = " ".join(name.split())
-    if not clean or len(clean) > longest or not clean.isprintable():
+    if not clean:
+        raise KilowatchError(
+            "invalid_name", f"The name of the {what} is missing.", data={"field": "name"}
+        )
+    if len(clean) > longest or not clean.isprintable():
         raise KilowatchError(
             "invalid_name",
             f"The name of the {what} must have 1 to {longest} printable characters.",
