@@ -114,7 +114,7 @@ def test_the_page_of_waste_leaves_out_what_was_expected_and_says_so(tmp_path: ob
     answer = post(client, address, f"{address}/say", verdict="expected", lasts="once")
     assert answer.status_code == 303
     after = unescape(client.get(place, headers=PAGE).text)
-    assert "Left out: 48 hours of data points that somebody called expected." in after
+    assert "Left out: 48 hours that somebody called expected." in after
     assert "Use at the weekend" in before
     everywhere = unescape(client.get("/waste?place=all", headers=PAGE).text)
     there = re.search(
