@@ -1,18 +1,21 @@
-"""Trains the gate that tells waste from ordinary life, on waste that is made up.
+"""Trains the gate that tells waste from ordinary life, on waste and on life that are made up.
 
-python scripts/train_waste_gate.py --data DIR --out DIR [--without tuned|untouched] [--until 2018]
+python scripts/train_waste_gate.py --data DIR --out DIR [--halves] [--until 2018] [--draws 1]
 
 Each stream's years are judged against the year before, as they were and with waste of many shapes
-put in (``evaluation/made_up_waste.py``); what was put in is what the gate has to find. No label
-file is read. ``--without`` leaves one half of the buildings out, for a figure on buildings never
-seen; years after ``--until`` are not used at all, and neither is the wasteful folder.
+put in (``evaluation/made_up_waste.py``); what was put in is what the gate has to find. Some of
+the years are lived otherwise (``evaluation/made_up_life.py``), or judged against the year before
+the last, since real buildings drift: what is above the need then is no waste. No label file is
+read; years after ``--until`` are not used at all, and neither is the wasteful folder.
+``--halves`` writes two more gates beside the one of all buildings, in the folders
+``without-tuned`` and ``without-untouched``: for figures on buildings that a gate has never seen.
 """
 
 from __future__ import annotations
 
 import argparse
 import gzip
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -20,17 +23,20 @@ import lightgbm
 import numpy as np
 import numpy.typing as npt
 
-from kilowatch.evaluation.folder import Folder, Series, hours_of, zones
+from kilowatch.evaluation.folder import Folder, Listed, Series, hours_of, zones
+from kilowatch.evaluation.made_up_life import live
 from kilowatch.evaluation.made_up_waste import make_up
 from kilowatch.evaluation.waste import tuned
 from kilowatch.insights.hours import Bools, Hours
 from kilowatch.insights.waste.days import Days
 from kilowatch.insights.waste.finding import above_need
 from kilowatch.insights.waste.gate import NAMES_IN_MODEL
-from kilowatch.insights.waste.reference import TINY, learn
+from kilowatch.insights.waste.reference import TINY, Reference, learn
 from kilowatch.insights.waste.signs import REACH_DAYS, signs
+from kilowatch.model.blocks import Floats
 
 Signs = npt.NDArray[np.float32]
+Halves = npt.NDArray[np.int8]
 YEAR_H = 365 * 24
 LEAD_H = (REACH_DAYS + 2) * 24
 SEEN = 0.02
@@ -40,8 +46,13 @@ SHARE_OF_WASTE = 0.4
 """Hours that are kept to learn from; the others only take time."""
 ODDS = 2.0
 """Waste counts double: chances near the dead band are then told apart more finely."""
-COPIES = 4
-DRAWS = 2
+YEARS = (
+    *((True, False, 1),) * 4, *((False, False, 1),) * 2, (True, True, 1), (False, True, 1),
+    (True, False, 2), (False, False, 2),
+)  # fmt: skip
+"""How each year is gone through: waste put in or not, lived otherwise or not, and how many years
+before it the need was learnt from. Where there is no year before the last, the last two are out."""
+DRAWS = 1
 """Times that all streams are gone through, each with other waste made up: what a gate is good for
 differs by chance from draw to draw (recall by 0.05), and less when it has seen more of them."""
 PARAMETERS = {
@@ -58,11 +69,13 @@ class Lessons(NamedTuple):
         signs: Shape (n, len(NAMES)).
         put: Made-up waste, shape (n,) [share of scale].
         above: Whether the hour stands above the need, shape (n,): no other can be waste.
+        half: Of which half of the buildings: 1 tuned, 0 untouched, 2 neither, shape (n,).
     """
 
     signs: Signs
     put: Signs
     above: Bools
+    half: Halves
 
     @staticmethod
     def join(parts: Sequence[Lessons]) -> Lessons:
@@ -70,47 +83,55 @@ class Lessons(NamedTuple):
         return Lessons(*(np.concatenate(column) for column in zip(*parts, strict=True)))
 
 
-def rows_of(hours: Hours, begin: int, seed: int) -> Lessons:
-    """Return the hours of the year from ``begin`` on that a gate can learn from.
+def rows_of(hours: Hours, begin: int, half: Halves, seed: int) -> Iterator[Lessons]:
+    """Yield the hours of the year from ``begin`` on that a gate can learn from, each of ``YEARS``.
 
-    The last copy is untouched: ordinary life has to be known as it is. Hours without waste that
-    do not stand above the need are left out.
+    Hours without waste that do not stand above the need are left out.
     """
-    reference = learn(hours.hours(begin - YEAR_H, begin))
-    window = hours.hours(begin - LEAD_H, min(begin + YEAR_H, hours.count))
     rng = np.random.default_rng(seed)
-    found: list[Lessons] = []
-    for copy in range(COPIES):
-        put = make_up(window, reference, LEAD_H, rng)
-        if copy == COPIES - 1:
-            put[:] = 0
-        changed = Hours(window.first_ms, window.values + put, window.zone, window.holidays,
-                        window.temperature_c)  # fmt: skip
-        days = Days.of(changed)
-        first = int(days.row[LEAD_H])
-        seen = signs(reference, changed, days, first)
-        wanted = days.lay(put / np.maximum(reference.scale, TINY)[:, None])[:, first:]
-        fit = np.isfinite(seen.over) & np.isfinite(wanted)
-        part = np.where(wanted > 0, SHARE_OF_WASTE, SHARE_OF_ORDINARY)
-        fit &= rng.random(fit.shape) < part
-        above = above_need(seen) > 0
-        fit &= (wanted > 0) | above
-        found.append(Lessons(seen.table[fit], wanted[fit].astype(np.float32), above[fit]))
-    return Lessons.join(found)
+    needs = {
+        ago: learn(hours.hours(begin - ago * YEAR_H, begin - (ago - 1) * YEAR_H))
+        for ago in (1, 2)
+        if begin >= ago * YEAR_H
+    }
+    window = hours.hours(begin - LEAD_H, min(begin + YEAR_H, hours.count))
+    for wasteful, otherwise, ago in YEARS:
+        if ago in needs:
+            put = make_up(window, needs[ago], LEAD_H, rng) if wasteful else None
+            lived = live(window, needs[ago], rng) if otherwise else window.values
+            yield _lessons(window, needs[ago], lived, put, half, rng)
 
 
-def collect(folder: Folder, without: str | None, until: int, draws: int) -> Lessons:
+def _lessons(
+    window: Hours, reference: Reference, lived: Floats, put: Floats | None, half: Halves,
+    rng: np.random.Generator,
+) -> Lessons:  # fmt: skip
+    """Return what can be learnt from a year that was lived so, with that waste in it."""
+    waste = np.zeros(lived.shape) if put is None else put
+    changed = Hours(window.first_ms, lived + waste, window.zone, window.holidays,
+                    window.temperature_c)  # fmt: skip
+    days = Days.of(changed)
+    first = int(days.row[LEAD_H])
+    seen = signs(reference, changed, days, first)
+    wanted = days.lay(waste / np.maximum(reference.scale, TINY)[:, None])[:, first:]
+    fit = np.isfinite(seen.over) & np.isfinite(wanted)
+    fit &= rng.random(fit.shape) < np.where(wanted > 0, SHARE_OF_WASTE, SHARE_OF_ORDINARY)
+    above = above_need(seen) > 0
+    fit &= (wanted > 0) | above
+    whose = np.broadcast_to(half[:, None, None], fit.shape)[fit]
+    return Lessons(seen.table[fit], wanted[fit].astype(np.float32), above[fit], whose)
+
+
+def collect(folder: Folder, until: int, draws: int) -> Lessons:
     """Return the hours of all streams that may be learnt from."""
     streams = folder.streams()
-    kept = [
-        one for key, one in folder.listed.items()
-        if key in streams and one.unit == "kWh"
-        and not (without and one.weather_id and tuned(one.building) == (without == "tuned"))
-    ]  # fmt: skip
+    kept = [one for key, one in folder.listed.items() if key in streams and one.unit == "kWh"]
     found: list[Lessons] = []
+    seed = 0
     for (zone, weather), ids in zones(kept).items():
         temperature = folder.temperature(weather)
         group = {key: streams[key] for key in ids}
+        half = np.array([_half(folder.listed[key]) for key in ids], np.int8)
         first_ms = min(int(one.start_ms[0]) for one in group.values())
         end_ms = int(np.datetime64(f"{until + 1}-01-01", "ms").astype(np.int64))
         airs: list[Series | None] = [None] if temperature is None else [temperature, None]
@@ -120,22 +141,19 @@ def collect(folder: Folder, without: str | None, until: int, draws: int) -> Less
             if air is None and temperature is not None:
                 begins = begins[-1:]  # a thermometer is missing elsewhere: learn without, too
             for begin in begins * draws:
-                found.append(rows_of(hours, begin, len(found)))
-                seen = found[-1].signs.shape
-                print(zone, weather, air is not None, begin, seen, flush=True)
+                seed += 1
+                found.extend(rows_of(hours, begin, half, seed))
+                rows = sum(len(one.put) for one in found)
+                print(zone, weather, air is not None, begin, rows, flush=True)
     return Lessons.join(found)
 
 
-def main() -> None:
+def _half(one: Listed) -> int:
+    return int(tuned(one.building)) if one.weather_id else 2
+
+
+def train(known: Lessons, out: Path) -> None:
     """Train both models and write them, packed."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--without", choices=["tuned", "untouched"])
-    parser.add_argument("--until", type=int, default=2018)
-    parser.add_argument("--draws", type=int, default=DRAWS, help="times that waste is made up")
-    chosen = parser.parse_args()
-    known = collect(Folder(chosen.data), chosen.without, chosen.until, chosen.draws)
     names = list(NAMES_IN_MODEL)
     put = known.put[known.above]
     weight = np.where(put > 0, ODDS / SHARE_OF_WASTE, 1 / SHARE_OF_ORDINARY)
@@ -147,11 +165,29 @@ def main() -> None:
     size_of = np.minimum(known.put[some], 1.5)
     data = lightgbm.Dataset(known.signs[some], size_of, feature_name=names)
     size = lightgbm.train({"objective": "quantile", "alpha": 0.5, **PARAMETERS}, data, ROUNDS)
+    out.mkdir(parents=True, exist_ok=True)
     for name, model in (("chance", chance), ("size", size)):
         text = model.model_to_string(num_iteration=-1, importance_type="gain")
-        path = chosen.out / f"{name}.txt.gz"
+        path = out / f"{name}.txt.gz"
         path.write_bytes(gzip.compress(text.encode(), 9, mtime=0))
-        print(path, path.stat().st_size)
+        print(path, path.stat().st_size, flush=True)
+
+
+def main() -> None:
+    """Train the gate of all buildings, and those of the halves if asked for."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--halves", action="store_true", help="a gate without each half, too")
+    parser.add_argument("--until", type=int, default=2018)
+    parser.add_argument("--draws", type=int, default=DRAWS, help="times that waste is made up")
+    chosen = parser.parse_args()
+    known = collect(Folder(chosen.data), chosen.until, chosen.draws)
+    train(known, chosen.out)
+    for number, name in ((1, "without-tuned"), (0, "without-untouched")):
+        if chosen.halves:
+            kept = known.half != number
+            train(Lessons(*(column[kept] for column in known)), chosen.out / name)
 
 
 if __name__ == "__main__":

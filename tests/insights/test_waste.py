@@ -89,6 +89,25 @@ def test_the_ranks_that_an_hour_is_compared_with_rise() -> None:
     assert (read[-1] > read[0]).any()
 
 
+def test_what_was_left_on_shows_in_the_least_of_days_and_in_some_hours() -> None:
+    """Nights that take more every day raise their least; the rest of the day stays as it was."""
+    parts = [
+        (index(WORLD, 60, day, 21), index(WORLD, 60, day, 21) + 4, 9_000.0) for day in range(4)
+    ]
+    hours = _later(*parts)
+    days = Days.of(hours)
+    table = signs(REFERENCE, hours, days, 0).table[0]
+    friday = int(days.row[index(hours, 60, 4, 0)])
+    thursday = friday - 1
+    column = {name: table[..., number] for number, name in enumerate(NAMES)}
+    put = 9_000 / REFERENCE.scale[0]
+    assert column["least_3"][thursday, 22] > 0.7 * put
+    assert column["least_3"][thursday, 12] < 0.2 * put
+    assert column["hours_q9"][friday, 0] > 0.7 * put
+    assert abs(column["hours_q3"][friday, 0]) < 0.2 * put
+    assert column["over_high"][thursday, 22] < column["over"][thursday, 22]
+
+
 def test_a_wider_dead_band_never_finds_more() -> None:
     """Each hour's waste falls to nothing as the band is widened, and never rises."""
     noisy = _later((YEAR_H + 400, YEAR_H + 700, 6_000.0))
@@ -176,8 +195,19 @@ def test_the_reference_stays_as_it_was_learnt() -> None:
     back = Reference.from_bytes(raw)
     assert back.to_bytes() == REFERENCE.to_bytes() == raw
     assert np.array_equal(back.need, REFERENCE.need, equal_nan=True)
+    assert np.array_equal(back.reach, REFERENCE.reach, equal_nan=True)
     with pytest.raises(ValueError, match="learnt again"):
         Reference.from_bytes(b"something else")
+
+
+def test_one_ordinary_hour_in_seven_reaches_higher_than_high_hours_do() -> None:
+    """Reach is how far above the need a building's own high hours are, at that temperature."""
+    over = (PAST.values - REFERENCE.expected(PAST)) / REFERENCE.scale[:, None]
+    reach = REFERENCE.reaching(PAST)
+    assert (reach >= 0).all()
+    assert (over > reach).mean() == pytest.approx(0.15, abs=0.03)
+    still = learn(with_values(PAST, np.full(PAST.values.shape, 5.0)))
+    assert not still.reach.any()
 
 
 def test_unknown_hours_are_never_waste() -> None:

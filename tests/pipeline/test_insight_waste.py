@@ -41,7 +41,8 @@ def test_events_that_grow_hour_by_hour_are_those_of_the_whole_history(
         np.zeros((1, DAYS * 24), np.bool_),
     )
     reference = Reference(
-        0, 1, np.full((1, 3, 24, 11), NEED), np.zeros(1, np.bool_), np.array([SCALE]),
+        0, 1, np.full((1, 3, 24, 11), NEED), np.zeros((1, 3, 24, 11), np.float16),
+        np.zeros(1, np.bool_), np.array([SCALE]),
         np.zeros((1, 2, 24)), np.zeros((1, 3)), np.zeros((1, 53, 3)), np.zeros((1, 2)),
         np.zeros((1, 168), np.bool_),
     )  # fmt: skip

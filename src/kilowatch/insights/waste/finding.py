@@ -6,8 +6,8 @@ import numpy as np
 import numpy.typing as npt
 
 from kilowatch.insights.hours import Bools, Hours
+from kilowatch.insights.waste import gate
 from kilowatch.insights.waste.days import Days, Past, low_quantile
-from kilowatch.insights.waste.gate import chance_and_size
 from kilowatch.insights.waste.reference import Reference, warmth
 from kilowatch.insights.waste.signs import REACH_DAYS, Signs, signs
 from kilowatch.model.blocks import Floats, Ints
@@ -21,9 +21,12 @@ CREEP_DAYS = 7
 LOOKBACK_H = (REACH_DAYS + SMOOTH_DAYS + CREEP_DAYS + 3) * 24
 """Hours that have to lead the way: with them, an hour's answer is the same in any batch."""
 KINDS = tuple(EventKind)
-BAND = 0.17
+BAND = 0.14
 """Dead band: chance below which a difference from the need is ordinary life. It is far below a
 half because the chance is that of a rare thing; see docs/decisions/0021."""
+WASTED = 0.85
+"""How much of what stands above the need is waste at least, where it is waste: the rest is
+ordinary life, which goes on beside it; see docs/decisions/0021."""
 CLOSED_DAY = 0.7
 """Part of the dead band that is enough on a holiday: it is over before it could be confirmed."""
 NOISY = 0.8
@@ -71,12 +74,14 @@ def waste(
     days = Days.of(hours)
     start = int(days.row[first]) - SMOOTH_DAYS - CREEP_DAYS
     seen = signs(reference, hours, days, max(start, 0))
-    chance, size = chance_and_size(seen.table)
+    chance = gate.chance(seen.table)
     chance[np.isnan(seen.over) | _unheard_of(reference, hours, days)[:, seen.days]] = 0.0
-    above = _amount(above_need(seen), size)
     limit = np.where(days.closed[:, seen.days, None], band * CLOSED_DAY, band)
     limit = limit * _noisy(reference)[:, None, None]
-    flagged = (_smooth(days, seen.days, chance) > limit) & (above > 0)
+    likely = _smooth(days, seen.days, chance) > limit
+    above = np.zeros(likely.shape)
+    above[likely] = _amount(above_need(seen)[likely], gate.size(seen.table[likely]))
+    flagged = above > 0
     kinds = _kinds(reference, hours, days)[:, seen.days]
     _whole_nights(kinds, flagged)
     creep = _everywhere(flagged)
@@ -120,12 +125,12 @@ def above_need(seen: Signs) -> Floats:
 
 
 def _amount(above: Floats, size: Floats) -> Floats:
-    """Return how much of an hour would be waste, shape (streams, days, 24) [share of scale].
+    """Return how much of hours would be waste, same shape [share of scale].
 
-    Where the gate takes the waste to be larger than what stands above the need, the hour was on
-    its low side: the truth lies between the two.
+    What stands above the need is part ordinary life. Where the gate takes the waste to be larger
+    than that, the hour was on its low side: the truth lies between the two.
     """
-    return np.maximum(above, np.maximum(size + above, 0.0) / 2)
+    return np.maximum(WASTED * above, np.maximum(size + above, 0.0) / 2)
 
 
 def _smooth(days: Days, asked: Ints, chance: Floats) -> Floats:

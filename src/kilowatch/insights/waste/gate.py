@@ -16,29 +16,33 @@ import numpy as np
 from kilowatch.insights.waste.signs import NAMES
 from kilowatch.model.blocks import Floats
 
-LEAST = 0.02
-"""Chance below which the size is not asked for: such an hour cannot pass the dead band."""
+Signs = np.ndarray[tuple[int, ...], np.dtype[np.float32]]
 
 
-def chance_and_size(
-    table: np.ndarray[tuple[int, ...], np.dtype[np.float32]],
-) -> tuple[Floats, Floats]:
-    """Return the chance that an hour is waste, and how much it would be if it were.
+def chance(table: Signs) -> Floats:
+    """Return the chance that an hour is waste, 0 to 1.
 
     Args:
         table: Signs, shape (…, len(NAMES)).
-
-    Returns:
-        Chance, 0 to 1, and size [share of the stream's mean load], each of shape (…).
     """
-    shape = table.shape[:-1]
+    return _said("chance", table)
+
+
+def size(table: Signs) -> Floats:
+    """Return how much an hour would waste if it did [share of the stream's mean load].
+
+    Args:
+        table: Signs, shape (…, len(NAMES)); none are fine, too.
+    """
+    return _said("size", table)
+
+
+def _said(name: str, table: Signs) -> Floats:
     rows = table.reshape(-1, table.shape[-1])
-    chance = _model("chance").predict(rows, num_threads=1)
-    size = np.zeros(len(rows))
-    likely = chance > LEAST
-    if likely.any():
-        size[likely] = _model("size").predict(rows[likely], num_threads=1)
-    return chance.reshape(shape), size.reshape(shape)
+    if not len(rows):
+        return np.zeros(table.shape[:-1])
+    said: Floats = _model(name).predict(rows, num_threads=1)
+    return said.reshape(table.shape[:-1])
 
 
 @cache

@@ -7,6 +7,7 @@ from dataclasses import dataclass, fields, replace
 from typing import Self
 
 import numpy as np
+import numpy.typing as npt
 
 from kilowatch.insights.hours import HOUR_MS, Bools, Hours
 from kilowatch.insights.waste.days import Days, low_quantile
@@ -14,6 +15,7 @@ from kilowatch.insights.waste.habits import habits
 from kilowatch.insights.waste.opening import opening_hours
 from kilowatch.model.blocks import Floats, Ints
 
+Halves = npt.NDArray[np.float16]
 CLASSES = 3
 TEMPERATURES: Floats = np.linspace(-4.0, 32.0, 10)
 """Outdoor temperatures at which the need is kept [°C]; between them it is interpolated."""
@@ -26,10 +28,14 @@ SEASON_WIDTH = 25.0
 FAINT = 1e-4
 """Weight of days that are far from everything: they count where there is nothing nearer."""
 PEAK_RANK = 0.95
+HIGH_RANK = 0.85
+"""Rank of the ordinary high hours of a period: one in seven of its kind stands above them."""
 TINY = 1e-12
+MOST_REACH = 1000.0
+"""Half precision ends at 65,504; a stream that stood still has almost no scale."""
 MIN_DAYS = 28
 """A reference of less than this many days is none: the need stays unknown."""
-VERSION = "waste-2"
+VERSION = "waste-3"
 
 
 @dataclass(frozen=True)
@@ -42,6 +48,8 @@ class Reference:
         need: Shape (streams, classes, 24, nodes + 1) [W or m³/h]: median need at each
             temperature (or season), and at the end whatever the temperature; NaN where the
             period has too few days.
+        reach: How far above the need ordinary high hours stood (``HIGH_RANK``), at the same nodes,
+            same shape, half precision [share of scale].
         by_temperature: Whether the nodes are ``TEMPERATURES``, else ``SEASONS``, shape (streams,).
         scale: Mean load of the period with its highest 5 % cut off, shape (streams,) [W or m³/h].
         noise: How far hours were from the need, 90th percentile, on working and on closed days,
@@ -59,6 +67,7 @@ class Reference:
     from_ms: int
     to_ms: int
     need: Floats
+    reach: Halves
     by_temperature: Bools
     scale: Floats
     noise: Floats
@@ -113,10 +122,22 @@ class Reference:
 
         The temperature that counts is the mean of the last 24 hours: walls and water are slow.
         """
+        return self._read(self.need, hours)
+
+    def reaching(self, hours: Hours) -> Floats:
+        """Return how far above the need ordinary high hours stand in some hours.
+
+        Returns:
+            Shape (streams, hours) [share of scale], half precision.
+        """
+        return self._read(self.reach, hours)
+
+    def _read(self, table: Floats | Halves, hours: Hours) -> Floats:
+        """Read a table by kind of day, hour and temperature (or season), between its nodes."""
         days = Days.of(hours)
         lines = days.classes()[:, days.row], days.hour
         rows = np.arange(self.streams)[:, None]
-        out: Floats = self.need[rows, lines[0], lines[1][None], -1]
+        out: Floats = table[rows, lines[0], lines[1][None], -1].astype(np.float64)
         for flag, nodes, where, period in _axes(hours):
             streams = np.flatnonzero(self.by_temperature == flag)
             if not len(streams):
@@ -125,7 +146,7 @@ class Reference:
             left, share = _between(at, nodes, period)
             right = (left + 1) % len(nodes)
             which = streams[:, None], lines[0][streams], lines[1][None]
-            value = (1 - share) * self.need[(*which, left)] + share * self.need[(*which, right)]
+            value = (1 - share) * table[(*which, left)] + share * table[(*which, right)]
             out[streams] = np.where(np.isnan(at), out[streams], value)
         return out
 
@@ -154,6 +175,7 @@ def learn(hours: Hours, opening: Bools | None = None) -> Reference:
     with_temperature = warmth(hours)
     known = np.mean(~np.isnan(with_temperature), axis=1) > 0.5
     need = np.full((hours.streams, CLASSES, 24, len(TEMPERATURES) + 1), np.nan)
+    upper = need.copy()
     assert len(TEMPERATURES) == len(SEASONS)
     for flag, nodes, where, period in _axes(hours):
         at = days.lay(where)
@@ -165,17 +187,19 @@ def learn(hours: Hours, opening: Bools | None = None) -> Reference:
                     rows = classes >= 0  # a period without one: as on any day
                 sample = laid[np.ix_(chosen, np.flatnonzero(rows))]
                 place = at[np.ix_(chosen, np.flatnonzero(rows))]
-                need[chosen, kind] = _medians(sample, place, nodes, period)
+                read = _quantiles(sample, place, nodes, period)
+                need[chosen, kind], upper[chosen, kind] = read
     seen = np.sum(~np.isnan(hours.values), axis=1)
     need[seen < MIN_DAYS * 24] = np.nan
     high = low_quantile(hours.values.T, PEAK_RANK)
     scale = np.nansum(np.minimum(hours.values, high[:, None]), axis=1) / np.maximum(seen, 1)
     learnt = opening_hours(hours) if opening is None else opening
     ends = hours.first_ms, hours.first_ms + hours.count * HOUR_MS
+    reach = (upper - need) / np.maximum(np.abs(scale), TINY)[:, None, None, None]
     rough = Reference(
-        *ends, need, known, np.abs(scale), np.empty((hours.streams, 2, 24)),
-        np.empty((hours.streams, 3)), np.empty((hours.streams, 53, 3)), _range(with_temperature),
-        learnt.copy(),
+        *ends, need, np.clip(reach, 0, MOST_REACH).astype(np.float16), known, np.abs(scale),
+        np.empty((hours.streams, 2, 24)), np.empty((hours.streams, 3)),
+        np.empty((hours.streams, 53, 3)), _range(with_temperature), learnt.copy(),
     )  # fmt: skip
     noise, spread, season = habits(days, rough.share(hours, days))
     return replace(rough, noise=noise, spread=spread, season=season)
@@ -189,13 +213,19 @@ def _range(warm: Floats) -> Floats:
     return np.stack([low, high], axis=1)
 
 
-def _medians(sample: Floats, place: Floats, nodes: Floats, period: float | None) -> Floats:
-    """Return weighted medians at each node and over all, shape (streams, 24, nodes + 1)."""
+def _quantiles(
+    sample: Floats, place: Floats, nodes: Floats, period: float | None
+) -> tuple[Floats, Floats]:
+    """Return weighted medians and high ranks at each node and over all.
+
+    Returns:
+        Medians and ``HIGH_RANK``, each of shape (streams, 24, nodes + 1).
+    """
     order = np.argsort(sample, axis=1, kind="stable")
     ordered = np.take_along_axis(sample, order, 1)
     there = np.take_along_axis(place, order, 1)
     known = ~np.isnan(ordered)
-    out = np.full((len(sample), 24, len(nodes) + 1), np.nan)
+    out = np.full((2, len(sample), 24, len(nodes) + 1), np.nan)
     for number in range(len(nodes) + 1):
         if number < len(nodes):
             away = there - nodes[number]
@@ -206,10 +236,11 @@ def _medians(sample: Floats, place: Floats, nodes: Floats, period: float | None)
         else:
             weight = np.ones_like(there)
         total = np.cumsum(np.where(known, weight, 0.0), axis=1)
-        middle = np.argmax(total >= total[:, -1:] / 2, axis=1)
-        value = np.take_along_axis(ordered, middle[:, None], 1)[:, 0]
-        out[:, :, number] = np.where(total[:, -1] > 0, value, np.nan)
-    return out
+        for row, rank in enumerate((0.5, HIGH_RANK)):
+            place_of = np.argmax(total >= total[:, -1:] * rank, axis=1)
+            value = np.take_along_axis(ordered, place_of[:, None], 1)[:, 0]
+            out[row, :, :, number] = np.where(total[:, -1] > 0, value, np.nan)
+    return out[0], out[1]
 
 
 def _axes(hours: Hours) -> tuple[tuple[bool, Floats, Floats, float | None], ...]:

@@ -12,7 +12,7 @@ import numpy as np
 
 from kilowatch.insights.hours import Hours
 from kilowatch.insights.waste.days import Days, Past
-from kilowatch.insights.waste.habits import parts, week_of_year
+from kilowatch.insights.waste.habits import mean, parts, week_of_year
 from kilowatch.insights.waste.reference import TINY, Reference, warmth
 from kilowatch.model.blocks import Floats, Ints
 
@@ -22,11 +22,17 @@ WEEKS = 12
 WORK_BLOCK, CLOSED_BLOCK, BLOCKS = 5, 2, 11
 """The usual level of an hour is read off eleven weeks: five working or two closed days each."""
 EPSILON = 0.01
-MEANS = {
-    "two": (0, 2), "three": (0, 3), "five": (0, 5), "ten": (0, 10), "before": (6, 30),
-    "second": (10, 20), "long": (20, 55),
-}  # fmt: skip
-"""Means of an hour over days of its kind, from the first to before the last of them."""
+SINGLE_DAYS = 10
+"""Days of its kind, today among them, that an hour is compared with one by one."""
+MEANS = {"two": 2, "three": 3, "ten": 10}
+"""Means of an hour over the last days of its kind, today among them, and how many."""
+LONG = (20, 55)
+"""The days of its kind that are a usual season ago, from the first to before the last of them."""
+LEASTS = {"least_3": 3, "least_5": 5}
+"""The least of an hour over the last days of its kind, and how many: what was left on stays on."""
+HOURS_RANKS = {"hours_q1": 2, "hours_q3": 7, "hours_q9": 21}
+"""Rank among the 24 hours of what they stood above their usual level in the last three days:
+something left on shows in some hours, a building that is used otherwise in all."""
 QUIETS = {"usual": 0.3, "usual_q1": 0.1, "usual_q5": 0.5, "usual_q7": 0.7, "usual_q9": 0.9}
 """Where an hour's level of eleven weeks is read off: rank among them."""
 
@@ -61,9 +67,13 @@ def signs(reference: Reference, hours: Hours, days: Days, first: int) -> Signs:
         first: First row that is asked for.
     """
     share = reference.share(hours, days)
+    reach = days.lay(reference.reaching(hours))
+    high = share - reach
     asked = np.arange(first, days.count)
-    found = _of_the_hour(days, share, asked)
-    found |= _of_the_day(days, share, asked)
+    found = _of_the_hour(days, share, high, asked)
+    found["reach"] = reach[:, asked]
+    found |= _of_the_last_hours(share, asked)
+    found |= _of_the_day(days, share, high, asked)
     found |= _of_the_place(reference, hours, days, asked)
     found |= _compared(found)
     shape = share[:, asked].shape
@@ -75,10 +85,11 @@ def signs(reference: Reference, hours: Hours, days: Days, first: int) -> Signs:
     return Signs(asked, table, share[:, asked], found["usual"], np.maximum(np.nan_to_num(low), 0))
 
 
-def _of_the_hour(days: Days, share: Floats, asked: Ints) -> dict[str, Floats]:
+def _of_the_hour(days: Days, share: Floats, high: Floats, asked: Ints) -> dict[str, Floats]:
     """Signs of an hour of the day beside the same hour of days of its kind."""
     shape = share[:, asked].shape
-    found = {name: np.full(shape, np.nan) for name in (*MEANS, *QUIETS)}
+    names = (*MEANS, *LEASTS, *QUIETS, "long", "wander", "three_high", "before_3")
+    found = {name: np.full(shape, np.nan) for name in names}
     for some, classes in days.groups():
         for shut in (False, True):
             rows = np.flatnonzero((classes > 0) == shut)
@@ -88,27 +99,69 @@ def _of_the_hour(days: Days, share: Floats, asked: Ints) -> dict[str, Floats]:
             past = Past.of(rows, asked[here], REACH_DAYS, today=True)
             part = share[some]
             where = np.ix_(some, here)
-            for name, ends in MEANS.items():
-                found[name][where] = past.mean(part, *ends)
+            for name, value in _day_by_day(past, part).items():
+                found[name][where] = value
+            found["long"][where] = past.mean(part, *LONG)
+            found["three_high"][where] = past.mean(high[some], 0, 3)
             block = CLOSED_BLOCK if shut else WORK_BLOCK
             lows = past.lows(part, block, BLOCKS, tuple(QUIETS.values()), 1)
             for name, low in zip(QUIETS, lows, strict=True):
                 found[name][where] = low
+    usual = found["usual_q5"]
+    found |= {"over": share[:, asked], "over_high": high[:, asked]}
+    found["today"] = _so_far(found["over"] - usual)
+    ordered = np.sort(found.pop("before_3") - usual, axis=2)  # NaN sorts to the end
+    return found | {name: ordered[:, :, rank] for name, rank in HOURS_RANKS.items()}
+
+
+def _day_by_day(past: Past, share: Floats) -> dict[str, Floats]:
+    """Signs of an hour beside the same hour of the last days, one by one.
+
+    Sums run from the latest day on: the same to the last bit in whatever batch.
+    """
+    single = np.stack([past.mean(share, back, back + 1) for back in range(SINGLE_DAYS)])
+    known = ~np.isnan(single)
+    count = np.cumsum(known, axis=0)
+    total = np.cumsum(np.where(known, single, 0.0), axis=0)
+    squares = np.cumsum(np.where(known, single**2, 0.0), axis=0)
+    some = np.maximum(count, 1)
+    means = np.where(count > 0, total / some, np.nan)
+    before = count[3] - count[0]
+    found = {name: means[days - 1] for name, days in MEANS.items()}
+    found["before_3"] = np.where(before > 0, (total[3] - total[0]) / np.maximum(before, 1), np.nan)
+    variance = squares[-1] / some[-1] - means[-1] ** 2
+    found["wander"] = np.sqrt(np.maximum(variance, 0.0))
+    for name, days in LEASTS.items():
+        least = np.min(np.where(known[:days], single[:days], np.inf), axis=0)
+        found[name] = np.where(np.isfinite(least), least, np.nan)
+    return found
+
+
+def _so_far(values: Floats) -> Floats:
+    """Return the mean of each day's hours until each of them, NaN where none is known."""
+    known = ~np.isnan(values)
+    total = np.cumsum(np.where(known, values, 0.0), axis=2)
+    count = np.cumsum(known, axis=2)
+    return np.where(count > 0, total / np.maximum(count, 1), np.nan)
+
+
+def _of_the_last_hours(share: Floats, asked: Ints) -> dict[str, Floats]:
+    """Means of the last hours, whatever their kind of day."""
     line = share.reshape(len(share), -1)
     known = ~np.isnan(line)
     total, count = np.zeros(line.shape), np.zeros(line.shape)
+    found: dict[str, Floats] = {}
     for back in range(24):
         end = line.shape[1] - back
         total[:, back:] += np.where(known, line, 0.0)[:, :end]
         count[:, back:] += known[:, :end]
-        if back + 1 in {3, 6, 24}:
+        if back + 1 in {3, 24}:
             value = np.where(count > 0, total / np.maximum(count, 1), np.nan)
             found[f"last_{back + 1}_h"] = value.reshape(share.shape)[:, asked]
-    found["over"] = share[:, asked]
     return found
 
 
-def _of_the_day(days: Days, share: Floats, asked: Ints) -> dict[str, Floats]:
+def _of_the_day(days: Days, share: Floats, high: Floats, asked: Ints) -> dict[str, Floats]:
     """Signs of the days before: whole days, nights, middays and evenings."""
     whole, night, midday, evening = parts(share)
     every = Past.of(np.arange(days.count), asked, REACH_DAYS, today=True)
@@ -120,6 +173,9 @@ def _of_the_day(days: Days, share: Floats, asked: Ints) -> dict[str, Floats]:
     for name, series in (("day", whole), ("night", night), ("midday", midday)):
         lows = every.lows(series, 7, WEEKS, (0.1, 0.3, 0.5), 1)
         found |= {f"{name}_q{rank}": low for rank, low in zip((1, 3, 5), lows, strict=True)}
+    highs = mean(np.maximum(high, 0.0))
+    for first, last in ((1, 8), (8, 36), (36, 98)):
+        found[f"highs_{first}_{last}"] = every.mean(highs, first, last)
     wanted = (
         ("work", midday, False, ((0, 1), (0, 5), (5, 20), (20, 60))),
         ("closed", midday, True, ((0, 1), (0, 2), (2, 8), (8, 24))),
@@ -148,18 +204,15 @@ def _of_the_place(reference: Reference, hours: Hours, days: Days, asked: Ints) -
     noise = reference.noise[np.arange(reference.streams)[:, None], closed]
     spread = np.broadcast_to(reference.spread[:, None], (*classes.shape, 3))
     season = reference.season[:, week_of_year(days.first, days.count)[asked]]
-    usual = reference.need[np.arange(reference.streams)[:, None], classes, :, -1]
-    usual = usual / scale[:, :, None]
-    ahead = np.full((2, *need.shape), np.nan)  # what comes at any temperature: this one's is ahead
-    for number, step in enumerate((1, 3)):
-        ahead[number][:, :, :-step] = usual[:, :, step:] - usual[:, :, :-step]
+    warm = warmth(hours)
+    lately = [_ago(warm, 24 * back) for back in range(7)]
+    three = (lately[0] + lately[1] + lately[2]) / 3
+    week = sum(lately[1:], lately[0]) / len(lately)
     return {
         "place": (need - base[:, None, None]) / np.maximum(peak - base, 0.02)[:, None, None],
-        "rise_1": ahead[0],
-        "rise_3": ahead[1],
-        "class": classes.astype(np.float64),
-        "holiday": days.closed[:, asked].astype(np.float64),
-        "warmth": days.lay(warmth(hours))[:, asked],
+        "warmth": days.lay(warm)[:, asked],
+        "warmer_3": days.lay(warm - three)[:, asked],
+        "warmer_7": days.lay(warm - week)[:, asked],
         "noise": noise,
         "day_spread": spread[..., 0],
         "night_spread": spread[..., 1],
@@ -170,18 +223,26 @@ def _of_the_place(reference: Reference, hours: Hours, days: Days, asked: Ints) -
     }
 
 
+def _ago(values: Floats, hours: int) -> Floats:
+    """Return what was some hours ago, shape (streams, hours); NaN before the first."""
+    out = np.full(values.shape, np.nan)
+    out[:, hours:] = values[:, : values.shape[1] - hours]
+    return out
+
+
 DIFFERENCES = (
-    ("three", "before"), ("three", "day_8_29"), ("over", "last_24_h"), ("night_1_4", "night_8_29"),
-    ("night_1_4", "night_29_85"), ("work_0_1", "work_5_20"), ("day_1_8", "day_29_85"),
-    ("day_1_8", "day_8_29"), ("three", "usual"), ("three", "day_q3"), ("day_1_8", "day_season"),
+    ("over", "last_24_h"), ("night_1_4", "night_8_29"), ("night_1_4", "night_29_85"),
+    ("work_0_1", "work_5_20"), ("day_1_8", "day_29_85"), ("day_1_8", "day_8_29"),
+    ("three", "usual"), ("three", "day_q3"), ("day_1_8", "day_season"),
     ("night_1_4", "night_season"), ("three", "day_season"), ("over", "day_1_8"),
     ("night_1_4", "work_0_1"), ("over", "usual"), ("three", "work_0_5"), ("three", "night_1_4"),
-    ("three", "evening_0_5"), ("three", "closed_0_2"), ("three", "usual_q9"), ("two", "usual_q7"),
-    ("five", "second"), ("ten", "long"), ("over", "last_6_h"), ("three", "usual_q5"),
+    ("three", "evening_0_5"), ("three", "closed_0_2"), ("ten", "long"), ("three", "usual_q5"),
+    ("over", "usual_q5"), ("least_3", "usual_q5"),
 )  # fmt: skip
 """Pairs of signs whose difference is one."""
 RATIOS = (
-    ("three", "noise"), ("over", "noise"), ("last_6_h", "noise"), ("three-usual", "noise"),
+    ("three", "noise"), ("over", "noise"), ("three-usual", "noise"), ("over", "reach"),
+    ("least_3", "reach"), ("least_3", "wander"),
     ("night_1_4-night_8_29", "night_spread"), ("three-day_q3", "day_spread"),
 )  # fmt: skip
 """Signs that are also seen in the stream's own noise."""
@@ -199,12 +260,13 @@ def _compared(found: dict[str, Floats]) -> dict[str, Floats]:
 
 
 NAMES = (
-    "over", *MEANS, *QUIETS, "last_3_h", "last_6_h", "last_24_h",
+    "over", *MEANS, *QUIETS, *LEASTS, "last_3_h", "last_24_h", "wander", "today",
+    "reach", "over_high", "three_high", "highs_1_8", "highs_8_36", "highs_36_98", *HOURS_RANKS,
     "day_1_4", "day_1_8", "day_8_29", "day_29_85", "night_1", "night_1_4", "night_1_8",
     "night_8_29", "night_29_85", "day_q1", "day_q3", "day_q5", "night_q1", "night_q3", "night_q5",
     "midday_q1", "midday_q3", "midday_q5", "work_0_1", "work_0_5", "work_5_20", "work_20_60",
     "closed_0_1", "closed_0_2", "closed_2_8", "closed_8_24", "evening_0_1", "evening_0_5",
-    "evening_5_20", "place", "rise_1", "rise_3", "class", "holiday", "warmth", "noise",
+    "evening_5_20", "place", "warmth", "warmer_3", "warmer_7", "noise",
     "day_spread", "night_spread", "midday_spread", "day_season", "night_season", "midday_season",
     *(f"{one}-{other}" for one, other in DIFFERENCES),
     *(f"{one}/{other}" for one, other in RATIOS),

@@ -95,7 +95,7 @@ def _arrays(state: Any) -> list[tuple[str, Any]]:
     return [(one.name, getattr(state, one.name)) for one in fields(state)]
 
 
-VERSION = 3
+VERSION = 4
 """Of everything but the detector's arrays; another one has every history looked at again."""
 
 
