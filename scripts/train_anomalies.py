@@ -20,7 +20,7 @@ import argparse
 import time
 import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +33,13 @@ from kilowatch.insights.anomalies import judging, scanning
 from kilowatch.insights.anomalies.alarms import Group
 from kilowatch.insights.anomalies.episodes import QUIET_H
 from kilowatch.insights.anomalies.measures import NAMES, Moment
-from kilowatch.insights.anomalies.synthesis import Fault, inject
+from kilowatch.insights.anomalies.synthesis import (
+    CHANGES,
+    Fault,
+    inject,
+    mixed,
+    with_other_base,
+)
 from kilowatch.insights.hours import HOUR_MS, Bools, Hours
 from kilowatch.model.blocks import Floats, Ints
 from kilowatch.model.zones import DAY_MS, Zone
@@ -60,14 +66,21 @@ TREES = {
     "seed": 1,
 }
 ROUNDS = 130
-THIN = 2
-"""Of the hours that a round gives, every so manieth is learnt from. Twice the rounds and every
-second hour cost the trees what one round and all hours do, and hold twice as many faults."""
+WHOLE_ROUNDS = 3
+"""Of the hours that all rounds give, so many rounds' worth are learnt from, evenly spread. Twice
+the rounds and every second hour cost the trees what one round and all hours do, and hold twice as
+many faults."""
+PLAIN_ROUNDS = 6
+"""Rounds that put faults into the years as they were; further ones into made-up buildings."""
+OFTEN = dict.fromkeys(CHANGES, 0.75) | {
+    "level": 2.0, "night": 2.0, "weekend": 2.0, "drift": 1.5, "clock": 1.5, "phase": 1.5,
+}  # fmt: skip
+"""How often each form is drawn for made-up buildings: what lasts is harder to tell from habits."""
 KIND_ROUNDS = 25
 OTHER_SHARE = 0.2
 """How much a fault counts as none to the trees that look for another."""
 LEVELS = np.arange(-4.0, 8.01, 0.25)
-SHARES = {Group.SUDDEN: 0.5, Group.LASTING: 1.0}
+SHARES = {Group.SUDDEN: 0.35, Group.LASTING: 0.9}
 """Part of the budget that each group may use by itself. Together more than all of it: alarms of
 both fall together, and a stream that raises many has its limit raised (``episodes.WARIER``)."""
 
@@ -82,6 +95,7 @@ class Piece:
         holidays: Shape (LENGTH_H,).
         outdoor_c: Shape (LENGTH_H,) [°C].
         first: First hour at which a fault may be put in.
+        era: Years with the same are of the same hours and the same weather.
     """
 
     building: str
@@ -89,6 +103,7 @@ class Piece:
     holidays: Bools
     outdoor_c: Floats
     first: int
+    era: tuple[str, str, str, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,11 +135,14 @@ def pieces(folder: Folder) -> list[Piece]:
     for (dataset, zone, weather), keys in groups.items():
         hours = hours_of({key: clean[key] for key in keys}, zone, folder.temperature(weather))
         for row, key in enumerate(keys):
-            found += _years(hours, row, begins[dataset], folder.listed[key].building)
+            era = (dataset, zone, weather)
+            found += _years(hours, row, begins[dataset], folder.listed[key].building, era)
     return found
 
 
-def _years(hours: Hours, row: int, until_ms: int, building: str) -> Iterator[Piece]:
+def _years(
+    hours: Hours, row: int, until_ms: int, building: str, era: tuple[str, str, str]
+) -> Iterator[Piece]:
     local = hours.local_ms // HOUR_MS
     monday = int(local[0]) // 168 * 168 + MONDAY_MS // HOUR_MS
     use = (local >= monday) & (hours.start_ms < until_ms)
@@ -147,6 +165,7 @@ def _years(hours: Hours, row: int, until_ms: int, building: str) -> Iterator[Pie
                 np.concatenate([np.zeros(pad, np.bool_), holidays[begin:end]]),
                 np.concatenate([np.full(pad, np.nan), outdoor[begin:end]]),
                 max(pad + FIRST_FAULT_H, WARM_H),
+                (*era, end),
             )
         end -= 364 * 24
 
@@ -156,11 +175,45 @@ def half_of(building: str) -> int:
     return zlib.crc32(building.encode()) % 2
 
 
+def made_up(years: list[Piece], rng: np.random.Generator) -> list[Piece]:
+    """Return years of buildings that do not exist, made of those that do.
+
+    What was learnt of 60 buildings has to serve others. Half of the years have part of their base
+    load taken away, or more of it added: nights, weekends and levels differ by another ratio then.
+    And of every five years two are mixed with the same year of another building of their half.
+
+    Args:
+        years: As they were.
+        rng: Chance.
+    """
+    found = []
+    for one in years:
+        values = one.values
+        others = [
+            other for other in years
+            if other.era == one.era and other.building != one.building
+            and half_of(other.building) == half_of(one.building)
+        ]  # fmt: skip
+        if others and rng.random() < 0.4:
+            other = others[int(rng.integers(len(others)))]
+            values = mixed(values, other.values, rng.uniform(0.25, 0.75))
+        if rng.random() < 0.5:
+            values = with_other_base(values, rng.uniform(-0.8, 1.5))
+        found.append(replace(one, values=values))
+    return found
+
+
 def _troubled(
-    years: list[Piece], rng: np.random.Generator, every_days: float
+    years: list[Piece],
+    rng: np.random.Generator,
+    every_days: float,
+    chances: dict[str, float] | None = None,
 ) -> tuple[Hours, list[list[Fault]]]:
     changed, faults = zip(
-        *(inject(one.values, rng, first=one.first, every_days=every_days) for one in years),
+        *(
+            inject(one.values, rng, first=one.first, every_days=every_days, chances=chances)
+            for one in years
+        ),
         strict=True,
     )
     hours = Hours(
@@ -176,7 +229,9 @@ def _troubled(
 def lessons(years: list[Piece], seed: int) -> Lessons:
     """Put faults into the years, measure them and keep a part of the hours."""
     rng = np.random.default_rng(seed)
-    hours, faults = _troubled(years, rng, 26.0)
+    if seed > PLAIN_ROUNDS:
+        years = made_up(years, rng)
+    hours, faults = _troubled(years, rng, 26.0, OFTEN if seed > PLAIN_ROUNDS else None)
     kind = np.full(hours.values.shape, -1, np.int64)
     weight = np.ones(hours.values.shape)
     for row, own in enumerate(faults):
@@ -221,9 +276,9 @@ def vars_of(known: Lessons) -> dict[str, Any]:
     return {one.name: getattr(known, one.name) for one in fields(known)}
 
 
-def thinned(known: Lessons, seed: int) -> Lessons:
-    """Keep every ``THIN``-th hour: neighbours say the same, other rounds something else."""
-    return Lessons(**{name: one[seed % THIN :: THIN] for name, one in vars_of(known).items()})
+def thinned(known: Lessons, seed: int, every: int) -> Lessons:
+    """Keep each ``every``-th hour: neighbours say the same, other rounds something else."""
+    return Lessons(**{name: one[seed % every :: every] for name, one in vars_of(known).items()})
 
 
 def joined(parts: list[Lessons]) -> Lessons:
@@ -232,22 +287,33 @@ def joined(parts: list[Lessons]) -> Lessons:
     return Lessons(**{name: np.concatenate([one[name] for one in every]) for name in every[0]})
 
 
-def teach(known: Lessons, rows: Bools) -> tuple[list[str], str]:
-    """Return the trees of each group and those that tell the kinds apart, as text."""
+def teach(known: Lessons, rows: Bools) -> list[str]:
+    """Return the trees of each group as text."""
     kind, weight = known.kind[rows], known.weight[rows]
-    measures = known.measures[rows]
+    data = lightgbm.Dataset(known.measures[rows])
     heads = []
     for wanted in judging.HEADS:
         own = np.isin(kind, [judging.TOLD_APART.index(one) for one in wanted])
         part = np.where(kind < 0, weight, np.where(own, 3 * weight, OTHER_SHARE * weight))
-        data = lightgbm.Dataset(measures, own.astype(np.int64), weight=part)
+        data.set_label(own.astype(np.int64)).set_weight(part)
         heads.append(lightgbm.train({**TREES, "objective": "binary"}, data, ROUNDS))
-    faulty = kind >= 0
-    data = lightgbm.Dataset(measures[faulty], kind[faulty], weight=weight[faulty])
+    return [one.model_to_string() for one in heads]
+
+
+def teach_kinds(known: Lessons, rows: Bools) -> str:
+    """Return the trees that tell the kinds apart as text; each kind counts alike.
+
+    Nobody knows which is commoner, and what is taught more often would be called more often.
+    """
+    use = rows & (known.kind >= 0)
+    kind, weight = known.kind[use], known.weight[use]
+    total = np.bincount(kind, weight, len(judging.TOLD_APART))
+    weight *= len(kind) / len(total) / total[kind]
+    data = lightgbm.Dataset(known.measures[use], kind, weight=weight)
     several = {**TREES, "objective": "multiclass", "num_leaves": 15}
     several["num_class"] = len(judging.TOLD_APART)
-    kinds = lightgbm.train(several, data, KIND_ROUNDS)
-    return [one.model_to_string() for one in heads], kinds.model_to_string()
+    text: str = lightgbm.train(several, data, KIND_ROUNDS).model_to_string()
+    return text
 
 
 def rates(years: list[Piece], halves: list[list[str]], seed: int) -> Floats:
@@ -304,7 +370,7 @@ def main() -> None:
     asked = argparse.ArgumentParser(description=__doc__)
     asked.add_argument("--data", type=Path, required=True)
     asked.add_argument("--out", type=Path, required=True)
-    asked.add_argument("--rounds", type=int, default=6, help="times that faults are put in")
+    asked.add_argument("--rounds", type=int, default=12, help="times that faults are put in")
     asked.add_argument("--keep", type=Path, default=None, help="folder for what was measured")
     asked.add_argument("--halves", type=Path, default=None, help="folder for the halves' trees")
     given = asked.parse_args()
@@ -316,8 +382,9 @@ def main() -> None:
     years = pieces(Folder(given.data))
     say(f"{len(years)} years of clean history")
     parts = []
+    every = max(given.rounds // WHOLE_ROUNDS, 1)
     for seed in range(1, given.rounds + 1):
-        parts.append(thinned(kept(years, seed, given.keep), seed))
+        parts.append(thinned(kept(years, seed, given.keep), seed, every))
         say(f"{len(parts[-1].kind)} hours to learn from")
     known = joined(parts)
     say(f"{len(known.kind)} hours, {np.mean(known.kind >= 0):.0%} of them in a fault")
@@ -325,19 +392,20 @@ def main() -> None:
     for half in (0, 1):
         taught.append(teach(known, known.half == half))
         say(f"half {half} is taught")
-    rate = rates(years, [heads for heads, _ in taught], seed=101)
+    rate = rates(years, taught, seed=101)
     say("rates are known")
-    whole = teach(known, np.ones(len(known.kind), np.bool_))
-    given.out.write_bytes(_packed(whole, rate))
+    every_row = np.ones(len(known.kind), np.bool_)
+    whole = teach(known, every_row), teach_kinds(known, every_row)
+    given.out.write_bytes(_packed(*whole, rate))
     say(f"{given.out}: {given.out.stat().st_size / 1024:.0f} kB, {len(NAMES)} measures")
     if given.halves is not None:
         given.halves.mkdir(parents=True, exist_ok=True)
         for half, part in enumerate(taught):
-            (given.halves / f"half-{half}.model").write_bytes(_packed(part, rate))
+            kinds = teach_kinds(known, known.half == half)
+            (given.halves / f"half-{half}.model").write_bytes(_packed(part, kinds, rate))
 
 
-def _packed(taught: tuple[list[str], str], rate: Floats) -> bytes:
-    heads, kinds = taught
+def _packed(heads: list[str], kinds: str, rate: Floats) -> bytes:
     about = {
         "version": f"faults-2-{zlib.crc32(''.join(heads).encode()):08x}",
         "levels": LEVELS.tolist(),

@@ -11,7 +11,12 @@ from hypothesis import strategies as st
 
 from kilowatch.insights.anomalies import judging
 from kilowatch.insights.anomalies.alarms import GROUP_OF, Group
-from kilowatch.insights.anomalies.synthesis import CHANGES, inject
+from kilowatch.insights.anomalies.synthesis import (
+    CHANGES,
+    inject,
+    mixed,
+    with_other_base,
+)
 
 DAYS = 364
 
@@ -48,6 +53,40 @@ def test_every_form_of_fault_is_really_put_in() -> None:
     assert set(found) == set(CHANGES)
     assert {kind for kind, _ in CHANGES.values()} == set(GROUP_OF)
     assert min(found.values()) >= 5
+
+
+def test_a_form_is_drawn_as_often_as_was_asked() -> None:
+    """What is hard to tell from habits can be taught more often; what has no chance never comes."""
+    chances = dict.fromkeys(CHANGES, 0.0) | {"level": 3.0, "spike": 1.0}
+    found = Counter[str]()
+    for seed in range(20):
+        rng = np.random.default_rng(seed)
+        found.update(one.variant for one in inject(_year(seed), rng, first=500, chances=chances)[1])
+    assert set(found) == {"level", "spike"}
+    assert 1.5 < found["level"] / found["spike"] < 6
+
+
+def test_two_buildings_are_mixed_by_size_and_not_by_unit() -> None:
+    """One in kWh and one in Wh count alike; an hour that either lacks is missing."""
+    one, other = _year(1), _year(2)
+    both = mixed(one, other, 0.25)
+    assert np.allclose(both, mixed(one, 1000 * other, 0.25), equal_nan=True)
+    assert np.nanmean(both) == pytest.approx(np.nanmean(one), rel=0.02)
+    assert np.array_equal(np.isnan(both), np.isnan(one) | np.isnan(other))
+
+
+def test_another_base_load_moves_nights_more_than_days() -> None:
+    """What is taken away or added is the same in each hour, so quiet hours change most."""
+    values = _year(3)
+    values[100:110] = 0.0
+    for part, side in ((-0.8, -1), (1.5, 1)):
+        changed = with_other_base(values, part)
+        ratio = np.log(changed / np.where(values > 0, values, np.nan))
+        day = np.arange(len(values)) % 24 == 12
+        night = np.arange(len(values)) % 24 == 2
+        assert side * np.nanmedian(ratio[night]) > 2 * side * np.nanmedian(ratio[day]) > 0
+        assert (changed[100:110] == 0).all()
+        assert np.nanmin(changed[values > 0] / values[values > 0]) >= 0.2 - 1e-12
 
 
 def test_a_smaller_budget_is_a_higher_limit() -> None:

@@ -6,7 +6,7 @@ size, onset and shape. Nothing here knows which folder will be evaluated.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -44,7 +44,12 @@ Change = Callable[[Floats, int, np.random.Generator], tuple[int, int, Floats] | 
 
 
 def inject(
-    values: Floats, rng: np.random.Generator, *, first: int, every_days: float = 26.0
+    values: Floats,
+    rng: np.random.Generator,
+    *,
+    first: int,
+    every_days: float = 26.0,
+    chances: Mapping[str, float] | None = None,
 ) -> tuple[Floats, list[Fault]]:
     """Put faults of random kinds into a history, one after the other.
 
@@ -53,6 +58,7 @@ def inject(
         rng: Chance.
         first: Hour before which nothing is changed.
         every_days: Mean time from one beginning to the next [days].
+        chances: How often each form is drawn, over each other; None: all alike.
 
     Returns:
         The changed values and what was changed.
@@ -61,8 +67,12 @@ def inject(
     changed = values.copy()
     at = first + int(rng.integers(0, 15 * _DAY))
     names = list(CHANGES)
+    upto = None if chances is None else np.cumsum([chances[name] for name in names])
     while at < len(values) - _LONGEST_H:
-        name = names[int(rng.integers(len(names)))]
+        if upto is None:
+            name = names[int(rng.integers(len(names)))]
+        else:
+            name = names[int(np.searchsorted(upto, rng.random() * upto[-1], side="right"))]
         kind, change = CHANGES[name]
         piece = change(changed, at, rng)
         if piece is not None and piece[1] <= len(values):
@@ -76,6 +86,32 @@ def inject(
                 at = end
         at += int((9 + rng.exponential(max(every_days - 18, 1))) * _DAY)
     return changed, found
+
+
+def mixed(values: Floats, others: Floats, share: float) -> Floats:
+    """Return a building that two share, of the size of the first.
+
+    Args:
+        values: Shape (hours,); NaN where missing.
+        others: The same hours of another building, in any unit.
+        share: Part of the first, 0 to 1.
+    """
+    own, other = (max(float(np.nanmean(np.abs(one))), 1e-9) for one in (values, others))
+    found: Floats = share * values + (1 - share) * own / other * others
+    return found
+
+
+def with_other_base(values: Floats, part: float) -> Floats:
+    """Return a building with more or less of what is always on: nights differ by another ratio.
+
+    Args:
+        values: Shape (hours,); NaN where missing. What is not above 0 stays as it is.
+        part: Share of the 5 % quantile that is added; below 0: taken away, but of no hour more
+            than four fifths.
+    """
+    added = part * max(float(np.nanquantile(values, 0.05)), 0.0)
+    found: Floats = np.where(values > 0, np.maximum(values + added, 0.2 * values), values)
+    return found
 
 
 def _size(values: Floats, at: int) -> float:
