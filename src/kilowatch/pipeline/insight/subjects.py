@@ -27,6 +27,11 @@ from kilowatch.pipeline.view import View
 NOT_USED = frozenset({"production", "temperature", "humidity", "environmental"})
 """Utilities that are not consumption: nobody wastes them."""
 
+HOURS_TOGETHER = 50_000
+"""Hours of streams that one question to the store is about. 256 streams of an estate took 273 MiB
+for the thirteen weeks that a step reads and 932 for the year that is learnt from; asked for in
+portions of this size 34 and 44, and half the processor time (0.7 and 2.9 s before)."""
+
 
 @dataclass(frozen=True, slots=True)
 class Subject:
@@ -187,9 +192,12 @@ def hourly(view: View, subjects: Sequence[Subject], from_ms: int, to_ms: int) ->
     laid = np.full((len(subjects), count), np.nan)
     if not subjects or not count:
         return laid
-    channels = sorted({one.channel for one in subjects})
-    block = view.series_many([one.point for one in subjects], channels, from_ms, to_ms, "hour")
-    place(block, subjects, from_ms, laid)
+    together = max(HOURS_TOGETHER // count, 1)
+    for first in range(0, len(subjects), together):
+        some = subjects[first : first + together]
+        channels = sorted({one.channel for one in some})
+        block = view.series_many([one.point for one in some], channels, from_ms, to_ms, "hour")
+        place(block, some, from_ms, laid[first : first + together])
     return laid
 
 
