@@ -150,6 +150,31 @@ def test_a_single_high_hour_is_not_waste() -> None:
     assert _kinds(_later((first, first + 1, 20_000.0))) == []
 
 
+def test_an_event_begins_on_the_day_on_which_it_became_one() -> None:
+    """A small hour two days before a night that stayed on is none of it."""
+    hours = _later()
+    rate = np.zeros(hours.values.shape)
+    friday = index(hours, 60, 4, 20)
+    rate[0, friday - 50] = 300.0
+    rate[0, friday : friday + 5] = 9_000.0
+    rate[0, friday + 72 : friday + 74] = 9_000.0  # the next night of it, once it is one
+    kind = np.where(rate > 0, KINDS.index(EventKind.AFTER_HOURS), -1)
+    (one,) = events(REFERENCE, hours, rate, kind)
+    assert one.start_ms == hours.start_ms[friday]
+    assert one.hours == 7
+
+
+def test_a_quiet_building_is_not_told_of_each_hour_of_chance() -> None:
+    """Where three hundredths are all that hours differ by, few of them are called waste."""
+    rng = np.random.default_rng(5)
+    quiet = with_values(WORLD, WORLD.values * (1 + 0.03 * rng.standard_normal(WORLD.values.shape)))
+    reference = learn(quiet.hours(0, YEAR_H))
+    rate, kind = waste(reference, quiet, first=YEAR_H)
+    judged = slice(YEAR_H, None)
+    assert (rate[:, judged] > 0).mean() < 0.02
+    assert events(reference, quiet, rate, kind) == []
+
+
 @settings(max_examples=8, deadline=None)
 @given(st.integers(YEAR_H + 200, 70 * 168 - 1), st.integers(0, 2**32 - 1))
 def test_later_hours_change_nothing(cut: int, seed: int) -> None:

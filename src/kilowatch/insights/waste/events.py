@@ -21,6 +21,9 @@ GAP_H = {
     EventKind.HOLIDAY: 4 * 24,
 }
 """Hours without any after which it is another event: a weekend between two nights is none."""
+FIRST_GAP_H = 24
+"""The same while it is no event yet: an event begins on the day on which it became one, not with a
+small hour days before."""
 MIN_H = {EventKind.EARLY_START: 2}
 """Hours of waste that make an event; three where nothing else is said."""
 MIN_SHARE = 0.5
@@ -80,29 +83,50 @@ def events(reference: Reference, hours: Hours, rate: Floats, kind: Ints) -> list
             places = np.flatnonzero(kind[stream] == number)
             cuts = np.flatnonzero(np.diff(places) > GAP_H[label]) + 1
             for part in np.split(places, cuts):
-                one = _event(reference, hours, rate[stream], expected[stream], stream, label, part)
-                if one is not None:
-                    found.append(one)
+                own = _from_its_day(part, rate[stream], label, float(reference.scale[stream]))
+                if own is not None:
+                    known, run = own
+                    found.append(
+                        _event(
+                            reference, hours, rate[stream], expected[stream], stream, label, run,
+                            known,
+                        )
+                    )  # fmt: skip
     return sorted(found, key=lambda one: (one.stream, one.start_ms, one.kind))
+
+
+def _from_its_day(
+    places: Ints, rate: Floats, kind: EventKind, scale: float
+) -> tuple[int, Ints] | None:
+    """Return the hour at which hours became an event, and the hours of it; None if they are none.
+
+    Hours that ended without having become one, a day and more before the next, are left out.
+    """
+    begin = 0
+    for cut in (*(np.flatnonzero(np.diff(places) > FIRST_GAP_H) + 1).tolist(), len(places)):
+        amount = rate[places[begin:cut]]
+        so_far = np.cumsum(amount)
+        enough = np.arange(1, len(amount) + 1) >= MIN_H.get(kind, 3)
+        enough &= so_far > MIN_SHARE * scale
+        enough &= so_far - np.maximum.accumulate(amount) > MIN_BESIDE_PEAK * scale
+        if enough.any():
+            return int(places[begin + int(np.argmax(enough))]), places[begin:]
+        begin = cut
+    return None
 
 
 def _event(
     reference: Reference, hours: Hours, rate: Floats, expected: Floats, stream: int,
-    kind: EventKind, places: Ints,
-) -> WasteEvent | None:  # fmt: skip
-    so_far = np.cumsum(rate[places])
+    kind: EventKind, places: Ints, known: int,
+) -> WasteEvent:  # fmt: skip
+    amount = float(np.cumsum(rate[places])[-1])
     scale = float(reference.scale[stream])
-    enough = (np.arange(1, len(places) + 1) >= MIN_H.get(kind, 3)) & (so_far > MIN_SHARE * scale)
-    enough &= so_far - np.maximum.accumulate(rate[places]) > MIN_BESIDE_PEAK * scale
-    if not enough.any():
-        return None
-    known = int(places[int(np.argmax(enough))])
     last = int(places[-1])
     days = len(np.unique(hours.day[places]))
-    size = float(so_far[-1]) / len(places) / max(scale, 1e-12)
+    size = amount / len(places) / max(scale, 1e-12)
     sure = (1 - 0.5 ** (days / 2)) * min(1.0, 0.5 + size / 0.4)
     return WasteEvent(
         stream, kind, int(hours.start_ms[places[0]]), int(hours.start_ms[last]) + HOUR_MS,
         int(hours.start_ms[known]) + HOUR_MS, hours.count - 1 - last <= GAP_H[kind],
-        float(so_far[-1]), float(expected[places].sum()), len(places), round(sure, 3),
+        amount, float(expected[places].sum()), len(places), round(sure, 3),
     )  # fmt: skip

@@ -9,7 +9,7 @@ from kilowatch.insights.hours import Bools, Hours
 from kilowatch.insights.waste import gate
 from kilowatch.insights.waste.days import Days, Past, low_quantile
 from kilowatch.insights.waste.reference import Reference, warmth
-from kilowatch.insights.waste.signs import REACH_DAYS, Signs, signs
+from kilowatch.insights.waste.signs import NAMES, REACH_DAYS, Signs, signs
 from kilowatch.model.blocks import Floats, Ints
 from kilowatch.model.insight import EventKind
 
@@ -21,12 +21,14 @@ CREEP_DAYS = 7
 LOOKBACK_H = (REACH_DAYS + SMOOTH_DAYS + CREEP_DAYS + 3) * 24
 """Hours that have to lead the way: with them, an hour's answer is the same in any batch."""
 KINDS = tuple(EventKind)
-BAND = 0.14
+BAND = 0.15
 """Dead band: chance below which a difference from the need is ordinary life. It is far below a
 half because the chance is that of a rare thing; see docs/decisions/0021."""
-WASTED = 0.85
-"""How much of what stands above the need is waste at least, where it is waste: the rest is
-ordinary life, which goes on beside it; see docs/decisions/0021."""
+ORDINARY, SMALL = 1.5, 0.08
+"""An hour stands out where the last three hours, or this hour of three days, are further above the
+need than this many reaches of the building, or by this share of the mean load if that is less."""
+RISEN = 0.03
+"""This hour of ten days, likewise: a base that creeps up stands out later [share of mean load]."""
 CLOSED_DAY = 0.7
 """Part of the dead band that is enough on a holiday: it is over before it could be confirmed."""
 NOISY = 0.8
@@ -78,7 +80,7 @@ def waste(
     chance[np.isnan(seen.over) | _unheard_of(reference, hours, days)[:, seen.days]] = 0.0
     limit = np.where(days.closed[:, seen.days, None], band * CLOSED_DAY, band)
     limit = limit * _noisy(reference)[:, None, None]
-    likely = _smooth(days, seen.days, chance) > limit
+    likely = (_smooth(days, seen.days, chance) > limit) & _stands_out(seen)
     above = np.zeros(likely.shape)
     above[likely] = _amount(above_need(seen)[likely], gate.size(seen.table[likely]))
     flagged = above > 0
@@ -113,6 +115,18 @@ def _unheard_of(reference: Reference, hours: Hours, days: Days) -> Bools:
     return np.asarray((warm < low - MARGIN_C) | (warm > high + MARGIN_C))
 
 
+def _stands_out(seen: Signs) -> Bools:
+    """Return which hours are more than the chance of one: what any quiet building has each week.
+
+    The gate has learnt from few buildings so steady that a twentieth is far from their need.
+    """
+    three, ten, hours, reach = (
+        seen.table[..., NAMES.index(name)] for name in ("three", "ten", "last_3_h", "reach")
+    )
+    near = np.fmax(three, hours) > np.minimum(ORDINARY * reach, SMALL)
+    return np.asarray(near | (ten > RISEN))
+
+
 def above_need(seen: Signs) -> Floats:
     """Return what stands above the need, moved by the level of late.
 
@@ -127,10 +141,10 @@ def above_need(seen: Signs) -> Floats:
 def _amount(above: Floats, size: Floats) -> Floats:
     """Return how much of hours would be waste, same shape [share of scale].
 
-    What stands above the need is part ordinary life. Where the gate takes the waste to be larger
-    than that, the hour was on its low side: the truth lies between the two.
+    Where the gate takes the waste to be larger than what stands above the need, the hour was on
+    its low side: the truth lies between the two.
     """
-    return np.maximum(WASTED * above, np.maximum(size + above, 0.0) / 2)
+    return np.maximum(above, np.maximum(size + above, 0.0) / 2)
 
 
 def _smooth(days: Days, asked: Ints, chance: Floats) -> Floats:

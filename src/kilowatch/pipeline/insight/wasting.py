@@ -8,6 +8,7 @@ import numpy as np
 
 from kilowatch.insights.hours import HOUR_MS
 from kilowatch.insights.waste.events import (
+    FIRST_GAP_H,
     GAP_H,
     KINDS,
     MIN_BESIDE_PEAK,
@@ -48,7 +49,7 @@ def go_on(
         number = int(kind[at])
         run = by_kind.get(number)
         now_ms = int(start_ms[at])
-        if run is None or now_ms - run.last_ms > GAP_H[KINDS[number]] * HOUR_MS:
+        if run is None or now_ms - run.last_ms > _gap_h(run) * HOUR_MS:
             if run is not None and run.found_ms:
                 changed[number, run.start_ms] = (run, False)
             run = by_kind[number] = WasteRun(number, now_ms, now_ms, 0, 0, 0, -1, 0.0, 0.0, 0.0)
@@ -73,6 +74,12 @@ def go_on(
             del by_kind[number]
     events = [_event(series, run, scale, is_open=is_open) for run, is_open in changed.values()]
     return list(by_kind.values()), events
+
+
+def _gap_h(run: WasteRun) -> int:
+    """Return after how many hours without any it is another event."""
+    most = GAP_H[KINDS[run.kind]]
+    return most if run.found_ms else min(most, FIRST_GAP_H)
 
 
 def _event(series: int, run: WasteRun, scale: float, *, is_open: bool) -> InsightEvent:
