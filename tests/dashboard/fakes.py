@@ -178,15 +178,17 @@ class FakeView:
         both = IntervalBlock.concatenate(found)
         return both.take(np.argsort(both.series, kind="stable"))
 
-    def days_to_average(
-        self, point: DataPoint, channel: int, from_ms: int, to_ms: int
+    def to_average(
+        self,
+        points: Sequence[DataPoint],
+        channels: Sequence[int],
+        from_ms: int,
+        to_ms: int,
+        grain: Any = "day",
     ) -> IntervalBlock:
-        """Return days of a channel; a quotient's rows are those of its own channel."""
-        rows = self.rows.get(point.series, IntervalBlock.empty())
-        own = [channel, RATIO] if point.formula else [channel]
-        inside = (rows.start_ms >= from_ms) & (rows.start_ms < to_ms)
-        chosen = rows.take(inside & np.isin(rows.channel, own))
-        return roll_up(chosen, "day", Zone.of(point.zone))
+        """Return buckets; a quotient's rows are those of its own channel."""
+        own = [*channels, RATIO] if any(point.formula for point in points) else channels
+        return self.series_many(points, own, from_ms, to_ms, grain)
 
     def cut_many(
         self,

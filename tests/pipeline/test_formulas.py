@@ -14,13 +14,16 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
+from kilowatch.dashboard.drawn import means_of, read
 from kilowatch.log.records import BACKFILLED
 from kilowatch.model.blocks import IntervalBlock, Quality
+from kilowatch.model.calendar import grain_start_ms
 from kilowatch.model.dated import ALWAYS_MS, History
 from kilowatch.model.editing import Correction, Editing
 from kilowatch.model.errors import KilowatchError
 from kilowatch.model.parameters import VALUE
 from kilowatch.model.points import DataPoint
+from kilowatch.model.zones import Zone
 from kilowatch.pipeline import Streams, following
 from kilowatch.pipeline.following import inputs_of
 from kilowatch.pipeline.rollups import mean_of
@@ -134,18 +137,38 @@ def test_hours_divide_sums_and_do_not_average_quotients(world: World) -> None:
     assert share[at] == pytest.approx(100 * np.mean(chiller) / power[at])
 
 
-def test_days_to_average_hold_what_a_quotient_is_made_of(world: World) -> None:
+def test_rows_to_average_hold_what_a_quotient_is_made_of(world: World) -> None:
     """Readers see the value alone; whoever makes a mean of several days divides their sums."""
     span = (START_MS - 48 * HOUR_MS, START_MS + 72 * HOUR_MS)
-    days = world.view.days_to_average(PER_PIECE, VALUE, *span)
+    days = world.view.to_average([PER_PIECE], [VALUE], *span)
     seen = world.view.series(PER_PIECE, [VALUE], *span, "day")
     assert len(days) == len(seen) >= 1
     assert days.mean.tolist() == seen.mean.tolist()
     assert not np.isfinite(seen.unallocated).any()
     assert mean_of(days) == pytest.approx(days.amount.sum() / days.unallocated.sum())
-    power = world.view.days_to_average(POWER, VALUE, *span)
+    power = world.view.to_average([POWER], [VALUE], *span)
     hours = world.view.series(POWER, [VALUE], *span, "hour")
     assert mean_of(power) == pytest.approx(mean_of(hours))
+
+
+def test_a_mean_of_a_period_and_its_cut_weeks_divide_sums(world: World) -> None:
+    """Breakdown's figures, its weeks and the exports' say what the quotient of the sums is."""
+    span = (START_MS - 24 * HOUR_MS, START_MS + 48 * HOUR_MS)
+    begin, end = (int(grain_start_ms([at], "day", Zone.of(PER_PIECE.zone))[0]) for at in span)
+    hours = world.view.to_average([PER_PIECE], [VALUE], begin, end, "hour")
+    wanted = np.nansum(hours.amount) / np.nansum(hours.unallocated)
+    assert means_of(world.view, PER_PIECE, [VALUE], begin, end)[VALUE] == pytest.approx(wanted)
+    shown_hours = world.view.series(PER_PIECE, [VALUE], begin, end, "hour")
+    assert mean_of(shown_hours) != pytest.approx(wanted, rel=1e-3), "the hours differ in pieces"
+    weeks = read(world.view, PER_PIECE, [VALUE], (begin, end), "month")[VALUE]
+    assert weeks.mean.tolist() == pytest.approx([wanted])
+    assert not np.isfinite(weeks.amount).any()
+    cut = world.view.cut_many([PER_PIECE], [VALUE], begin, end, "month")
+    assert cut.mean.tolist() == weeks.mean.tolist()
+    assert means_of(world.view, DIAL, [VALUE], begin, end) == {}
+    part = means_of(world.view, PER_PIECE, [VALUE], begin, START_MS + HOUR_MS)[VALUE]
+    early = hours.take(hours.start_ms < START_MS + HOUR_MS)
+    assert part == pytest.approx(np.nansum(early.amount) / np.nansum(early.unallocated))
 
 
 def test_what_was_used_while_nothing_was_made_counts_in_hours_that_are_closed_later(

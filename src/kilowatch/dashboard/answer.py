@@ -60,6 +60,7 @@ from kilowatch.dashboard.drawn import (
     Chosen,
     channel_columns,
     chosen,
+    means_of,
     parameter_columns,
     point_columns,
     read,
@@ -133,6 +134,7 @@ def series_answer(sources: Sources, point: DataPoint, query: Mapping[str, str]) 
     names = [parameter.name for parameter in own.parameters]
     priced = Priced.of(sources, point, worth)
     shown, worths = priced.own(own, rows)
+    means = means_of(view, point, codes, frame.from_ms, frame.to_ms) if extent else {}
     found: dict[str, Any] = {
         "point": point_columns(point),
         "state": _state(frame, names, own, asked, worth),
@@ -141,8 +143,8 @@ def series_answer(sources: Sources, point: DataPoint, query: Mapping[str, str]) 
         "parameters": [parameter_columns(parameter) for parameter in own.offered],
         "parameters_shown": [parameter_columns(p) for p in shown.parameters],
         "channels": channel_columns(shown.drawn, worths, point.zone),
-        "statistics": statistics_of(shown.drawn, worths, elapsed, until_ms),
-        "summary": statistics_of(shown.telling, worths, elapsed, until_ms),
+        "statistics": statistics_of(shown.drawn, worths, elapsed, until_ms, means),
+        "summary": statistics_of(shown.telling, worths, elapsed, until_ms, means),
         "demand": demand,
         "compare": None,
         "worth": priced.told(own),

@@ -93,7 +93,7 @@ def levels(view: View, point: DataPoint, days: Span, now_ms: int) -> Levels:
     start, end = edges[:-1], edges[1:]
     passed = np.clip((np.minimum(end, now_ms) - start) / (end - start), 0.0, 1.0)
     mean, complete = np.full(len(start), np.nan), np.zeros(len(start))
-    rows = view.days_to_average(point, level[0], int(edges[0]), int(edges[-1]))
+    rows = view.to_average([point], [level[0]], int(edges[0]), int(edges[-1]))
     rows = rows.take(np.isin(rows.start_ms, start))
     place = np.searchsorted(start, rows.start_ms)
     fits = rows.duration_ms <= end[place] - start[place]

@@ -21,6 +21,7 @@ from kilowatch.dashboard.drawn import (
     channel_columns,
     chosen,
     drawn_of,
+    means_of,
     parameter_columns,
     point_columns,
     read,
@@ -57,6 +58,7 @@ class Compared:
         rows: By channel, starts as measured.
         counted: The same, cut at ``until_ms``.
         drawn_ms: By channel, where each row is drawn on the first one's axis [ms], or -1.
+        means: By channel, those that rows do not tell (``drawn.means_of``).
     """
 
     asked: Asked
@@ -74,6 +76,7 @@ class Compared:
     rows: Mapping[int, IntervalBlock]
     counted: Mapping[int, IntervalBlock]
     drawn_ms: Mapping[int, Ints]
+    means: Mapping[int, float]
 
 
 def compared(
@@ -122,7 +125,7 @@ def compared(
     counted = _counted(view, other, rows, end_ms) if running and received else rows
     return Compared(
         asked, other, shift, first, last, span, end_ms, running, beside, apart, telling, drawn,
-        rows, counted, drawn_ms,
+        rows, counted, drawn_ms, means_of(view, other, codes, span[0], end_ms),
     )  # fmt: skip
 
 
@@ -231,7 +234,7 @@ def compared_columns(found: Compared) -> dict[str, Any]:
         channel["start_ms"] = found.drawn_ms[code].tolist()
         channel["beside"] = found.beside.get(code)
     elapsed = max(0, found.until_ms - found.span[0])
-    figures = statistics_of(found.drawn, found.counted, elapsed, found.until_ms)
+    figures = statistics_of(found.drawn, found.counted, elapsed, found.until_ms, found.means)
     for (_, code), entry in zip(found.drawn, figures, strict=True):
         entry["beside"] = found.beside.get(code)
     return {
@@ -251,7 +254,9 @@ def compared_columns(found: Compared) -> dict[str, Any]:
             parameter_columns(parameter) for parameter in dict.fromkeys(p for p, _ in found.apart)
         ],
         "statistics": figures,
-        "summary": statistics_of(found.telling, found.counted, elapsed, found.until_ms),
+        "summary": statistics_of(
+            found.telling, found.counted, elapsed, found.until_ms, found.means
+        ),
     }
 
 

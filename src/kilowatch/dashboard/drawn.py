@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -20,12 +21,14 @@ from kilowatch.dashboard.offered import (
 )
 from kilowatch.dashboard.periods import Grain, iso_local
 from kilowatch.model.blocks import Floats, IntervalBlock, Ints
+from kilowatch.model.calendar import grain_start_ms
 from kilowatch.model.errors import KilowatchError
-from kilowatch.model.parameters import CHANNEL_BY_NAME, channel_name, phase_of
+from kilowatch.model.parameters import CHANNEL_BY_NAME, RATIO, VALUE, channel_name, phase_of
 from kilowatch.model.points import DataPoint
 from kilowatch.model.zones import Zone
 from kilowatch.pipeline.cutting import cut_rows
-from kilowatch.pipeline.rollups import is_power_factor
+from kilowatch.pipeline.formula_view import as_seen
+from kilowatch.pipeline.rollups import is_power_factor, mean_of
 
 Drawn = list[tuple[Parameter, int]]
 
@@ -129,10 +132,42 @@ def read(
         rows = IntervalBlock.empty()
     elif grain == "interval":
         rows = view.series(point, codes, *span, grain)
+    elif point.formula:
+        zone = Zone.of(point.zone)
+        whole = partial(view.to_average, [point], codes, *span)
+        rows = as_seen(cut_rows(whole, span, grain, zone), [point])
     else:
         zone = Zone.of(point.zone)
         rows = cut_rows(lambda each: view.series(point, codes, *span, each), span, grain, zone)
     return {code: rows.take(rows.channel == code) for code in codes}
+
+
+def means_of(
+    view: Measured, point: DataPoint, codes: Sequence[int], from_ms: int, until_ms: int
+) -> dict[int, float]:
+    """Return the mean of a formula that is a quotient over a stretch, by channel; else nothing.
+
+    It divides sums, as its months do: rows as readers see them hold the quotient alone.
+
+    Args:
+        view: Measurements.
+        point: Any data point.
+        codes: The channels that are read of it.
+        from_ms: First instant, a local midnight [ms since 1970, UTC].
+        until_ms: First instant that does not count [ms since 1970, UTC].
+
+    Raises:
+        KilowatchError: 503 from the store.
+    """
+    if not point.formula or VALUE not in codes or until_ms <= from_ms:
+        return {}
+    day_ms = int(grain_start_ms([until_ms - 1], "day", Zone.of(point.zone))[0])
+    days = view.to_average([point], [VALUE], from_ms, day_ms)
+    last = view.to_average([point], [VALUE], max(from_ms, day_ms), until_ms, "interval")
+    last = last.take(last.start_ms + last.duration_ms <= until_ms)
+    rows = IntervalBlock.concatenate([days, last])
+    rows = rows.take(rows.channel == RATIO)
+    return {VALUE: mean_of(rows)} if len(rows) else {}
 
 
 def refuse_too_many(by_channel: Mapping[int, IntervalBlock], rows_max: int) -> None:
@@ -159,9 +194,21 @@ def refuse_more_than(rows_max: int, most: int) -> None:
 
 
 def statistics_of(
-    wanted: Drawn, by_channel: Mapping[int, IntervalBlock], elapsed: int, until_ms: int | None
+    wanted: Drawn,
+    by_channel: Mapping[int, IntervalBlock],
+    elapsed: int,
+    until_ms: int | None,
+    means: Mapping[int, float],
 ) -> list[dict[str, Any]]:
-    """Return the figures of channels as the answer has them (``figures.Figures``)."""
+    """Return the figures of channels as the answer has them (``figures.Figures``).
+
+    Args:
+        wanted: Parameters and their channels.
+        by_channel: Their buckets.
+        elapsed: As of ``figures``.
+        until_ms: As of ``figures``.
+        means: Those that the buckets do not tell (``means_of``).
+    """
     return [
         {
             "channel": channel_name(code),
@@ -170,7 +217,9 @@ def statistics_of(
             "measure": parameter.measure,
             "unit": parameter.unit,
             "rate_unit": rate_unit(parameter.unit) if parameter.measure == "amount" else None,
-            **asdict(figures(by_channel[code], parameter.measure, elapsed, until_ms)),
+            **asdict(
+                figures(by_channel[code], parameter.measure, elapsed, until_ms, means.get(code))
+            ),
         }
         for parameter, code in wanted
     ]

@@ -62,7 +62,11 @@ def elapsed_ms(from_ms: int, to_ms: int, now_ms: int, last_ms: int | None, gap_m
 
 
 def figures(
-    rows: IntervalBlock, measure: Measure, elapsed: int, until_ms: int | None = None
+    rows: IntervalBlock,
+    measure: Measure,
+    elapsed: int,
+    until_ms: int | None = None,
+    known_mean: float | None = None,
 ) -> Figures:
     """Sum up the buckets of one channel.
 
@@ -72,6 +76,7 @@ def figures(
         elapsed: How much of the period can have data [ms].
         until_ms: Until when there can be data: the mean counts the bucket that is running for
             the time that has passed [ms].
+        known_mean: The mean, where the buckets do not tell it (a quotient divides sums).
     """
     covered = int(rows.covered_ms.sum()) if len(rows) else 0
     if measure == "amount":
@@ -89,7 +94,7 @@ def figures(
         low_at, high_at = _extreme(rows.low, np.nanargmin), _extreme(rows.high, np.nanargmax)
         low = None if low_at is None else float(rows.low[low_at])
         high = None if high_at is None else float(rows.high[high_at])
-        mean = mean_of(rows)
+        mean = mean_of(rows) if known_mean is None else known_mean
     return Figures(
         total=total if has_total else None,
         unallocated=unallocated or 0.0,

@@ -38,7 +38,7 @@ from kilowatch.dashboard.behind import shares_of
 from kilowatch.dashboard.chart_files import csv_answer
 from kilowatch.dashboard.chart_period import Span
 from kilowatch.dashboard.data import json_answer
-from kilowatch.dashboard.drawn import rate_unit
+from kilowatch.dashboard.drawn import means_of, rate_unit
 from kilowatch.dashboard.figures import figures
 from kilowatch.dashboard.heat_cells import Cells, cells_of, changing_days, scale_of, skipped
 from kilowatch.dashboard.needs import View
@@ -282,7 +282,7 @@ def _data(request: Request) -> dict[str, Any]:
         "turns": _turns(cells, asked, from_ms, to_ms, point),
         "marks": marks_of(asked.span, rooms.registry.facts().get(point.site_id)),
         "scale": _scale(cells, asked.choice),
-        "facts": _facts(cells, rows, asked),
+        "facts": _facts(rooms, cells, rows, asked),
     }
 
 
@@ -346,11 +346,14 @@ def _scale(cells: Cells, choice: Choice) -> dict[str, Any] | None:
     return asdict(found) if found else None
 
 
-def _facts(cells: Cells, rows: IntervalBlock, asked: Asked) -> dict[str, Any]:
+def _facts(rooms: Rooms, cells: Cells, rows: IntervalBlock, asked: Asked) -> dict[str, Any]:
     assert asked.choice is not None
     days = asked.days
     measure = asked.choice.parameter.measure
-    found = figures(rows, measure, days.elapsed, days.begin_ms + days.elapsed)
+    code = asked.choice.code
+    means = means_of(rooms.view, days.point, [code], *days.ms) if len(rows) else {}
+    until_ms = days.begin_ms + days.elapsed
+    found = figures(rows, measure, days.elapsed, until_ms, means.get(code))
     passed = (cells.end_ms > days.begin_ms) & (cells.start_ms < days.begin_ms + days.elapsed)
     known = np.flatnonzero(np.isfinite(cells.value))
     high = int(known[np.argmax(cells.value[known])]) if len(known) else None

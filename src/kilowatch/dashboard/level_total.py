@@ -119,6 +119,17 @@ class Totals:
         tree = self.tree(mains, whole.place.fed_by, from_ms, to_ms, bucket)
         return total_rows(tree, mains, whole, self._now_ms)
 
+    def to_average(
+        self,
+        points: Sequence[DataPoint],
+        channels: Sequence[int],
+        from_ms: int,
+        to_ms: int,
+        grain: Grain = "day",
+    ) -> IntervalBlock:
+        """Return rows of data points with what quotients are made of; a total is none."""
+        return self._view.to_average(points, channels, from_ms, to_ms, grain)
+
     def channels(self, point: DataPoint) -> list[int]:
         """Return the channels of a data point; of a total that of its amounts."""
         whole = self._wholes.get(point.id)

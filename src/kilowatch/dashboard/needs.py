@@ -121,6 +121,14 @@ class Measured(Protocol):
     def series(  # noqa: D102
         self, point: DataPoint, channels: Sequence[int], from_ms: int, to_ms: int, grain: Grain
     ) -> IntervalBlock: ...
+    def to_average(  # noqa: D102
+        self,
+        points: Sequence[DataPoint],
+        channels: Sequence[int],
+        from_ms: int,
+        to_ms: int,
+        grain: Grain = "day",
+    ) -> IntervalBlock: ...
     def channels(self, point: DataPoint) -> list[int]: ...  # noqa: D102
     def extent(self, point: DataPoint) -> Extent | None: ...  # noqa: D102
 
@@ -134,9 +142,6 @@ class View(Measurements, Measured, Protocol):
         KilowatchError: 503 ``store_busy`` while the store opens or a query takes too long.
     """
 
-    def days_to_average(  # noqa: D102
-        self, point: DataPoint, channel: int, from_ms: int, to_ms: int
-    ) -> IntervalBlock: ...
     def days_with_data(self, point: DataPoint, from_ms: int, to_ms: int) -> list[date]: ...  # noqa: D102
     def last_values(self, points: Sequence[DataPoint]) -> Mapping[int, LastValue]: ...  # noqa: D102
     def last_seen(self, series: Iterable[int]) -> Mapping[int, int]: ...  # noqa: D102

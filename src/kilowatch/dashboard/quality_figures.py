@@ -14,8 +14,9 @@ from kilowatch.dashboard.figures import elapsed_ms
 from kilowatch.dashboard.needs import View
 from kilowatch.dashboard.quality_periods import Chosen
 from kilowatch.model.blocks import SHARED, IntervalBlock, Quality
-from kilowatch.model.parameters import AP, PC, VALUE, Role, family_of
+from kilowatch.model.parameters import AP, PC, RATIO, VALUE, Role, family_of
 from kilowatch.model.points import DataPoint
+from kilowatch.pipeline.formula_view import as_seen
 from kilowatch.pipeline.rollups import mean_of
 
 NAMES = {
@@ -91,10 +92,13 @@ def summaries(
         from_ms, to_ms = period.bounds_ms(zone)
         codes = {point.series: headline(view.channels(point)) for point in some}
         asked = sorted(set(codes.values()))
-        rows = view.series_many(some, asked, from_ms, to_ms, "month")
+        rows = view.to_average(some, asked, from_ms, to_ms, "month")
         for point in some:
-            own = rows.take((rows.series == point.series) & (rows.channel == codes[point.series]))
-            found[point.series] = summary(own, elapsed_of(view, point, (from_ms, to_ms), now_ms))
+            code = codes[point.series]
+            own = [code, RATIO] if code == VALUE else [code]
+            mine = rows.take((rows.series == point.series) & np.isin(rows.channel, own))
+            elapsed = elapsed_of(view, point, (from_ms, to_ms), now_ms)
+            found[point.series] = summary(as_seen(mine, [point]), elapsed, mean_of(mine))
     return found
 
 
@@ -107,12 +111,13 @@ def elapsed_of(view: View, point: DataPoint, span: tuple[int, int], now_ms: int)
     return elapsed_ms(first_ms, span[1], now_ms, extent.last_ms, point.gap_ms)
 
 
-def summary(rows: IntervalBlock, elapsed: int) -> Summary:
+def summary(rows: IntervalBlock, elapsed: int, mean: float | None = None) -> Summary:
     """Sum up the buckets of one channel.
 
     Args:
         rows: Buckets of one channel.
         elapsed: How much of the time can have data [ms].
+        mean: Where the buckets do not tell it (a quotient divides sums).
     """
     covered = int(rows.covered_ms.sum())
     shares = rows.shares().sum(axis=0) / covered if covered else np.zeros(len(SHARED))
@@ -120,7 +125,7 @@ def summary(rows: IntervalBlock, elapsed: int) -> Summary:
     if np.isfinite(rows.amount).any() or np.nan_to_num(rows.unallocated).any():
         total = float(np.nansum(rows.amount) + np.nansum(rows.unallocated))
     elif len(rows):
-        mean = mean_of(rows)
+        mean = mean_of(rows) if mean is None else mean
         total = float(mean) if np.isfinite(mean) else None
     return Summary(
         total,

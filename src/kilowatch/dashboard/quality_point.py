@@ -19,6 +19,7 @@ from starlette.responses import Response
 from kilowatch.catalog import feeding
 from kilowatch.catalog.rights import has_tool
 from kilowatch.dashboard.access import Access, Door
+from kilowatch.dashboard.drawn import means_of
 from kilowatch.dashboard.numbers import whole_number
 from kilowatch.dashboard.offered import parameters_of
 from kilowatch.dashboard.periods import local_day
@@ -352,7 +353,8 @@ def _totals(request: Request, point: DataPoint, period: Chosen) -> dict[str, Any
                 **_told(one),
             }
         )
-    whole = summary(rows, elapsed_of(rooms.view, point, (from_ms, to_ms), now_ms))
+    elapsed = elapsed_of(rooms.view, point, (from_ms, to_ms), now_ms)
+    whole = summary(rows, elapsed, means_of(rooms.view, point, [code], from_ms, to_ms).get(code))
     return {
         "unit": unit,
         "channel": channel_name(code),

@@ -13,8 +13,10 @@ from kilowatch.dashboard.needs import View
 from kilowatch.dashboard.offered import Measure
 from kilowatch.dashboard.periods import local_day, midnight_ms
 from kilowatch.model.blocks import IntervalBlock
-from kilowatch.model.parameters import PC, VALUE
+from kilowatch.model.parameters import PC, RATIO, VALUE
 from kilowatch.model.points import DataPoint
+from kilowatch.pipeline.formula_view import as_seen
+from kilowatch.pipeline.rollups import mean_of
 
 
 def today_of(view: View, points: Sequence[DataPoint], now_ms: int) -> dict[str, Any]:
@@ -31,17 +33,18 @@ def today_of(view: View, points: Sequence[DataPoint], now_ms: int) -> dict[str, 
     for zone, mine in by_zone.items():
         day = local_day(now_ms, zone)
         from_ms, to_ms = midnight_ms(day, zone), midnight_ms(day + timedelta(1), zone)
-        rows = view.series_many(mine, [PC, VALUE], from_ms, to_ms, "hour")
+        rows = view.to_average(mine, [PC, VALUE], from_ms, to_ms, "hour")
         for point in mine:
             measure, unit, code = _telling(point)
-            own = rows.take((rows.series == point.series) & (rows.channel == code))
+            codes = [code, RATIO] if code == VALUE else [code]
+            own = rows.take((rows.series == point.series) & np.isin(rows.channel, codes))
             found[str(point.id)] = {
                 "measure": measure,
                 "unit": unit,
                 "value": _value(own, measure),
                 "from_ms": from_ms,
                 "to_ms": to_ms,
-                "bars": _bars(own, measure),
+                "bars": _bars(as_seen(own, [point]), measure),
             }
     return found
 
@@ -60,10 +63,8 @@ def _value(rows: IntervalBlock, measure: Measure) -> float | None:
         parts = np.concatenate([rows.amount, rows.unallocated])
         known = parts[np.isfinite(parts)]
         return float(known.sum()) if np.isfinite(rows.amount).any() else None
-    known = np.isfinite(rows.mean) & (rows.covered_ms > 0)
-    if not known.any():
-        return None
-    return float(np.average(rows.mean[known], weights=rows.covered_ms[known]))
+    mean = mean_of(rows)
+    return mean if np.isfinite(mean) else None
 
 
 def _bars(rows: IntervalBlock, measure: Measure) -> list[list[float]]:

@@ -53,24 +53,30 @@ class BucketView(ReadingsView):
         """Return the same for several data points at once, sorted by series first."""
         return as_seen(self._rows(points, channels, from_ms, to_ms, grain), points)
 
-    def days_to_average(
-        self, point: DataPoint, channel: int, from_ms: int, to_ms: int
+    def to_average(
+        self,
+        points: Sequence[DataPoint],
+        channels: Sequence[int],
+        from_ms: int,
+        to_ms: int,
+        grain: Grain = "day",
     ) -> IntervalBlock:
-        """Return the local days of a channel for ``rollups.mean_of`` over any of them.
+        """Return what ``series_many`` does, for ``rollups.mean_of`` over any of the rows.
 
-        A formula that is a quotient has its days with what is divided and what it is divided by,
+        A formula that is a quotient has its rows with what is divided and what it is divided by,
         which pages do not see (``RATIO``): its mean over a month divides sums, too.
 
         Args:
-            point: The data point.
-            channel: Channel code.
-            from_ms: Start of the first day [ms since 1970, UTC].
-            to_ms: End of the last one [ms since 1970, UTC].
+            points: The data points.
+            channels: Channel codes.
+            from_ms: First start [ms since 1970, UTC].
+            to_ms: First start that is not wanted [ms since 1970, UTC].
+            grain: As of ``series``.
 
         Raises:
             KilowatchError: 503 from the store.
         """
-        return self._rows([point], [channel], from_ms, to_ms, "day")
+        return self._rows(points, channels, from_ms, to_ms, grain)
 
     def _rows(
         self,
@@ -104,12 +110,13 @@ class BucketView(ReadingsView):
         Raises:
             KilowatchError: 503 from the store.
         """
-        return cut_rows(
-            lambda each: self.series_many(points, channels, from_ms, to_ms, each),
+        found = cut_rows(
+            lambda each: self.to_average(points, channels, from_ms, to_ms, each),
             (from_ms, to_ms),
             grain,
             Zone.of(points[0].zone),
         )
+        return as_seen(found, points)
 
     def _other(self) -> Other:
         return other_rows(self._streams, self._streams.store.pages)
