@@ -1,6 +1,6 @@
 """Trains the gate that tells waste from ordinary life, on waste and on life that are made up.
 
-python scripts/train_waste_gate.py --data DIR --out DIR [--halves] [--until 2018] [--draws 1]
+python scripts/train_waste_gate.py --data DIR --out DIR [--halves] [--until 2018] [--draws 3]
 
 Each stream's years are judged against the year before, as they were and with waste of many shapes
 put in (``evaluation/made_up_waste.py``); what was put in is what the gate has to find. Some of
@@ -52,7 +52,7 @@ YEARS = (
 )  # fmt: skip
 """How each year is gone through: waste put in or not, lived otherwise or not, and how many years
 before it the need was learnt from. Where there is no year before the last, the last two are out."""
-DRAWS = 1
+DRAWS = 3
 """Times that all streams are gone through, each with other waste made up: what a gate is good for
 differs by chance from draw to draw (recall by 0.05), and less when it has seen more of them."""
 PARAMETERS = {

@@ -21,7 +21,7 @@ CREEP_DAYS = 7
 LOOKBACK_H = (REACH_DAYS + SMOOTH_DAYS + CREEP_DAYS + 3) * 24
 """Hours that have to lead the way: with them, an hour's answer is the same in any batch."""
 KINDS = tuple(EventKind)
-BAND = 0.15
+BAND = 0.13
 """Dead band: chance below which a difference from the need is ordinary life. It is far below a
 half because the chance is that of a rare thing; see docs/decisions/0021."""
 ORDINARY, SMALL = 1.5, 0.08
@@ -89,6 +89,7 @@ def waste(
     creep = _everywhere(flagged)
     kinds = np.where(creep, KINDS.index(EventKind.BASELOAD_CREEP), kinds)
     share = np.zeros((hours.streams, days.count, 24))
+    flagged &= kinds >= 0  # open hours when it is hot or cold: nobody can say what was wasted
     share[:, seen.days] = np.where(flagged, above, 0.0)
     kind = np.full(share.shape, -1)
     kind[:, seen.days] = np.where(flagged, kinds, -1)
