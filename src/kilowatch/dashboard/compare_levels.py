@@ -14,9 +14,16 @@ import numpy as np
 
 from kilowatch.dashboard.behind import shares_of
 from kilowatch.dashboard.chart_period import Span
-from kilowatch.dashboard.compare_sums import Change, Days, Grain, both_known, bucketed, enough_of
+from kilowatch.dashboard.compare_sums import (
+    Change,
+    Days,
+    Grain,
+    both_known,
+    bucketed,
+    enough_of,
+    laid,
+)
 from kilowatch.dashboard.needs import View
-from kilowatch.insights.hours import HOUR_MS
 from kilowatch.model.blocks import IntervalBlock, Ints
 from kilowatch.model.calendar import bucket_edges_ms
 from kilowatch.model.parameters import AP, VALUE
@@ -90,21 +97,12 @@ def levels(view: View, point: DataPoint, days: Span, now_ms: int) -> Levels:
     level = level_of(point)
     assert level is not None
     edges = bucket_edges_ms(*days.ms(point.zone), "day", Zone.of(point.zone))
-    start, end = edges[:-1], edges[1:]
-    passed = np.clip((np.minimum(end, now_ms) - start) / (end - start), 0.0, 1.0)
-    mean, complete = np.full(len(start), np.nan), np.zeros(len(start))
     rows = view.to_average([point], [level[0]], int(edges[0]), int(edges[-1]))
-    rows = rows.take(np.isin(rows.start_ms, start))
-    place = np.searchsorted(start, rows.start_ms)
-    fits = rows.duration_ms <= end[place] - start[place]
-    rows, place = rows.take(fits), place[fits]
-    mean[place] = rows.mean
-    with np.errstate(divide="ignore", invalid="ignore"):
-        known = rows.covered_ms / ((end - start) * passed)[place]
-    complete[place] = np.minimum(np.nan_to_num(known), 1.0)
-    hours = np.diff(edges) / HOUR_MS
-    parts = {point.id: 0.0}
-    return Levels(start, mean, complete, passed, parts, shares_of(rows), hours, rows, place)
+    found = laid(rows, edges, now_ms)
+    return Levels(
+        found.start_ms, found.column(found.rows.mean), found.complete, found.passed,
+        {point.id: 0.0}, shares_of(found.rows), found.hours, found.rows, found.place,
+    )  # fmt: skip
 
 
 def difference(own: Levels, other: Levels) -> Change:

@@ -27,6 +27,7 @@ from kilowatch.dashboard.compare_sums import (
     change,
     days_of,
     degrees_by_day,
+    laid,
     priced,
     quotient,
 )
@@ -184,23 +185,15 @@ def _days_of_clock(
 
 def _alone(rooms: Rooms, formula: DataPoint, days: Span) -> Days:
     """Read the days of a formula, which stands in no tree; none where its intervals are longer."""
-    zone = Zone.of(formula.zone)
-    edges = bucket_edges_ms(*days.ms(formula.zone), "day", zone)
-    start, end = edges[:-1], edges[1:]
-    passed = np.clip((np.minimum(end, rooms.clock()) - start) / (end - start), 0.0, 1.0)
-    amount, complete = np.full(len(start), np.nan), np.zeros(len(start))
+    edges = bucket_edges_ms(*days.ms(formula.zone), "day", Zone.of(formula.zone))
     rows = rooms.view.series(formula, [VALUE], int(edges[0]), int(edges[-1]), "day")
-    rows = rows.take(np.isin(rows.start_ms, start) & np.isfinite(rows.amount))
-    place = np.searchsorted(start, rows.start_ms)
-    fits = rows.duration_ms <= end[place] - start[place]
-    rows, place = rows.take(fits), place[fits]
-    amount[place] = rows.amount
-    with np.errstate(divide="ignore", invalid="ignore"):
-        known = rows.covered_ms / ((end - start) * passed)[place]
-    complete[place] = np.minimum(np.nan_to_num(known), 1.0)
+    found = laid(rows.take(np.isfinite(rows.amount)), edges, rooms.clock())
+    rows = found.rows
     parts = {formula.id: float(rows.amount.sum())} if len(rows) else {formula.id: 0.0}
-    hours = np.diff(edges) / HOUR_MS
-    return Days(start, amount, complete, passed, parts, shares_of(rows), hours)
+    return Days(
+        found.start_ms, found.column(rows.amount), found.complete, found.passed, parts,
+        shares_of(rows), found.hours,
+    )  # fmt: skip
 
 
 def _per(rooms: Rooms, asked: Asked, item: Item, facts: SiteFacts | None, days: Days) -> Quotient:

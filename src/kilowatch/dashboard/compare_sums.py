@@ -18,7 +18,7 @@ from kilowatch.dashboard.behind import mean_shares
 from kilowatch.dashboard.pricing import rates
 from kilowatch.insights.degree_days import degree_days
 from kilowatch.insights.hours import HOUR_MS, Hours
-from kilowatch.model.blocks import Floats, Ints
+from kilowatch.model.blocks import Floats, IntervalBlock, Ints
 from kilowatch.model.site_facts import SiteFacts
 from kilowatch.model.zones import Zone
 from kilowatch.pipeline.grids import Bools
@@ -75,6 +75,58 @@ class Days:
         return float((self.complete * self.time).sum() / weight) if weight else 0.0
 
 
+@dataclass(frozen=True, slots=True)
+class Laid:
+    """Roll-ups of a data point on consecutive local days.
+
+    Attributes:
+        rows: Those that are no longer than their day.
+        place: Which day each of them is, shape (rows,).
+        start_ms: Start of each day, shape (days,) [ms since 1970, UTC].
+        complete: As of ``Days``.
+        passed: As of ``Days``.
+        hours: As of ``Days``.
+    """
+
+    rows: IntervalBlock
+    place: Ints
+    start_ms: Ints
+    complete: Floats
+    passed: Floats
+    hours: Floats
+
+    def column(self, values: Floats) -> Floats:
+        """Return values of the rows by day, NaN where there is no row, shape (days,)."""
+        found = np.full(len(self.start_ms), np.nan)
+        found[self.place] = values
+        return found
+
+
+def laid(rows: IntervalBlock, edges_ms: Ints, now_ms: int) -> Laid:
+    """Lay the roll-ups of one channel by day out; those that begin with no day are left out.
+
+    Args:
+        rows: Of one data point.
+        edges_ms: Starts of the days, and the end of the last, shape (days + 1,) [ms].
+        now_ms: What is later has not passed [ms].
+    """
+    start, end = edges_ms[:-1], edges_ms[1:]
+    passed = _passed(start, end, now_ms)
+    rows = rows.take(np.isin(rows.start_ms, start))
+    place = np.searchsorted(start, rows.start_ms)
+    fits = rows.duration_ms <= end[place] - start[place]
+    rows, place = rows.take(fits), place[fits]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        known = rows.covered_ms / ((end - start) * passed)[place]
+    complete = np.zeros(len(start))
+    complete[place] = np.minimum(np.nan_to_num(known), 1.0)
+    return Laid(rows, place, start, complete, passed, (end - start) / HOUR_MS)
+
+
+def _passed(start: Ints, end: Ints, now_ms: int) -> Floats:
+    return np.clip((np.minimum(end, now_ms) - start) / (end - start), 0.0, 1.0)
+
+
 def days_of(tree: TreeRollUp, numbers: Sequence[int], now_ms: int) -> Days:
     """Return the sum of those of some data points that no other one of them feeds.
 
@@ -84,7 +136,7 @@ def days_of(tree: TreeRollUp, numbers: Sequence[int], now_ms: int) -> Days:
         now_ms: What is later has not passed [ms].
     """
     start, end = tree.edges_ms[:-1], tree.edges_ms[1:]
-    passed = np.clip((np.minimum(end, now_ms) - start) / (end - start), 0.0, 1.0)
+    passed = _passed(start, end, now_ms)
     hours = (end - start) / HOUR_MS
     unknown = np.full(len(start), np.nan)
     if not numbers:

@@ -14,9 +14,9 @@ from kilowatch.dashboard.figures import elapsed_ms
 from kilowatch.dashboard.needs import View
 from kilowatch.dashboard.quality_periods import Chosen
 from kilowatch.model.blocks import SHARED, IntervalBlock, Quality
-from kilowatch.model.parameters import AP, PC, RATIO, VALUE, Role, family_of
+from kilowatch.model.parameters import AP, PC, VALUE, Role, family_of
 from kilowatch.model.points import DataPoint
-from kilowatch.pipeline.formula_view import as_seen
+from kilowatch.pipeline.formula_view import as_seen, channels_behind
 from kilowatch.pipeline.rollups import mean_of
 
 NAMES = {
@@ -94,8 +94,7 @@ def summaries(
         asked = sorted(set(codes.values()))
         rows = view.to_average(some, asked, from_ms, to_ms, "month")
         for point in some:
-            code = codes[point.series]
-            own = [code, RATIO] if code == VALUE else [code]
+            own = channels_behind(codes[point.series])
             mine = rows.take((rows.series == point.series) & np.isin(rows.channel, own))
             elapsed = elapsed_of(view, point, (from_ms, to_ms), now_ms)
             found[point.series] = summary(as_seen(mine, [point]), elapsed, mean_of(mine))

@@ -13,9 +13,9 @@ from kilowatch.dashboard.needs import View
 from kilowatch.dashboard.offered import Measure
 from kilowatch.dashboard.periods import local_day, midnight_ms
 from kilowatch.model.blocks import IntervalBlock
-from kilowatch.model.parameters import PC, RATIO, VALUE
+from kilowatch.model.parameters import PC, VALUE
 from kilowatch.model.points import DataPoint
-from kilowatch.pipeline.formula_view import as_seen
+from kilowatch.pipeline.formula_view import as_seen, channels_behind
 from kilowatch.pipeline.rollups import mean_of
 
 
@@ -36,8 +36,8 @@ def today_of(view: View, points: Sequence[DataPoint], now_ms: int) -> dict[str, 
         rows = view.to_average(mine, [PC, VALUE], from_ms, to_ms, "hour")
         for point in mine:
             measure, unit, code = _telling(point)
-            codes = [code, RATIO] if code == VALUE else [code]
-            own = rows.take((rows.series == point.series) & np.isin(rows.channel, codes))
+            behind = np.isin(rows.channel, channels_behind(code))
+            own = rows.take((rows.series == point.series) & behind)
             found[str(point.id)] = {
                 "measure": measure,
                 "unit": unit,

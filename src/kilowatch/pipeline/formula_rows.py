@@ -18,6 +18,7 @@ from kilowatch.model.formulas import Checked, Figures, Reference, Why, evaluate
 from kilowatch.model.formulas.checking import amounts
 from kilowatch.model.parameters import RATIO, VALUE
 from kilowatch.pipeline.compiled import Compiled, Input
+from kilowatch.pipeline.formula_view import channels_behind
 from kilowatch.pipeline.rollups import roll_up
 
 WHOLE = 0.999  # an amount that covers less of its interval is not the interval's
@@ -78,9 +79,8 @@ def brought_together(formula: Compiled, rows: IntervalBlock) -> Grid:
 
 
 def channels_of(one: Input) -> list[int]:
-    """Return the channels that an input's rows can have: a quotient has one of its own."""
-    channel = one.measure.channel
-    return [VALUE, RATIO] if channel == VALUE else [channel]
+    """Return the channels that an input's rows can have."""
+    return channels_behind(one.measure.channel)
 
 
 def _on_grid(formula: Compiled, rows: IntervalBlock, one: Input) -> tuple[IntervalBlock, Ints]:

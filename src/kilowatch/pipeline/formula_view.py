@@ -24,6 +24,11 @@ def asked_of_rows(channels: Sequence[int], points: Sequence[DataPoint]) -> list[
     return list(channels)
 
 
+def channels_behind(channel: int) -> list[int]:
+    """Return the channels that rows of a channel can have: a quotient has one of its own."""
+    return [VALUE, RATIO] if channel == VALUE else [channel]
+
+
 def as_seen(rows: IntervalBlock, points: Sequence[DataPoint]) -> IntervalBlock:
     """Return rows of data points as readers see them.
 
