@@ -91,18 +91,40 @@ def test_a_running_day_compares_each_band_until_the_same_time(
     inside &= rows.start_ms + rows.duration_ms <= until
     then = float(np.nansum(rows.amount[inside])) / 1000 * 0.2187
     assert found["statistics"][0]["change"]["value"] == pytest.approx(then, rel=1e-9)
+    assert found["compare"]["demand"]["peak_ms"] < until, "the peak of the same hours"
 
 
 def test_another_site_or_data_point_lies_beside_the_total(wired: World, admin: TestClient) -> None:
-    """A site by its total, a data point by its own; in money at the price of each."""
+    """A site by its total, its own stack and its peak, a data point by its own, in money."""
     cork = wired.sites["Supermarket Cork"]
     found = ask(admin, wired, f"date=2026-11-06&compare=s{cork}")
     assert found["compare"]["point"]["name"] == "Supermarket Cork"
     assert found["state"]["compare"] == f"s{cork}"
     chiller = counted(wired, ("chiller",), date(2026, 11, 6), 1)
     assert found["compare"]["summary"][0]["total"] == pytest.approx(chiller, rel=1e-9)
+    other = found["compare"]
+    (own, *bands), total = other["channels"], other["total"]
+    assert (own["beside"], [one["beside"] for one in bands]) == ("total", [None] * len(bands))
+    assert {one["parameter"] for one in bands} == {other["parameters_shown"][0]["name"]}
+    assert sum(total["amount"]) == pytest.approx(chiller, rel=1e-9)
+    *parts, whole = other["bands"]
+    assert sum(one["total"] or 0 for one in parts) == pytest.approx(whole["total"])
+    assert parts[0]["href"] == f"/breakdown/{wired.point('chiller').id}"
+    assert other["demand"] is None, "one of its mains never sent anything"
+    site = wired.sites["Office Dublin"]
+    there = admin.get(f"/breakdown/site/{cork}/series?date=2026-11-06&compare=s{site}").json()
+    peak, at = peak_of(wired, ("main",), date(2026, 11, 6))
+    assert there["compare"]["demand"]["peak"] == pytest.approx(peak, rel=1e-9)
+    assert there["compare"]["demand"]["peak_ms"] == at
+    assert len(there["compare"]["bands"]) == len(found["statistics"])
+    text = admin.get(f"/breakdown/site/{site}/series.csv?date=2026-11-06&compare=s{cork}").text
+    assert f"Supermarket Cork: {parts[0]['parameter_title']} [Wh]" in text.splitlines()[0]
     hvac = wired.point("hvac").id
     found = ask(admin, wired, f"date=2026-11-06&compare=p{hvac}&worth=money")
+    assert "bands" not in found["compare"]
+    change = found["demand"]["change"]
+    assert change["value"] == pytest.approx(peak_of(wired, ("hvac",), date(2026, 11, 6))[0])
+    assert change["difference"] == pytest.approx(found["demand"]["peak"] - change["value"])
     wanted = counted(wired, ("hvac",), date(2026, 11, 6), 1) / 1000 * 0.2187
     assert found["compare"]["summary"][0]["total"] == pytest.approx(wanted, rel=1e-9)
     assert found["compare"]["statistics"][0]["unit"] == "EUR"
@@ -271,6 +293,7 @@ def test_a_site_is_compared_commented_and_laid_over(
     said = page.locator("[data-compare] [data-said]")
     expect(said).to_contain_text("27 Sept – 26 Oct 2026")
     expect(page.locator("#statistics tbody tr").last).to_contain_text("then")
+    expect(page.locator("[data-figure=peak]")).to_contain_text("then")
     expect(page.locator("#overlay-events")).to_contain_text("HVAC")
     page.locator("#compare").select_option("point")
     which = page.locator("#compare-point")
@@ -279,6 +302,7 @@ def test_a_site_is_compared_commented_and_laid_over(
     expect(offered).to_be_attached()
     which.fill("Supermarket Cork")
     expect(page.locator("#tiles")).to_contain_text("vs Supermarket Cork")
+    expect(page.locator("#statistics .of-other tbody tr")).to_have_count(3)
     page.locator("[data-add]").click()
     text = page.locator("#comment-text")
     expect(text).to_be_focused()

@@ -30,10 +30,11 @@ Answer, an object::
                 (sum P over sum S, negative for export), nature (inductive: lags; capacitive:
                 leads) and complete; null where nothing counts
     compare     null, or the other side: kind, point, window (its own days, how far back, what is
-                aligned, until_ms while the period runs), channels (start_ms where they are drawn,
-                -1 where nowhere; own_start_ms; beside: the channel that they lie beside, or null
-                for one with a panel of its own), parameters_shown, statistics, summary. Figures
-                have a change: of, value of the other side, difference, share, complete
+                aligned, until_ms while the period runs, zone offsets), channels (start_ms where
+                they are drawn, -1 where nowhere; own_start_ms; beside: the channel that they lie
+                beside, or null for one with a panel of its own), parameters_shown, statistics,
+                summary, demand. Figures have a change: of, value of the other side, difference,
+                share, complete; demand has that of its peak
     worth       shown (energy, money, co2), available (whether anything here has a price), share
                 (of the amount that has one), basis (each price or factor: text, from_ms,
                 from_day, whole_organisation)
@@ -56,6 +57,7 @@ from kilowatch.dashboard.alignment import Asked, asked_of, window_beside
 from kilowatch.dashboard.comparing import Compared, changes, compared, compared_columns
 from kilowatch.dashboard.contact import Judge
 from kilowatch.dashboard.demand import Demands, Period, levels_of
+from kilowatch.dashboard.demand_beside import changed_demand, demand_beside
 from kilowatch.dashboard.drawn import (
     Chosen,
     channel_columns,
@@ -100,6 +102,11 @@ class Sources:
     facts: Callable[[int], SiteFacts | None] = lambda _site: None
     demands: Demands = field(default_factory=Demands)
 
+    def demand_s(self, point: DataPoint) -> int:
+        """Return over how long peak demand is a mean at a data point's site [s]."""
+        facts = self.facts(point.site_id)
+        return (facts.demand_period_s if facts else None) or self.settings.demand_period_s
+
 
 def series_answer(sources: Sources, point: DataPoint, query: Mapping[str, str]) -> dict[str, Any]:
     """Read what a query asks for. Blocks on the store: call it in a thread.
@@ -127,9 +134,7 @@ def series_answer(sources: Sources, point: DataPoint, query: Mapping[str, str]) 
     elapsed = elapsed_ms(frame.from_ms, frame.to_ms, now_ms, last_ms, point.gap_ms)
     until_ms = frame.from_ms + elapsed
     beside = compared(view, point, other, asked, frame, own, until_ms) if asked and extent else None
-    facts = sources.facts(point.site_id)
-    demand_s = (facts.demand_period_s if facts else None) or settings.demand_period_s
-    period = Period(view, point, frame, until_ms, demand_s)
+    period = Period(view, point, frame, until_ms, sources.demand_s(point))
     demand = sources.demands.of(period, own.drawn, rows) if extent else None
     names = [parameter.name for parameter in own.parameters]
     priced = Priced.of(sources, point, worth)
@@ -152,6 +157,10 @@ def series_answer(sources: Sources, point: DataPoint, query: Mapping[str, str]) 
     }
     if beside is not None:
         found["compare"] = compared_columns(priced.beside(beside))
+        found["compare"]["demand"] = then = demand and demand_beside(
+            view, sources.demands, beside, beside.drawn, frame, sources.demand_s(beside.point)
+        )
+        changed_demand(demand, then)
         changes(found["statistics"], found["compare"]["statistics"])
         changes(found["summary"], found["compare"]["summary"])
     return found

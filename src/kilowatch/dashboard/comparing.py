@@ -29,7 +29,7 @@ from kilowatch.dashboard.drawn import (
 )
 from kilowatch.dashboard.needs import Measured
 from kilowatch.dashboard.offered import Parameter, shown
-from kilowatch.dashboard.periods import Grain, Window, midnight_ms
+from kilowatch.dashboard.periods import Grain, Window, midnight_ms, offsets
 from kilowatch.model.blocks import IntervalBlock, Ints
 from kilowatch.model.parameters import channel_name
 from kilowatch.model.points import DataPoint
@@ -119,7 +119,9 @@ def compared(
     rows = {**missing, **rows}
     same = not shift.days and not shift.months and point.zone == other.zone
     drawn_ms = {
-        code: some.start_ms if same else _drawn_at(some, shift, theirs, mine)
+        code: some.start_ms
+        if same
+        else drawn_at(some.start_ms, some.duration_ms, shift, theirs, mine)
         for code, some in rows.items()
     }
     counted = _counted(view, other, rows, end_ms) if running and received else rows
@@ -149,11 +151,23 @@ def grain_of(frame: Window, point: DataPoint, other: DataPoint) -> Grain:
     return max(point.interval_s, other.interval_s)
 
 
-def _drawn_at(rows: IntervalBlock, shift: Shift, theirs: Zone, mine: Zone) -> Ints:
-    at_ms = shift.instants(rows.start_ms, theirs, mine, 1)
+def drawn_at(start_ms: Ints, duration_ms: Ints, shift: Shift, theirs: Zone, mine: Zone) -> Ints:
+    """Return where buckets of the other side are drawn on the first one's axis [ms].
+
+    Args:
+        start_ms: Their starts, shape (n,) [ms].
+        duration_ms: How long they are, shape (n,) [ms].
+        shift: How far back the other side lies.
+        theirs: The other side's clock.
+        mine: The clock of the axis.
+
+    Returns:
+        Instants, shape (n,) [ms]; -1 where the axis has no such time.
+    """
+    at_ms = shift.instants(start_ms, theirs, mine, 1)
     # A day begins, whatever its clocks do: only parts of a day can have no counterpart.
-    back = mine.wall_to_instant_ms(shift.moved(theirs.local_ms(rows.start_ms), 1)).at_ms
-    return np.where((at_ms < 0) & (rows.duration_ms >= LONG_ROW_MS), back, at_ms)
+    back = mine.wall_to_instant_ms(shift.moved(theirs.local_ms(start_ms), 1)).at_ms
+    return np.where((at_ms < 0) & (duration_ms >= LONG_ROW_MS), back, at_ms)
 
 
 def _counted(
@@ -248,6 +262,7 @@ def compared_columns(found: Compared) -> dict[str, Any]:
             "until_ms": found.until_ms if found.running else None,
             "shift_days": found.shift.days,
             "aligned": found.shift.aligned,
+            "offsets": offsets(*found.span, found.point.zone),
         },
         "channels": columns,
         "parameters_shown": [

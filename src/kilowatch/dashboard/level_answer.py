@@ -5,14 +5,15 @@ channel for each band, and the ``total`` apart: ``channel``, ``title``, ``band``
 ``others``, ``remainder``) and ``href``, where a click leads. Figures name the data points behind
 them (``points``), and what they add up to (``parts``). ``utilities`` are those to choose from
 (``utility`` in the address); ``notes`` name what is in no band: ``too_coarse``, ``without_amount``,
-``negative`` buckets, and say ``demand_too_long``. ``compare`` may be another site (``s3``) too; it
-lies beside the total.
+``negative`` buckets, and say ``demand_too_long``. ``compare`` may be another site (``s3``) too; its
+total lies beside the total, and its own stack in a panel below, on the same scale: its bands are
+among the channels of ``compare`` (``beside`` is null), ``compare.total`` and ``compare.bands`` are
+the total and the figures as ``statistics`` has them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 import numpy as np
@@ -20,28 +21,26 @@ from starlette.requests import Request
 
 from kilowatch.dashboard.alignment import Asked, asked_of, window_beside
 from kilowatch.dashboard.answer import Sources, window_columns
-from kilowatch.dashboard.behind import sources_told
 from kilowatch.dashboard.comparing import beside_span, changes
 from kilowatch.dashboard.contact import Judge
-from kilowatch.dashboard.drawn import iso_starts, nullable, rate_unit, refuse_more_than
-from kilowatch.dashboard.figures import elapsed_ms, figures
+from kilowatch.dashboard.demand_beside import changed_demand
+from kilowatch.dashboard.drawn import refuse_more_than
+from kilowatch.dashboard.figures import elapsed_ms
 from kilowatch.dashboard.level import Place, asked_kind
-from kilowatch.dashboard.level_side import Side, before, other_side
-from kilowatch.dashboard.level_total import Totals, rows_of_band
+from kilowatch.dashboard.level_bands import Asker, Now, bands_of, total_rows_of
+from kilowatch.dashboard.level_side import Side, before, other_bands, other_side
+from kilowatch.dashboard.level_total import Totals
 from kilowatch.dashboard.needs import View
 from kilowatch.dashboard.periods import Window, local_day
-from kilowatch.dashboard.pricing import CANONICAL, CARBON_UNIT, Rates, Worth, asked_worth, rates
+from kilowatch.dashboard.pricing import CANONICAL, asked_worth, rates
 from kilowatch.dashboard.recomputed import share_done
 from kilowatch.dashboard.rooms import Rooms, rooms_of
 from kilowatch.dashboard.words import t
-from kilowatch.model.blocks import Floats, IntervalBlock, Ints
+from kilowatch.model.blocks import Ints
 from kilowatch.model.calendar import Grain
 from kilowatch.model.points import DataPoint
-from kilowatch.pipeline.tree_bands import Band, Stack, stack_of
+from kilowatch.pipeline.tree_bands import Stack
 from kilowatch.pipeline.tree_rollups import TreeRollUp
-
-BANDS_MAX = 8
-"""More colours than these nobody tells apart; the smaller ones are one band together."""
 
 
 def site_answer(request: Request, place: Place) -> dict[str, Any]:
@@ -69,47 +68,26 @@ def site_answer(request: Request, place: Place) -> dict[str, Any]:
     frame = window_beside(query, proxy, other, anchor)
     grain = _grain(frame, proxy, rooms.settings.rows_max)
     _expect(totals, versus, frame, proxy, grain)
-    asker = _Asker(rooms, totals, place, points, kind, frame, grain)
+    facts = rooms.registry.facts().get(place.site.id)
+    asker = Asker(totals, whole_place, facts, (frame.from_ms, frame.to_ms), grain)
     stack, edges, tree = asker.stack()
-    unit = kind[1]
-    told: dict[str, Any] = {"share": None, "basis": []}
-    parts = _parts(stack, tree, kind[1])
     elapsed = elapsed_ms(frame.from_ms, frame.to_ms, now_ms, last_ms, proxy.gap_ms)
-    until_ms = frame.from_ms + elapsed
+    now = Now(now_ms, elapsed, frame.from_ms + elapsed)
     sources = Sources(
         cast("View", totals), rooms.settings, now_ms,
         facts=lambda site: rooms.registry.facts().get(site), demands=rooms.demands,
     )  # fmt: skip
     fine = totals.add(place, kind, fine=True)
-    side = Side(sources, whole_place, fine, frame, until_ms, worth)
-    demand = side.demand(_total(proxy, stack, edges, now_ms, whole_place.code)) if extent else None
+    side = Side(sources, totals, whole_place, fine, frame, now.until_ms, worth)
+    rows = total_rows_of(proxy, stack, edges, now_ms, whole_place.code)
+    demand = side.demand(rows) if extent else None
     beside = side.beside(other, versus) if versus and extent else None
-    if worth != "energy":
-        stack, unit, told = asker.priced(stack, edges, worth)
-    blocks = [(one, rows_of_band(one, edges, now_ms)) for one in _few(stack.bands)]
-    total = Band(proxy, stack.total, stack.unallocated, stack.completeness, stack.shares)
-    channels = [
-        _channel(number, one, rows, place, unit) for number, (one, rows) in enumerate(blocks)
-    ]
+    own = bands_of(request, asker, (stack, edges, tree), worth, now)
     parameter = {
-        "name": "total", "title": t(f"utility.{kind[0]}"), "group": "", "unit": unit,
+        "name": "total", "title": t(f"utility.{kind[0]}"), "group": "", "unit": own.unit,
         "measure": "amount", "summable": False, "phases": 0,
     }  # fmt: skip
-
-    def told_of(band: Band, rows: IntervalBlock, channel: Mapping[str, Any]) -> dict[str, Any]:
-        named, whole = channel, channel["channel"] == "total"
-        some = [one.id for one in stack.mains] if whole else _behind(band)
-        return {
-            "points": sources_told(request, [place.points[one] for one in some]),
-            "parts": parts.get((0 if whole else band.point.id, band.remainder), []),
-            "channel": named["channel"], "parameter_title": named["title"], "phase_title": "",
-            "href": named["href"], "measure": "amount", "unit": unit,
-            "rate_unit": rate_unit(unit), **asdict(figures(rows, "amount", elapsed, until_ms)),
-        }  # fmt: skip
-
-    total_rows = _total(proxy, stack, edges, now_ms)
-    named = {"channel": "total", "title": t("site.total"), "href": ""}
-    whole = told_of(total, total_rows, named)
+    whole = own.statistics[-1]
     found: dict[str, Any] = {
         "point": {
             "id": place.site.id, "name": place.name, "zone": place.site.zone, "utility": kind[0],
@@ -129,26 +107,30 @@ def site_answer(request: Request, place: Place) -> dict[str, Any]:
         ],
         "parameters": [],
         "parameters_shown": [parameter],
-        "channels": channels,
-        "total": _channel(-1, total, total_rows, place, unit) | named,
-        "statistics": [told_of(band, rows, channel) for (band, rows), channel in
-                       zip(blocks, channels, strict=True)] + [whole],
+        "channels": own.channels,
+        "total": own.total,
+        "statistics": own.statistics,
         "summary": [whole],
         "demand": demand,
         "compare": beside,
-        "worth": {"shown": worth, "available": kind[1] in CANONICAL, **told},
+        "worth": {"shown": worth, "available": kind[1] in CANONICAL, **own.told},
         "status": _status(rooms, points, now_ms),
         "notes": _notes(place, stack, tree, edges) | {"demand_too_long": side.too_much},
     }  # fmt: skip
-    if beside is not None:
-        changes(found["statistics"], beside["statistics"])
-        changes(found["summary"], beside["summary"])
-    if beside is not None and versus is not None and versus.kind != "point":
-        facts = rooms.registry.facts().get(place.site.id)
+    if beside is None or versus is None:
+        return found
+    changes(found["statistics"], beside["statistics"])
+    changes(found["summary"], beside["summary"])
+    changed_demand(demand, beside["demand"])
+    if versus.kind != "point":
         over_time = rates(facts, *kind, worth) if worth != "energy" else None
         then = before(whole_place, totals, beside["window"], over_time)
-        for (band, _), entry in zip(blocks, found["statistics"], strict=False):
+        for band, entry in zip(own.bands, found["statistics"], strict=False):
             entry["change"] = then.change(band, entry["total"])
+    elif (theirs := totals.whole_of(other)) is not None:
+        zone = place.site.zone
+        bands = other_bands(request, sources, theirs, beside, zone, grain, worth)
+        beside |= bands | {"parameters_shown": [parameter | {"unit": bands["unit"]}]}
     return found
 
 
@@ -172,163 +154,6 @@ def _expect(
     """Say which other days will be read too."""
     if versus is not None and versus.kind != "point":
         totals.expect([(frame.from_ms, frame.to_ms), beside_span(versus, frame, proxy)[2]], grain)
-
-
-def _total(
-    proxy: DataPoint, stack: Stack, edges: Ints, now_ms: int, channel: int = 0
-) -> IntervalBlock:
-    """Return the total of a stack as rows."""
-    total = Band(proxy, stack.total, stack.unallocated, stack.completeness, stack.shares)
-    return rows_of_band(total, edges, now_ms, channel)
-
-
-@dataclass(frozen=True, slots=True)
-class _Asker:
-    """Asks the tree for a period."""
-
-    rooms: Rooms
-    totals: Totals
-    place: Place
-    points: Sequence[DataPoint]
-    kind: tuple[str, str]
-    frame: Window
-    grain: Grain
-
-    def stack(self, grain: Grain | None = None) -> tuple[Stack, Ints, TreeRollUp]:
-        tree = self.totals.tree(
-            self.points, self.place.fed_by, self.frame.from_ms, self.frame.to_ms,
-            grain or self.grain,
-        )  # fmt: skip
-        found = stack_of(tree, self.points, self.kind, self.place.tops)
-        return found, tree.edges_ms, tree
-
-    def priced(self, stack: Stack, edges: Ints, worth: Worth) -> tuple[Stack, str, dict[str, Any]]:
-        """Return bands in money or CO2; buckets in which a price begins are added up from days."""
-        facts = self.rooms.registry.facts().get(self.place.site.id)
-        over_time = rates(facts, *self.kind, worth)
-        number = over_time.at(edges[:-1])
-        if (number != over_time.at(edges[1:] - 1)).any():
-            daily, days, _ = self.stack("day")
-            into = np.searchsorted(edges, days[:-1], side="right") - 1
-            of_day = over_time.per_unit()[over_time.at(days[:-1])]
-            made = _each(stack, daily, lambda some: _summed(some * of_day, into, len(edges) - 1))
-            told = _told(daily.total, over_time, over_time.at(days[:-1]))
-        else:
-            factor = over_time.per_unit()[number]
-            made = _each(stack, stack, lambda some: some * factor)
-            told = _told(stack.total, over_time, number)
-        currency = facts.currency if facts is not None else ""
-        return made, over_time.unit or (CARBON_UNIT if worth == "co2" else currency), told
-
-
-def _each(stack: Stack, source: Stack, change: Callable[[Floats], Floats]) -> Stack:
-    by_key = {(one.point.id, one.remainder): one for one in source.bands}
-    bands = []
-    for band in stack.bands:
-        one = by_key[band.point.id, band.remainder]
-        bands.append(replace(band, amount=change(one.amount), unallocated=change(one.unallocated)))
-    return replace(
-        stack, bands=bands, total=change(source.total), unallocated=change(source.unallocated)
-    )
-
-
-def _summed(values: Floats, into: Ints, size: int) -> Floats:
-    known = np.isfinite(values) & (into >= 0)
-    sums = np.bincount(into[known], weights=values[known], minlength=size)
-    counts = np.bincount(into[known], minlength=size)
-    return np.where(counts > 0, sums, np.nan)
-
-
-def _told(total: Floats, over_time: Rates, number: Ints) -> dict[str, Any]:
-    amount = np.nan_to_num(total)
-    known = np.isfinite(over_time.per_unit()[number])
-    whole = float(amount.sum())
-    used = [over_time.basis[one] for one in np.unique(number[known & (amount != 0)]).tolist()]
-    return {
-        "share": float(amount[known].sum()) / whole if whole else None,
-        "basis": [
-            {"text": str(one), "from_ms": one.from_ms,
-             "from_day": one.from_day.isoformat() if one.from_day else None,
-             "whole_organisation": one.whole_organisation}
-            for one in used if one is not None
-        ],
-    }  # fmt: skip
-
-
-def _behind(band: Band) -> list[int]:
-    """Return the data points that a band is made of: of a remainder, the main and what is below."""
-    return [*([band.point.id] if band.point.id else []), *band.below]
-
-
-def _parts(stack: Stack, tree: TreeRollUp, unit: str) -> dict[tuple[int, bool], list[Any]]:
-    """Return what figures add up to, as energy: mains to the total, a main less what is below it.
-
-    By the band's data point and whether it is a remainder; the total is 0.
-    """
-    found: dict[tuple[int, bool], list[Any]] = {}
-    for band in stack.bands:
-        if band.remainder:
-            rest, main = float(np.nansum(band.amount)), tree.mains[band.point.id]
-            own = float(np.nansum(main.own.amount[np.isfinite(band.amount)]))
-            found[band.point.id, True] = [
-                {"name": band.point.name, "value": own, "unit": unit},
-                {"name": t("why.less_below", n=len(band.below)), "value": rest - own, "unit": unit},
-            ]
-    if len(stack.mains) > 1:
-        found[0, False] = [
-            {"name": one.name, "unit": unit, "value": _main_sum(one, tree)} for one in stack.mains
-        ]
-    return found
-
-
-def _main_sum(point: DataPoint, tree: TreeRollUp) -> float:
-    """Return what a data point counted while nobody fed it."""
-    root = np.zeros(len(tree.edges_ms) - 1, np.bool_)
-    for era in tree.eras:
-        if era.parents.get(point.id) is None:
-            root |= era.buckets
-    return float(np.nansum(tree.points[point.id].amount[root]))
-
-
-def _few(bands: Sequence[Band]) -> list[Band]:
-    """Return the largest submeters, the others as one, then what no submeter saw."""
-    children = sorted(
-        (one for one in bands if not one.remainder),
-        key=lambda one: -float(np.nansum(one.amount)),
-    )
-    shown, others = children[:BANDS_MAX], children[BANDS_MAX:]
-    if len(others) == 1:
-        shown, others = children, []
-    if others:
-        amounts = np.array([one.amount for one in others])
-        known = ~np.isnan(amounts)
-        together = np.where(known.any(axis=0), np.nansum(amounts, axis=0), np.nan)
-        nobody = replace(others[0].point, id=0, name=t("site.others", n=len(others)))
-        unallocated = np.sum([one.unallocated for one in others], axis=0)
-        complete = np.mean([one.completeness for one in others], axis=0)
-        shares = np.mean([one.shares for one in others], axis=0)
-        below = tuple(one.point.id for one in others)
-        shown.append(Band(nobody, together, unallocated, complete, shares, below=below))
-    return shown + [one for one in bands if one.remainder]
-
-
-def _channel(
-    number: int, band: Band, rows: IntervalBlock, place: Place, unit: str
-) -> dict[str, Any]:
-    others = band.point.id == 0
-    title = t("site.remainder", name=band.point.name) if band.remainder else band.point.name
-    return {
-        "channel": f"b{number}", "parameter": "total", "title": title,
-        "band": "remainder" if band.remainder else "others" if others else "child",
-        "href": "" if others or band.remainder else place.href(band), "opens": band.opens,
-        "phase": 0, "phase_title": "", "measure": "amount", "unit": unit,
-        "start": iso_starts(rows.start_ms, place.site.zone),
-        "start_ms": rows.start_ms.tolist(), "duration_ms": rows.duration_ms.tolist(),
-        "count": rows.count.tolist(), "amount": nullable(rows.amount),
-        "mean": nullable(rows.mean), "low": nullable(rows.low), "high": nullable(rows.high),
-        "unallocated": nullable(rows.unallocated), "covered_ms": rows.covered_ms.tolist(),
-        "quality": rows.quality.tolist(),
-    }  # fmt: skip
 
 
 def _state(

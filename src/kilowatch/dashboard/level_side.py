@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from starlette.requests import Request
 
 from kilowatch.catalog.rights import may
-from kilowatch.dashboard.alignment import Asked
+from kilowatch.dashboard.alignment import Asked, Shift
 from kilowatch.dashboard.answer import Priced, Sources
-from kilowatch.dashboard.comparing import compared, compared_columns
+from kilowatch.dashboard.comparing import Compared, compared, compared_columns, drawn_at
 from kilowatch.dashboard.demand import Period, levels_of
+from kilowatch.dashboard.demand_beside import demand_beside
 from kilowatch.dashboard.drawn import Chosen, read
 from kilowatch.dashboard.level import Place, place_at
+from kilowatch.dashboard.level_bands import Asker, Now, bands_of
 from kilowatch.dashboard.level_total import Totals, Whole
 from kilowatch.dashboard.offered import parameters_of
 from kilowatch.dashboard.periods import Window, local_day, midnight_ms
@@ -25,6 +27,7 @@ from kilowatch.model.blocks import IntervalBlock
 from kilowatch.model.calendar import Grain as Bucket
 from kilowatch.model.errors import KilowatchError
 from kilowatch.model.points import DataPoint
+from kilowatch.model.zones import Zone
 from kilowatch.pipeline.tree_bands import Band, stack_of
 
 DEMAND_ROWS_MAX = 250_000
@@ -40,6 +43,7 @@ class Side:
 
     Attributes:
         sources: What it is read from: totals and data points.
+        totals: The totals among them.
         whole: The total.
         fine: The same in the intervals of its mains: of them peak demand is made.
         frame: The period shown.
@@ -48,6 +52,7 @@ class Side:
     """
 
     sources: Sources
+    totals: Totals
     whole: Whole
     fine: Whole
     frame: Window
@@ -67,10 +72,7 @@ class Side:
     @property
     def too_much(self) -> bool:
         """Whether the mains have more intervals in the period than peak demand is read from."""
-        proxy, from_ms = self.whole.proxy, self.frame.from_ms
-        mains = self.whole.mains(from_ms, self.frame.to_ms)
-        passed_s = max(0, self.until_ms - from_ms) / 1000
-        return sum(passed_s / one.interval_s for one in mains or [proxy]) > DEMAND_ROWS_MAX
+        return _too_much(self.whole, (self.frame.from_ms, self.until_ms))
 
     def demand(self, rows: IntervalBlock) -> dict[str, Any] | None:
         """Return the figures of demand, as ``demand.demand_of`` does; None where it is too much.
@@ -81,10 +83,7 @@ class Side:
         if self.too_much:
             return None
         proxy, frame = self.fine.proxy, self.frame
-        facts = self.sources.facts(proxy.site_id)
-        length_s = (
-            facts.demand_period_s if facts else None
-        ) or self.sources.settings.demand_period_s
+        length_s = self.sources.demand_s(proxy)
         period = Period(self.sources.view, proxy, frame, self.until_ms, length_s)
         drawn = self.chosen.drawn
         levels = [code for code in levels_of(proxy, drawn) if code != self.whole.code]
@@ -102,7 +101,83 @@ class Side:
         for part in (*columns["channels"], *columns["statistics"]):
             if part["beside"] is not None:
                 part["beside"] = TOTAL
+        columns["demand"] = self._demand(found)
         return columns
+
+    def _demand(self, found: Compared) -> dict[str, Any] | None:
+        """Return the figures of demand of the other side; None where it is too much."""
+        theirs = self.totals.whole_of(found.point)
+        if theirs is not None:
+            if _too_much(theirs, (found.span[0], found.until_ms)):
+                return None
+            fine = self.totals.add(theirs.place, theirs.kind, fine=True)
+            found = replace(found, point=fine.proxy)
+        length_s = self.sources.demand_s(found.point)
+        return demand_beside(
+            self.sources.view, self.sources.demands, found, found.drawn, self.frame, length_s
+        )
+
+
+def _too_much(whole: Whole, span: tuple[int, int]) -> bool:
+    """Say whether the mains of a total have more intervals in a stretch than are read."""
+    mains = whole.mains(*span) if span[1] > span[0] else []
+    passed_s = max(0, span[1] - span[0]) / 1000
+    return sum(passed_s / one.interval_s for one in mains or [whole.proxy]) > DEMAND_ROWS_MAX
+
+
+def other_bands(
+    request: Request,
+    sources: Sources,
+    theirs: Whole,
+    beside: Mapping[str, Any],
+    zone: str,
+    grain: Bucket,
+    worth: Worth,
+) -> dict[str, Any]:
+    """Return the stack of another site, for the days and until when its total is compared.
+
+    Args:
+        request: Says what the person may open.
+        sources: Prices and factors, and what time it is.
+        theirs: The other site's total.
+        beside: The other side, as ``answer.py`` documents it.
+        zone: The clock of the axis.
+        grain: How finely the stack that is shown is cut.
+        worth: What is counted in.
+
+    Returns:
+        ``channels`` (those of the total that lies beside, then a channel for each band),
+        ``statistics`` with the bands' behind them, ``total``, ``bands``, ``unit`` and ``worth``.
+    """
+    window = beside["window"]
+    span = window["from_ms"], window["to_ms"]
+    totals = cast("Totals", sources.view)
+    if isinstance(grain, int):
+        grain = max(grain, theirs.proxy.interval_s)
+    asker = Asker(totals, theirs, sources.facts(theirs.place.site.id), span, grain)
+    until_ms = min(window["until_ms"] or span[1], sources.now_ms)
+    now = Now(sources.now_ms, max(0, until_ms - span[0]), until_ms)
+    found = bands_of(request, asker, asker.stack(), worth, now)
+    clocks = Zone.of(theirs.place.site.zone), Zone.of(zone)
+    channels = [_moved(one, *clocks) for one in (*found.channels, found.total)]
+    return {
+        "channels": [*beside["channels"], *channels[:-1]],
+        "statistics": [*beside["statistics"], *(one | {"beside": None}
+                                                for one in found.statistics[:-1])],
+        "total": channels[-1],
+        "bands": found.statistics,
+        "unit": found.unit,
+        "worth": {"shown": worth, "available": True, **found.told},
+    }  # fmt: skip
+
+
+def _moved(channel: dict[str, Any], theirs: Zone, mine: Zone) -> dict[str, Any]:
+    """Return a channel of another site, drawn where the clock of the axis shows the same time."""
+    at, long = (np.array(channel[key], np.int64) for key in ("start_ms", "duration_ms"))
+    drawn = at if theirs == mine else drawn_at(at, long, Shift(), theirs, mine)
+    return channel | {
+        "own_start_ms": channel["start_ms"], "start_ms": drawn.tolist(), "beside": None,
+    }  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)

@@ -100,6 +100,10 @@ class Totals:
         self._wholes[number] = Whole(place, kind, points, proxy)
         return self._wholes[number]
 
+    def whole_of(self, point: DataPoint) -> Whole | None:
+        """Return what a data point stands for; None for one of its own."""
+        return self._wholes.get(point.id)
+
     def series(
         self, point: DataPoint, channels: Sequence[int], from_ms: int, to_ms: int, grain: Grain
     ) -> IntervalBlock:

@@ -48,10 +48,10 @@ export function notes(host, answer) {
 }
 
 /** Names in the list of figures lead where the bands lead, with their colours and shares. */
-export function link(host, answer) {
+export function link(host, answer, which = "table:not(.of-other)") {
   const hue = css(`--${answer.point.utility}`) || css("--other");
   const whole = answer.summary[0]?.total;
-  const lines = host.querySelectorAll("tbody tr");
+  const lines = host.querySelectorAll(`${which} tbody tr`);
   answer.statistics.forEach((entry, i) => {
     const name = lines[i]?.querySelector("th");
     if (!name) return;

@@ -3,7 +3,7 @@ import { scaleFor, short } from "../numbers.js";
 import { t } from "../words.js";
 import { colourOfBand, fillOf } from "./bands.js";
 import { what } from "./compare.js";
-import { overlaySeries } from "./overlays.js";
+import { layRows, overlaySeries } from "./overlays.js";
 import { MARKS, alpha, band, bars, css, gapMarks, hatch } from "./marks.js";
 import { gaps, rowsOf, thin } from "./rows.js";
 
@@ -38,10 +38,12 @@ export function panelsOf(answer) {
         rows: rowsOf(channel).filter((row) => row.start >= 0).sort((a, b) => a.start - b.start) }));
     return { ...parameter, channels, against, total };
   });
+  const total = answer.compare?.total;
   const apart = (answer.compare?.parameters_shown ?? []).map((parameter) => ({
     ...parameter, title: `${answer.compare.point.name}: ${parameter.title}`, other: answer.compare.point, against: [],
     channels: other.filter((channel) => !channel.beside && channel.parameter === parameter.name)
       .map((channel) => ({ ...channel, rows: rowsOf(channel).filter((row) => row.start >= 0) })),
+    ...(total ? { total: { ...total, rows: rowsOf(total).filter((row) => row.start >= 0) } } : {}),
   }));
   return [...own, ...apart];
 }
@@ -62,6 +64,19 @@ function stackedTop(panel) {
   let top = 0;
   for (const value of [...tops.values(), ...beside]) top = Math.max(top, value);
   return top;
+}
+
+/** How high what is laid over a panel reaches. */
+function laidHeights(panel, answer, over) {
+  if (!over) return [];
+  layRows(panel, over.overlays, over.on, answer.window.now_ms);
+  return [...panel.over.expected, ...panel.over.forecast].map((row) => Math.max(row.mid ?? 0, row.high ?? 0));
+}
+
+/** A round number that is no less than a value, of which a quarter is round too. */
+function niceTop(value) {
+  const power = 10 ** Math.floor(Math.log10(value / 4));
+  return 4 * power * [1, 1.5, 2, 2.5, 3, 4, 5, 6, 8, 10].find((step) => 4 * power * step >= value * 0.9999);
 }
 
 function largestOf(panel) {
@@ -252,7 +267,11 @@ export function build(answer, time, width, narrow, over = null, tall = null) {
   const pixelMs = (to - from) / plotWidth;
   const spans = panels.flatMap((panel) => panel.channels.flatMap((channel) => channel.rows.map((row) => row.end - row.start)));
   const coarse = spans.length > 0 && spans[0] >= 22 * 3_600_000;
-  const heights = panels.map((_, i) => (panels.length === 1 ? (narrow ? 260 : 400) : i === 0 ? (narrow ? 200 : 248) : (narrow ? 140 : 168)));
+  // Two stacks side by side are read by their heights: one scale, and panels of one size.
+  const both = answer.compare?.total && panels.every((panel) => panel.unit === panels[0].unit)
+    ? Math.max(...panels.map(largestOf), ...laidHeights(panels[0], answer, over)) || null : null;
+  const top0 = both ? niceTop(both * scaleFor(panels[0].unit, both).factor) : null;
+  const heights = panels.map((_, i) => (both ? (narrow ? 176 : 216) : panels.length === 1 ? (narrow ? 260 : 400) : i === 0 ? (narrow ? 200 : 248) : (narrow ? 140 : 168)));
   if (tall) heights.forEach((_, i) => { heights[i] = Math.max(120, Math.floor((tall - 36 - 32 - 48 * (panels.length - 1)) / panels.length)); });
   const ticks = time.ticks(from, to, plotWidth);
   const named = new Map(ticks.map((tick) => [tick.at, tick]));
@@ -266,7 +285,7 @@ export function build(answer, time, width, narrow, over = null, tall = null) {
   const legends = [];
   panels.forEach((panel, i) => {
     panel.inlineUnallocated = panel.measure === "amount" && coarse;
-    const scale = scaleFor(panel.unit, largestOf(panel));
+    const scale = scaleFor(panel.unit, both ?? largestOf(panel));
     scales.push(scale);
     grid.push({ left, right, top, height: heights[i] });
     const lastPanel = i === panels.length - 1;
@@ -287,7 +306,7 @@ export function build(answer, time, width, narrow, over = null, tall = null) {
       gridIndex: i, type: "value", animation: false, splitNumber: heights[i] > 200 ? 5 : 3,
       scale: panel.measure === "mean" && FLOATING.has(panel.unit),
       min: panel.measure === "amount" && !panel.channels.some((channel) => channel.band === "remainder" && channel.rows.some((row) => row.value < 0)) ? 0 : undefined,
-      minInterval: undefined,
+      ...(top0 ? { max: top0, interval: top0 / 4 } : {}),
       axisLine: { show: false }, axisTick: { show: false },
       axisLabel: { color: look.muted, fontFamily: look.family, fontSize: 12, formatter: (value) => short(value) },
       splitLine: { lineStyle: { color: look.line } },

@@ -50,7 +50,8 @@ export function sentence(answer, time) {
   if (aligned === "weekdays") said.push(t(days === 7 ? "compare.week" : "compare.weekdays", { what: name, weeks: days / 7 }));
   else if (aligned === "same") said.push(t(compare.point.zone === answer.point.zone ? "compare.same" : "compare.own_clock", { what: name }));
   else said.push(t(`compare.${aligned}`, { what: name }));
-  if (compare.parameters_shown.length) said.push(t("compare.apart"));
+  if (compare.total) said.push(t(compare.total.unit === answer.total.unit ? "compare.parts" : "compare.parts_unit"));
+  else if (compare.parameters_shown.length) said.push(t("compare.apart"));
   else if (until && aligned !== "same") said.push(t("compare.running", { until: time.stamp(until) }));
   return said.join(" ");
 }

@@ -1,5 +1,6 @@
 // The figures above and below the graph: three digits in tiles, everything in the list.
 import { fullWithUnit, scaleFor, share, short, withUnit } from "../numbers.js";
+import { SiteTime } from "../sitetime.js";
 import { locale, t } from "../words.js";
 import { against, changeText, was, what } from "./compare.js";
 import { whyButton } from "./why.js";
@@ -58,7 +59,7 @@ export function tiles(host, answer, time) {
   if (demand) {
     const output = answer.point.utility === "production";
     const node = tile(t(output ? "tile.peak_output" : "tile.peak"), demand.peak, demand.unit, [when(answer, time, demand.peak_ms),
-      demand.complete < COMPLETE ? t("compare.known", { share: share(Math.min(demand.complete, 0.999)) }) : ""].filter(Boolean).join(", "));
+      demand.complete < COMPLETE ? t("compare.known", { share: share(Math.min(demand.complete, 0.999)) }) : ""].filter(Boolean).join(", "), "", against(demand, answer.compare));
     node.querySelector("dt").title = t("tile.peak_title", { minutes: Math.round(demand.period_s / 60) });
     asked(node, "peak", energy, demand.complete);
     found.push(node);
@@ -101,8 +102,33 @@ export function tiles(host, answer, time) {
 const changed = ({ change, unit }) => [changeText(change, unit),
   change && change.complete < COMPLETE ? t("compare.known", { share: share(Math.min(change.complete, 0.999)) }) : ""].filter(Boolean).join(", ");
 
-/** The list below the graph: every figure of every channel shown. */
+/** The site that is compared with, as an answer of its own: its bands, prices, name and clock. */
+export const besideOf = ({ compare, ...answer }) => ({
+  ...answer, point: compare.point, channels: compare.channels.filter((channel) => channel.band), statistics: compare.bands,
+  summary: compare.bands.slice(-1), sources: compare.bands.at(-1).points, worth: compare.worth, demand: compare.demand,
+});
+
+/** The list below the graph: every figure of every channel shown, and of the site beside it. */
 export function list(host, answer, time) {
+  const { compare } = answer;
+  const table = tableOf(answer, time);
+  // What the changes are against is said once, not in every cell.
+  const beside = compare && answer.statistics.some((entry) => entry.change);
+  const said = beside ? [element("p", "muted small beside", t("figures.beside", { what: what(compare) }))] : [];
+  const other = [];
+  if (compare?.bands) {
+    const title = element("h3", "other-title");
+    const link = element("a", "", compare.point.name);
+    link.href = `/breakdown/site/${answer.state.compare.slice(1)}?${new URLSearchParams({ period: answer.state.period, date: answer.state.date, until: answer.state.until })}`;
+    title.append(link);
+    const their = tableOf(besideOf(answer), time);
+    their.classList.add("of-other");
+    other.push(title, their);
+  }
+  host.replaceChildren(...said, table, ...more(answer, time), ...other);
+}
+
+function tableOf(answer, time) {
   const table = element("table", "statistics piled");
   const head = element("thead", "");
   const titles = element("tr", "");
@@ -151,16 +177,24 @@ export function list(host, answer, time) {
     body.append(line);
   }
   table.append(head, body);
-  // What the changes are against is said once, not in every cell.
-  const beside = answer.compare && answer.statistics.some((entry) => entry.change);
-  const said = beside ? [element("p", "muted small beside", t("figures.beside", { what: what(answer.compare) }))] : [];
-  host.replaceChildren(...said, table, ...more(answer, time));
+  return table;
 }
 
 /** What peak demand brings along: each figure with its time, its definition, and what it rests on. */
 function more(answer, time) {
-  const { demand } = answer;
+  const { demand, compare } = answer;
   if (!demand) return [];
+  const other = compare?.demand;
+  const there = compare && new SiteTime(compare.window.offsets);
+  const clockOf = (ms) => (compare.window.first === compare.window.last ? there.clock(ms) : `${there.day(ms)}, ${there.bareClock(ms)}`);
+  const then = (text) => t(compare.kind === "point" ? "compare.was_point" : "compare.was", { value: text });
+  const beside = {
+    peak: (one) => then(`${withUnit(one.peak, one.unit)}, ${clockOf(one.peak_ms)}`),
+    high: (one) => one.high !== null && then(`${withUnit(one.high, "W")}, ${clockOf(one.high_ms)}`),
+    load_factor: (one) => one.load_factor !== null && then(share(one.load_factor)),
+    baseload: (one) => one.baseload !== null && then(withUnit(one.baseload, one.unit)),
+    power_factor: (one) => one.power_factor && then(factor(one.power_factor.value)),
+  };
   const rests = (complete) => (complete < COMPLETE ? t("figures.rests_on", { share: share(Math.min(complete, 0.999)) }) : "");
   const minutes = Math.round(demand.period_s / 60);
   const output = answer.point.utility === "production";
@@ -182,7 +216,7 @@ function more(answer, time) {
     const name = element("dt", "", title);
     name.append(whyButton(answer, time, key, title, null, complete));
     node.append(name, value);
-    for (const extra of [detail, complete === demand.complete ? "" : rests(complete)]) if (extra) node.append(element("dd", "at", extra));
+    for (const extra of [detail, complete === demand.complete ? "" : rests(complete), other && beside[key](other)]) if (extra) node.append(element("dd", "at", extra));
     listed.append(node);
   }
   const whole = rests(demand.complete);

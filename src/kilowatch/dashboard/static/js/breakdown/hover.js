@@ -35,10 +35,10 @@ function panelLines(panel, scale, ms) {
     return [line(panel.title, "", used)];
   }
   const together = panel.total && hits.length > 1 ? rowAt(panel.total.rows, ms) : null;
-  const first = together && together.value !== null ? [line(panel.total.title, `${short(together.value * scale.factor)} ${scale.unit}`.trim())] : [];
+  const first = together && together.value !== null ? [line(panel.other ? `${panel.other.name}: ${panel.total.title}` : panel.total.title, `${short(together.value * scale.factor)} ${scale.unit}`.trim())] : [];
   return [...first, ...hits.flatMap(([channel, row]) => {
     const apart = channel.phase && channel.phase_title;
-    const name = channel.band ? channel.title : apart ? `${panel.title} ${channel.phase_title}` : panel.title;
+    const name = channel.band ? (panel.other ? `${panel.other.name}: ${channel.title}` : channel.title) : apart ? `${panel.title} ${channel.phase_title}` : panel.title;
     const range = panel.measure === "mean" && row.low !== null && row.high > row.low
       ? `${short(row.low * scale.factor)} – ${short(row.high * scale.factor)}` : "";
     const found = [line(name, `${short(row.value * scale.factor)} ${scale.unit}`.trim(), range, apart ? channel.phase : 0)];

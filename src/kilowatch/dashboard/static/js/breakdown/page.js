@@ -11,7 +11,7 @@ import { build, panelsOf } from "./chart.js";
 import { Comparison } from "./compare.js";
 import { Controls } from "./controls.js";
 import { Hover } from "./hover.js";
-import { list, tiles } from "./figures.js";
+import { besideOf, list, tiles } from "./figures.js";
 import { rowAt } from "./rows.js";
 import { fullHeight, fullScreen } from "./full.js";
 import * as states from "./state.js";
@@ -199,6 +199,7 @@ function figures(on) {
   tiles(strip, answer, time);
   list(below, answer, time);
   if (level) link(below, answer);
+  if (answer.compare?.bands) link(below, besideOf(answer), "table.of-other");
 }
 
 function label({ period, first, last }) {
@@ -257,8 +258,10 @@ function openEvent({ offsetX: x, offsetY: y }) {
 /** A click on a band leads to what is in it, for the same days. */
 function openBand(event) {
   if (!built || !inside(event)) return;
-  const [at, value] = chart.convertFromPixel({ gridIndex: 0 }, [event.offsetX, event.offsetY]);
-  const band = bandAt(built.panels[0], rowAt, at, value, built.scales[0].factor);
+  const index = built.panels.findIndex((_, i) => chart.containPixel({ gridIndex: i }, [event.offsetX, event.offsetY]));
+  if (!built.panels[index].channels.some((channel) => channel.band)) return;
+  const [at, value] = chart.convertFromPixel({ gridIndex: index }, [event.offsetX, event.offsetY]);
+  const band = bandAt(built.panels[index], rowAt, at, value, built.scales[index].factor);
   if (band?.href) location.assign(band.href + location.search);
 }
 

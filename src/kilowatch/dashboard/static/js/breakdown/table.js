@@ -21,8 +21,8 @@ function row(cells) {
 }
 
 function columnsOf(panels, compare) {
-  return panels.flatMap((panel) => [...panel.channels, ...(panel.total ? [panel.total] : [])].flatMap((channel) => {
-    const name = channel.band ? channel.title : channel.phase && channel.phase_title ? `${panel.title} ${channel.phase_title}` : panel.title;
+  return panels.flatMap((panel) => [...panel.channels, ...(panel.total && !panel.other ? [panel.total] : [])].flatMap((channel) => {
+    const name = channel.band ? (panel.other ? `${panel.other.name}: ${channel.title}` : channel.title) : channel.phase && channel.phase_title ? `${panel.title} ${channel.phase_title}` : panel.title;
     const largest = Math.max(0, ...channel.rows.map((item) => Math.abs(item.value ?? 0)));
     const scale = scaleFor(panel.unit, largest);
     const format = column(largest, scale.factor);
