@@ -6,8 +6,9 @@ import csv
 import io
 import math
 from dataclasses import replace
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import numpy as np
 import pytest
@@ -326,6 +327,37 @@ def test_levels_are_compared_by_their_mean(set_up: World, admin: TestClient) -> 
     assert file[0][1:4] == ["Mean [W]", "Lowest [W]", "Highest [W]"]
     assert float(file[1][1]) == pytest.approx(found[0]["total"])
     assert len(file) == 3
+
+
+def test_power_factor_voltage_and_peaks_are_compared(set_up: World, admin: TestClient) -> None:
+    """ΣP/ΣS, the mean of the phases, and the highest quarter of an hour with its time."""
+    week, main = date(2026, 10, 26), set_up.point("main")
+    page = admin.get("/compare?utility=electricity:V", headers=PAGE).text
+    assert '<option value="electricity:V" selected>Phase voltage [V]</option>' in page
+    assert '<option value="electricity:PF">Power factor</option>' in page
+    assert "data-peaks" not in page, "a level has no peak demand"
+    days = f"items=p{main.id}&period=week&date={week}&against=none"
+    shown = admin.get(f"/data/series?point={main.id}&period=week&date={week}&grain=day").json()
+    (factor,) = items_of(admin, f"{days}&utility=electricity:PF").values()
+    assert factor["total"] == pytest.approx(shown["demand"]["power_factor"]["value"])
+    assert "show=pF" in str(factor["href"])
+    (volts,) = items_of(admin, f"{days}&utility=electricity:V").values()
+    rows = set_up.view.rows[main.series]
+    from_ms, to_ms = midnight_ms(week, ZONE), midnight_ms(week + timedelta(7), ZONE)
+    inside = rows.take(np.isin(rows.channel, [17, 18, 19]))
+    inside = inside.take((inside.start_ms >= from_ms) & (inside.start_ms < to_ms))
+    assert volts["total"] == pytest.approx(np.average(inside.mean, weights=inside.covered_ms))
+    assert (volts["low"], volts["high"]) == (inside.low.min(), inside.high.max())
+    (peak,) = admin.get(f"/data/compare/peaks?{days}").json().values()
+    assert peak["peak"] == pytest.approx(shown["demand"]["peak"])
+    at = datetime.fromtimestamp(shown["demand"]["peak_ms"] / 1000, ZoneInfo(ZONE))
+    assert (peak["day"], peak["clock"], peak["minutes"]) == (f"{at:%Y-%m-%d}", f"{at:%H:%M}", 15)
+    site = set_up.sites["Office Dublin"]
+    whole = admin.get(f"/data/compare/peaks?{days.replace(f'p{main.id}', f's{site}')}").json()
+    assert whole[f"s{site}"]["peak"] == pytest.approx(peak["peak"]), "its supply is the site's"
+    head, row = csv.reader(io.StringIO(admin.get(f"/data/compare.csv?{days}").text))
+    assert float(row[head.index("Peak demand [W]")]) == pytest.approx(peak["peak"])
+    assert row[head.index("Peak demand at")] == at.isoformat()
 
 
 def test_a_level_counts_each_day_for_as_long_as_it_is_known() -> None:

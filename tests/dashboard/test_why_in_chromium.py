@@ -68,6 +68,9 @@ def test_each_number_says_where_it_comes_from(
         page = watched.open(path.format(**places))
         page.locator(ready.format(**places)).first.wait_for()
         asked = page.locator(selector.format(**places)).first
+        asked.wait_for()
+        alone = "all => all.filter(one => !one.parentElement.matches('.tied')).length"
+        assert page.locator("main .why").evaluate_all(alone) == 0, "it may begin a line"
         asked.click()
         box = page.locator("dialog.why-box")
         expect(box).to_be_visible()

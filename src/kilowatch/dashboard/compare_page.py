@@ -31,7 +31,8 @@ from kilowatch.dashboard.access import Access, Door
 from kilowatch.dashboard.behind import NAMED, Behind, Part, sources_told
 from kilowatch.dashboard.chart_files import csv_answer
 from kilowatch.dashboard.chart_period import navigation
-from kilowatch.dashboard.compare_levels import Levels
+from kilowatch.dashboard.compare_levels import POWER, QUANTITIES, Levels
+from kilowatch.dashboard.compare_peaks import Peak, peaks_of
 from kilowatch.dashboard.compare_read import (
     AGAINST,
     ITEMS_MAX,
@@ -44,12 +45,17 @@ from kilowatch.dashboard.compare_read import (
 from kilowatch.dashboard.compare_rows import Row, bucket_names, rows_of, series_of
 from kilowatch.dashboard.compare_sums import GRAINS, PERS
 from kilowatch.dashboard.data import json_answer
+from kilowatch.dashboard.drawn import rate_unit
+from kilowatch.dashboard.periods import iso_local
 from kilowatch.dashboard.places import site_names
 from kilowatch.dashboard.recomputed import share_done
 from kilowatch.dashboard.rooms import rooms_of, visit_of
 from kilowatch.dashboard.shell import page
 from kilowatch.dashboard.words import t
+from kilowatch.model.parameters import channel_name, phase_of
 
+COUNTED = ("Wh", "m3", "pcs", "kg")
+"""Units that go without saying, cubic metres only of water."""
 TO_SET = {"area": "", "thermometer": "/weather"}
 """Where, below a site's page of administration, what is missing can be set."""
 
@@ -76,6 +82,7 @@ def _page(request: Request) -> Response:
     if asked.span is not None:
         names = site_names(request)
         context |= {
+            "kinds": [(one, kind_text(one)) for one in asked.kinds],
             "periods": PERIODS,
             "grains": GRAINS,
             "pers": PERS,
@@ -94,6 +101,20 @@ def _page(request: Request) -> Response:
             if context[way] is not None:
                 context[way] = asked.query(**context[way])
     return page(request, "compare.html", crumbs, context)
+
+
+def kind_text(kind: str) -> str:
+    """Return what people call a kind: "Electricity", "Electricity [kW]", "Phase voltage [V]"."""
+    utility, _, word = kind.partition(":")
+    name = t(f"utility.{utility}")
+    if word in QUANTITIES and word != POWER:
+        level = t(f"comparing_level.{word}")
+        return level if utility == "electricity" else f"{name}: {level}"
+    plain = word in COUNTED and (word != "m3" or utility == "water")
+    if plain and utility != "other":
+        return name
+    unit = {"Wh": "kWh", "W": "kW"}.get(word) or word.replace("m3", "m³").replace("m2", "m²")
+    return f"{name} [{unit}]"
 
 
 def _address(asked: Asked) -> str:
@@ -194,6 +215,9 @@ def _href(item: Item, asked: Asked) -> str:
         return f"/site/{item.site_id}"
     assert asked.span is not None
     days = {"period": "custom", "date": asked.span.first, "until": asked.span.last}
+    if asked.word in QUANTITIES:
+        codes = QUANTITIES[asked.word][1]
+        days["show"] = channel_name(codes[0] - phase_of(codes[0]))
     return f"/breakdown/{item.points[0].id}?{urlencode(days)}"
 
 
@@ -224,7 +248,17 @@ def _csv(request: Request) -> Response:
         f"{t(f'comparing_per.{asked.per}')} [{unit}{f'/({per})' if per else ''}]",
         t("comparing.money"), t("comparing.currency"), f"{t('comparing.carbon')} [kg]",
         t("comparing.complete"), t("comparing.change"), t("comparing.compared"),
+        f"{t('comparing.peak')} [{rate_unit(unit)}]", t("comparing.peak_at"),
+        t("comparing.peak_minutes"),
     ]  # fmt: skip
+    found = peaks_of(rooms_of(request), asked)
+
+    def peak(item: Item) -> list[Any]:
+        one = found[item.key]
+        if not isinstance(one, Peak):
+            return [None, None, None]
+        return [one.demand, iso_local(one.start_ms, item.zone), one.length_s // 60]
+
     return csv_answer(
         name,
         head,
@@ -233,6 +267,7 @@ def _csv(request: Request) -> Response:
                 row.item.name, row.days.total, row.per.value, row.money.value, row.money.unit,
                 row.carbon.value, row.days.completeness,
                 row.change.share if row.change else None, row.change.days if row.change else 0,
+                *peak(row.item),
             ]
             for row in rows
         ],

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from typing import Any
@@ -13,7 +13,7 @@ from starlette.requests import Request
 from kilowatch.catalog.rights import Person
 from kilowatch.dashboard.admin_frame import asked_of
 from kilowatch.dashboard.chart_period import ROLLING, Span, span
-from kilowatch.dashboard.compare_levels import level_kind
+from kilowatch.dashboard.compare_levels import further_kinds, level_kind, level_of, unit_of
 from kilowatch.dashboard.compare_sums import (
     GRAINS,
     PERS,
@@ -22,6 +22,7 @@ from kilowatch.dashboard.compare_sums import (
 )
 from kilowatch.dashboard.flow import in_usual_order, kind_of
 from kilowatch.dashboard.insight_period import newest_ms
+from kilowatch.dashboard.needs import View
 from kilowatch.dashboard.numbers import whole_number
 from kilowatch.dashboard.periods import local_day
 from kilowatch.dashboard.places import readable, site_names
@@ -96,7 +97,12 @@ class Asked:
 
     @property
     def unit(self) -> str:
-        """Unit of the amounts."""
+        """Unit of the amounts, or of the level."""
+        return unit_of(self.kind)
+
+    @property
+    def word(self) -> str:
+        """Which level, as of ``compare_levels.level_of``."""
         return self.kind.partition(":")[2]
 
     @property
@@ -141,6 +147,8 @@ def read(request: Request, *, to_export: bool = False) -> Asked:
     with_level = [(p, kind) for p in mine if (kind := level_kind(p))]
     kinds = in_usual_order((kind for _, kind in everything), with_production=True)
     kinds += sorted({kind for _, kind in with_level}.difference(kinds))
+    further = further_kinds(rooms.view, mine[:WITH_PAST])
+    kinds += further
     per, against = query["per"] or "total", query["against"] or "before"
     grain = query["grain"]
     _check("per", per, PERS)
@@ -160,6 +168,8 @@ def read(request: Request, *, to_export: bool = False) -> Asked:
     kind = query["utility"] if query["utility"] in kinds else (called or there or kinds)[0]
     level = kind not in {one for _, one in everything}
     mine = [p for p, one in (with_level if level else everything) if one == kind]
+    if kind in further:
+        mine = _that_send(rooms.view, [p for p, _ in with_level], kind)
     every = _items(request, mine, None if query["q"] or level else numbers, level=level)
     items = _named(every, query["items"])
     if items is None and level:
@@ -187,6 +197,16 @@ def read(request: Request, *, to_export: bool = False) -> Asked:
         _divisors(request, candidates), candidates,
         _search(every, items, query["q"]), query["q"], level,
     )  # fmt: skip
+
+
+def _that_send(view: View, points: Iterable[DataPoint], kind: str) -> list[DataPoint]:
+    """Return the data points that have ever sent a further level."""
+    utility, _, word = kind.partition(":")
+    return [
+        p for p in points
+        if p.utility == utility and (codes := level_of(p, word))
+        and not set(codes).isdisjoint(view.channels(p))
+    ]  # fmt: skip
 
 
 def _check(name: str, word: str, words: Sequence[str]) -> None:

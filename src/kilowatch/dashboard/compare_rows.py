@@ -126,8 +126,8 @@ def _level_row(rooms: Rooms, asked: Asked, item: Item) -> Row:
     """Read an item whose mean is compared: nothing is paid for it."""
     assert asked.span is not None
     (point,), now_ms = item.points, rooms.clock()
-    days = levels(rooms.view, point, asked.span, now_ms)
-    other = levels(rooms.view, point, asked.other, now_ms) if asked.other else None
+    days = levels(rooms.view, point, asked.word, asked.span, now_ms)
+    other = levels(rooms.view, point, asked.word, asked.other, now_ms) if asked.other else None
     changed = None if other is None else difference(days, other)
     nothing = Priced(None, "", 0.0)
     return Row(item, days, other, Quotient(days.total), nothing, nothing, changed)

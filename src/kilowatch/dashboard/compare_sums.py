@@ -141,7 +141,7 @@ def days_of(tree: TreeRollUp, numbers: Sequence[int], now_ms: int) -> Days:
     unknown = np.full(len(start), np.nan)
     if not numbers:
         return Days(start, unknown, np.zeros(len(start)), passed, {}, mean_shares([], []), hours)
-    root = _roots(tree, numbers)
+    root = roots_of(tree, numbers)
     amounts = np.array([tree.points[number].amount for number in numbers])
     complete = np.array([tree.points[number].completeness for number in numbers])
     known = root & np.isfinite(amounts)
@@ -157,7 +157,7 @@ def days_of(tree: TreeRollUp, numbers: Sequence[int], now_ms: int) -> Days:
     return Days(start, amount, complete, passed, parts, shares, hours)
 
 
-def _roots(tree: TreeRollUp, numbers: Sequence[int]) -> Bools:
+def roots_of(tree: TreeRollUp, numbers: Sequence[int]) -> Bools:
     """Return where each data point is fed by none of the others, shape (points, buckets)."""
     mine = frozenset(numbers)
     found = np.zeros((len(numbers), len(tree.edges_ms) - 1), np.bool_)

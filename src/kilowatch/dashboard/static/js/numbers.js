@@ -68,6 +68,30 @@ export function money(value, currency) {
   return minus(new Intl.NumberFormat(locale, { style: "currency", currency, ...digits }).format(value));
 }
 
+/**
+ * A writer for values that stand below each other: one unit, and one number of decimals, so that the
+ * eye compares them. Three digits of the largest, and one more where the smallest would else have one.
+ */
+export function alike(values, unit) {
+  const known = values.filter((value) => value !== null && value !== undefined);
+  const sizes = known.map((value) => Math.abs(asRead(value, unit).value));
+  const scale = CURRENCY.test(unit) ? { unit, factor: 1 } : scaleFor(asRead(0, unit).unit, Math.max(0, ...sizes));
+  const top = Math.max(0, ...sizes) * scale.factor;
+  const least = Math.min(top, ...sizes.filter((size) => size > 0).map((size) => size * scale.factor));
+  let decimals = top > 0 ? Math.min(3, Math.max(0, 2 - Math.floor(Math.log10(top)))) : 0;
+  const finest = Math.min(3, decimals + 1);
+  while (decimals < finest && least > 0 && least * 10 ** decimals < 9.5) decimals += 1;
+  const coin = CURRENCY.test(unit);
+  if (coin) decimals = least >= 100 || top === 0 ? 0 : 2;
+  const digits = { minimumFractionDigits: decimals, maximumFractionDigits: decimals };
+  const format = new Intl.NumberFormat(locale, coin ? { ...digits, style: "currency", currency: unit } : digits);
+  return (value) => {
+    if (value === null || value === undefined) return "–";
+    const text = format.format(asRead(value, unit).value * scale.factor);
+    return minus(coin || !scale.unit ? text : `${text} ${scale.unit}`);
+  };
+}
+
 /** A formatter for a column: the same number of decimals in every row. */
 export function column(largest, factor) {
   const size = Math.abs(largest * factor);

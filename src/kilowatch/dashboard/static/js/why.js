@@ -74,6 +74,16 @@ export function whyButton(title, facts) {
   return node;
 }
 
+/** Put the button of a figure behind its label, so that it never begins a line by itself. */
+export function tied(node, button) {
+  for (const text of [...node.childNodes].filter((one) => one.nodeType === Node.TEXT_NODE && one.textContent.trim())) {
+    const inner = element("span", "", text.textContent);
+    text.replaceWith(inner);
+  }
+  node.classList.add("tied");
+  node.append(button);
+}
+
 document.addEventListener("click", (event) => {
   const asked = event.target.closest?.("[data-why]");
   if (asked) open(asked.dataset.why, behind(JSON.parse(asked.dataset.facts)));

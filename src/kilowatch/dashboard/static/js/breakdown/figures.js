@@ -3,7 +3,7 @@ import { fullWithUnit, scaleFor, share, short, withUnit } from "../numbers.js";
 import { SiteTime } from "../sitetime.js";
 import { locale, t } from "../words.js";
 import { against, changeText, was, what } from "./compare.js";
-import { whyButton } from "./why.js";
+import { ask } from "./why.js";
 
 const COMPLETE = 0.9995;
 
@@ -39,7 +39,7 @@ export function tiles(host, answer, time) {
   const found = [];
   const asked = (node, key, entry, complete) => {
     const title = node.querySelector("dt");
-    title.append(whyButton(answer, time, key, title.textContent, entry, complete));
+    ask(title, answer, time, key, title.textContent, entry, complete);
   };
   const energy = answer.summary.find((entry) => entry.measure === "amount");
   const level = answer.summary.find((entry) => entry.measure === "mean");
@@ -146,7 +146,7 @@ function tableOf(answer, time) {
     name.scope = "row";
     const band = answer.channels.find((one) => one.channel === entry.channel)?.band;
     const key = { child: "band", others: "others", remainder: "unmetered" }[band] ?? (entry.measure === "amount" ? "total" : "mean");
-    name.append(whyButton(answer, time, key, name.textContent, entry));
+    ask(name, answer, time, key, name.textContent, entry);
     if (entry.derived) name.append(element("span", "badge", t("quality.derived")));
     if (entry.questionable) name.append(element("span", "badge late", t("figures.questionable", { n: entry.questionable })));
     for (const quality of ["estimated", "edited"]) {
@@ -214,7 +214,7 @@ function more(answer, time) {
     const value = element("dd", "", text);
     value.title = full;
     const name = element("dt", "", title);
-    name.append(whyButton(answer, time, key, title, null, complete));
+    ask(name, answer, time, key, title, null, complete);
     node.append(name, value);
     for (const extra of [detail, complete === demand.complete ? "" : rests(complete), other && beside[key](other)]) if (extra) node.append(element("dd", "at", extra));
     listed.append(node);

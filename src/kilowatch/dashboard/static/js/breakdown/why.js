@@ -1,7 +1,7 @@
 // What stands behind each of Breakdown's figures: its definition, data points, days, quality, price.
 import { count, withUnit } from "../numbers.js";
 import { t } from "../words.js";
-import { whyButton as button } from "../why.js";
+import { tied, whyButton as button } from "../why.js";
 import { changeText, what } from "./compare.js";
 
 const OF_DEMAND = new Set(["peak", "load_factor", "baseload"]);
@@ -30,7 +30,7 @@ function facts(answer, time, key, entry, complete) {
   };
 }
 
-/** The button beside a figure. */
-export function whyButton(answer, time, key, title, entry, complete) {
-  return button(title, facts(answer, time, key, entry, complete ?? entry?.complete ?? 0));
+/** Put the button of a figure behind its label. */
+export function ask(node, answer, time, key, title, entry, complete) {
+  tied(node, button(title, facts(answer, time, key, entry, complete ?? entry?.complete ?? 0)));
 }

@@ -1,8 +1,8 @@
 // Compare: bars or lines side by side, a table of the same, and the ranking.
 import { submitting } from "../insight/finder.js";
-import { count, fullWithUnit, money, scaleFor, share, short, withUnit } from "../numbers.js";
+import { alike, count, fullWithUnit, money, scaleFor, share, short, withUnit } from "../numbers.js";
 import { dateText } from "../sitetime.js";
-import { whyButton } from "../why.js";
+import { tied, whyButton } from "../why.js";
 import { t } from "../words.js";
 import { element, fetched, start } from "./fetching.js";
 import { plot, svg } from "./plot.js";
@@ -16,11 +16,8 @@ let draw = null;
 const over = (unit) => (unit ? `/${SUFFIX[unit] ?? (unit.includes("·") ? `(${unit})` : unit)}` : "");
 /** The class of an item's colour: that of its chip, whatever its rank. */
 const colourOf = (item) => [...document.querySelector(`[data-item="${item.key}"]`).classList].find((name) => name.startsWith("item-") && name !== "item-mark");
-const perText = (item, value, full = false) => {
-  if (value === null) return "–";
-  const text = full ? fullWithUnit(value, data.unit) : withUnit(value, data.unit);
-  return `${text}${over(item.per_unit)}`;
-};
+const perText = (item, value, write = (one) => withUnit(one, data.unit)) => (value === null ? "–" : `${write(value)}${over(item.per_unit)}`);
+const fully = (value) => fullWithUnit(value, data.unit);
 /** A difference of two levels with its sign: not the share of one of them, as 20 °C is no double of 10. */
 const apart = (value) => `${value > 0 ? "+" : value < 0 ? "−" : "±"}${withUnit(Math.abs(value), data.unit)}`;
 const signed = (value) => `${value > 0 ? "+" : value < 0 ? "−" : "±"}${share(Math.abs(value))}`;
@@ -113,9 +110,9 @@ function behindOf(item) {
   ] };
 }
 
-function levels(tr, item, cell) {
+function levels(tr, item, cell, write) {
   for (const [word, value] of [["drawn.mean", item.total], ["drawn.lowest_level", item.low], ["drawn.highest_level", item.high]]) {
-    const td = cell(word, withUnit(value, data.unit), fullWithUnit(value, data.unit));
+    const td = cell(word, write(value), fully(value));
     if (value !== null) td.dataset.value = value;
     tr.append(td);
   }
@@ -126,27 +123,36 @@ function ranking() {
   const normal = data.per !== "total";
   const size = (item) => (normal ? item.per : item.total) ?? 0;
   const most = Math.max(1e-12, ...data.items.map(size));
+  const column = (read, unit = data.unit) => alike(data.items.map(read), unit);
+  const amounts = data.level ? alike(data.items.flatMap((item) => [item.total, item.low, item.high]), data.unit) : column((item) => item.total);
+  const carbon = column((item) => item.carbon_kg, "kg");
+  const pers = new Map(data.items.map((item) => [item.per_unit, alike(data.items.filter((one) => one.per_unit === item.per_unit).map((one) => one.per), data.unit)]));
+  const coins = new Map(data.items.filter((item) => item.currency).map(({ currency }) => [currency, alike(data.items.filter((one) => one.currency === currency).map((one) => one.money), currency)]));
   body.replaceChildren(...data.items.map((item) => {
     const tr = element("tr");
     const th = element("th", "", "", { scope: "row" });
-    th.append(element("i", `item-mark ${colourOf(item)}`, "", { "aria-hidden": "true" }), " ", element("a", "", item.name, { href: item.href }), whyButton(item.name, behindOf(item)));
+    th.append(element("i", `item-mark ${colourOf(item)}`, "", { "aria-hidden": "true" }), " ", element("a", "", item.name, { href: item.href }));
+    tied(th, whyButton(item.name, item.facts = behindOf(item)));
     const bar = element("td", "bar-cell");
     bar.append(svg("svg", { class: `rank ${colourOf(item)}`, height: 12, width: "100%", "aria-hidden": "true" }, svg("rect", { width: `${Math.max(0, 100 * size(item) / most).toFixed(1)}%`, height: 12, rx: 2 })));
     tr.append(th, bar);
     const cell = (word, text, title = "") => element("td", "num", text, { "data-label": t(word), ...(title ? { title } : {}) });
-    if (data.level) levels(tr, item, cell);
+    tr.dataset.key = item.key;
+    if (data.level) levels(tr, item, cell, amounts);
     else {
       if (normal) {
-        const td = cell("drawn.per", item.per === null ? "" : perText(item, item.per), item.per === null ? "" : perText(item, item.per, true));
+        const td = cell("drawn.per", item.per === null ? "" : perText(item, item.per, pers.get(item.per_unit)), item.per === null ? "" : perText(item, item.per, fully));
         if (item.per === null) td.append(without(item));
         tr.append(td);
       }
-      const total = cell("drawn.total", withUnit(item.total, data.unit), fullWithUnit(item.total, data.unit));
+      const total = cell("drawn.total", amounts(item.total), fully(item.total));
       if (item.total !== null) total.dataset.value = item.total;
       const partly = (part) => (part < 0.9995 ? ` (${t("drawn.priced", { share: share(part) })})` : "");
-      tr.append(total,
-        cell("drawn.money", item.money === null ? "–" : `${money(item.money, item.currency)}${partly(item.money_share)}`),
-        cell("drawn.carbon", item.carbon_kg === null ? "–" : `${withUnit(item.carbon_kg, "kg")}${partly(item.carbon_share)}`));
+      const peak = cell("drawn.peak", "…");
+      peak.dataset.peak = "";
+      tr.append(total, peak,
+        cell("drawn.money", item.money === null ? "–" : `${coins.get(item.currency)(item.money)}${partly(item.money_share)}`),
+        cell("drawn.carbon", item.carbon_kg === null ? "–" : `${carbon(item.carbon_kg)}${partly(item.carbon_share)}`));
     }
     tr.append(cell("drawn.complete", share(item.complete)));
     if (data.other) {
@@ -158,6 +164,31 @@ function ranking() {
     }
     return tr;
   }));
+}
+
+/** Peaks rest on quarter-hours, everything else on days: they come after it, into their places. */
+async function peaks() {
+  const table = document.getElementById("ranking");
+  if (!table.dataset.peaks) return;
+  const reply = await fetch(table.dataset.peaks).catch(() => null);
+  const found = reply?.ok ? await reply.json() : {};
+  const write = new Map(Object.values(found).map(({ unit }) => [unit, alike(Object.values(found).filter((one) => one.unit === unit).map((one) => one.peak), unit)]));
+  for (const tr of table.querySelectorAll("tbody tr")) {
+    const cell = tr.querySelector("[data-peak]");
+    const one = found[tr.dataset.key];
+    if (!one || one.peak === null) {
+      cell.textContent = "–";
+      cell.title = t(`drawn.peak_of_${one ? one.why : "failed"}`);
+      continue;
+    }
+    cell.textContent = write.get(one.unit)(one.peak);
+    cell.title = `${fullWithUnit(one.peak, one.unit)}. ${t("drawn.peak_of_title", { minutes: one.minutes })}`;
+    const when = [`${dateText(one.day, shown.day)}, ${one.clock}`, one.complete < 0.9995 ? t("drawn.peak_of_known", { share: share(Math.min(one.complete, 0.999)) }) : ""].filter(Boolean);
+    cell.append(element("br"), element("span", "muted small", when.join(", ")));
+    const item = data.items.find(({ key }) => key === tr.dataset.key);
+    item.facts.notes.push([t("drawn.peak"), `${fullWithUnit(one.peak, one.unit)}, ${when.join(", ")}. ${t("drawn.peak_of_title", { minutes: one.minutes })}`]);
+  }
+  table.dataset.peaked = "yes";
 }
 
 function notes() {
@@ -188,6 +219,7 @@ async function load() {
   view();
   host.removeAttribute("aria-busy");
   host.dataset.ready = "yes";
+  await peaks();
 }
 
 const names = ["bars", "lines", "table"];

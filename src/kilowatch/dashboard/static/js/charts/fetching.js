@@ -1,5 +1,5 @@
 // An answer of the server, or a sentence and a button that asks again.
-import { whyButton } from "../why.js";
+import { tied, whyButton } from "../why.js";
 
 export async function fetched(address) {
   const failed = document.getElementById("chart-failed");
@@ -34,7 +34,7 @@ export function element(tag, className = "", text = "", attributes = {}) {
 export function tile(title, value, detail = "", facts = null) {
   const box = element("div", "tile");
   const dt = element("dt", "", title);
-  if (facts) dt.append(whyButton(title, facts));
+  if (facts) tied(dt, whyButton(title, facts));
   box.append(dt, element("dd", "figure", value), element("dd", "detail", detail));
   return box;
 }

@@ -3,7 +3,7 @@ import { submitting } from "../insight/finder.js";
 import { fullWithUnit, share, withUnit } from "../numbers.js";
 import { t } from "../words.js";
 import { element, fetched, start, tile } from "./fetching.js";
-import { whyButton } from "../why.js";
+import { tied, whyButton } from "../why.js";
 import { svg } from "./plot.js";
 import { layout } from "./sankey.js";
 
@@ -169,7 +169,8 @@ function table() {
     const inner = element("span", `deep deep-${Math.min(6, Math.max(0, node.depth))}`);
     const href = address(node);
     inner.append(href ? element("a", "", nameOf(node), { href }) : element("span", node.kind === "point" ? "" : "muted", nameOf(node)));
-    th.append(inner, whyButton(nameOf(node), behindOf(node)));
+    th.append(inner);
+    tied(th, whyButton(nameOf(node), behindOf(node)));
     const from = (sources.get(node.key) ?? []).map((key) => nameOf(byKey.get(key))).join(", ");
     tr.append(th, element("td", "muted", t(`drawn_part.${node.kind}`), { "data-label": t("drawn.kind_of_part") }),
       element("td", "muted", from, { "data-label": t("drawn.from") }),
