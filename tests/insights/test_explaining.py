@@ -45,6 +45,15 @@ def test_a_weekend_reads_as_people_would_say_it() -> None:
     assert told.price == "0.22 EUR/kWh (contract)"
 
 
+def test_what_a_roof_did_not_give_was_not_earned() -> None:
+    """Less production is no saving, and the sentence does not read as a cost of energy."""
+    fed_in = Price(2, "production", 0.2, "kWh", "EUR", 0, None, "fed in")
+    told = explain(
+        event(EventKind.DROPOUT, 8, amount=-90_000.0), about(utility="production", price=fed_in)
+    )
+    assert "90 kWh less than expected, about 18 EUR not earned at 0.2 EUR/kWh" in told.sentence
+
+
 def test_a_night_load_beside_lower_days_does_not_contradict_itself() -> None:
     """All hours together took less than expected: it is said of which hours the finding is."""
     evidence = {"actual": 8_500.0, "expected": 9_000.0, "hours": 48, "night_ratio": 1.254}

@@ -53,6 +53,7 @@ from kilowatch.dashboard.rooms import rooms_of, visit_of
 from kilowatch.dashboard.shell import page
 from kilowatch.dashboard.words import t
 from kilowatch.model.parameters import channel_name, phase_of
+from kilowatch.model.site_facts import EARNED
 
 COUNTED = ("Wh", "m3", "pcs", "kg")
 """Units that go without saying, cubic metres only of water."""
@@ -246,7 +247,8 @@ def _csv(request: Request) -> Response:
     head = [
         t("comparing.item"), f"{t('comparing.total')} [{unit}]",
         f"{t(f'comparing_per.{asked.per}')} [{unit}{f'/({per})' if per else ''}]",
-        t("comparing.money"), t("comparing.currency"), f"{t('comparing.carbon')} [kg]",
+        t("comparing.earned" if asked.utility in EARNED else "comparing.money"),
+        t("comparing.currency"), f"{t('comparing.carbon')} [kg]",
         t("comparing.complete"), t("comparing.change"), t("comparing.compared"),
         f"{t('comparing.peak')} [{rate_unit(unit)}]", t("comparing.peak_at"),
         t("comparing.peak_minutes"),

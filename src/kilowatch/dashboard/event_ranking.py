@@ -13,10 +13,10 @@ from typing import Any, NamedTuple
 from kilowatch.dashboard.hourly import unit_of_amount
 from kilowatch.model.insight import EventBrief
 from kilowatch.model.points import DataPoint
-from kilowatch.model.site_facts import Price, SiteFacts
+from kilowatch.model.site_facts import EARNED, Price, SiteFacts
 
 Term = tuple[int, float, Price]
-"""From when on [ms], what a Wh or m³ costs, and the price."""
+"""From when on [ms], what a Wh or m³ more costs (of production below zero), and the price."""
 
 
 class Ranked(NamedTuple):
@@ -25,7 +25,8 @@ class Ranked(NamedTuple):
     Attributes:
         brief: The event.
         point: At which data point.
-        money: What its amount cost when it began [``currency``]; None without a price.
+        money: What it cost when it began, as ``Price.cost_of_more`` has it [``currency``]; None
+            without a price.
         currency: Of the money; empty where there is none.
         rank: What stands first: the most money, then the largest amount, then the newest.
     """
@@ -161,8 +162,9 @@ def _terms(point: DataPoint, unit: str, facts: SiteFacts | None) -> Sequence[Ter
     """Return the prices of a data point in the order of ``SiteFacts.price_at``."""
     if facts is None or unit not in ("Wh", "m3"):
         return ()
+    sign = -1.0 if point.utility in EARNED else 1.0
     return [
-        (price.from_ms, per, price)
+        (price.from_ms, sign * per, price)
         for price in facts.prices
         if price.utility == point.utility and (per := price.per_canonical(unit)) is not None
     ]

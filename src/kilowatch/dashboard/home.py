@@ -30,6 +30,7 @@ from kilowatch.dashboard.treeview import leaves_of
 from kilowatch.dashboard.words import t
 from kilowatch.dashboard.worth import basis_of
 from kilowatch.model.points import DataPoint
+from kilowatch.model.site_facts import EARNED
 
 DAY_MS = 86_400_000
 ATTENTION_DAYS = 7
@@ -49,7 +50,7 @@ class SiteCard:
         name: What it is called.
         organisation: Whose it is.
         events: Open events.
-        money: What they cost, by currency.
+        money: What they cost together, by currency; what one saved is taken off.
         late: Data points that are late.
         points: Data points that the person may read.
     """
@@ -65,7 +66,8 @@ class SiteCard:
     @property
     def rank(self) -> tuple[float, int, int, str]:
         """What stands first: the most money in open events, then most events, then most late."""
-        return (-sum(self.money.values()), -self.events, -self.late, self.name.casefold())
+        cost = max(0.0, sum(self.money.values()))
+        return (-cost, -self.events, -self.late, self.name.casefold())
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,7 +177,7 @@ def _cards(
         if card is not None:
             card.events += 1
             if one.money is not None:
-                card.money[one.currency] = card.money.get(one.currency, 0.0) + abs(one.money)
+                card.money[one.currency] = card.money.get(one.currency, 0.0) + one.money
     return sorted(cards.values(), key=lambda card: card.rank)
 
 
@@ -190,6 +192,7 @@ def _site(request: Request) -> Response:
     stands = [stand for line in lines for stand in (line.today, line.month)]
     context = {
         "lines": lines,
+        "earned": EARNED,
         "basis": basis_of(one.worth for one in stands),
         **titles,
         "behind": [behind_line(request, line, titles["day"], titles["month"]) for line in lines],

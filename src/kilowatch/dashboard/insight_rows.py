@@ -17,7 +17,7 @@ from kilowatch.dashboard.quality_periods import local_text
 from kilowatch.dashboard.registry import may_point
 from kilowatch.dashboard.rooms import Rooms, rooms_of, visit_of
 from kilowatch.dashboard.words import t
-from kilowatch.dashboard.worth import Worth, worth
+from kilowatch.dashboard.worth import Worth, worth_of_more
 from kilowatch.insights.explaining import About, explain
 from kilowatch.model.insight import EventKind, InsightEvent
 from kilowatch.model.points import DataPoint
@@ -261,8 +261,8 @@ def _rows(
 
 
 def worth_of(event: InsightEvent, point: DataPoint, facts: Mapping[int, SiteFacts]) -> Worth:
-    """Return what an event's amount was worth when it began."""
-    return worth(facts.get(point.site_id), point, event.amount, event.start_ms)
+    """Return what an event cost at the price of when it began; below zero it was a saving."""
+    return worth_of_more(facts.get(point.site_id), point, event.amount, event.start_ms)
 
 
 def shown_event(

@@ -19,7 +19,7 @@ from kilowatch.dashboard.periods import local_day, midnight_ms
 from kilowatch.dashboard.places import site_names
 from kilowatch.dashboard.quality_periods import day_text
 from kilowatch.dashboard.rooms import Rooms, point_of, rooms_of
-from kilowatch.dashboard.worth import Worth, worth
+from kilowatch.dashboard.worth import Worth, worth_of_more
 from kilowatch.insights.hours import Hours
 from kilowatch.insights.savings import BEFORE_D, Saving, savings
 from kilowatch.model.points import DataPoint
@@ -34,7 +34,7 @@ class Saved:
     Attributes:
         saving: Energy before and after, adjusted to the weather.
         unit: Of its amounts.
-        worth: Money and CO2 of what was saved.
+        worth: Money and CO2 of what was saved; of production below zero, as less of it is a loss.
         days: Days after the change that it rests on.
         since: The first of them in words.
     """
@@ -96,7 +96,7 @@ def saved_since(rooms: Rooms, point: DataPoint, change_ms: int) -> Saved | None:
     return Saved(
         saving,
         unit_of_amount(point),
-        worth(facts, point, saving.saved, change_ms),
+        worth_of_more(facts, point, saving.saved, change_ms),
         max(1, round((saving.to_ms - saving.from_ms) / DAY_MS)),
         day_text(local_day(saving.from_ms, zone)),
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from kilowatch.dashboard.hourly import unit_of_amount
 from kilowatch.dashboard.words import t
@@ -57,6 +57,18 @@ def worth(facts: SiteFacts | None, point: DataPoint, amount: float, at_ms: int) 
         None if factor is None else factor.mass_kg(amount, canonical),
         factor,
     )
+
+
+def worth_of_more(facts: SiteFacts | None, point: DataPoint, more: float, at_ms: int) -> Worth:
+    """Return what it costs and emits that more was counted than should have been.
+
+    Of production that is what less of it does not earn, so that a cost above zero is always money
+    that is gone. Arguments as of ``worth``; ``more`` is below zero for less.
+    """
+    value, canonical = worth(facts, point, more, at_ms), unit_of_amount(point)
+    money = value.price.cost_of_more(more, canonical) if value.price else None
+    carbon = value.factor.more_kg(more, canonical) if value.factor else None
+    return replace(value, money=money, carbon_kg=carbon)
 
 
 @dataclass(slots=True)

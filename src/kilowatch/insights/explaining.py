@@ -15,7 +15,7 @@ from typing import Protocol
 
 from kilowatch.insights.hours import HOUR_MS
 from kilowatch.model.insight import EventKind, InsightEvent
-from kilowatch.model.site_facts import Price
+from kilowatch.model.site_facts import EARNED, Price
 from kilowatch.model.zones import DAY_MS, Zone
 
 _K = EventKind
@@ -219,7 +219,7 @@ def _title(event: InsightEvent, about: About, words: Words) -> str:
 def _money(event: InsightEvent, about: About) -> float | None:
     if about.price is None or not math.isfinite(event.amount):
         return None
-    return about.price.cost(event.amount, about.amount_unit)
+    return about.price.cost_of_more(event.amount, about.amount_unit)
 
 
 def _amount(event: InsightEvent, about: About, words: Words) -> str:
@@ -233,8 +233,16 @@ def _amount(event: InsightEvent, about: About, words: Words) -> str:
     text = f"{size} {direction} than {normal}"
     money = _money(event, about)
     if money is not None and about.price is not None:
-        text += f", about {words.money(abs(money), about.price.currency)} at {about.price}"
+        text += f", about {words.money(abs(money), about.price.currency)}"
+        text += f"{_earned(event, about)} at {about.price}"
     return text
+
+
+def _earned(event: InsightEvent, about: About) -> str:
+    """Return what becomes of the money of what is produced: it is no cost."""
+    if about.utility not in EARNED:
+        return ""
+    return " not earned" if event.amount < 0 else " more earned"
 
 
 def _some_hours(event: InsightEvent, size: str, words: Words) -> str:

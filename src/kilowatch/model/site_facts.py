@@ -37,6 +37,10 @@ _WH = {"kWh": 1000.0}
 _CANONICAL = {"kWh": "Wh", "m3": "m3"}
 
 
+EARNED: frozenset[Utility] = frozenset({"production"})
+"""What is paid for by others: its price is what comes in, and less of it is a loss."""
+
+
 @dataclass(frozen=True, slots=True)
 class Price:
     """What a kilowatt-hour or a cubic metre costs from an instant on.
@@ -75,6 +79,23 @@ class Price:
             0.6
         """
         return amount * factor if (factor := self.per_canonical(canonical)) is not None else None
+
+    def cost_of_more(self, more: float, canonical: str) -> float | None:
+        """Return what it costs that more was counted than should have been [``currency``].
+
+        What is produced is paid for: less of it is money lost, more of it money earned.
+
+        Args:
+            more: By how much more; below zero for less [``canonical``].
+            canonical: ``Wh`` or ``m3``.
+
+        Example:
+            >>> fed_in = Price(1, "production", 0.2, "kWh", "EUR", 0, None, "contract")
+            >>> fed_in.cost_of_more(-5e3, "Wh")
+            1.0
+        """
+        cost = self.cost(more, canonical)
+        return -cost if cost is not None and self.utility in EARNED else cost
 
     def per_canonical(self, canonical: str) -> float | None:
         """Return the price of one Wh or m³ [``currency``]; None where it is per something else."""
@@ -118,6 +139,14 @@ class CarbonFactor:
         """Return the CO2e of an amount in Wh or m³ [kg]; None where it is per something else."""
         factor = self.per_canonical(canonical)
         return None if factor is None else amount * factor
+
+    def more_kg(self, more: float, canonical: str) -> float | None:
+        """Return the CO2e of what was counted too much; of production, of what was too little.
+
+        Arguments as of ``Price.cost_of_more``.
+        """
+        mass = self.mass_kg(more, canonical)
+        return -mass if mass is not None and self.utility in EARNED else mass
 
     def per_canonical(self, canonical: str) -> float | None:
         """Return the CO2e of one Wh or m³ [kg]; None where it is per something else."""

@@ -50,7 +50,7 @@ export function tiles(host, answer, time) {
       ? t("tile.since", { day: time.day(answer.extent.first_ms) }) : energy.unallocated
       ? t("tile.of_which_gap", { amount: withUnit(energy.unallocated, energy.unit) })
       : energy.derived ? t("tile.derived") : missing ? t("tile.incomplete") : t("tile.counted");
-    const name = answer.worth.shown === "energy" || !answer.worth.available ? "tile.total" : answer.worth.shown === "money" ? "tile.cost" : "tile.carbon";
+    const name = answer.worth.shown === "energy" || !answer.worth.available ? "tile.total" : answer.worth.shown === "money" ? (answer.point.utility === "production" ? "tile.earned" : "tile.cost") : "tile.carbon";
     const node = tile(t(name), energy.total, energy.unit, detail, "first", against(energy, answer.compare));
     asked(node, "total", energy);
     found.push(node);

@@ -17,6 +17,8 @@ const over = (unit) => (unit ? `/${SUFFIX[unit] ?? (unit.includes("·") ? `(${un
 /** The class of an item's colour: that of its chip, whatever its rank. */
 const colourOf = (item) => [...document.querySelector(`[data-item="${item.key}"]`).classList].find((name) => name.startsWith("item-") && name !== "item-mark");
 const perText = (item, value, write = (one) => withUnit(one, data.unit)) => (value === null ? "–" : `${write(value)}${over(item.per_unit)}`);
+/** Production is paid for: its money is none that it costs. */
+const moneyWord = () => (data.utility === "production" ? "tile.earned" : "drawn.money");
 const fully = (value) => fullWithUnit(value, data.unit);
 /** A difference of two levels with its sign: not the share of one of them, as 20 °C is no double of 10. */
 const apart = (value) => `${value > 0 ? "+" : value < 0 ? "−" : "±"}${withUnit(Math.abs(value), data.unit)}`;
@@ -104,7 +106,7 @@ function behindOf(item) {
     : t("why.change_of", { own: withUnit(item.own_compared, data.unit), other: withUnit(item.other_compared, data.unit), n: count(item.compared), days: data.other });
   return { ...item.behind, notes: [
     [t("drawn.per"), divided],
-    [t("drawn.money"), item.money === null ? "" : each(money(item.money, item.currency), item.money_basis, item.money_share)],
+    [t(moneyWord()), item.money === null ? "" : each(money(item.money, item.currency), item.money_basis, item.money_share)],
     [t("drawn.carbon"), item.carbon_kg === null ? "" : each(withUnit(item.carbon_kg, "kg"), item.carbon_basis, item.carbon_share)],
     [t("drawn.change"), compared],
   ] };
@@ -151,7 +153,7 @@ function ranking() {
       const peak = cell("drawn.peak", "…");
       peak.dataset.peak = "";
       tr.append(total, peak,
-        cell("drawn.money", item.money === null ? "–" : `${coins.get(item.currency)(item.money)}${partly(item.money_share)}`),
+        cell(moneyWord(), item.money === null ? "–" : `${coins.get(item.currency)(item.money)}${partly(item.money_share)}`),
         cell("drawn.carbon", item.carbon_kg === null ? "–" : `${carbon(item.carbon_kg)}${partly(item.carbon_share)}`));
     }
     tr.append(cell("drawn.complete", share(item.complete)));
