@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+import numpy as np
 import pytest
 from playwright.sync_api import expect
 from starlette.testclient import TestClient
 
 from kilowatch.dashboard.periods import local_day, midnight_ms
-from kilowatch.model.insight import InsightEvent
+from kilowatch.model.insight import EventKind, InsightEvent, WasteHours
 from tests.dashboard.conftest import Watched
 from tests.dashboard.fakes import DAY_MS, HOUR_MS
 from tests.dashboard.insight_world import furnish
@@ -36,6 +39,32 @@ def test_a_day_has_what_was_expected_and_what_is_to_come(
     now_ms = world.now[0]
     ahead = admin.get(f"/data/overlays?point={point.id}&from={now_ms}&to={now_ms + DAY_MS}").json()
     assert ahead["forecast"]["start"][0] >= now_ms - HOUR_MS
+
+
+def test_what_was_needed_between_two_wasted_weekends_is_not_shown_as_waste(
+    world: World, found: dict[str, InsightEvent], admin: TestClient
+) -> None:
+    """An event that goes on until the next Saturday names its wasted hours, and no others."""
+    point, was = world.point("hvac"), world.extra["insights"].found
+    event = found["weekend"]
+    begin = event.start_ms
+    lasting = replace(event, end_ms=begin + 7 * DAY_MS + HOUR_MS, open=True)
+    starts = begin + np.array([0, 1, 2, 30, 168, 5], np.int64) * HOUR_MS
+    kinds = np.array([list(EventKind).index(EventKind.WEEKEND)] * 5 + [0], np.int64)
+    world.extra["insights"].found = {**was, point.series: (lasting,)}
+    world.extra["insights"].wasted = WasteHours(np.full(6, point.series), starts, np.ones(6), kinds)
+    try:
+        span = f"from={begin}&to={begin + 8 * DAY_MS}"
+        answer = admin.get(f"/data/overlays?point={point.id}&{span}").json()
+        circuits = admin.get(
+            f"/data/circuits?points={point.id}&days=28&until={local_day(world.now[0], point.zone)}"
+        ).json()
+    finally:
+        world.extra["insights"].found, world.extra["insights"].wasted = was, None
+    (mark,) = answer["events"]
+    hours = [[(at - begin) // HOUR_MS for at in one] for one in mark["spans"]]
+    assert hours == [[0, 3], [30, 31], [168, 169]], "another kind's hour is another event's"
+    assert circuits["circuits"][0]["marks"][0]["spans"] == mark["spans"][:2]
 
 
 def test_over_a_long_stretch_local_days_are_answered(

@@ -24,6 +24,7 @@ from kilowatch.dashboard.needs import Insights, View
 from kilowatch.dashboard.periods import local_day, midnight_ms, offsets
 from kilowatch.dashboard.quality_periods import day_text
 from kilowatch.dashboard.sentinel import mark_of
+from kilowatch.dashboard.waste_spans import spans_of
 from kilowatch.dashboard.words import t
 from kilowatch.model.blocks import Floats
 
@@ -56,9 +57,10 @@ def evidence(
     point, event = shown.point, shown.event
     from_ms, to_ms = window(event.start_ms, event.end_ms, point.zone, now_ms)
     found = by_point(hourly(view, [point], from_ms, to_ms), point)
+    spans = spans_of(insights, [shown, *others], from_ms, to_ms)
     marks = [
-        *(mark_of(one) for one in others if one.event.id != event.id),
-        mark_of(shown, strong=True),
+        *(mark_of(one, spans) for one in others if one.event.id != event.id),
+        mark_of(shown, spans, strong=True),
     ]
     near = {
         "utility": point.utility,

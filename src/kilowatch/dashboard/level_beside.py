@@ -36,6 +36,7 @@ from kilowatch.dashboard.places import readable, site_names
 from kilowatch.dashboard.registry import may_point
 from kilowatch.dashboard.rooms import Rooms, rooms_of, visit_of
 from kilowatch.dashboard.sentinel import mark_of
+from kilowatch.dashboard.waste_spans import spans_of
 from kilowatch.model.insight import Expected
 from kilowatch.model.points import DataPoint
 from kilowatch.model.zones import DAY_MS
@@ -106,9 +107,10 @@ def _overlays(request: Request) -> dict[str, Any]:
     if has_tool(person, "sentinel", owner):
         looked = [one for one in points_of(request, place) if has_hours(one)]
         events = shown_events(request, looked, from_ms, to_ms, site_names(request))
+        spans = spans_of(rooms.insights, events[:EVENTS_MAX], from_ms, to_ms)
         body["events"] = [
-            {**mark_of(one), "title": f"{one.title}, {one.point.name}", "sentence": one.sentence,
-             "state": one.state}
+            {**mark_of(one, spans), "title": f"{one.title}, {one.point.name}",
+             "sentence": one.sentence, "state": one.state}
             for one in events[:EVENTS_MAX]
         ]  # fmt: skip
         body["more_events"] = max(0, len(events) - EVENTS_MAX)

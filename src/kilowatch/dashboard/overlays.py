@@ -28,6 +28,7 @@ from kilowatch.dashboard.periods import LONGEST_DAYS
 from kilowatch.dashboard.places import site_names
 from kilowatch.dashboard.rooms import point_of, rooms_of, visit_of
 from kilowatch.dashboard.sentinel import mark_of
+from kilowatch.dashboard.waste_spans import spans_of
 from kilowatch.model.errors import KilowatchError
 from kilowatch.model.insight import Expected
 from kilowatch.model.points import DataPoint
@@ -68,8 +69,9 @@ def _overlays(request: Request) -> dict[str, Any]:
             body["forecast"] = columns(_only(outlook.hours, inside), point, long=False)
     if has_tool(person, "sentinel", point.organisation_id):
         events = shown_events(request, [point], from_ms, to_ms, site_names(request))
+        spans = spans_of(rooms.insights, events, from_ms, to_ms)
         body["events"] = [
-            {**mark_of(one), "sentence": one.sentence, "state": one.state} for one in events
+            {**mark_of(one, spans), "sentence": one.sentence, "state": one.state} for one in events
         ]
     return body
 

@@ -32,6 +32,7 @@ from kilowatch.dashboard.places import in_place, readable, site_names, sites_of
 from kilowatch.dashboard.registry import may_export
 from kilowatch.dashboard.rooms import rooms_of, visit_of
 from kilowatch.dashboard.shell import page
+from kilowatch.dashboard.waste_spans import Spans, spans_of
 from kilowatch.dashboard.words import t
 from kilowatch.dashboard.worth import basis_of
 from kilowatch.model.points import DataPoint
@@ -250,6 +251,7 @@ def circuit(
 ) -> dict[str, Any]:
     """Return what ``band.js`` draws of a data point."""
     from_ms, to_ms = span
+    spans = spans_of(insights, events, from_ms, to_ms)
     return {
         "id": point.id,
         "name": point.name,
@@ -261,16 +263,23 @@ def circuit(
         "to_ms": to_ms,
         "actual": actual,
         "band": band_columns(insights.expected(point, from_ms, to_ms), BAND_DIGITS),
-        "marks": [mark_of(one) for one in events],
+        "marks": [mark_of(one, spans) for one in events],
     }
 
 
-def mark_of(one: Shown, *, strong: bool = False) -> dict[str, Any]:
-    """Return an event as a mark on a chart's time axis."""
+def mark_of(one: Shown, spans: Spans, *, strong: bool = False) -> dict[str, Any]:
+    """Return an event as a mark on a chart's time axis.
+
+    Args:
+        one: The event.
+        spans: Wasted hours by event; one that has none there is shown over its whole time.
+        strong: Whether it is what the chart is about.
+    """
     return {
         "id": one.event.id,
         "from": one.event.start_ms,
         "to": one.event.end_ms,
+        "spans": spans.get(one.event.id, []),
         "tone": one.tone,
         "title": one.title,
         "href": one.href,

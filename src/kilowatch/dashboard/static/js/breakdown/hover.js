@@ -1,5 +1,6 @@
 // What the graph says about the bucket under the pointer. Our own element, not the library's: that
 // one needs inline styles, which the page's policy forbids.
+import { touches } from "../insight/band.js";
 import { fullWithUnit, share, short } from "../numbers.js";
 import { t } from "../words.js";
 import { EDITED, ESTIMATED, QUESTIONABLE, whole } from "./chart.js";
@@ -80,7 +81,7 @@ export class Hover {
     const row = panels.flatMap((panel) => panel.channels).map((channel) => rowAt(channel.rows, ms)).find(Boolean);
     const lines = panels.flatMap((panel, i) => [...panelLines(panel, scales[i], ms), ...againstLines(panel, scales[i], ms, compare),
       ...told(panel, ms, panel.unit).map(([name, value]) => line(name, value))]);
-    for (const one of events) if (ms >= one.from && ms < one.to) lines.push(element("div", `note ${one.tone}`, one.title));
+    for (const one of events) if (touches(one, ms, ms + 1)) lines.push(element("div", `note ${one.tone}`, one.title));
     if (!lines.length) { this.hide(); return; }
     const title = row ? time.bucket(row.start, row.end - row.start) : time.stamp(ms);
     this.node.replaceChildren(element("div", "title-line", title), ...lines);

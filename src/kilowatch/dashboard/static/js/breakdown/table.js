@@ -1,4 +1,5 @@
 // The graph as a table: every bucket with its full value, holes said aloud, sums at the foot.
+import { touches } from "../insight/band.js";
 import { column, count, fullWithUnit, scaleFor, share } from "../numbers.js";
 import { t } from "../words.js";
 import { changeText, what } from "./compare.js";
@@ -136,7 +137,7 @@ export function draw(host, answer, panels, time, over = null, all = false) {
       }),
       cell("td", share(item.covered), { class: "num muted" }), ...(notes ? [cell("td", note(item), { class: "muted" })] : []),
       ...laid.map(({ panel, column: own }) => { const value = overAt(panel, item.start); return cell("td", value === null ? "–" : own.format(value), { class: "num muted", "data-key": "expected" }); }),
-      ...(marks.length ? [cell("td", marks.filter((one) => one.from < item.end && one.to > item.start).map((one) => one.title).join("; "), { "data-key": "marks" })] : [])]);
+      ...(marks.length ? [cell("td", marks.filter((one) => touches(one, item.start, item.end)).map((one) => one.title).join("; "), { "data-key": "marks" })] : [])]);
     line.dataset.start = item.start;
     body.append(line);
   }

@@ -63,13 +63,19 @@ export function steps(start, value, style, index, z, end = hourly(start)) {
 
 const scaled = (values, factor) => values.map((value) => (value === null ? null : value * factor));
 
+/** From when to when an event is seen: its wasted hours where they are known, else all of its time. */
+export const spansOf = (mark) => (mark.spans?.length ? mark.spans : [[mark.from, mark.to]]);
+
+/** Whether an event is seen in a stretch of time: not in the quiet hours between its own. */
+export const touches = (mark, from, to) => spansOf(mark).some(([begin, end]) => begin < to && end > from);
+
 /** The hours of an event between what was expected and what was used. */
 function excess(data, factor, colours, index) {
   const expected = new Map((data.band?.start ?? []).map((at, i) => [at, data.band.mid[i]]));
   const styles = { waste: { fill: alpha(colours.waste, 0.34) }, anomaly: { fill: alpha(colours.anomaly, 0.34) } };
   return (data.marks ?? []).filter((mark) => mark.fill).map((mark) => {
     const hours = data.actual.start.map((at, i) => [at, data.actual.value[i], expected.get(at)])
-      .filter(([at, value, middle]) => at >= mark.from && at < mark.to && value !== null && middle !== null && middle !== undefined && mark.fill * (value - middle) > 0);
+      .filter(([at, value, middle]) => touches(mark, at, at + HOUR) && value !== null && middle !== null && middle !== undefined && mark.fill * (value - middle) > 0);
     return ribbon(hours.map(([at]) => at), hours.map(([, value, middle]) => Math.min(value, middle) * factor),
       hours.map(([, value, middle]) => Math.max(value, middle) * factor), styles[mark.tone], index, 3);
   });
@@ -89,6 +95,9 @@ export function marks(data, colours, index, z = 1) {
       if (right <= plot.x || left >= plot.x + plot.width) return null;
       const width = Math.max(2, right - left);
       const colour = colours[mark.tone];
+      const parts = spansOf(mark).map(([from, to]) => [Math.max(api.coord([from, 0])[0], plot.x), Math.min(api.coord([to, 0])[0], plot.x + plot.width)])
+        .filter(([begin, end]) => end > plot.x && begin < plot.x + plot.width)
+        .map(([begin, end]) => ({ x: begin, width: Math.max(mark.spans?.length ? 1 : 2, end - begin) }));
       const middle = Math.min(Math.max(left + width / 2, plot.x + 6), plot.x + plot.width - 6);
       const foot = plot.y + plot.height;
       const glyph = mark.tone === "comment"
@@ -98,8 +107,9 @@ export function marks(data, colours, index, z = 1) {
         : { type: "polygon", shape: { points: [[middle, foot - 6], [middle + 6, foot + 4], [middle - 6, foot + 4]] } };
       const children = [
         // Of a whole site's events the spans would lie over each other until nothing else is seen.
-        ...(mark.plain ? [] : [{ type: "rect", shape: { x: left, y: plot.y, width, height: plot.height }, style: { fill: alpha(colour, mark.strong ? 0.1 : 0.06) } }]),
-        { type: "rect", shape: { x: left, y: foot - 1.5, width, height: 3 }, style: { fill: colour } },
+        ...(mark.plain ? [] : parts.map((shape) => ({ type: "rect", shape: { ...shape, y: plot.y, height: plot.height }, style: { fill: alpha(colour, mark.strong ? 0.1 : 0.06) } }))),
+        { type: "rect", shape: { x: left, y: foot - 1.5, width, height: 3 }, style: { fill: alpha(colour, mark.spans?.length ? 0.35 : 1) } },
+        ...(mark.spans?.length ? parts.map((shape) => ({ type: "rect", shape: { ...shape, y: foot - 1.5, height: 3 }, style: { fill: colour } })) : []),
         { ...glyph, style: { fill: colour, stroke: colours.surface, lineWidth: 1.5 } },
       ];
       if (mark.strong && mark.title) {

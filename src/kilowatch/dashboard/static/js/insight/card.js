@@ -1,7 +1,7 @@
 // A chart with its data: drawn when it is seen, told beside the pointer, and shown as a table.
 import { scaleFor, short } from "../numbers.js";
 import { t } from "../words.js";
-import { build } from "./band.js";
+import { build, touches } from "./band.js";
 
 const HOUR = 3_600_000;
 
@@ -128,7 +128,7 @@ export class Card {
     const { scale } = this.built;
     const lines = [element("div", "title-line", this.name(row.at)),
       ...(this.settings.told ?? told)(row, scale, this.settings).map(([name, value]) => line(name, value))];
-    const mark = (this.data.marks ?? []).find((one) => row.at >= one.from && row.at < one.to);
+    const mark = (this.data.marks ?? []).find((one) => touches(one, row.at, row.at + 1));
     if (mark) lines.push(element("div", `note ${mark.tone}`, mark.title));
     this.tip.replaceChildren(...lines);
     this.tip.hidden = false;

@@ -1,0 +1,58 @@
+"""Which hours of an event of waste were wasted: it lasts over the quiet ones between them.
+
+A weekend event goes on until a week has passed without any, so that the next weekend can be more
+of it; what was used then, as needed, is no waste and must not look so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from kilowatch.dashboard.insight_rows import Shown
+from kilowatch.dashboard.needs import Insights
+from kilowatch.model.blocks import Ints
+from kilowatch.model.insight import EventKind
+
+HOUR_MS = 3_600_000
+KINDS = tuple(EventKind)
+SHOWN_MS_MAX = 62 * 24 * HOUR_MS
+"""Of a longer stretch an hour is thinner than a pixel, and the event's whole time is shown."""
+
+Spans = Mapping[str, list[list[int]]]
+"""By an event's name: from when to when it wasted something, rising [ms]."""
+
+
+def spans_of(insights: Insights, events: Sequence[Shown], from_ms: int, to_ms: int) -> Spans:
+    """Return the wasted hours of events within a stretch, those that follow each other as one.
+
+    Args:
+        insights: What was found.
+        events: Which; those that are no waste are left out.
+        from_ms: Start of the stretch [ms since 1970, UTC].
+        to_ms: Its end [ms since 1970, UTC].
+    """
+    wasted = [one for one in events if one.event.is_waste]
+    if not wasted or to_ms - from_ms > SHOWN_MS_MAX:
+        return {}
+    points = {one.point.series: one.point for one in wasted}
+    hours = insights.waste(list(points.values()), from_ms, to_ms)
+    found: dict[str, list[list[int]]] = {}
+    for one in wasted:
+        event = one.event
+        parts = event.evidence.get("parts", ())
+        kinds = {event.kind.value, *(part["kind"] for part in parts)}
+        numbers = [number for number, kind in enumerate(KINDS) if kind.value in kinds]
+        mine = (hours.series == event.series) & np.isin(hours.kind, numbers)
+        mine &= (hours.start_ms >= event.start_ms) & (hours.start_ms < event.end_ms)
+        found[event.id] = _runs(np.unique(hours.start_ms[mine]))
+    return found
+
+
+def _runs(starts: Ints) -> list[list[int]]:
+    """Return hours that follow each other as stretches [ms]."""
+    if not len(starts):
+        return []
+    cuts = np.flatnonzero(np.diff(starts) > HOUR_MS) + 1
+    return [[int(one[0]), int(one[-1]) + HOUR_MS] for one in np.split(starts, cuts)]
