@@ -212,7 +212,7 @@ def test_waste_adds_up_from_sites_and_of_one_site_from_data_points(
 def test_waste_says_of_which_quality_its_days_are(
     found: World, logged: Logged, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Days of the data points where waste was found; of more than a page looks at, nothing."""
+    """Days of the data points where waste was found; of more, of those that wasted most."""
     main = found.view.rows[found.point("main").series]
     path, client = f"/waste?place=s{found.sites['Office Dublin']}&until=2026-11-07", logged(ADMIN)
     kept = main.quality.copy()
@@ -233,9 +233,15 @@ def test_waste_says_of_which_quality_its_days_are(
     for one in told[:3]:
         assert one["shares"]["estimated"] == pytest.approx(estimated / covered, rel=1e-9)
         assert one["complete"] == pytest.approx(covered / (2 * (30 * DAY_MS + HOUR_MS)), rel=1e-9)
-    monkeypatch.setattr("kilowatch.dashboard.waste_quality.LOOKED_AT", 1)
+    assert all("wasted most" not in str(one["notes"]) for one in told[:3])
+    monkeypatch.setattr("kilowatch.dashboard.waste_page.LOOKED_AT", 1)
     total = behind(client.get(path, headers={"accept": "text/html"}).text)[0]
-    assert (total["complete"], total["shares"]) == (None, None)
+    assert 0 < total["complete"] <= 1
+    ((_, note),) = total["notes"]
+    assert "those of the 1 data points that wasted most, of 2" in note
+    share = re.search(r"(\d+).%", note)
+    assert share
+    assert 50 <= int(share[1]) < 100
 
 
 def test_the_flow_says_which_data_points_and_of_which_quality(found: World, logged: Logged) -> None:

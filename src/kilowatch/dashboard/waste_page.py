@@ -26,7 +26,7 @@ from kilowatch.dashboard.registry import may_export
 from kilowatch.dashboard.rooms import Rooms, rooms_of, visit_of
 from kilowatch.dashboard.shell import page
 from kilowatch.dashboard.waste_days import Summed
-from kilowatch.dashboard.waste_quality import quality_of
+from kilowatch.dashboard.waste_quality import LOOKED_AT, quality_of
 from kilowatch.dashboard.waste_read import ALL, asked_places, hours_of
 from kilowatch.dashboard.waste_sums import (
     Wasted,
@@ -225,9 +225,18 @@ def _behind(
     total = found.total
     zones = ", ".join(sorted({of_series[one].zone for one in wasting}))
     rooms = rooms_of(request)
-    complete, shares = quality_of(
-        rooms.view, [of_series[one] for one in wasting], days, rooms.clock()
-    )
+    largest = [of_series[one] for one in wasting][:LOOKED_AT]
+    complete, shares = quality_of(rooms.view, largest, days, rooms.clock())
+    note = ""
+    if len(largest) < counted and shares is not None:
+        energy = [(p.series, wasting[p.series]) for one in wasting
+                  if unit_of_amount(p := of_series[one]) == "Wh"]  # fmt: skip
+        looked, all_of_it = {p.series for p in largest}, sum(amount for _, amount in energy)
+        part = sum(amount for series, amount in energy if series in looked)
+        note = t("why.looked_at_of", n=f"{len(largest):,}", all=f"{counted:,}")
+        if all_of_it:
+            share = f"{part / all_of_it:.0%}".replace("%", "\N{NO-BREAK SPACE}%")
+            note = f"{note} {t('why.looked_at_share', share=share)}"
     amounts = [
         Part(f"{name}, {utility}" if utility else name, value, unit)
         for name, one in named
@@ -243,6 +252,7 @@ def _behind(
         complete,
         shares,
         parts=amounts,
+        notes=[(t("why.looked_at"), note)],
     )
     told = {
         "total": whole,

@@ -15,7 +15,8 @@ from kilowatch.model.points import DataPoint
 from kilowatch.pipeline.tree_rollups import counted_of
 
 LOOKED_AT = 200
-"""Data points whose days are looked at for a page: a site's. An estate's are 280,000 a month."""
+"""Data points whose days are looked at for a page: a site's. An estate's are 280,000 a month, so
+that of those that wasted most is told how much of the waste they have."""
 STORE_OPENS = 503
 
 
@@ -24,12 +25,11 @@ def quality_of(
 ) -> tuple[float | None, Mapping[str, float] | None]:
     """Return what is known of some days of data points, and its shares by quality.
 
-    Waste does without the store: where that opens still, or where there are more data points than
-    a page looks at, nothing is said of it.
+    Waste does without the store: where that opens still, nothing is said of it.
 
     Args:
         view: Measurements.
-        points: Where waste was found; they count something.
+        points: Where waste was found, at most ``LOOKED_AT``; they count something.
         days: Their local days.
         now_ms: What is later has not passed [ms].
 
@@ -37,7 +37,7 @@ def quality_of(
         Known share of the time that has passed, and of the known time what is derived, edited,
         estimated and questionable, 0 to 1.
     """
-    if not points or len(points) > LOOKED_AT:
+    if not points:
         return None, None
     passed_ms, parts = 0, []
     for zone in dict.fromkeys(point.zone for point in points):
