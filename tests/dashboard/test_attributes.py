@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import re
-import shlex
+import subprocess
 import time
+from datetime import datetime
 
 import pytest
 from starlette.testclient import TestClient
@@ -191,13 +193,21 @@ def test_requests_of_others_are_not_listed(world: World, logged: Logged, admin: 
 
 @pytest.mark.parametrize("name", ["main", "gas", "outdoor", "one"])
 def test_the_ready_line_sends_a_packet_that_is_right(world: World, name: str) -> None:
-    """What the page tells an integrator to send would be accepted, letter for letter."""
+    """What the page tells an integrator to send is accepted by the letter, whenever it is sent."""
     settings: DashboardSettings = world.app.state.rooms.settings
-    words = shlex.split(curl_line(world.point(name), settings, world.now[0], "kw-acme"))
+    line = curl_line(world.point(name), settings, world.now[0], "kw-acme")
+    shell = "curl() { for one; do printf '%s\\n' \"$one\"; done; }\n" + line
+    told = subprocess.run(
+        ["sh", "-c", shell], env={**os.environ, "PASSWORD": "s3cret"},
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    words = told.stdout.splitlines()
     body = words[words.index("--data") + 1]
-    packet_ = decode(body.encode(), Form.LOCAL, world.now[0])
+    now_ms = int(datetime.fromisoformat(json.loads(body)["tsISO8601"]).timestamp() * 1000)
+    assert "$(date" in line, "a time that stood there would grow old"
+    packet_ = decode(body.encode(), Form.LOCAL, now_ms)
     assert packet_.stream_id == world.point(name).stream_id
     assert packet_.ignored == ()
     assert packet_.single == (world.point(name).kind == "single")
-    assert words[words.index("--user") + 1] == "kw-acme:$PASSWORD"
+    assert words[words.index("--user") + 1] == "kw-acme:s3cret"
     assert example_packet(world.point(name), world.now[0])["id"] == packet_.stream_id

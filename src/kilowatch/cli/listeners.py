@@ -4,19 +4,48 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import os
 import socket
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import structlog
 import uvicorn
 
 from kilowatch.model.errors import KilowatchError
 
+log = structlog.get_logger()
+
 GRACE_S = 5  # a page that is being sent may finish; live streams are closed before
 BACKLOG = 2048  # uvicorn's own
 KEEP_ALIVE_S = 75  # what browsers and proxies expect; uvicorn's 5 s costs a handshake a click
+
+
+class CutOff(logging.Filter):
+    """Tells in one line what is cut off when we stop, in place of a stack for each answer.
+
+    A long download outlasts the grace: that is no fault of the server, and whoever waits for it
+    wants to know what to do. The lines are those of the pinned uvicorn.
+    """
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Let through what is not about answers that were cut off."""
+        if record.exc_info and isinstance(record.exc_info[1], asyncio.CancelledError):
+            return False
+        if not str(record.msg).startswith("Cancel %s running task"):
+            return True
+        count = record.args[0] if isinstance(record.args, tuple) else record.args
+        log.warning(
+            "answers cut off", answers=count, reason="the program stops",
+            remedy="a download that was under way has to be begun again",
+        )  # fmt: skip
+        return False
+
+
+CUT_OFF = CutOff()
+"""One for all servers: a logger takes the same filter once."""
 
 
 class Listener(uvicorn.Server):
@@ -97,6 +126,7 @@ def listener(
 
 async def serve_all(served: list[tuple[Listener, socket.socket]], stop: asyncio.Event) -> None:
     """Serve until asked to stop, then let what is being answered finish."""
+    logging.getLogger("uvicorn.error").addFilter(CUT_OFF)
     tasks = [asyncio.create_task(server.serve(sockets=[taken])) for server, taken in served]
     stopping = asyncio.create_task(stop.wait())
     await asyncio.wait([stopping, *tasks], return_when=asyncio.FIRST_COMPLETED)

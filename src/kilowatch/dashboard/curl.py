@@ -8,12 +8,14 @@ import shlex
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
+from kilowatch.catalog import examples
 from kilowatch.dashboard.settings import DashboardSettings
 from kilowatch.model.parameters import WIRE_CHANNELS
 from kilowatch.model.points import DataPoint
 
 PATH = "/measurements/v2/unifiedjson/"
 PLACEHOLDER = "USERNAME"
+_NOW = "@now@"
 
 _EXAMPLE: dict[str, float] = {"temperature": 21.4, "humidity": 48.0, "environmental": 21.4}
 
@@ -57,11 +59,15 @@ def curl_line(
 ) -> str:
     """Return a command that pushes one packet; the secret is taken from ``$PASSWORD``.
 
+    Its time is the shell's when it is pasted: a page that has stood open for a day, or a line that
+    was kept in a note, sends a packet of now, and not one that is too old.
+
     The certificate of a first start is self-signed, so development uses the plain address
     where there is one, and production's address is taken to have a real certificate.
     """
     address = settings.push_url_http or settings.push_url
     base = address.partition("/measurements/")[0].rstrip("/")
-    body = json.dumps(example_packet(point, now_ms, latest), ensure_ascii=False)
+    packet = example_packet(point, now_ms, latest) | {"tsISO8601": _NOW}
+    body = shlex.quote(json.dumps(packet, ensure_ascii=False)).replace(_NOW, examples.NOW)
     user = f'"{username}:$PASSWORD"'
-    return f"curl {base}{PATH} \\\n  --user {user} \\\n  --data {shlex.quote(body)}"
+    return f"curl {base}{PATH} \\\n  --user {user} \\\n  --data {body}"
