@@ -358,6 +358,17 @@ def test_who_lacks_a_tool_is_told_so_on_its_pages(house: House) -> None:
             assert "<a " in answer.text
 
 
+LATE_PART = """site => {
+  const part = document.createElement("div");
+  part.setAttribute("hx-get", `/home/site/${site}`);
+  part.setAttribute("hx-trigger", "intersect once");
+  part.id = "later";
+  document.querySelector("main").append(part);
+  dispatchEvent(new Event("beforeprint"));
+}"""
+"""Adds a part that comes when it is seen, and begins to print before it is."""
+
+
 def test_a_page_on_paper_has_its_content_and_says_what_it_is(
     house: House, browser: Browser
 ) -> None:
@@ -390,5 +401,15 @@ def test_a_page_on_paper_has_its_content_and_says_what_it_is(
     assert page.locator(".card").first.evaluate(edge) == "solid"
     slow = "one => getComputedStyle(one).transitionDuration"
     assert page.locator(".tree .twist .icon").first.evaluate(slow) in ("0s", "1e-05s", "0.00001s")
+    page.set_viewport_size({"width": 1280, "height": 300})
+    page = watched.open(f"/sentinel?place=s{world.sites['Office Dublin']}")
+    page.locator("#multiples[data-ready]").wait_for(state="attached")
+    circuits = page.locator("[data-circuit]").count()
+    drawn_of = page.locator("[data-circuit] .plot[data-drawn]")
+    assert drawn_of.count() < circuits, "what is far below waits until somebody comes to it"
+    page.evaluate(LATE_PART, world.sites["Office Dublin"])
+    assert drawn_of.count() == circuits, "paper has all of them, at once"
+    assert page.locator("#later").count() == 0
+    expect(page.locator("main table.stands")).to_be_attached()
     assert not watched.faults
     context.close()

@@ -6,6 +6,7 @@ import { fullWithUnit, money, withUnit } from "./numbers.js";
 import { t } from "./words.js";
 import "./bell.js";
 import "./copy.js";
+import { partsAtOnce } from "./paper.js";
 import "./parts.js";
 import "./sure.js";
 import "./tree.js";
@@ -39,6 +40,7 @@ export function localise(root = document) {
 }
 localise();
 document.addEventListener("htmx:afterSwap", (event) => { localise(event.target); refresh(event.target); });
+addEventListener("beforeprint", () => partsAtOnce((part) => { localise(part); refresh(part); }));
 document.addEventListener("htmx:responseError", (event) => {
   if (event.detail.xhr.status === 401) location.assign("/login");
 });

@@ -1,6 +1,7 @@
 // Sentinel: the circuits' charts, fetched together as they come near, drawn when they come into sight.
 import { scaleFor } from "../numbers.js";
 import { SiteTime } from "../sitetime.js";
+import { atOnce } from "../paper.js";
 import { Card, table } from "./card.js";
 import { submitting } from "./finder.js";
 
@@ -17,10 +18,13 @@ function show(item, data) {
   const most = Math.max(0, ...data.actual.value.map((value) => value ?? 0), ...(data.band?.high ?? []).map((value) => value ?? 0));
   item.querySelector("[data-unit-text]").textContent = scaleFor(data.unit, most).unit;
   const seen = new IntersectionObserver((entries) => {
-    if (!entries.some((entry) => entry.isIntersecting)) return;
-    seen.disconnect();
-    new Card(plot, data, time, { height: 148, small: true });
+    if (entries.some((entry) => entry.isIntersecting)) draw();
   }, { rootMargin: "200px" });
+  const draw = () => {
+    seen.disconnect();
+    if (undrawn.delete(item)) new Card(plot, data, time, { height: 148, small: true });
+  };
+  undrawn.set(item, draw);
   seen.observe(plot);
   const details = item.querySelector("details");
   const opened = () => {
@@ -37,22 +41,28 @@ function show(item, data) {
   });
 }
 
+const undrawn = new Map(); // charts that have their data, and were not in sight yet
+const asked = new Set();
 const missed = new Set();
 let underWay = 0;
+
+const addressOf = (items) => `/data/circuits?points=${items.map((item) => item.dataset.circuit).join(",")}&${host.dataset.query}`;
+
+function showAll(items, answer) {
+  for (const data of answer.circuits) {
+    const item = items.find((one) => one.dataset.circuit === String(data.id));
+    if (item && !asked.has(data.id)) { asked.add(data.id); show(item, { ...data, now_ms: answer.now_ms }); }
+  }
+}
 
 async function load(items) {
   failed.hidden = true;
   underWay += 1;
   host.setAttribute("aria-busy", "true");
   try {
-    const numbers = items.map((item) => item.dataset.circuit).join(",");
-    const reply = await fetch(`/data/circuits?points=${numbers}&${host.dataset.query}`);
+    const reply = await fetch(addressOf(items));
     if (!reply.ok) throw new Error(String(reply.status));
-    const answer = await reply.json();
-    for (const data of answer.circuits) {
-      const item = items.find((one) => one.dataset.circuit === String(data.id));
-      if (item) show(item, { ...data, now_ms: answer.now_ms });
-    }
+    showAll(items, await reply.json());
     host.dataset.ready = "yes";
   } catch {
     for (const item of items) missed.add(item);
@@ -78,4 +88,11 @@ if (host) {
     else if (!underWay) { host.removeAttribute("aria-busy"); host.dataset.ready = "yes"; }
   }, { rootMargin: "400px" });
   for (const item of host.querySelectorAll("[data-circuit]")) near.observe(item);
+  // Paper shows all of them, and waits for nothing that comes later.
+  addEventListener("beforeprint", () => {
+    const rest = [...host.querySelectorAll("[data-circuit]")].filter((item) => !asked.has(Number(item.dataset.circuit)));
+    const text = rest.length ? atOnce(addressOf(rest)) : null;
+    if (text) showAll(rest, JSON.parse(text));
+    for (const draw of [...undrawn.values()]) draw();
+  });
 }
