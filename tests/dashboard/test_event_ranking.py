@@ -12,7 +12,7 @@ from kilowatch.dashboard.event_ranking import costliest, costliest_of, ranked
 from kilowatch.dashboard.insight_rows import Shown
 from kilowatch.dashboard.worth import worth_of_more
 from kilowatch.model.insight import EventBrief, EventKind
-from kilowatch.model.points import DataPoint
+from kilowatch.model.points import DataPoint, Utility
 from kilowatch.model.site_facts import Price, SiteFacts
 from tests.dashboard.fake_insights import event
 
@@ -82,7 +82,8 @@ def test_less_production_is_money_that_is_gone() -> None:
         Price(2, "electricity", 0.3, "kWh", "EUR", 0, None, "contract"),
     )
     facts = SiteFacts(1, "Europe/Dublin", "IE", "", "EUR", prices=prices)
-    for utility, wanted in (("production", 1.0), ("electricity", -1.5)):
+    kinds: tuple[tuple[Utility, float], ...] = (("production", 1.0), ("electricity", -1.5))
+    for utility, wanted in kinds:
         point = replace(meter, utility=utility)
         drop = event(10, EventKind.DROPOUT, 0, 5, amount=-5_000.0)
         assert worth_of_more(facts, point, drop.amount, 0).money == pytest.approx(wanted)
