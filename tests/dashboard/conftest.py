@@ -86,6 +86,8 @@ class Watched:
         self.page = page
         self.url = url
         self.faults: list[str] = []
+        self.asked: list[str] = []
+        page.on("request", lambda request: self.asked.append(request.url))
         page.on("pageerror", lambda error: self.faults.append(f"error: {error}"))
         page.on("console", self._heard)
         page.on("requestfailed", self._failed)

@@ -63,6 +63,27 @@ def test_the_first_graph_shows_power_and_energy_of_today(
     page.wait_for_function(f"() => document.getElementById('chart').clientHeight === {height}")
 
 
+def test_the_numbers_are_asked_for_once_with_the_page(live_world: World, watched: Watched) -> None:
+    """The browser asks while it fetches the scripts, they take that answer, and ask no other."""
+    site = live_world.point("main").site_id
+    watched.page.route(
+        re.compile(r"/live(\?|$)"), lambda _held: None
+    )  # its greeting would ask again
+    for address, words in (
+        (path(live_world, "main"), "9 November 2026"),
+        (path(live_world, "main", "period=week&show=aP%2CpC&view=graph"), "9 Nov – 15 Nov 2026"),
+        (f"/breakdown/site/{site}", "9 November 2026"),
+    ):
+        before = len(watched.asked)
+        page = watched.open(address)
+        heading = page.locator("[data-period-label]")
+        expect(heading).to_have_text(re.compile(words))
+        assert heading.get_attribute("data-first") == "2026-11-09"
+        asked = [one for one in watched.asked[before:] if "/series?" in one]
+        assert len(asked) == 1, asked
+    # An answer that was preloaded and is not taken is a warning of the browser, and a fault here.
+
+
 def test_an_interval_is_drawn_over_its_whole_width(live_world: World, watched: Watched) -> None:
     """Each bar begins where its interval begins and ends where it ends."""
     page = watched.open(path(live_world, "main", "date=2026-11-06&grain=hour&show=pC"))

@@ -272,7 +272,7 @@ def test_what_cannot_be_loaded_says_so_in_its_place(house: House, browser: Brows
     page, wrong, asked = watched.page, list[str](), [0]
 
     def refuse(route: Route) -> None:
-        if route.request.resource_type not in ("fetch", "xhr"):
+        if route.request.resource_type == "document":
             route.continue_()
             return
         asked[0] += 1

@@ -98,6 +98,7 @@ from kilowatch.dashboard import (
 from kilowatch.dashboard.access import Access, Door, belonging_to
 from kilowatch.dashboard.live import Hub
 from kilowatch.dashboard.measures import change, money, shown
+from kilowatch.dashboard.module_graph import Modules
 from kilowatch.dashboard.needs import (
     Health,
     Insights,
@@ -284,7 +285,7 @@ def create_app(  # noqa: PLR0913 - each is a room
         log=log_reader,
         requests=collector_events,
         settings=settings,
-        templates=_templates(),
+        templates=_templates(static),
         hub=hub,
         mailer=mailer,
         desk=desk,
@@ -328,7 +329,7 @@ async def _refused(request: Request, error: Exception) -> Response:
     return await problems.refused(request, error)
 
 
-def _templates() -> Jinja2Templates:
+def _templates(static: str) -> Jinja2Templates:
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(HERE / "templates"),
         autoescape=True,
@@ -341,6 +342,7 @@ def _templates() -> Jinja2Templates:
     environment.globals["as_measure"] = shown
     environment.globals["as_change"] = change
     environment.globals["as_money"] = money
+    environment.globals["modules"] = Modules(STATIC / "js", f"{static}/js")
     return Jinja2Templates(env=environment)
 
 

@@ -15,6 +15,7 @@ from kilowatch.dashboard.access import not_found
 from kilowatch.dashboard.attributes import latest_text
 from kilowatch.dashboard.contact import Judge
 from kilowatch.dashboard.curl import curl_line
+from kilowatch.dashboard.first_view import first_view
 from kilowatch.dashboard.hourly import has_hours, unit_of_amount
 from kilowatch.dashboard.measures import shown
 from kilowatch.dashboard.numbers import whole_number
@@ -62,13 +63,20 @@ async def today(request: Request) -> Response:
 def _breakdown(request: Request) -> Response:
     rooms, visit, point = rooms_of(request), visit_of(request), point_of(request)
     wanted = request.query_params.get("period", "day")
+    packets, last_ms = _come(rooms, point)
     context = {
         "page": "breakdown",
         "point": point,
         "periods": PERIODS,
         "period": wanted if wanted in PERIODS else "day",
-        "period_label": "",
-        "packets": _packets(rooms, point),
+        "first": first_view(
+            f"/data/series?point={point.id}&",
+            request.query_params,
+            point,
+            last_ms,
+            rooms.clock(),
+        ),
+        "packets": packets,
         "curl": curl_line(
             point,
             rooms.settings,
@@ -103,13 +111,13 @@ def _manages(who: Person, point: DataPoint) -> bool:
     return may_point(who, "manage", point) and has_tool(who, "admin", point.organisation_id)
 
 
-def _packets(rooms: Rooms, point: DataPoint) -> int:
-    """Return how many packets have come: the frame keeps the place of what they will fill."""
+def _come(rooms: Rooms, point: DataPoint) -> tuple[int, int | None]:
+    """Return how many packets have come, and the newest one's time: the frame keeps their place."""
     try:
         extent = rooms.view.extent(point)
     except KilowatchError:
-        return GRAPH_PACKETS  # the store opens: mostly there are some
-    return extent.packets if extent is not None else 0
+        return GRAPH_PACKETS, None  # the store opens: mostly there are some
+    return (extent.packets, extent.last_ms) if extent is not None else (0, None)
 
 
 def _overlays(rooms: Rooms, who: Person, point: DataPoint) -> list[str]:

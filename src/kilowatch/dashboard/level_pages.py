@@ -14,6 +14,7 @@ from kilowatch.dashboard.breakdown import overlays_of
 from kilowatch.dashboard.chart_files import csv_answer
 from kilowatch.dashboard.comments import of_points
 from kilowatch.dashboard.data import asked_month, compared_with, json_answer
+from kilowatch.dashboard.first_view import first_view
 from kilowatch.dashboard.level import Place, days_of, place_of
 from kilowatch.dashboard.level_answer import site_answer
 from kilowatch.dashboard.level_beside import points_of
@@ -55,11 +56,19 @@ def _level(request: Request) -> Response:
     meter = f"meter={place.meter.id}&" if place.meter is not None else ""
     mains = place.mains(place.of_kind(kinds[0])) if kinds else []
     seen = rooms.view.last_seen([point.series for point in mains])
+    source = f"/breakdown/site/{site.id}/series?{meter}"
     context = {
         "empty": not seen,
         "page": "breakdown",
         "place": place,
-        "source": f"/breakdown/site/{site.id}/series?{meter}",
+        "source": source,
+        "first": first_view(
+            source,
+            request.query_params,
+            mains[0] if mains else None,
+            max(seen.values(), default=None),
+            rooms.clock(),
+        ),
         "days_source": f"/breakdown/site/{site.id}/days?{meter}",
         "csv_source": f"/breakdown/site/{site.id}/series.csv?{meter}",
         "overlays_source": f"/breakdown/site/{site.id}/overlays?{meter}",

@@ -1,7 +1,7 @@
 // Breakdown: asks for what the URL names, draws it, and keeps it up to date without moving it.
 import { listen } from "../live.js";
 import { now } from "../freshness.js";
-import { age, dateText, SiteTime } from "../sitetime.js";
+import { age, SiteTime } from "../sitetime.js";
 import { seriesAsRead } from "../units.js";
 import { t } from "../words.js";
 import { Comments } from "./comments.js";
@@ -12,6 +12,7 @@ import { Comparison } from "./compare.js";
 import { Controls } from "./controls.js";
 import { Hover } from "./hover.js";
 import { besideOf, list, tiles } from "./figures.js";
+import { label, name, narrow } from "./heading.js";
 import { rowAt } from "./rows.js";
 import { fullHeight, fullScreen } from "./full.js";
 import * as states from "./state.js";
@@ -27,7 +28,6 @@ const source = root.dataset.source ?? `/data/series?point=${point}&`;
 const host = document.getElementById("chart");
 const message = document.getElementById("message");
 const tableHost = document.getElementById("table");
-const narrow = matchMedia("(max-width: 640px)");
 
 let state = states.read();
 let answer = null;
@@ -149,7 +149,7 @@ function show(quiet) {
     first: window.first, last: window.last, today: window.today, fresh: quiet,
     begin: extent ? extent.first_day : window.today,
   });
-  root.querySelector("[data-period-label]").textContent = label(window);
+  name(window);
   root.querySelector("[data-zone]").textContent = answer.point.zone;
   for (const node of root.querySelectorAll("#empty, #single")) node.hidden = true;
   message.hidden = true;
@@ -200,15 +200,6 @@ function figures(on) {
   list(below, answer, time);
   if (level) link(below, answer);
   if (answer.compare?.bands) link(below, besideOf(answer), "table.of-other");
-}
-
-function label({ period, first, last }) {
-  const long = { weekday: "long", day: "numeric", month: "long", year: "numeric" };
-  const middle = { day: "numeric", month: "short", year: "numeric" };
-  if (period === "day" || first === last) return dateText(first, narrow.matches ? { ...middle, weekday: "short" } : long);
-  if (period === "month") return dateText(first, { month: "long", year: "numeric" });
-  if (period === "year") return first.slice(0, 4);
-  return `${dateText(first, first.slice(0, 4) === last.slice(0, 4) ? { day: "numeric", month: "short" } : middle)} – ${dateText(last, middle)}`;
 }
 
 function drawChart() {
