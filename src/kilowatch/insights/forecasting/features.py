@@ -27,6 +27,9 @@ _RECENT_DAYS = 28
 _SLOW_DAYS, _FAST_DAYS = 14.0, 4.0
 """Half-lives of what similar days had [days]."""
 
+_FEW = 8
+"""As many weeks as are compared with each other."""
+
 _SPREADS_MAX = 15.0
 """What is further from the level is a fault or a stream that was still: it teaches no more."""
 
@@ -77,13 +80,27 @@ def mean(of: Floats, axis: int) -> Floats:
 
 def median(of: Floats, axis: int) -> Floats:
     """Median of what is known along an axis; NaN where nothing is."""
-    ordered = np.sort(of, axis=axis)  # NaN last
+    few = axis == 0 and len(of) <= _FEW
+    ordered = _ordered(of) if few else np.sort(of, axis=axis)  # NaN last
     count = (~np.isnan(of)).sum(axis=axis)
     low = np.expand_dims(np.maximum((count - 1) // 2, 0), axis)
     high = np.expand_dims(np.maximum(count // 2, 0), axis)
     high = np.minimum(high, of.shape[axis] - 1)
     middle = np.take_along_axis(ordered, low, axis) + np.take_along_axis(ordered, high, axis)
     return np.where(count > 0, middle.squeeze(axis) / 2, np.nan)
+
+
+def _ordered(of: Floats) -> Floats:
+    """Sort a few arrays against each other, what is unknown last, as infinity.
+
+    Minima and maxima of whole arrays take a fifth of the time of as many short sorts.
+    """
+    rows = list(np.where(np.isnan(of), np.inf, of))
+    for turn in range(len(rows)):
+        for at in range(turn % 2, len(rows) - 1, 2):
+            low, high = rows[at], rows[at + 1]
+            rows[at], rows[at + 1] = np.minimum(low, high), np.maximum(low, high)
+    return np.stack(rows)
 
 
 def weighted(values: Floats, weights: Sequence[Floats]) -> tuple[list[Floats], Floats]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 from kilowatch.insights.forecasting.windows import HISTORY_DAYS, Windows
+from kilowatch.insights.hours import Bools
 from kilowatch.model.blocks import Floats, Ints
 
 _LAST = HISTORY_DAYS
@@ -55,11 +56,10 @@ def surprises(cut: Windows, scaled: Floats, ahead: int) -> dict[str, Floats]:
     group = np.maximum(cut.kind[:, : target + 1], 4)
     known = ~np.isnan(scaled)
     whole = known.sum(axis=2) >= 12
-    weights = _similar(group, days, lag)
-    total = np.matmul(weights, np.where(known, scaled, 0.0))
-    weight = np.matmul(weights, known.astype(np.float64))
-    base = np.where(weight > 1e-9, total / np.maximum(weight, 1e-9), np.nan)
-    warmer = _warmer(cut, weights * whole[:, None, :], days)
+    first, pattern = patterns(group)
+    similar = _similar(group[first], days, lag)
+    base = _similar_mean(scaled, known, similar, pattern)
+    warmer = _warmer(cut, similar[pattern] * whole[:, None, :], days)
     past = scaled[:, _FIRST:] - base[:, : _LAST + 1 - _FIRST]
     told = ~np.isnan(past)
     past = np.where(told, np.clip(past, -_SURPRISE_MAX, _SURPRISE_MAX), 0.0)
@@ -96,7 +96,13 @@ def surprises(cut: Windows, scaled: Floats, ahead: int) -> dict[str, Floats]:
 
 
 def _similar(group: Ints, days: Ints, lag: int) -> Floats:
-    """Weigh the days before each day that are of its group, shape (n, days, HISTORY_DAYS + 1)."""
+    """Weigh the days before each day that are of its group, shape (n, days, HISTORY_DAYS + 1).
+
+    Args:
+        group: Working day, Saturday or Sunday, of each pattern of days, shape (n, …).
+        days: Which days.
+        lag: Days that lie between a day and the last one that is known.
+    """
     age = days[:, None] - np.arange(_LAST + 1)
     same = (group[:, days, None] == group[:, None, : _LAST + 1]).astype(np.float64)
     found = np.zeros(same.shape)
@@ -106,6 +112,46 @@ def _similar(group: Ints, days: Ints, lag: int) -> Floats:
         found += fading / np.maximum(total, 1e-12)[:, :, None]
     found *= same
     return found
+
+
+def _similar_mean(values: Floats, known: Bools, weights: Floats, pattern: Ints) -> Floats:
+    """Return the weighted means of the days before each day, shape (n, days, 24); NaN without any.
+
+    Args:
+        values: Shape (n, HISTORY_DAYS + 1, 24).
+        known: Where they are, likewise.
+        weights: By pattern of working days, shape (patterns, days, HISTORY_DAYS + 1).
+        pattern: Of each window, shape (n,).
+    """
+    there = np.where(known, values, 0.0)
+    gaps = ~known[:, :-1].all(axis=(1, 2)) | known[:, -1].any(axis=1)
+    found = np.empty((len(values), weights.shape[1], 24))
+    for one, each in enumerate(weights):
+        own = pattern == one
+        full, some = np.flatnonzero(own & ~gaps), np.flatnonzero(own & gaps)
+        if len(full):  # every day but the origin's own is known: no need to count
+            weight = each[:, :-1].sum(axis=1)[:, None]
+            total = np.matmul(each, there[full])
+            found[full] = np.where(weight > 1e-9, total / np.maximum(weight, 1e-9), np.nan)
+        if len(some):
+            weight = np.matmul(each, known[some].astype(np.float64))
+            total = np.matmul(each, there[some])
+            found[some] = np.where(weight > 1e-9, total / np.maximum(weight, 1e-9), np.nan)
+    return found
+
+
+def patterns(kinds: Ints) -> tuple[Ints, Ints]:
+    """Tell which windows have the same days: streams of one place and time mostly do.
+
+    Args:
+        kinds: Kinds of days, shape (n, days).
+
+    Returns:
+        First window of each pattern, and the pattern of each window, shape (n,).
+    """
+    packed = np.ascontiguousarray(kinds.astype(np.int8)).view(f"V{kinds.shape[1]}").ravel()
+    _, first, pattern = np.unique(packed, return_index=True, return_inverse=True)
+    return first, pattern
 
 
 def _warmer(cut: Windows, weights: Floats, days: Ints) -> Floats:
