@@ -25,7 +25,7 @@ from kilowatch.catalog.alerts import Watched
 from kilowatch.catalog.tables import DataPoint
 from kilowatch.notify.rules import Terms
 from kilowatch.notify.sealing import Sealer
-from kilowatch.pipeline.insight.file import InsightReader
+from kilowatch.pipeline.insight.reader import InsightReader
 from tests.journeys.inboxes import Inbox, mail_server, mail_settings
 from tests.journeys.pages import Dashboard
 from tests.journeys.pushing import Client, client_of, startup_package

@@ -19,7 +19,8 @@ from kilowatch.catalog.settings_check import Settings
 from kilowatch.model.insight import EventKind, InsightEvent
 from kilowatch.model.public_holidays import public_holidays
 from kilowatch.notify.sealing import Sealer
-from kilowatch.pipeline.insight.file import InsightReader, event_of
+from kilowatch.pipeline.insight.columns import event_of
+from kilowatch.pipeline.insight.reader import InsightReader
 from tests.journeys.inboxes import Inbox, mail_settings, text_of
 from tests.journeys.pages import logged_in
 from tests.journeys.pushing import Client, client_of, startup_package

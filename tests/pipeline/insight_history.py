@@ -19,7 +19,8 @@ from kilowatch.model.blocks import Floats, IntervalBlock
 from kilowatch.model.points import DataPoint
 from kilowatch.model.site_facts import SiteFacts
 from kilowatch.pipeline.insight import Follower, FollowSettings, InsightView, Knowledge
-from kilowatch.pipeline.insight.file import EVENT, InsightReader, decode
+from kilowatch.pipeline.insight.columns import EVENT, decode
+from kilowatch.pipeline.insight.reader import InsightReader
 from kilowatch.pipeline.state import Progress, StreamState
 from kilowatch.pipeline.streams import Streams
 from tests.pipeline.insight_world import MONDAY_MS

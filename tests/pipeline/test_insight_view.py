@@ -7,7 +7,8 @@ import numpy as np
 
 from kilowatch.insights.hours import HOUR_MS
 from kilowatch.model.insight import EventBrief, EventKind, Standing
-from kilowatch.pipeline.insight.file import InsightFile, encode
+from kilowatch.pipeline.insight.columns import encode
+from kilowatch.pipeline.insight.file import InsightFile
 from kilowatch.pipeline.insight.records import Commit, Filed, WasteRow
 from kilowatch.pipeline.insight.view import InsightView
 from tests.pipeline.insight_world import MONDAY_MS, meter

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 from kilowatch.model.insight import WASTE_KINDS, EventBrief
 from kilowatch.model.points import DataPoint
-from kilowatch.pipeline.insight.file import InsightReader, decode
+from kilowatch.pipeline.insight.columns import decode
+from kilowatch.pipeline.insight.reader import InsightReader
 
 KEPT = 2
 """Answers that are kept: of an estate 10,000 events, some 2 MB each."""

@@ -7,20 +7,17 @@ same findings under the same names.
 
 from __future__ import annotations
 
-import threading
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import apsw
-import msgspec
 import numpy as np
 import structlog
 
-from kilowatch.model.blocks import Floats
-from kilowatch.model.insight import EventKind, InsightEvent
+from kilowatch.pipeline.insight.columns import SHOWN, encode, event_of, packed, row_of, shown_of
 from kilowatch.pipeline.insight.records import Commit, Filed, Kept
 
 logger = structlog.get_logger("insights")
@@ -87,26 +84,6 @@ NEWEST_REVISION = (
 
 _OF_STREAM = ("event", "expected", "waste", "standing", "opening", "reference", "stream")
 """Tables that hold what was found of a stream."""
-
-
-def _plain(value: object) -> object:
-    """Return a NumPy number as Python's own."""
-    if isinstance(value, np.generic):
-        return value.item()
-    raise TypeError(f"{type(value).__name__} can't be kept")
-
-
-encode = msgspec.msgpack.Encoder(enc_hook=_plain).encode
-decode = msgspec.msgpack.Decoder().decode
-
-EVENT = (
-    "id, series, kind, start_ms, end_ms, open, found_ms, amount, confidence, evidence, model,"
-    " others"
-)
-"""Columns of an event, in the order of ``event_of``."""
-
-SHOWN = f"{EVENT}, shown"
-"""The same as people see it, with all that was found of its cause, in the order of ``shown_of``."""
 
 
 class InsightFile:
@@ -264,7 +241,7 @@ class InsightFile:
             " found_ms, amount, confidence, evidence, model, cause, others, told_ms, told_wall_ms,"
             " value, shown, shown_from_ms, shown_until_ms)"
             " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            [_row(one) for one in commit.events],
+            [row_of(one) for one in commit.events],
         )
         run("INSERT INTO notice (event_id, over) VALUES (?, ?)", commit.notices)
         for statement, blobs in (
@@ -325,114 +302,6 @@ class InsightFile:
     def close(self) -> None:
         """Close the file; a second call does nothing."""
         self._connection.close()
-
-
-class InsightReader:
-    """Reads the file; safe from any thread.
-
-    Args:
-        path: The file, as an ``InsightFile`` has made it.
-    """
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._lock = threading.Lock()
-        self._connection: apsw.Connection | None = None
-
-    def rows(self, statement: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
-        """Return what a statement finds; nothing before the file is there."""
-        with self._lock:
-            if self._connection is None:
-                if not self._path.exists():
-                    return []
-                self._connection = apsw.Connection(str(self._path), flags=apsw.SQLITE_OPEN_READONLY)
-                self._connection.set_busy_timeout(10_000)
-            return list(self._connection.execute(statement, values))
-
-    def version(self) -> int:
-        """Return a number that is another one after every change of the file; 0 before it is there.
-
-        It is this connection's own: it says nothing beyond this reader's life.
-        """
-        found = self.rows("PRAGMA data_version")
-        return int(found[0][0]) if found else 0
-
-    def close(self) -> None:
-        """Close the file; a second call does nothing."""
-        with self._lock:
-            if self._connection is not None:
-                self._connection.close()
-                self._connection = None
-
-
-def event_of(row: Sequence[Any]) -> InsightEvent:
-    """Return an event from the columns ``EVENT``."""
-    amount = row[7]
-    return InsightEvent(
-        id=row[0],
-        series=row[1],
-        kind=EventKind(row[2]),
-        start_ms=row[3],
-        end_ms=row[4],
-        open=bool(row[5]),
-        found_ms=row[6],
-        amount=float("nan") if amount is None else amount,
-        confidence=row[8],
-        evidence=decode(row[9]),
-        model=row[10],
-        others=tuple(decode(row[11])),
-    )
-
-
-def shown_of(row: Sequence[Any]) -> InsightEvent:
-    """Return an event as people see it from the columns ``SHOWN``."""
-    own = event_of(row)
-    if not row[12]:
-        return own
-    kind, start_ms, end_ms, is_open, amount, confidence, evidence, model = decode(row[12])
-    return replace(
-        own,
-        kind=EventKind(kind),
-        start_ms=start_ms,
-        end_ms=end_ms,
-        open=is_open,
-        amount=float("nan") if amount is None else amount,
-        confidence=confidence,
-        evidence=evidence,
-        model=model,
-    )
-
-
-def packed(rate: Floats) -> bytes:
-    """Return a band as it is kept: single precision, 4 bytes a number."""
-    return np.ascontiguousarray(rate, np.float32).tobytes()
-
-
-def unpacked(band: bytes) -> Floats:
-    """Return a band as it was kept, shape (5, hours)."""
-    return np.frombuffer(band, np.float32).reshape(5, -1).astype(np.float64)
-
-
-def _row(filed: Filed) -> tuple[Any, ...]:
-    event = filed.event
-    amount = None if np.isnan(event.amount) else float(event.amount)
-    return (
-        filed.key, event.id, event.series, event.kind.value, event.start_ms, event.end_ms,
-        int(event.open), event.found_ms, amount, float(event.confidence), encode(event.evidence),
-        event.model, filed.cause, encode(list(event.others)), filed.told_ms, filed.told_wall_ms,
-        float(filed.value), *_shown(filed.shown),
-    )  # fmt: skip
-
-
-def _shown(event: InsightEvent | None) -> tuple[bytes | None, int | None, int | None]:
-    if event is None:
-        return None, None, None
-    amount = None if np.isnan(event.amount) else float(event.amount)
-    parts = (
-        event.kind.value, event.start_ms, event.end_ms, event.open, amount,
-        float(event.confidence), event.evidence, event.model,
-    )  # fmt: skip
-    return encode(parts), event.start_ms, event.end_ms
 
 
 def _opened(path: Path) -> apsw.Connection:

@@ -16,8 +16,9 @@ from kilowatch.model.insight import Ahead, Expected, Outlook
 from kilowatch.model.points import DataPoint
 from kilowatch.model.zones import Zone
 from kilowatch.pipeline.insight import states
-from kilowatch.pipeline.insight.file import InsightReader, unpacked
+from kilowatch.pipeline.insight.columns import unpacked
 from kilowatch.pipeline.insight.models import usable
+from kilowatch.pipeline.insight.reader import InsightReader
 from kilowatch.pipeline.insight.subjects import subject_of
 from kilowatch.pipeline.insight.surroundings import Surroundings
 

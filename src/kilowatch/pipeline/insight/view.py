@@ -22,15 +22,11 @@ from kilowatch.model.insight import (
 )
 from kilowatch.model.points import DataPoint
 from kilowatch.pipeline.insight.briefs import Briefs, numbers, portions, touching
-from kilowatch.pipeline.insight.file import (
-    NEWEST_REVISION,
-    SHOWN,
-    InsightReader,
-    shown_of,
-    unpacked,
-)
+from kilowatch.pipeline.insight.columns import SHOWN, shown_of, unpacked
+from kilowatch.pipeline.insight.file import NEWEST_REVISION
 from kilowatch.pipeline.insight.follower import Backlog
 from kilowatch.pipeline.insight.outlooks import Outlooks
+from kilowatch.pipeline.insight.reader import InsightReader
 from kilowatch.pipeline.insight.surroundings import Surroundings
 
 DAY_H = 25  # the longest local day
