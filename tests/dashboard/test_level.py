@@ -184,6 +184,7 @@ def test_a_click_on_a_band_goes_to_the_submeter(
     page.get_by_text("Table", exact=True).click()
     for name in ("HVAC", "Server room", "Not submetered", "Total"):
         expect(page.locator("#table thead")).to_contain_text(name)
+    assert page.locator("#table").evaluate("one => one.scrollWidth <= one.clientWidth"), "sideways"
     page.get_by_text("Graph", exact=True).click()
     expect(page.locator("#chart canvas").first).to_be_visible()
     for theme in ("light", "dark"):

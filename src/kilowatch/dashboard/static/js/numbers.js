@@ -43,6 +43,10 @@ export const count = (value) => whole.format(value);
 /** "98.3 %": with a space where the reader's language writes none, as the server does. */
 export const share = (value) => percent.format(value).replace(/(\d)%$/, "$1\u00a0%");
 
+const tenth = new Intl.NumberFormat(locale, { style: "percent", minimumFractionDigits: 1, maximumFractionDigits: 1 });
+/** The same with its tenth always, for shares that stand below each other. */
+export const shareAlike = (value) => tenth.format(value).replace(/(\d)%$/, "$1\u00a0%");
+
 /** A value with its unit in three digits: "61.3 kW"; in the unit of `like`, the largest beside it. */
 export function withUnit(value, unit, like) {
   if (value === null || value === undefined) return "–";

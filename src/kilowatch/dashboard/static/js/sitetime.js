@@ -74,7 +74,9 @@ export class SiteTime {
   stamp(ms) { return `${this.day(ms, true)}, ${this.clock(ms)}`; }
 
   /** When a bucket of a series begins: from a day on its clock says nothing. */
-  begin(start, duration) { return duration > 22 * HOUR ? this.day(start, true) : this.stamp(start); }
+  begin(start, duration, year = true) {
+    return duration > 22 * HOUR ? this.day(start, year) : `${this.day(start, year)}, ${this.clock(start)}`;
+  }
 
   /** What a bucket is called: "09:15–09:30", "Mon 9 Nov", "November 2026". */
   bucket(start, duration) {

@@ -76,12 +76,10 @@ export function whyButton(title, facts) {
 
 /** Put the button of a figure behind its label, so that it never begins a line by itself. */
 export function tied(node, button) {
-  for (const text of [...node.childNodes].filter((one) => one.nodeType === Node.TEXT_NODE && one.textContent.trim())) {
-    const inner = element("span", "", text.textContent);
-    text.replaceWith(inner);
-  }
+  const label = element("span", "");
+  label.append(...node.childNodes);
   node.classList.add("tied");
-  node.append(button);
+  node.append(label, button);
 }
 
 document.addEventListener("click", (event) => {

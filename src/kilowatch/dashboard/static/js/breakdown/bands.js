@@ -63,9 +63,9 @@ export function link(host, answer, which = "table:not(.of-other)") {
     key.classList.toggle("rest", channel?.band === "remainder");
     const text = entry.href ? document.createElement("a") : document.createElement("span");
     if (entry.href) text.href = entry.href + location.search;
-    text.textContent = name.firstChild.textContent;
-    name.firstChild.remove();
-    name.prepend(key, text);
+    const label = name.firstElementChild; // the button beside it stays where it is
+    text.textContent = label.textContent;
+    label.replaceChildren(key, text);
     if (channel && whole && entry.total !== null) {
       const portion = document.createElement("span");
       portion.className = "at";

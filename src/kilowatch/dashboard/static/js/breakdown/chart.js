@@ -66,6 +66,16 @@ function stackedTop(panel) {
   return top;
 }
 
+/** One axis for several stacks: from nothing, or from where the lowest rest below zero ends. */
+function niceAxis(panels, highest, factor) {
+  const max = niceTop(highest * factor);
+  const interval = max / 4;
+  const least = Math.min(0, ...panels.flatMap((panel) => panel.channels.flatMap((channel) => channel.rows.map((row) => row.value ?? 0)))) * factor;
+  // A few watt-hours below nothing take a sliver, not a quarter of the picture.
+  const little = least < 0 && least > -interval / 8;
+  return { max, interval, min: little ? -interval / 8 : Math.floor(least / interval) * interval, little };
+}
+
 /** How high what is laid over a panel reaches. */
 function laidHeights(panel, answer, over) {
   if (!over) return [];
@@ -270,7 +280,7 @@ export function build(answer, time, width, narrow, over = null, tall = null) {
   // Two stacks side by side are read by their heights: one scale, and panels of one size.
   const both = answer.compare?.total && panels.every((panel) => panel.unit === panels[0].unit)
     ? Math.max(...panels.map(largestOf), ...laidHeights(panels[0], answer, over)) || null : null;
-  const top0 = both ? niceTop(both * scaleFor(panels[0].unit, both).factor) : null;
+  const axis = both ? niceAxis(panels, both, scaleFor(panels[0].unit, both).factor) : {};
   const heights = panels.map((_, i) => (both ? (narrow ? 176 : 216) : panels.length === 1 ? (narrow ? 260 : 400) : i === 0 ? (narrow ? 200 : 248) : (narrow ? 140 : 168)));
   if (tall) heights.forEach((_, i) => { heights[i] = Math.max(120, Math.floor((tall - 36 - 32 - 48 * (panels.length - 1)) / panels.length)); });
   const ticks = time.ticks(from, to, plotWidth);
@@ -306,9 +316,9 @@ export function build(answer, time, width, narrow, over = null, tall = null) {
       gridIndex: i, type: "value", animation: false, splitNumber: heights[i] > 200 ? 5 : 3,
       scale: panel.measure === "mean" && FLOATING.has(panel.unit),
       min: panel.measure === "amount" && !panel.channels.some((channel) => channel.band === "remainder" && channel.rows.some((row) => row.value < 0)) ? 0 : undefined,
-      ...(top0 ? { max: top0, interval: top0 / 4 } : {}),
+      ...(both ? { max: axis.max, min: axis.min, interval: axis.interval } : {}),
       axisLine: { show: false }, axisTick: { show: false },
-      axisLabel: { color: look.muted, fontFamily: look.family, fontSize: 12, formatter: (value) => short(value) },
+      axisLabel: { color: look.muted, fontFamily: look.family, fontSize: 12, showMinLabel: axis.little ? false : null, formatter: (value) => short(value) },
       splitLine: { lineStyle: { color: look.line } },
       axisPointer: { show: false },
     });

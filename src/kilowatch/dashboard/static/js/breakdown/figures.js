@@ -203,7 +203,7 @@ function more(answer, time) {
     ["peak", `${peak} (${t("figures.minutes", { n: minutes })})`, withUnit(demand.peak, demand.unit), fullWithUnit(demand.peak, demand.unit), when(answer, time, demand.peak_ms), demand.complete],
     demand.high !== null && ["high", t("figures.high"), withUnit(demand.high, "W"), fullWithUnit(demand.high, "W"), when(answer, time, demand.high_ms), demand.complete],
     demand.load_factor !== null && ["load_factor", t("tile.load_factor"), share(demand.load_factor), String(demand.load_factor), t("tile.load_factor_detail"), demand.complete],
-    demand.baseload !== null && ["baseload", t("figures.baseload"), withUnit(demand.baseload, demand.unit), fullWithUnit(demand.baseload, demand.unit), t("figures.baseload_detail"), demand.complete],
+    demand.baseload !== null && !output && ["baseload", t("figures.baseload"), withUnit(demand.baseload, demand.unit), fullWithUnit(demand.baseload, demand.unit), t("figures.baseload_detail"), demand.complete],
     demand.power_factor && ["power_factor", t("figures.power_factor"), factor(demand.power_factor.value), String(demand.power_factor.value),
       t(`figures.${demand.power_factor.nature ?? "nature_unknown"}`), demand.power_factor.complete],
   ].filter(Boolean);

@@ -104,11 +104,14 @@ export function draw(host, answer, panels, time, over = null, all = false) {
     ?? { ...blank, ...(({ start: at, end }) => ({ start: at, end }))(columns.find((item) => item.by.has(start)).by.get(start)) });
   const notes = merged.some(note);
   const head = document.createElement("thead");
-  head.append(row([cell("th", t("table.time", { zone: answer.point.zone }), { scope: "col" }),
+  // The year stands once at the head, where it is one: in every row it would take a column's room.
+  const { first, last } = answer.window;
+  const year = first.slice(0, 4) === last.slice(0, 4) ? first.slice(0, 4) : "";
+  head.append(row([cell("th", t(year ? "table.time_in" : "table.time", { zone: answer.point.zone, year }), { scope: "col" }),
     ...columns.map((item) => cell("th", item.title, { scope: "col", class: "num" })),
     cell("th", t("table.known"), { scope: "col", class: "num" }),
     ...(notes ? [cell("th", t("table.note"), { scope: "col" })] : []),
-    ...laid.map(({ panel, column: own }) => cell("th", `${panel.title}, ${t("table.expected")}${own.scale.unit ? ` [${own.scale.unit}]` : ""}`, { scope: "col", class: "num" })),
+    ...laid.map(({ panel, column: own }) => cell("th", `${laid.length > 1 ? `${panel.title}, ` : ""}${t("table.expected")}${own.scale.unit ? ` [${own.scale.unit}]` : ""}`, { scope: "col", class: "num" })),
     ...(marks.length ? [cell("th", t("table.marks"), { scope: "col" })] : [])]));
   const body = document.createElement("tbody");
   const extent = answer.extent;
@@ -122,7 +125,7 @@ export function draw(host, answer, panels, time, over = null, all = false) {
         cell("td", text, { colspan: columns.length + (notes ? 2 : 1) + laid.length + (marks.length ? 1 : 0), class: "hole" })]));
       hole += 1;
     }
-    const line = row([cell("th", time.begin(item.start, item.end - item.start), { scope: "row" }),
+    const line = row([cell("th", time.begin(item.start, item.end - item.start, !year), { scope: "row" }),
       ...columns.map((column_) => {
         const own = column_.by.get(item.start);
         const value = own ? own[column_.key] : null;

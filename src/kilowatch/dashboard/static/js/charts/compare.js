@@ -1,8 +1,9 @@
 // Compare: bars or lines side by side, a table of the same, and the ranking.
 import { submitting } from "../insight/finder.js";
-import { alike, count, fullWithUnit, money, scaleFor, share, short, withUnit } from "../numbers.js";
+import { alike, count, fullWithUnit, money, scaleFor, share, shareAlike, short, withUnit } from "../numbers.js";
 import { dateText } from "../sitetime.js";
 import { tied, whyButton } from "../why.js";
+import { asRead } from "../units.js";
 import { t } from "../words.js";
 import { element, fetched, start } from "./fetching.js";
 import { plot, svg } from "./plot.js";
@@ -21,8 +22,8 @@ const perText = (item, value, write = (one) => withUnit(one, data.unit)) => (val
 const moneyWord = () => (data.utility === "production" ? "tile.earned" : "drawn.money");
 const fully = (value) => fullWithUnit(value, data.unit);
 /** A difference of two levels with its sign: not the share of one of them, as 20 °C is no double of 10. */
-const apart = (value) => `${value > 0 ? "+" : value < 0 ? "−" : "±"}${withUnit(Math.abs(value), data.unit)}`;
-const signed = (value) => `${value > 0 ? "+" : value < 0 ? "−" : "±"}${share(Math.abs(value))}`;
+const apart = (value, write) => `${value > 0 ? "+" : value < 0 ? "−" : "±"}${write(Math.abs(value))}`;
+const signed = (value) => `${value > 0 ? "+" : value < 0 ? "−" : "±"}${shareAlike(Math.abs(value))}`;
 
 function bucketText(i, long = false) {
   const [first, last] = [data.first[i], data.last[i]];
@@ -112,6 +113,15 @@ function behindOf(item) {
   ] };
 }
 
+/** A writer of differences: those of temperatures are in the reader's degrees, and moved by no zero. */
+function differing(values) {
+  if (data.unit !== "°C") return alike(values, data.unit);
+  const { unit } = asRead(0, "°C");
+  const size = unit === "°F" ? 1.8 : 1;
+  const write = alike(values.map((value) => value && value * size), "");
+  return (value) => `${write(value * size)} ${unit}`;
+}
+
 function levels(tr, item, cell, write) {
   for (const [word, value] of [["drawn.mean", item.total], ["drawn.lowest_level", item.low], ["drawn.highest_level", item.high]]) {
     const td = cell(word, write(value), fully(value));
@@ -127,6 +137,7 @@ function ranking() {
   const most = Math.max(1e-12, ...data.items.map(size));
   const column = (read, unit = data.unit) => alike(data.items.map(read), unit);
   const amounts = data.level ? alike(data.items.flatMap((item) => [item.total, item.low, item.high]), data.unit) : column((item) => item.total);
+  const differences = differing(data.items.map((item) => item.difference));
   const carbon = column((item) => item.carbon_kg, "kg");
   const pers = new Map(data.items.map((item) => [item.per_unit, alike(data.items.filter((one) => one.per_unit === item.per_unit).map((one) => one.per), data.unit)]));
   const coins = new Map(data.items.filter((item) => item.currency).map(({ currency }) => [currency, alike(data.items.filter((one) => one.currency === currency).map((one) => one.money), currency)]));
@@ -156,10 +167,10 @@ function ranking() {
         cell(moneyWord(), item.money === null ? "–" : `${coins.get(item.currency)(item.money)}${partly(item.money_share)}`),
         cell("drawn.carbon", item.carbon_kg === null ? "–" : `${carbon(item.carbon_kg)}${partly(item.carbon_share)}`));
     }
-    tr.append(cell("drawn.complete", share(item.complete)));
+    tr.append(cell("drawn.complete", shareAlike(item.complete)));
     if (data.other) {
       const change = data.level ? item.difference : item.change;
-      const td = cell("drawn.change", change === null ? "–" : data.level ? apart(change) : signed(change));
+      const td = cell("drawn.change", change === null ? "–" : data.level ? apart(change, differences) : signed(change));
       if (!data.level && change !== null) td.className = `num ${change > 0.005 ? "over" : change < -0.005 ? "under" : ""}`;
       td.append(element("br"), element("span", "muted small", change === null ? t("drawn.no_days") : t("drawn.compared_days", { n: count(item.compared) })));
       tr.append(td);
@@ -185,9 +196,11 @@ async function peaks() {
     }
     cell.textContent = write.get(one.unit)(one.peak);
     cell.title = `${fullWithUnit(one.peak, one.unit)}. ${t("drawn.peak_of_title", { minutes: one.minutes })}`;
-    const when = [`${dateText(one.day, shown.day)}, ${one.clock}`, one.complete < 0.9995 ? t("drawn.peak_of_known", { share: share(Math.min(one.complete, 0.999)) }) : ""].filter(Boolean);
-    cell.append(element("br"), element("span", "muted small", when.join(", ")));
     const item = data.items.find(({ key }) => key === tr.dataset.key);
+    // What it rests on is said where that is less than what the row says is known.
+    const rests = one.complete < item.complete - 0.005 ? t("drawn.peak_of_known", { share: share(Math.min(one.complete, 0.999)) }) : "";
+    const when = [`${dateText(one.day, shown.day)}, ${one.clock}`, rests].filter(Boolean);
+    cell.append(element("br"), element("span", "muted small", when.join(", ")));
     item.facts.notes.push([t("drawn.peak"), `${fullWithUnit(one.peak, one.unit)}, ${when.join(", ")}. ${t("drawn.peak_of_title", { minutes: one.minutes })}`]);
   }
   table.dataset.peaked = "yes";
