@@ -191,7 +191,7 @@ async function peaks() {
     const one = found[tr.dataset.key];
     if (!one || one.peak === null) {
       cell.textContent = "–";
-      cell.title = t(`drawn.peak_of_${one ? one.why : "failed"}`);
+      cell.title = t(`drawn_peak.${one ? one.why : "failed"}`);
       continue;
     }
     cell.textContent = write.get(one.unit)(one.peak);
