@@ -6,7 +6,9 @@ import http.client
 import json
 import ssl
 from base64 import b64encode
-from dataclasses import dataclass, field
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -63,6 +65,23 @@ class Client:
             return http.client.HTTPConnection(parts.hostname, parts.port, timeout=30)
         context = ssl.create_default_context(cafile=self.certificate)
         return http.client.HTTPSConnection(parts.hostname, parts.port, timeout=30, context=context)
+
+
+def push_side_by_side(client: Client, deliveries: list[list[dict[str, Any]]]) -> Counter[str]:
+    """Push each list of packets in its order, all lists at once, and count the answers.
+
+    Packets of several streams share a commit then, as in the field: one after another each waits
+    for the disk.
+    """
+
+    def deliver(packets: list[dict[str, Any]]) -> Counter[str]:
+        own = replace(client, _connection=None)
+        found = Counter(own.push(packet)[1]["status"] for packet in packets)
+        own.close()
+        return found
+
+    with ThreadPoolExecutor(max(1, len(deliveries))) as pool:
+        return sum(pool.map(deliver, deliveries), Counter())
 
 
 def startup_package(data: Path, organisation: str = "Acme", *flags: str) -> dict[str, Any]:

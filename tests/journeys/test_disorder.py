@@ -24,7 +24,7 @@ from kilowatch.client import Pusher, Target, Trust, backfill_query
 from kilowatch.log import LogReader
 from tests.journeys.months import HOUR_MS, Meter, real_meters, simulated_meters
 from tests.journeys.pages import Dashboard
-from tests.journeys.pushing import client_of, startup_package
+from tests.journeys.pushing import client_of, push_side_by_side, startup_package
 from tests.journeys.server import Server, kilowatch
 from tests.journeys.stored import stored
 from tests.journeys.test_months import _channel, _equal, _period, _register
@@ -59,17 +59,19 @@ def _journey(server: Server, meters: list[Meter], folder: Path) -> None:
     client = client_of(package, server.data)
     twins = [replace(meter, stream=f"{meter.stream}-disorder") for meter in meters]
     points = {meter.stream: _register(server.data, meter) for meter in [*meters, *twins]}
-    for _, packet in _in_time(meters):
-        assert client.push(packet)[1]["status"] == "accepted"
+    in_order = [[packet for _, packet in meter.packets()] for meter in meters]
+    assert set(push_side_by_side(client, in_order)) == {"accepted"}
     missing: list[dict[str, Any]] = []
-    outcomes: dict[str, int] = dict.fromkeys(("accepted", "duplicate", "discarded"), 0)
-    for day in _days(twins):
-        missed = [packet for packet in day if chance.random() < MISSING]
-        missing += missed
-        twice = [packet for packet in day if packet not in missed] * 2
-        chance.shuffle(twice)
-        for packet in twice:
-            outcomes[client.push(packet)[1]["status"]] += 1
+    disorder: list[list[dict[str, Any]]] = []
+    for twin in twins:
+        disorder.append([])
+        for day in _days(twin):
+            missed = [packet for packet in day if chance.random() < MISSING]
+            missing += missed
+            twice = [packet for packet in day if packet not in missed] * 2
+            chance.shuffle(twice)
+            disorder[-1] += twice
+    outcomes = push_side_by_side(client, disorder)
     packets = sum(1 for meter in meters for _ in meter.packets())
     assert len(missing) > packets * MISSING / 2
     assert outcomes["discarded"] > outcomes["accepted"] > packets / 20, outcomes
@@ -119,13 +121,8 @@ def _history_is_told(server: Server, meter: Meter, twin: Meter) -> None:
     assert untouched["runs"] == []
 
 
-def _in_time(meters: list[Meter]) -> list[tuple[int, dict[str, Any]]]:
-    packets = [(at_ms, packet) for meter in meters for at_ms, packet in meter.packets()]
-    return sorted(packets, key=lambda pair: pair[0])
-
-
-def _days(meters: list[Meter]) -> Iterator[list[dict[str, Any]]]:
-    for _, day in groupby(_in_time(meters), key=lambda pair: pair[0] // (24 * HOUR_MS)):
+def _days(meter: Meter) -> Iterator[list[dict[str, Any]]]:
+    for _, day in groupby(meter.packets(), key=lambda pair: pair[0] // (24 * HOUR_MS)):
         yield [packet for _, packet in day]
 
 

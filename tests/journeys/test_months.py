@@ -7,6 +7,8 @@ import math
 import random
 import time
 from collections import Counter
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -32,35 +34,34 @@ LATE = 0.02  # share of packets that are followed by an older one
 
 @dataclass(slots=True)
 class Delivery:
-    """Pushes packets one by one and counts what must stand in Attributes."""
+    """Pushes the packets of a meter one by one and counts what must stand in Attributes."""
 
     client: Client
-    chance: random.Random = field(default_factory=lambda: random.Random(7))
-    expected: dict[str, Counter[str]] = field(default_factory=dict)
-    sent: dict[str, dict[str, Any]] = field(default_factory=dict)
+    packets: list[dict[str, Any]]
+    chance: random.Random
+    expected: Counter[str] = field(default_factory=Counter)
 
-    def push(self, packet: dict[str, Any]) -> None:
-        """Push one packet, sometimes twice, sometimes with an older one after it."""
-        stream = packet["id"]
-        counts = self.expected.setdefault(stream, Counter())
-        self._expect(packet, "accepted", counts)
-        if self.chance.random() < TWICE:
-            self._expect(packet, "duplicate", counts)
-        earlier = self.sent.get(stream)
-        if earlier is not None and self.chance.random() < LATE:
-            self._expect(earlier, "discarded", counts)
-        self.sent[stream] = packet
+    def push(self, first: int, end: int) -> None:
+        """Push some packets, some of them twice, some with an older one after them."""
+        for number in range(first, end):
+            packet = self.packets[number]
+            self._expect(packet, "accepted")
+            if self.chance.random() < TWICE:
+                self._expect(packet, "duplicate")
+            if number and self.chance.random() < LATE:
+                self._expect(self.packets[number - 1], "discarded")
+        self.client.close()
 
-    def _expect(self, packet: dict[str, Any], outcome: str, counts: Counter[str]) -> None:
+    def _expect(self, packet: dict[str, Any], outcome: str) -> None:
         status, answer = self.client.push(packet)
         assert (status, answer["status"]) == (200, outcome), answer
-        counts[outcome] += 1
+        self.expected[outcome] += 1
 
 
-def _interleaved(meters: list[Meter]) -> list[dict[str, Any]]:
-    """All packets in the order in which ten meters would push them."""
-    packets = [(at_ms, packet) for meter in meters for at_ms, packet in meter.packets()]
-    return [packet for _, packet in sorted(packets, key=lambda pair: pair[0])]
+def _push(deliveries: list[Delivery], share: Callable[[int], tuple[int, int]]) -> None:
+    """Let all meters push at once, each its own in order."""
+    with ThreadPoolExecutor(len(deliveries)) as pool:
+        list(pool.map(lambda one: one.push(*share(len(one.packets))), deliveries))
 
 
 @pytest.mark.timeout(900)
@@ -82,30 +83,29 @@ def test_a_month_of_simulated_buildings_comes_out_as_it_went_in(
 def _journey(server: Server, browser: Browser, meters: list[Meter]) -> None:
     package = startup_package(server.data)
     points = {meter.stream: _register(server.data, meter) for meter in meters}
-    delivery = Delivery(client_of(package, server.data))
-    packets = _interleaved(meters)
-    half = len(packets) // 2
-    for packet in packets[:half]:
-        delivery.push(packet)
+    deliveries = [
+        Delivery(client_of(package, server.data), [packet for _, packet in meter.packets()],
+                 random.Random(number))
+        for number, meter in enumerate(meters)
+    ]  # fmt: skip
+    _push(deliveries, lambda count: (0, count // 2))
     time.sleep(COUNTED_S)
     server.kill()
     server.start(tuple(server.addresses["ports"]))
-    delivery.client.close()
-    for packet in packets[half:]:
-        delivery.push(packet)
+    _push(deliveries, lambda count: (count // 2, count))
     until_stored(server.data)
     url, user, password = _account(server, package)
     pages = Dashboard(url, user, password)
     visit = logged_in(browser, url, user, password)
     page = visit.page
-    for meter in meters:
+    for meter, delivery in zip(meters, deliveries, strict=True):
         point, channel, query = points[meter.stream], _channel(meter), _period(meter)
         _equal(meter, pages.column(point, channel, "amount", **query))
         _total_is_whole(meter, pages.series(point, channels=channel, **query))
         shown = "&".join(f"{key}={value}" for key, value in query.items())
         name = "pC" if channel == "pC" else "value"
         _equal(meter, table_values(page, url, point, channel, f"{shown}&show={name}"))
-        expected = {"duplicate": 0, "discarded": 0, "refused": 0, **delivery.expected[meter.stream]}
+        expected = {"duplicate": 0, "discarded": 0, "refused": 0, **delivery.expected}
         assert counters(page, url, point) == expected, meter.stream
     visit.close()
     assert server.stop() == 0
