@@ -39,6 +39,10 @@ export function short(value) {
   return minus(Math.abs(value) >= 1000 ? whole.format(value) : significant.format(value));
 }
 
+const round = new Intl.NumberFormat(locale, { maximumSignificantDigits: 6 });
+/** A value of an axis: it is round already, and in three digits 231.5 V and 232 V would be one. */
+export const axisText = (value) => minus(round.format(value));
+
 export const count = (value) => whole.format(value);
 /** "98.3 %": with a space where the reader's language writes none, as the server does. */
 export const share = (value) => percent.format(value).replace(/(\d)%$/, "$1\u00a0%");

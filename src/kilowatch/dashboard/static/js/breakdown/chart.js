@@ -1,5 +1,5 @@
 // The graph: one panel for each parameter over one time axis, so that no axis has two units.
-import { scaleFor, short } from "../numbers.js";
+import { axisText, scaleFor, short } from "../numbers.js";
 import { t } from "../words.js";
 import { colourOfBand, fillOf } from "./bands.js";
 import { what } from "./compare.js";
@@ -71,9 +71,8 @@ function niceAxis(panels, highest, factor) {
   const max = niceTop(highest * factor);
   const interval = max / 4;
   const least = Math.min(0, ...panels.flatMap((panel) => panel.channels.flatMap((channel) => channel.rows.map((row) => row.value ?? 0)))) * factor;
-  // A few watt-hours below nothing take a sliver, not a quarter of the picture.
-  const little = least < 0 && least > -interval / 8;
-  return { max, interval, min: little ? -interval / 8 : Math.floor(least / interval) * interval, little };
+  // A few watt-hours below nothing are thinner than the axis: the words below say how many there are.
+  return { max, interval, min: least > -interval / 16 ? 0 : Math.floor(least / interval) * interval };
 }
 
 /** How high what is laid over a panel reaches. */
@@ -316,9 +315,9 @@ export function build(answer, time, width, narrow, over = null, tall = null) {
       gridIndex: i, type: "value", animation: false, splitNumber: heights[i] > 200 ? 5 : 3,
       scale: panel.measure === "mean" && FLOATING.has(panel.unit),
       min: panel.measure === "amount" && !panel.channels.some((channel) => channel.band === "remainder" && channel.rows.some((row) => row.value < 0)) ? 0 : undefined,
-      ...(both ? { max: axis.max, min: axis.min, interval: axis.interval } : {}),
+      ...axis,
       axisLine: { show: false }, axisTick: { show: false },
-      axisLabel: { color: look.muted, fontFamily: look.family, fontSize: 12, showMinLabel: axis.little ? false : null, formatter: (value) => short(value) },
+      axisLabel: { color: look.muted, fontFamily: look.family, fontSize: 12, formatter: axisText },
       splitLine: { lineStyle: { color: look.line } },
       axisPointer: { show: false },
     });

@@ -22,7 +22,7 @@ const perText = (item, value, write = (one) => withUnit(one, data.unit)) => (val
 const moneyWord = () => (data.utility === "production" ? "tile.earned" : "drawn.money");
 const fully = (value) => fullWithUnit(value, data.unit);
 /** A difference of two levels with its sign: not the share of one of them, as 20 °C is no double of 10. */
-const apart = (value, write) => `${value > 0 ? "+" : value < 0 ? "−" : "±"}${write(Math.abs(value))}`;
+const apart = (value, write) => `${write(Math.abs(value)) === write(0) ? "±" : value > 0 ? "+" : "−"}${write(Math.abs(value))}`;
 const signed = (value) => `${value > 0 ? "+" : value < 0 ? "−" : "±"}${shareAlike(Math.abs(value))}`;
 
 function bucketText(i, long = false) {

@@ -1,6 +1,6 @@
 // A plot as SVG: bands and lines of steps, bars, an axis each way. It follows the theme by CSS alone,
 // prints sharply, and is small: pages without a time line need no chart library.
-import { short } from "../numbers.js";
+import { axisText } from "../numbers.js";
 import { element } from "./fetching.js";
 
 const SPACE = "http://www.w3.org/2000/svg";
@@ -84,7 +84,7 @@ export function plot(host, spec) {
     const text = (value, attributes) => { const node = svg("text", attributes); node.textContent = value; return node; };
     for (const at of ticks) {
       picture.append(svg("line", { class: at === 0 ? "axis" : "grid", x1: left, x2: left + plotW, y1: y(at), y2: y(at) }),
-        text(short(at), { x: left - 6, y: y(at), class: "end middle" }));
+        text(axisText(at), { x: left - 6, y: y(at), class: "end middle" }));
     }
     picture.append(text(own.unit, { x: 0, y: 12 }));
     let free = -Infinity;

@@ -1,5 +1,5 @@
 // What was used over what was expected: one panel, hours over their whole width, events as marks.
-import { scaleFor, short } from "../numbers.js";
+import { axisText, scaleFor } from "../numbers.js";
 import { alpha, css } from "../breakdown/marks.js";
 
 const HOUR = 3_600_000;
@@ -151,7 +151,7 @@ export function frame(data, time, width, small, colours, scale, y) {
     yAxis: {
       type: "value", splitNumber: small ? 2 : 4, ...y,
       axisLine: { show: false }, axisTick: { show: false },
-      axisLabel: { color: colours.muted, fontFamily: colours.family, fontSize: small ? 11 : 12, showMaxLabel: small, formatter: (value) => short(value) },
+      axisLabel: { color: colours.muted, fontFamily: colours.family, fontSize: small ? 11 : 12, showMaxLabel: small, formatter: axisText },
       splitLine: { lineStyle: { color: colours.line } }, axisPointer: { show: false },
     },
     axisPointer: { triggerOn: "mousemove|click" },
