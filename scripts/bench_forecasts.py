@@ -171,7 +171,11 @@ def score(samples_: list[Sample], family: Family) -> tuple[Floats, float]:
 
 
 def global_family(groups: list[Group]) -> tuple[Family, float]:
-    """Train the platform's model on what was before the year; returns it and what that took [s]."""
+    """Train a model like the platform's on what was before the year; returns it and its cost [s].
+
+    From nothing, since the one that ships and that installations go on from may know these
+    buildings.
+    """
     began = time.process_time()
     past = [one.hours.hours(0, int(one.midnights[one.first])) for one in groups]
     model = train(past)

@@ -153,8 +153,10 @@ def test_bytes_that_are_no_model_are_refused() -> None:
     """A damaged file is told from a model, with what to do about it."""
     with pytest.raises(WrongModelError, match="train again"):
         Model.from_bytes(b"something else")
+    with pytest.raises(WrongModelError, match="of this version"):
+        Model.from_bytes(b"kwfc2\nof the version before")
     with pytest.raises(WrongModelError, match="damaged"):
-        Model.from_bytes(b"kwfc2\nnonsense")
+        Model.from_bytes(b"kwfc3\nnonsense")
 
 
 def test_too_few_streams_train_no_model() -> None:

@@ -36,7 +36,7 @@ def trained(one: History) -> None:
 def test_a_model_forecasts_from_the_day_on_that_it_is_ready_and_a_replay_asks_the_same(
     tmp_path: Path,
 ) -> None:
-    """Until then similar days say what is to be expected; what they said stays as it was."""
+    """Until then the shipped one says what is to be expected; what it said stays as it was."""
     live = history(tmp_path / "live")
     live.folder.mkdir()
     live.start(train_again_s=0.0)
@@ -54,7 +54,7 @@ def test_a_model_forecasts_from_the_day_on_that_it_is_ready_and_a_replay_asks_th
         start_ms >= ready_ms: source.split()[0]
         for (_, start_ms), (_, source, _) in found.bands.items()
     }
-    assert said[False] == "prior"
+    assert said[False] == "shipped"
     assert said[True] in {"own", "global"}
     state = live.insights().state()
     assert state.models[0].from_ms == ready_ms

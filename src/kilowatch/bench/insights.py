@@ -18,7 +18,7 @@ from typing import Any, cast
 import numpy as np
 
 from kilowatch.insights import forecasting
-from kilowatch.insights.hours import HOUR_MS, Hours
+from kilowatch.insights.hours import HOUR_MS, WEEK_H, Hours
 from kilowatch.model.blocks import Floats, IntervalBlock
 from kilowatch.model.points import DataPoint
 from kilowatch.model.zones import DAY_MS, Zone
@@ -47,7 +47,9 @@ class Costs:
         history_hours_s: The same for history, three days at a time.
         predict_ms: A forecast of 24 h from the model [ms a stream].
         learn_ms: Learning what a stream needs from a year [ms a stream].
-        train_s: Training the model [s], on at most ``LEARNT_ON`` streams.
+        train_s: The first training, from the shipped model and a year of at most ``LEARNT_ON``
+            streams [s].
+        again_s: Each week's, from the model before it and a week of as many [s].
         state_bytes: The insights' own file, by stream [bytes].
     """
 
@@ -58,12 +60,18 @@ class Costs:
     predict_ms: float
     learn_ms: float
     train_s: float
+    again_s: float
     state_bytes: float
 
     @property
     def train_ms(self) -> float:
-        """Training, by stream of the installation [ms]."""
+        """The first training, by stream of the installation [ms]."""
         return 1000 * self.train_s / self.streams
+
+    @property
+    def again_ms(self) -> float:
+        """Each week's training, by stream of the installation [ms]."""
+        return 1000 * self.again_s / self.streams
 
 
 class MadeUp:
@@ -163,7 +171,7 @@ def costs(streams: int, note: Callable[[str], None] = lambda _text: None) -> Cos
     view = MadeUp(streams, days)
     year_ms = FIRST_MS + 365 * DAY_MS  # 2024-01-01: the first of a month
     note("training")
-    trained, model, hours = _train(view, streams)
+    trained, again, model, hours = _train(view, streams)
     predict = _cpu_s(lambda: _predict(model, hours)) / hours.streams
     with _following(streams, view, FIRST_MS, year_ms - 2 * DAY_MS) as (follower, come, path):
         come(year_ms)
@@ -193,18 +201,22 @@ def costs(streams: int, note: Callable[[str], None] = lambda _text: None) -> Cos
         predict_ms=1000 * predict,
         learn_ms=1000 * learnt_s / streams,
         train_s=trained,
+        again_s=again,
         state_bytes=size,
     )
 
 
-def _train(view: MadeUp, streams: int) -> tuple[float, forecasting.Model, Hours]:
+def _train(view: MadeUp, streams: int) -> tuple[float, float, forecasting.Model, Hours]:
     count = min(streams, LEARNT_ON)
     values: Floats = view.use[:count, : 365 * 24]
     hours = Hours(FIRST_MS, values, Zone.of(ZONE), np.zeros(values.shape, np.bool_))
     made: list[forecasting.Model] = []
     groups = [hours.only(slice(first, first + 50)) for first in range(0, count, 50)]
-    took_s = _cpu_s(lambda: made.append(forecasting.train(groups)))
-    return took_s, made[0], replace(hours, values=values)
+    before = [one.hours(0, one.count - WEEK_H) for one in groups]
+    base = forecasting.shipped()
+    took_s = _cpu_s(lambda: made.append(forecasting.adapt(base, before)))
+    again_s = _cpu_s(lambda: made.append(forecasting.adapt(made[0], groups)))
+    return took_s, again_s, made[1], replace(hours, values=values)
 
 
 def _predict(model: forecasting.Model, hours: Hours) -> None:

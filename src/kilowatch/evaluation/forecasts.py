@@ -21,11 +21,12 @@ from kilowatch.insights.forecasting import (
     Score,
     TooLittleError,
     Track,
+    adapt,
     expect,
     follow,
     naive_scale,
     score,
-    train,
+    shipped,
 )
 from kilowatch.insights.hours import Bools, Hours
 from kilowatch.model.blocks import Floats, Ints
@@ -33,8 +34,9 @@ from kilowatch.model.blocks import Floats, Ints
 TEST_DAYS = 365
 """The last year is forecast: every season and every holiday once."""
 
-QUARTERS = 4
-"""Models of the year: one at its beginning, then one each quarter, with what is known by then."""
+AGAIN_DAYS = 7
+"""The model of the year's beginning learns on each week with what is known by then, as the
+platform's does."""
 
 FOLDS = 3
 """Parts of the buildings that are held out in turn, to see how streams fare that taught nothing."""
@@ -70,24 +72,35 @@ class Group:
         return [one.utility for one in self.listed]
 
     def starts(self) -> list[int]:
-        """Rows of ``midnights`` at which each quarter begins, and the end."""
-        return [
-            int(one) for one in np.linspace(self.first, len(self.midnights), QUARTERS + 1).round()
-        ]
+        """Rows of ``midnights`` at which each week begins, and the end."""
+        end = len(self.midnights)
+        return [*range(self.first, end, AGAIN_DAYS), end]
 
 
 @dataclass(slots=True)
 class Cost:
-    """What the evaluation took, as processor time [s]."""
+    """What the evaluation took, as processor time [s].
+
+    Attributes:
+        train_s: All trainings.
+        trainings: How many.
+        trained_streams: Streams of all of them.
+        again_s: Those in which a model learnt on from itself, as it does each week.
+        again_streams: Their streams.
+        predict_s: All forecasts, with what follows their errors.
+        stream_days: How many.
+    """
 
     train_s: float = 0.0
     trainings: int = 0
     trained_streams: int = 0
+    again_s: float = 0.0
+    again_streams: int = 0
     predict_s: float = 0.0
     stream_days: int = 0
 
 
-def run(folder: Folder, out: Path) -> dict[str, Any]:
+def run(folder: Folder, out: Path, base: Model | None = None) -> dict[str, Any]:
     """Write the forecasts of a folder's streams, then score them.
 
     Args:
@@ -95,6 +108,8 @@ def run(folder: Folder, out: Path) -> dict[str, Any]:
         out: Folder for ``forecast.parquet`` (streams with history) and
             ``forecast_unseen.parquet`` (whole buildings held out of the training): ``stream_id``,
             ``origin``, ``ts``, ``p05``, ``p50``, ``p95``, ``value``.
+        base: The model that installations go out from, in place of the one that ships: it has
+            seen earlier years of the buildings that it was taught with.
 
     Returns:
         Scores with history and never seen, overall, by data set, by utility and by stream, and
@@ -104,9 +119,10 @@ def run(folder: Folder, out: Path) -> dict[str, Any]:
     if not groups:
         return {"streams": 0}
     cost = Cost()
-    known = with_history(groups, cost)
+    base = base or shipped()
+    known = with_history(groups, base, cost)
     write(groups, known, out / "forecast.parquet")
-    unseen = never_seen(groups, cost)
+    unseen = never_seen(groups, base, cost)
     write(groups, unseen, out / "forecast_unseen.parquet")
     return {
         "streams": sum(len(one.listed) for one in groups),
@@ -115,6 +131,7 @@ def run(folder: Folder, out: Path) -> dict[str, Any]:
         "timing": {
             "train_s": cost.train_s / max(cost.trainings, 1),
             "train_ms_per_stream": 1000 * cost.train_s / max(cost.trained_streams, 1),
+            "retrain_ms_per_stream": 1000 * cost.again_s / max(cost.again_streams, 1),
             "predict_ms_per_stream_day": 1000 * cost.predict_s / max(cost.stream_days, 1),
             "measured": "processor time of one core",
         },
@@ -147,47 +164,54 @@ def _group(listed: list[Listed], hours: Hours, begin_ms: int, end_ms: int) -> Gr
     return Group(tuple(listed), hours, midnights, first)
 
 
-def with_history(groups: Sequence[Group], cost: Cost) -> list[list[Floats]]:
-    """Forecast streams that taught the model, which is trained again each quarter.
+def with_history(groups: Sequence[Group], base: Model, cost: Cost) -> list[list[Floats]]:
+    """Forecast streams that teach the model, which learns on each week.
 
     Returns:
         For each group and each midnight of its year the band, shape (5, streams, hours).
     """
-    tracks: list[Track] | None = None
+    model = _trained(base, [_past(one, one.first) for one in groups], cost)
+    tracks = [_warm(model, one, cost) for one in groups]
     found: list[list[Floats]] = [[] for _ in groups]
-    for quarter in range(QUARTERS):
-        model = _trained([_past(one, one.starts()[quarter]) for one in groups], cost)
-        if tracks is None:
-            tracks = [_warm(model, one, cost) for one in groups]
-        for index, one in enumerate(groups):
-            rows = range(one.starts()[quarter], one.starts()[quarter + 1])
-            bands, tracks[index] = _days(model, one, rows, tracks[index], cost)
+    starts = [one.starts() for one in groups]
+    for week in range(max(len(one) for one in starts) - 1):
+        if week:
+            until = [rows[min(week, len(rows) - 1)] for rows in starts]
+            past = [_past(one, row) for one, row in zip(groups, until, strict=True)]
+            model = _trained(model, past, cost)
+        for index, (one, rows) in enumerate(zip(groups, starts, strict=True)):
+            some = range(*rows[week : week + 2]) if week + 1 < len(rows) else range(0)
+            bands, tracks[index] = _days(model, one, some, tracks[index], cost)
             found[index] += bands
     return found
 
 
-def never_seen(groups: Sequence[Group], cost: Cost) -> list[list[Floats]]:
-    """Forecast streams whose buildings taught nothing: each fifth of them in turn."""
-    buildings = sorted({one.building for group in groups for one in group.listed})
-    fold = {name: index % FOLDS for index, name in enumerate(buildings)}
+def never_seen(groups: Sequence[Group], base: Model, cost: Cost) -> list[list[Floats]]:
+    """Forecast streams whose buildings taught nothing: each third of them in turn."""
     found = [
         [np.full((5, len(one.listed), 24), np.nan) for _ in one.midnights[one.first :]]
         for one in groups
     ]
     for held in range(FOLDS):
-        teachers, learners = [], []
-        for one in groups:
-            out = np.array([fold[row.building] == held for row in one.listed])
-            teachers.append(_past(one, one.first).only(~out))
-            learners.append(out)
-        model = _trained([one for one in teachers if one.streams], cost)
+        learners = part_of(groups, held, FOLDS)
+        teachers = [
+            _past(one, one.first).only(~out) for one, out in zip(groups, learners, strict=True)
+        ]
+        model = _trained(base, [one for one in teachers if one.streams], cost)
         for index, (one, out) in enumerate(zip(groups, learners, strict=True)):
             if out.any():
                 _fill(found[index], model, one, out, cost)
     return found
 
 
-def _fill(bands: list[Floats], model: Model | None, group: Group, out: Bools, cost: Cost) -> None:
+def part_of(groups: Sequence[Group], part: int, parts: int) -> list[Bools]:
+    """Return which streams of each group belong to one part of the buildings."""
+    buildings = sorted({one.building for group in groups for one in group.listed})
+    place = {name: index % parts for index, name in enumerate(buildings)}
+    return [np.array([place[one.building] == part for one in group.listed]) for group in groups]
+
+
+def _fill(bands: list[Floats], model: Model, group: Group, out: Bools, cost: Cost) -> None:
     listed = tuple(row for row, held in zip(group.listed, out, strict=True) if held)
     part = Group(listed, group.hours.only(out), group.midnights, group.first)
     rows = range(group.first, len(group.midnights))
@@ -202,26 +226,30 @@ def _past(group: Group, row: int) -> Hours:
     return group.hours.hours(0, end)
 
 
-def _trained(past: list[Hours], cost: Cost) -> Model | None:
+def _trained(base: Model, past: list[Hours], cost: Cost) -> Model:
     began = time.process_time()
     try:
-        model = train(past)
+        model = adapt(base, past)
     except TooLittleError:
-        return None  # the similar-day prior speaks, as in an installation that is so small
-    cost.train_s += time.process_time() - began
+        return base  # as in an installation that is so small
+    took, streams = time.process_time() - began, sum(one.streams for one in past)
+    cost.train_s += took
     cost.trainings += 1
-    cost.trained_streams += sum(one.streams for one in past)
+    cost.trained_streams += streams
+    if not base.ships:
+        cost.again_s += took
+        cost.again_streams += streams
     return model
 
 
-def _warm(model: Model | None, group: Group, cost: Cost) -> Track:
+def _warm(model: Model, group: Group, cost: Cost) -> Track:
     rows = range(max(group.first - WARM_DAYS, 1), group.first)
     _, track = _days(model, group, rows, Track.start(len(group.listed)), cost)
     return track
 
 
 def _days(
-    model: Model | None, group: Group, rows: range, track: Track, cost: Cost
+    model: Model, group: Group, rows: range, track: Track, cost: Cost
 ) -> tuple[list[Floats], Track]:
     """Forecast some days, each from what was known at its midnight."""
     bands = []
@@ -300,7 +328,7 @@ def scores(groups: Sequence[Group], bands: Sequence[Sequence[Floats]]) -> dict[s
                 streams[one.stream_id] = _of_stream(one, found, scale, at)
     every = list(streams.values())
     return {
-        **_summary(every),
+        **summary(every),
         "by_dataset": _parted(every, "dataset"),
         "by_utility": _parted(every, "utility"),
         "by_stream": streams,
@@ -320,12 +348,17 @@ def _of_stream(one: Listed, found: Score, scale: Floats, at: int) -> dict[str, A
 
 def _parted(streams: list[dict[str, Any]], by: str) -> dict[str, Any]:
     return {
-        name: _summary([one for one in streams if one[by] == name])
+        name: summary([one for one in streams if one[by] == name])
         for name in sorted({one[by] for one in streams})
     }
 
 
-def _summary(streams: Sequence[Mapping[str, Any]]) -> dict[str, float]:
+def summary(streams: Sequence[Mapping[str, Any]]) -> dict[str, float]:
+    """Return the scores of some streams together.
+
+    Args:
+        streams: Of each ``mase``, ``naive`` and ``coverage``.
+    """
     if not streams:
         return {"streams": 0}
     mase, naive, coverage = (

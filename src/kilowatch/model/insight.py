@@ -131,7 +131,7 @@ class Expected:
         start_ms: Start of each hour, shape (hours,) [ms since 1970, UTC].
         made_ms: When it was known, in the time of the data, shape (hours,) [ms since 1970, UTC].
         rate: The band, shape (5, hours): ``QUANTILES`` by hours [W or m³/h].
-        source: ``global``, ``own`` or ``prior``, shape (hours,): which model said so.
+        source: ``global``, ``own``, ``shipped`` or ``prior``, shape (hours,): which model said so.
     """
 
     start_ms: Ints

@@ -6,9 +6,11 @@ Refuses: a model for each stream by name, to look at values at or after the orig
 Read first: ``predicting.py`` (what is said), then ``features.py`` (what it rests on).
 """
 
+from kilowatch.insights.forecasting.adapting import adapt
 from kilowatch.insights.forecasting.forecast import Forecast, Score, naive_scale, score
 from kilowatch.insights.forecasting.model import Model, WrongModelError
 from kilowatch.insights.forecasting.predicting import Expectation, expect, predict
+from kilowatch.insights.forecasting.shipped import shipped
 from kilowatch.insights.forecasting.track import Track, follow
 from kilowatch.insights.forecasting.training import TooLittleError, train
 
@@ -20,10 +22,12 @@ __all__ = [
     "TooLittleError",
     "Track",
     "WrongModelError",
+    "adapt",
     "expect",
     "follow",
     "naive_scale",
     "predict",
     "score",
+    "shipped",
     "train",
 ]

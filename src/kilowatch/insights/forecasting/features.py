@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from kilowatch.insights.forecasting import surprises
+from kilowatch.insights.forecasting.surprises import Reals
 from kilowatch.insights.forecasting.windows import (
     AHEAD_DAYS,
     HISTORY_DAYS,
@@ -70,7 +71,7 @@ class Features:
     days_seen: Ints
 
 
-def mean(of: Floats, axis: int) -> Floats:
+def mean(of: Reals, axis: int) -> Reals:
     """Mean of what is known along an axis; NaN where nothing is."""
     known = ~np.isnan(of)
     count = known.sum(axis=axis)
@@ -78,7 +79,7 @@ def mean(of: Floats, axis: int) -> Floats:
     return np.where(count > 0, total / np.maximum(count, 1), np.nan)
 
 
-def median(of: Floats, axis: int) -> Floats:
+def median(of: Reals, axis: int) -> Reals:
     """Median of what is known along an axis; NaN where nothing is."""
     few = axis == 0 and len(of) <= _FEW
     ordered = _ordered(of) if few else np.sort(of, axis=axis)  # NaN last
@@ -90,7 +91,7 @@ def median(of: Floats, axis: int) -> Floats:
     return np.where(count > 0, middle.squeeze(axis) / 2, np.nan)
 
 
-def _ordered(of: Floats) -> Floats:
+def _ordered(of: Reals) -> Reals:
     """Sort a few arrays against each other, what is unknown last, as infinity.
 
     Minima and maxima of whole arrays take a fifth of the time of as many short sorts.
@@ -103,7 +104,7 @@ def _ordered(of: Floats) -> Floats:
     return np.stack(rows)
 
 
-def weighted(values: Floats, weights: Sequence[Floats]) -> tuple[list[Floats], Floats]:
+def weighted(values: Reals, weights: Sequence[Reals]) -> tuple[list[Reals], Reals]:
     """Weighted means over days, and the weight that the last of them rests on.
 
     Args:
@@ -114,9 +115,9 @@ def weighted(values: Floats, weights: Sequence[Floats]) -> tuple[list[Floats], F
         Means (NaN where the weight is 0), each of shape (n, 24), and the weight, likewise.
     """
     known = ~np.isnan(values)
-    each = np.stack(weights, axis=1)
+    each = np.stack(weights, axis=1).astype(values.dtype)
     total = np.matmul(each, np.where(known, values, 0.0))  # each stream by itself
-    weight = np.matmul(each, known.astype(np.float64))
+    weight = np.matmul(each, known.astype(values.dtype))
     means = np.where(weight > 1e-9, total / np.maximum(weight, 1e-9), np.nan)
     return list(means.transpose(1, 0, 2)), weight[:, -1]
 
@@ -129,9 +130,9 @@ def features(cut: Windows, aheads: Sequence[int] = range(AHEAD_DAYS)) -> Feature
         aheads: Which days; the days of ``Features`` follow this order.
     """
     n = len(cut.values)
-    level, spread = _scale(cut.values)
+    level, spread = (one.astype(np.float64) for one in _scale(cut.values))
     scaled = (cut.values - level[:, None, None]) / spread[:, None, None]
-    scaled = np.clip(scaled, -_SPREADS_MAX, _SPREADS_MAX)
+    scaled = np.clip(scaled, -_SPREADS_MAX, _SPREADS_MAX).astype(np.float32)
     days = _days(cut, scaled)
     columns = np.empty((n, len(NAMES), len(aheads), 24), np.float32)
     base = np.empty((n, len(aheads), 24))
@@ -146,7 +147,7 @@ def features(cut: Windows, aheads: Sequence[int] = range(AHEAD_DAYS)) -> Feature
     )
 
 
-def _scale(values: Floats) -> tuple[Floats, Floats]:
+def _scale(values: Reals) -> tuple[Reals, Reals]:
     """Level and spread of the last weeks, each shape (n,); spread is never 0."""
     recent = values[:, -_RECENT_DAYS - 1 :].reshape(len(values), -1)
     level, spread = _level_and_spread(recent)
@@ -158,19 +159,19 @@ def _scale(values: Floats) -> tuple[Floats, Floats]:
     return level, np.maximum(spread, np.maximum(0.02 * np.abs(level), 1e-9))
 
 
-def _level_and_spread(line: Floats) -> tuple[Floats, Floats]:
+def _level_and_spread(line: Reals) -> tuple[Reals, Reals]:
     level = median(line, 1)
     return level, mean(np.abs(line - level[:, None]), 1)
 
 
-def _or(*choices: Floats) -> Floats:
+def _or(*choices: Reals) -> Reals:
     found = choices[0]
     for other in choices[1:]:
         found = np.where(np.isnan(found), other, found)
     return found
 
 
-def _days(cut: Windows, scaled: Floats) -> dict[str, Floats]:
+def _days(cut: Windows, scaled: Reals) -> dict[str, Reals]:
     """Describe what does not depend on the target hour, each shape (n,) or (n, 24)."""
     n = len(scaled)
     observed = np.arange(24) < cut.hour[:, None]
@@ -192,7 +193,7 @@ def _days(cut: Windows, scaled: Floats) -> dict[str, Floats]:
     at = 48 + cut.hour
     rows = np.arange(n)
     surprise = line - usual_line
-    found: dict[str, Floats] = {
+    found: dict[str, Reals] = {
         "last": last, "before": before, "third": third,
         "last_level": mean(last, 1), "before_level": mean(before, 1),
         "last_surprise": last - usual, "day_surprise": mean(last - usual, 1),
@@ -218,7 +219,7 @@ def _days(cut: Windows, scaled: Floats) -> dict[str, Floats]:
     return found
 
 
-def _following(cut: Windows, scaled: Floats) -> dict[str, Floats]:
+def _following(cut: Windows, scaled: Reals) -> dict[str, Reals]:
     """Tell how a stream follows the day's temperature, among days of its kind.
 
     Returns:
@@ -253,7 +254,7 @@ def _following(cut: Windows, scaled: Floats) -> dict[str, Floats]:
     }
 
 
-def _of_day(cut: Windows, scaled: Floats, days: dict[str, Floats], ahead: int) -> dict[str, Floats]:
+def _of_day(cut: Windows, scaled: Reals, days: dict[str, Reals], ahead: int) -> dict[str, Reals]:
     """Describe the hours of one day to come, each shape (n, 24) or (n,)."""
     n = len(scaled)
     target = _LAST + ahead
@@ -313,8 +314,8 @@ def _of_day(cut: Windows, scaled: Floats, days: dict[str, Floats], ahead: int) -
 
 
 def _weather(
-    cut: Windows, found: dict[str, Floats], target: int, weights: Floats
-) -> dict[str, Floats]:
+    cut: Windows, found: dict[str, Reals], target: int, weights: Reals
+) -> dict[str, Reals]:
     """Describe the weather of a day to come; without a forecast of it, it stays as yesterday."""
     yesterday_hours = cut.temperature[:, _LAST - 1]
     outdoor = _or(cut.temperature[:, target], yesterday_hours)

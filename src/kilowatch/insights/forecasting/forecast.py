@@ -19,7 +19,7 @@ class Forecast:
         start_ms: Start of each hour to come, shape (horizon,) [ms since 1970, UTC].
         rate: ``QUANTILES`` of each hour, shape (5, streams, horizon) [the stream's unit]; NaN
             for a stream of which nothing was known.
-        source: ``global``, ``own`` or ``prior`` for each stream: which model said so.
+        source: ``global``, ``own``, ``shipped`` or ``prior`` for each stream: which model said so.
         spread: What errors of this stream are measured by, shape (streams,) [its unit].
     """
 

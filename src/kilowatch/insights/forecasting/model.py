@@ -15,7 +15,7 @@ from kilowatch.insights.forecasting.features import NAMES, Singles
 from kilowatch.insights.forecasting.net import Net
 from kilowatch.model.blocks import Floats, Ints
 
-_MAGIC = b"kwfc2\n"
+_MAGIC = b"kwfc3\n"
 
 
 class WrongModelError(ValueError):
@@ -34,6 +34,7 @@ class Model:
         edges: Where 5, 25, 75 and 95 % lie [sizes of the error above the median], shape (4,).
         trained_on: Streams, hours and time that it was trained on.
         quality: How good it was on weeks that were held out.
+        ships: Whether it came with the program, and no stream of the installation taught it.
     """
 
     middle: str = field(repr=False)
@@ -43,6 +44,7 @@ class Model:
     edges: tuple[float, ...]
     trained_on: dict[str, int]
     quality: dict[str, float]
+    ships: bool = False
 
     @cached_property
     def version(self) -> str:
@@ -66,18 +68,27 @@ class Model:
         n, count, days = columns.shape[:3]
         flat = columns.reshape(n, count, -1)[:, :, cell].transpose(0, 2, 1)
         hours = np.ascontiguousarray(flat.reshape(-1, count))
-        middle, error = (np.asarray(one.predict(hours, num_threads=1)) for one in self._trees)
+        middle, error = self.by_trees(hours)
         by_day = np.stack([self.net.expect(columns[:, :, day]) for day in range(days)], axis=1)
         net = by_day.reshape(n, -1)[:, cell]
         said = self.share * net + (1 - self.share) * middle.reshape(n, -1)
-        return said, np.maximum(error, 1e-3).reshape(n, -1)
+        return said, error.reshape(n, -1)
+
+    def by_trees(self, hours: Singles) -> tuple[Floats, Floats]:
+        """Return what the trees say of median and size of the error [spreads], each shape (hours,).
+
+        Args:
+            hours: Shape (hours, len(NAMES)).
+        """
+        middle, error = (np.asarray(one.predict(hours, num_threads=1)) for one in self._trees)
+        return middle, np.maximum(error, 1e-3)
 
     def to_bytes(self) -> bytes:
         """Return the model as a file's content."""
         content: dict[str, Any] = {
             "names": list(NAMES), "middle": self.middle, "net": self.net.content(),
             "share": self.share, "error": self.error, "edges": list(self.edges),
-            "trained_on": self.trained_on, "quality": self.quality,
+            "trained_on": self.trained_on, "quality": self.quality, "ships": self.ships,
         }  # fmt: skip
         return _MAGIC + zlib.compress(json.dumps(content, sort_keys=True).encode(), 6)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Self
 
 import numpy as np
@@ -145,6 +145,17 @@ class Net:
         """Return the inputs as the layers see them, shape (n, inputs)."""
         near = np.clip((days.numbers - self.centre) / self.size, -_FAR, _FAR)
         return np.concatenate([np.nan_to_num(near), days.marks], axis=1).astype(np.float32)
+
+    def half_way(self, other: Net) -> Net:
+        """Return what lies between this net and the one that it went out from.
+
+        Source:
+            M. Wortsman and others, "Robust fine-tuning of zero-shot models", CVPR 2022.
+        """
+        first, offset, last, end = (
+            (own + one) / 2 for own, one in zip(self.layers, other.layers, strict=True)
+        )
+        return Net.read(replace(self, layers=(first, offset, last, end)).content())
 
     def content(self) -> dict[str, Any]:
         """Return what ``read`` reads, fit for JSON."""

@@ -77,7 +77,7 @@ def predict(
     """Forecast some streams from what was known before ``origin``.
 
     Args:
-        model: The installation's; None where it has too little to learn from.
+        model: The installation's, or the one that ships; None where none can be read.
         hours: The past, and the holidays and the temperature forecast of the hours to come as far
             as they are known. Values at or after ``origin`` are not looked at. Where the grid
             ends before the horizon does, no holiday and no temperature is known there.
@@ -185,7 +185,8 @@ def _alike(
         middle, error = _by_model(model, cut, aheads, cell)
         edges = np.array(model.edges)
         seen = np.asarray((~np.isnan(cut.values)).any(axis=2)).sum(axis=1)
-        source = ["own" if known >= OWN_DAYS else "global" for known in seen]
+        learnt = ("shipped", "shipped") if model.ships else ("global", "own")
+        source = [learnt[int(known >= OWN_DAYS)] for known in seen]
     least = np.where((cut.values < 0).any(axis=(1, 2)), -np.inf, 0.0)
     return Expectation(0, cell, middle, error, least, edges, tuple(source))
 

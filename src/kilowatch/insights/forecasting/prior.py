@@ -1,4 +1,4 @@
-"""The similar-day prior: what is said of a stream before an installation can teach a model.
+"""The similar-day prior: what is said of a stream where no model can be read.
 
 A load shape of its utility, scaled to what the stream has shown so far, stands in for the days
 that are not known yet; with each day that is known, similar days of its own take over.

@@ -8,11 +8,13 @@ fitted anew at each origin: nothing is kept, and a replay fits the same one.
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 
 from kilowatch.insights.forecasting.windows import HISTORY_DAYS, Windows
 from kilowatch.insights.hours import Bools
 from kilowatch.model.blocks import Floats, Ints
 
+Reals = npt.NDArray[np.floating]
 _LAST = HISTORY_DAYS
 _FIRST = 14
 """Days that similar days need before a surprise can be told."""
@@ -35,7 +37,7 @@ NAMES = (
 )  # fmt: skip
 
 
-def surprises(cut: Windows, scaled: Floats, ahead: int) -> dict[str, Floats]:
+def surprises(cut: Windows, scaled: Reals, ahead: int) -> dict[str, Reals]:
     """Describe what a stream's own surprises say of a day to come.
 
     Args:
@@ -54,20 +56,20 @@ def surprises(cut: Windows, scaled: Floats, ahead: int) -> dict[str, Floats]:
     days = np.arange(_FIRST, target + 1)
     rows = np.arange(n)[:, None]
     group = np.maximum(cut.kind[:, : target + 1], 4)
+    scaled = scaled.astype(np.float32)  # half of the memory to walk through
     known = ~np.isnan(scaled)
     whole = known.sum(axis=2) >= 12
     first, pattern = patterns(group)
     similar = _similar(group[first], days, lag)
-    base = _similar_mean(scaled, known, similar, pattern)
-    warmer = _warmer(cut, similar[pattern] * whole[:, None, :], days)
+    base = _similar_mean(scaled, known, similar.astype(np.float32), pattern)
+    warmer = _warmer(cut, whole, similar, pattern, days)
     past = scaled[:, _FIRST:] - base[:, : _LAST + 1 - _FIRST]
     told = ~np.isnan(past)
-    past = np.where(told, np.clip(past, -_SURPRISE_MAX, _SURPRISE_MAX), 0.0)
+    past = np.where(told, np.clip(past, -_SURPRISE_MAX, _SURPRISE_MAX), np.float32(0.0))
     mean = past.sum(axis=2) / np.maximum(told.sum(axis=2), 1)
     evening = past[:, :, 18:].sum(axis=2) / np.maximum(told[:, :, 18:].sum(axis=2), 1)
     # Each row is a day; what was known of it lies ``lag`` days back, the last one is the target.
-    day = np.arange(lag, len(days))
-    back = day - lag
+    day, back = slice(lag, len(days)), slice(0, len(days) - lag)
     same = _same_before(group, whole, days[day], lag) - _FIRST
     seen = same >= 0
     same = np.maximum(same, 0)
@@ -79,11 +81,11 @@ def surprises(cut: Windows, scaled: Floats, ahead: int) -> dict[str, Floats]:
         axis=2,
     )  # fmt: skip
     last, alike = past[:, back], past[rows, same] * seen[:, :, None]
-    fit = day < _LAST - _FIRST  # whole days that are over
-    memory = 0.5 ** ((target - days[day][fit]) / _MEMORY_DAYS)
+    over = _LAST - _FIRST - lag  # days that are over
+    memory = 0.5 ** ((target - days[day][:over]) / _MEMORY_DAYS)
     kept = _fitted(
-        by_day[:, fit], last[:, fit], alike[:, fit],
-        past[:, day[fit]], told[:, day[fit]] * memory[:, None],
+        by_day[:, :over], last[:, :over], alike[:, :over], past[:, lag : lag + over],
+        told[:, lag : lag + over] * memory[:, None].astype(np.float32),
     )  # fmt: skip
     shift = np.einsum("nk,nk->n", by_day[:, -1], kept[:, :5])[:, None]
     shift = shift + kept[:, 5, None] * last[:, -1] + kept[:, 6, None] * alike[:, -1]
@@ -114,7 +116,7 @@ def _similar(group: Ints, days: Ints, lag: int) -> Floats:
     return found
 
 
-def _similar_mean(values: Floats, known: Bools, weights: Floats, pattern: Ints) -> Floats:
+def _similar_mean(values: Reals, known: Bools, weights: Reals, pattern: Ints) -> Reals:
     """Return the weighted means of the days before each day, shape (n, days, 24); NaN without any.
 
     Args:
@@ -123,9 +125,9 @@ def _similar_mean(values: Floats, known: Bools, weights: Floats, pattern: Ints) 
         weights: By pattern of working days, shape (patterns, days, HISTORY_DAYS + 1).
         pattern: Of each window, shape (n,).
     """
-    there = np.where(known, values, 0.0)
+    there = np.where(known, values, np.float32(0.0))
     gaps = ~known[:, :-1].all(axis=(1, 2)) | known[:, -1].any(axis=1)
-    found = np.empty((len(values), weights.shape[1], 24))
+    found = np.empty((len(values), weights.shape[1], 24), np.float32)
     for one, each in enumerate(weights):
         own = pattern == one
         full, some = np.flatnonzero(own & ~gaps), np.flatnonzero(own & gaps)
@@ -134,7 +136,7 @@ def _similar_mean(values: Floats, known: Bools, weights: Floats, pattern: Ints) 
             total = np.matmul(each, there[full])
             found[full] = np.where(weight > 1e-9, total / np.maximum(weight, 1e-9), np.nan)
         if len(some):
-            weight = np.matmul(each, known[some].astype(np.float64))
+            weight = np.matmul(each, known[some].astype(np.float32))
             total = np.matmul(each, there[some])
             found[some] = np.where(weight > 1e-9, total / np.maximum(weight, 1e-9), np.nan)
     return found
@@ -154,18 +156,29 @@ def patterns(kinds: Ints) -> tuple[Ints, Ints]:
     return first, pattern
 
 
-def _warmer(cut: Windows, weights: Floats, days: Ints) -> Floats:
-    """Tell how much warmer each day is than similar days were, shape (n, days) [K]; or 0."""
+def _warmer(cut: Windows, whole: Bools, similar: Floats, pattern: Ints, days: Ints) -> Floats:
+    """Tell how much warmer each day is than similar days were, shape (n, days) [K]; or 0.
+
+    Args:
+        cut: What is known.
+        whole: Days that count, shape (n, HISTORY_DAYS + 1).
+        similar: Weights, by pattern of working days.
+        pattern: Of each window, shape (n,).
+        days: Which days.
+    """
     outdoor = cut.temperature[:, : days[-1] + 1]
     if np.isnan(outdoor).all():
         return np.zeros((len(outdoor), len(days)))
     known = ~np.isnan(outdoor)
     count = known.sum(axis=2)
     mean = np.where(known, outdoor, 0.0).sum(axis=2) / np.maximum(count, 1)
-    there = (count > 0).astype(np.float64)
-    past = slice(0, _LAST + 1)
-    total = np.matmul(weights, (mean * there)[:, past, None])[:, :, 0]
-    weight = np.matmul(weights, there[:, past, None])[:, :, 0]
+    there = (whole & (count[:, : _LAST + 1] > 0)).astype(np.float64)
+    parts = np.stack([mean[:, : _LAST + 1] * there, there], axis=2)
+    sums = np.empty((len(mean), len(days), 2))
+    for one, each in enumerate(similar):
+        own = np.flatnonzero(pattern == one)
+        sums[own] = np.matmul(each, parts[own])
+    total, weight = sums[:, :, 0], sums[:, :, 1]
     usual = total / np.maximum(weight, 1e-9)
     found: Floats = np.where((weight > 1e-9) & (count[:, days] > 0), mean[:, days] - usual, 0.0)
     return found
@@ -182,13 +195,13 @@ def _same_before(group: Ints, whole: Floats, days: Ints, lag: int) -> Ints:
     return found
 
 
-def _fitted(by_day: Floats, last: Floats, alike: Floats, came: Floats, weight: Floats) -> Floats:
+def _fitted(by_day: Floats, last: Reals, alike: Reals, came: Reals, weight: Reals) -> Floats:
     """Fit the ridge of each stream, shape (n, 7): five by day, two by hour.
 
     Five of seven columns are the same all day, so that their products need daily sums only.
     """
 
-    def each(*of: Floats) -> Floats:
+    def each(*of: Reals) -> Reals:
         return np.asarray(np.einsum(",".join(["ndh"] * len(of)) + "->nd", *of))
 
     sums = each(weight)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -23,6 +24,28 @@ STEPS_MIN = 400
 """Steps that a small installation's net takes at least."""
 
 _RATE, _WARM_STEPS, _LEAST_RATE = 2e-3, 200, 0.01
+
+
+class Pace(NamedTuple):
+    """How a net goes on from another one.
+
+    Attributes:
+        rate: Of a step at most.
+        rounds: How often each day is looked at.
+        steps_min: Steps at least.
+    """
+
+    rate: float
+    rounds: int
+    steps_min: int
+
+
+FIRST = Pace(1e-3, 6, 30)
+"""From the shipped net, with all that an installation has shown."""
+
+AGAIN = Pace(5e-4, 2, 1)
+"""From its own net, with a week: it is near already, and is to stay steady."""
+
 _DECAY = 1e-3
 """Of the weights, at each step of the whole rate."""
 
@@ -63,19 +86,46 @@ def teach(lessons: Lessons, *, seed: int, nets: int) -> Net:
         Loshchilov and F. Hutter, "Decoupled weight decay regularization", ICLR 2019.
     """
     blank = _measured(lessons.days)
-    inputs = blank.scaled(lessons.days)
-    known = ~np.isnan(lessons.target)
-    wanted = np.where(known, lessons.target - lessons.days.straight, 0.0).astype(np.float32)
-    weight = (lessons.weight[:, None] * known).astype(np.float32)
+    inputs, wanted, weight = _laid(blank, lessons)
+    steps = max(ROUNDS * (len(inputs) // min(BATCH, len(inputs))), STEPS_MIN)
     found = []
     for number in range(nets):
-        layers = _learn(inputs, wanted, weight, np.random.default_rng((seed, number)))
+        chance = np.random.default_rng((seed, number))
+        layers = _fresh(inputs.shape[1], chance)
+        _learn(layers, inputs, wanted, weight, chance, (_RATE, steps, _WARM_STEPS))
         first, offset, last, end = (
             one.astype(np.float16).astype(np.float64)
             for one in layers  # as they are kept
         )
         found.append(Net(blank.centre, blank.size, (first, offset, last, end)))
     return Net.read(Net.join(found).content())
+
+
+def go_on(net: Net, lessons: Lessons, pace: Pace, *, seed: int) -> Net:
+    """Return a net that has learnt on from where another one stands.
+
+    Args:
+        net: Where it begins.
+        lessons: What to learn from.
+        pace: How.
+        seed: Of the order.
+    """
+    if not len(lessons.target):
+        return net
+    inputs, wanted, weight = _laid(net, lessons)
+    layers = [one.astype(np.float32) for one in net.layers]
+    steps = max(pace.rounds * (len(inputs) // min(BATCH, len(inputs))), pace.steps_min)
+    chance = np.random.default_rng(seed)
+    _learn(layers, inputs, wanted, weight, chance, (pace.rate, steps, min(30, steps // 4 + 1)))
+    first, offset, last, end = (one.astype(np.float64) for one in layers)
+    return Net.read(Net(net.centre, net.size, (first, offset, last, end)).content())
+
+
+def _laid(net: Net, lessons: Lessons) -> tuple[Singles, Singles, Singles]:
+    """Return what layers see, what they are to say, and how much each hour counts."""
+    known = ~np.isnan(lessons.target)
+    wanted = np.where(known, lessons.target - lessons.days.straight, 0.0).astype(np.float32)
+    return net.scaled(lessons.days), wanted, (lessons.weight[:, None] * known).astype(np.float32)
 
 
 def _measured(days: Day) -> Net:
@@ -102,28 +152,37 @@ def _quantiles(numbers: Singles) -> tuple[Singles, Singles, Singles]:
     return found[0], found[1], found[2]
 
 
-def _learn(
-    inputs: Singles, wanted: Singles, weight: Singles, chance: np.random.Generator
-) -> list[Singles]:
-    n, width = inputs.shape
-    layers = [
+def _fresh(width: int, chance: np.random.Generator) -> list[Singles]:
+    return [
         (chance.standard_normal((width, UNITS)) * np.sqrt(2 / width)).astype(np.float32),
         np.zeros(UNITS, np.float32),
         (chance.standard_normal((UNITS, 24)) * 0.1 * np.sqrt(2 / UNITS)).astype(np.float32),
         np.zeros(24, np.float32),
     ]
+
+
+def _learn(
+    layers: list[Singles],
+    inputs: Singles,
+    wanted: Singles,
+    weight: Singles,
+    chance: np.random.Generator,
+    pace: tuple[float, int, int],
+) -> None:
+    """Move the layers; ``pace``: the largest rate, how many steps, and which has it first."""
+    most, steps, warm_steps = pace
+    n = len(inputs)
     speed = [np.zeros_like(one) for one in layers]
     square = [np.zeros_like(one) for one in layers]
     batch = min(BATCH, n)
-    steps = max(ROUNDS * (n // batch), STEPS_MIN)
     order = np.empty(0, np.int64)
     for step in range(1, steps + 1):
         if len(order) < batch:
             order = chance.permutation(n)
         rows, order = order[:batch], order[batch:]
         slopes = _slopes(layers, inputs[rows], wanted[rows], weight[rows])
-        rate = min(1.0, step / _WARM_STEPS) * (0.5 + 0.5 * np.cos(np.pi * step / steps))
-        rate = np.float32(_RATE * (rate + _LEAST_RATE))
+        rate = min(1.0, step / warm_steps) * (0.5 + 0.5 * np.cos(np.pi * step / steps))
+        rate = np.float32(most * (rate + _LEAST_RATE))
         steady = np.float32(1 / (1 - 0.9**step)), np.float32(1 / (1 - 0.99**step))
         for at, slope in enumerate(slopes):
             speed[at] += (1 - _MOMENTUM) * (slope - speed[at])
@@ -132,7 +191,6 @@ def _learn(
                 layers[at] *= 1 - rate * np.float32(_DECAY)
             root = np.sqrt(square[at] * steady[1]) + np.float32(1e-8)
             layers[at] -= rate * (speed[at] * steady[0]) / root
-    return layers
 
 
 def _slopes(

@@ -29,7 +29,7 @@ from kilowatch.pipeline.insight import states
 from kilowatch.pipeline.insight.calendars import Calendar
 from kilowatch.pipeline.insight.electrics import Nominal
 from kilowatch.pipeline.insight.file import InsightFile
-from kilowatch.pipeline.insight.models import usable
+from kilowatch.pipeline.insight.models import standing_in, usable
 from kilowatch.pipeline.insight.records import Kept
 from kilowatch.pipeline.insight.settling import STALE_MS, Settler
 from kilowatch.pipeline.insight.stepping import Step, StepGivenUpError, Stepper
@@ -398,7 +398,7 @@ class Follower:
         """Return the model that makes the forecasts of a midnight."""
         place = bisect_right(self._in_use, midnight_ms, key=lambda one: one[0]) - 1
         if place < 0:
-            return None
+            return standing_in()
         version = self._in_use[place][1]
         if version not in self._models:
             self._models[version] = usable(version, self._file.model(version))

@@ -17,7 +17,7 @@ from kilowatch.model.points import DataPoint
 from kilowatch.model.zones import Zone
 from kilowatch.pipeline.insight import states
 from kilowatch.pipeline.insight.columns import unpacked
-from kilowatch.pipeline.insight.models import usable
+from kilowatch.pipeline.insight.models import standing_in, usable
 from kilowatch.pipeline.insight.reader import InsightReader
 from kilowatch.pipeline.insight.subjects import subject_of
 from kilowatch.pipeline.insight.surroundings import Surroundings
@@ -87,7 +87,7 @@ class Outlooks:
             "SELECT version FROM model WHERE from_ms <= ? ORDER BY from_ms DESC LIMIT 1", (at_ms,)
         )
         if not rows:
-            return None
+            return standing_in()
         ((version,),) = rows
         if self._model[0] != version:
             ((content,),) = self._reader.rows(

@@ -36,6 +36,8 @@ STREAMS_MAX = 300
 DAYS_MAX = 400
 EVERY_MS = 7 * DAY_MS
 AT_A_TIME = 50
+BASE = "base.model"
+"""The installation's last model, which learns on; without it the shipped one does."""
 
 
 class Training:
@@ -142,6 +144,9 @@ class Training:
                 part = own[first : first + AT_A_TIME]
                 self._hand_over(number, name, [subjects[s] for s in part], [kept[s] for s in part])
                 number += 1
+        models = self._file.models()
+        if models and self._reads(models[-1][1]):
+            (self._folder / BASE).write_bytes(self._file.model(models[-1][1]))
         self._process = subprocess.Popen(
             [sys.executable, "-m", "kilowatch.pipeline.insight.training_process", self._folder],
             stdin=subprocess.PIPE,  # it ends when we do

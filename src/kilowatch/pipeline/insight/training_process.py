@@ -10,11 +10,20 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
-from kilowatch.insights.forecasting import TooLittleError, train
+from kilowatch.insights.forecasting import (
+    Model,
+    TooLittleError,
+    WrongModelError,
+    adapt,
+    shipped,
+)
 from kilowatch.insights.hours import Hours
 from kilowatch.model.zones import Zone
+from kilowatch.pipeline.insight.training import BASE
 
 NICE = 10
+GROWN = 1.5
+"""A model that this many times fewer streams have taught has seen too little of their past."""
 
 
 def main(folder: Path) -> int:
@@ -22,8 +31,9 @@ def main(folder: Path) -> int:
     os.nice(NICE)
     threading.Thread(target=_end_with_the_parent, daemon=True).start()
     try:
-        model = train([_read(path) for path in sorted(folder.glob("group-*.npz"))])
-    except TooLittleError as error:
+        groups = [_read(path) for path in sorted(folder.glob("group-*.npz"))]
+        model = adapt(base_of(folder, sum(one.streams for one in groups)), groups)
+    except (TooLittleError, WrongModelError) as error:
         return _fail(folder, str(error))
     except (ImportError, OSError) as error:
         return _fail(folder, f"LightGBM can't be loaded ({error}): forecasts rest on similar days")
@@ -35,6 +45,15 @@ def main(folder: Path) -> int:
     (folder / "about.json").write_bytes(msgspec.json.encode(about))
     (folder / "model.bin").write_bytes(model.to_bytes())
     return 0
+
+
+def base_of(folder: Path, streams: int) -> Model:
+    """Return what is known already: an installation that has grown begins again."""
+    if (folder / BASE).exists():
+        own = Model.from_bytes((folder / BASE).read_bytes())
+        if streams <= GROWN * own.trained_on["streams"]:
+            return own
+    return shipped()
 
 
 def _read(path: Path) -> Hours:
