@@ -10,8 +10,11 @@ import numpy as np
 import pytest
 from starlette.testclient import TestClient
 
+from kilowatch.dashboard.home_figures import lines_of
+from kilowatch.dashboard.periods import midnight_ms
 from kilowatch.dashboard.waste_sums import counted_once
 from kilowatch.model.insight import InsightEvent
+from kilowatch.model.parameters import PC
 from tests.dashboard.conftest import Logged
 from tests.dashboard.insight_world import furnish
 from tests.dashboard.worlds import STRANGER, VIEWER, World
@@ -148,3 +151,50 @@ def test_files_of_insights_are_for_who_may_export_there(
     for name in ("sentinel", "waste"):
         assert "HVAC" not in stranger.get(f"/data/{name}.csv?{place}").text
     assert stranger.get(hours).status_code == 404
+
+
+def test_where_a_site_stands_and_what_is_coming_are_files(
+    world: World, found: dict[str, InsightEvent], admin: TestClient, logged: Logged
+) -> None:
+    """The figures of Home's card and of Forecast's table, with their unit, price and bands."""
+    assert found
+    site, main = world.sites["Office Dublin"], world.point("main")
+    rows = rows_of(admin, f"/data/stand.csv?place=s{site}")
+    today, month = (row for row in rows if row["utility"] == "Electricity")
+    rooms = world.app.state.rooms
+    points = [p for p in world.points.values() if p.site_id == site]
+    (line,) = [one for one in lines_of(rooms, points) if one.utility == "electricity"]
+    assert float(month["amount"]) == line.month.so_far
+    assert float(today["expected"]) == line.today.expected
+    assert (month["unit"], month["currency"]) == ("Wh", "EUR")
+    ends = rows_of(admin, f"/data/ends.csv?place=s{site}")
+    mine = [row for row in ends if row["data point"] == main.name]
+    assert len(mine) == 3
+    outlook = rooms.outlooks.of(rooms.insights, main)
+    for row, end in zip(mine, outlook.ends, strict=True):
+        assert float(row["middle"]) == pytest.approx(float(end.amount[1]))
+        assert instant_ms(row["end"]) == end.end_ms
+    assert logged(VIEWER).get(f"/data/stand.csv?place=s{site}").status_code == 403
+    assert rows_of(logged(STRANGER), f"/data/stand.csv?place=s{site}") == []
+    assert rows_of(logged(STRANGER), f"/data/ends.csv?place=s{site}") == []
+    assert "/data/stand.csv" in admin.get(f"/home/site/{site}").text
+    assert "/data/stand.csv" not in logged(VIEWER).get(f"/home/site/{site}").text
+
+
+def test_totals_of_a_data_point_are_a_file(world: World, admin: TestClient) -> None:
+    """Days of a month with what they rest on; they add up to the page's month."""
+    main = world.point("main")
+    query = "year=2026&month=10&channel=pC"
+    rows = rows_of(admin, f"/quality/{main.id}/totals.csv?{query}")
+    assert (len(rows), rows[0]["first day"], rows[0]["unit"]) == (31, "2026-10-01", "Wh")
+    counted = world.view.series(main, [PC], *october(), "month")
+    whole = float(np.nansum(counted.amount) + np.nansum(counted.unallocated))
+    assert sum(float(row["total or mean"]) for row in rows) == pytest.approx(whole)
+    page = admin.get(f"/quality/{main.id}?year=2026&month=10", headers={"accept": "text/html"}).text
+    assert f"/quality/{main.id}/totals.csv?year=2026&amp;month=10&amp;channel=pC" in page
+
+
+def october() -> tuple[int, int]:
+    """Return October 2026 in Dublin [ms]."""
+    first, last = date(2026, 10, 1), date(2026, 11, 1)
+    return midnight_ms(first, "Europe/Dublin"), midnight_ms(last, "Europe/Dublin")

@@ -278,8 +278,9 @@ def _csv(request: Request) -> Response:
 
 def _levels(asked: Asked, rows: list[Row], name: str) -> Response:
     unit, words = asked.unit, ("mean", "lowest", "highest")
-    head = [t("comparing.item"), *(f"{t(f'comparing.{word}')} [{unit}]" for word in words)]
-    head += [t("comparing.complete"), f"{t('comparing.change')} [{unit}]", t("comparing.compared")]
+    of = f" [{unit}]" if unit else ""
+    head = [t("comparing.item"), *(f"{t(f'comparing.{word}')}{of}" for word in words)]
+    head += [t("comparing.complete"), f"{t('comparing.change')}{of}", t("comparing.compared")]
     return csv_answer(
         name,
         head,

@@ -249,6 +249,8 @@ def _site(request: Request) -> Response:
         "table": table,
         "lines": lines,
         "point_id": whole_number(asked["point"]),
+        "place": asked["place"],
+        "exports": any(may_export(visit_of(request).person, p) for p in points),
         "basis": basis_of(end.worth[1] for line in lines for end in line.ends.values()),
     }
     return rooms.templates.TemplateResponse(request, "forecast_site.html", context)

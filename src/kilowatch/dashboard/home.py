@@ -23,6 +23,7 @@ from kilowatch.dashboard.insight_rows import Waiting, waiting_events
 from kilowatch.dashboard.periods import local_day
 from kilowatch.dashboard.places import readable, site_names
 from kilowatch.dashboard.quality_periods import day_text, lost_text
+from kilowatch.dashboard.registry import may_export
 from kilowatch.dashboard.rooms import Rooms, rooms_of, visit_of
 from kilowatch.dashboard.shell import page
 from kilowatch.dashboard.start_way import first_hour
@@ -193,6 +194,8 @@ def _site(request: Request) -> Response:
     context = {
         "lines": lines,
         "earned": EARNED,
+        "exports": has_tool(visit.person, "export", points[0].organisation_id)
+        and all(may_export(visit.person, p) for p in points),
         "basis": basis_of(one.worth for one in stands),
         **titles,
         "behind": [behind_line(request, line, titles["day"], titles["month"]) for line in lines],

@@ -14,11 +14,14 @@ from kilowatch.dashboard.chart_files import csv_answer
 from kilowatch.dashboard.periods import iso_local, local_day
 from kilowatch.dashboard.places import chosen_points, readable, site_names
 from kilowatch.dashboard.quality import ASKED, Row, fill, ranked, shown_gaps
+from kilowatch.dashboard.quality_figures import SHARE_NAMES, unit_of
 from kilowatch.dashboard.quality_periods import Chosen, chosen, days_ms
+from kilowatch.dashboard.quality_point import channel_of, parts_of
 from kilowatch.dashboard.registry import may_export
-from kilowatch.dashboard.rooms import Rooms, rooms_of, visit_of
+from kilowatch.dashboard.rooms import Rooms, point_of, rooms_of, visit_of
 from kilowatch.dashboard.words import t
 from kilowatch.model.gaps import Gap
+from kilowatch.model.parameters import channel_name
 from kilowatch.model.points import DataPoint
 
 FILLED_TOGETHER = 500
@@ -33,6 +36,33 @@ async def gaps_csv(request: Request) -> Response:
 async def table_csv(request: Request) -> Response:
     """Answer the table of the page, in its order: every data point, not only one page of them."""
     return await run_in_threadpool(_table, request)
+
+
+async def totals_csv(request: Request) -> Response:
+    """Answer the totals of a data point by month of a year, or by day of a month."""
+    return await run_in_threadpool(_totals, request)
+
+
+def _totals(request: Request) -> Response:
+    rooms, point = rooms_of(request), point_of(request)
+    today = local_day(rooms.clock(), point.zone)
+    period, code = chosen(asked_of(request, ASKED), today), channel_of(request, point)
+    rows = rooms.view.series(
+        point, [code], *period.bounds_ms(point.zone), "day" if period.month else "month"
+    )
+    head = [t(f"quality_file.{word}") for word in ("first", "channel", "total", "across", "unit")]
+    head += [t("quality_file.complete"), *(f"{t(f'share.{name}')} [%]" for name in SHARE_NAMES)]
+    unit, name = unit_of(point, code), channel_name(code)
+    return csv_answer(
+        f"{point.name} totals {period.first} {period.last}",
+        head,
+        [
+            [day.isoformat(), name, one.total, one.unallocated, unit,
+             None if one.completeness is None else 100 * one.completeness,
+             *(100 * one.shares[share] for share in SHARE_NAMES)]
+            for day, one in parts_of(rooms, point, rows)
+        ],
+    )  # fmt: skip
 
 
 def _asked(request: Request) -> tuple[list[DataPoint], Chosen, dict[str, str]]:
@@ -112,6 +142,7 @@ def _table_rows(rooms: Rooms, rows: Sequence[Row], period: Chosen) -> Iterator[l
 
 
 DOORS: tuple[Door, ...] = (
+    Door("/quality/{point_id:number}/totals.csv", totals_csv, Access.EXPORT_POINT, tool="export"),
     Door("/data/gaps.csv", gaps_csv, Access.EXPORT_SOMEWHERE, tool="export"),
     Door("/data/quality.csv", table_csv, Access.EXPORT_SOMEWHERE, tool="export"),
 )

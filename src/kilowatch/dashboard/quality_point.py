@@ -27,6 +27,7 @@ from kilowatch.dashboard.quality import calendar_of, shown_gaps
 from kilowatch.dashboard.quality_figures import (
     NAMES,
     SHARE_NAMES,
+    Summary,
     elapsed_of,
     headline,
     is_ratio,
@@ -45,7 +46,7 @@ from kilowatch.dashboard.quality_periods import (
     local_text,
     month_name,
 )
-from kilowatch.dashboard.registry import may_point
+from kilowatch.dashboard.registry import may_export, may_point
 from kilowatch.dashboard.rooms import Rooms, point_of, rooms_of, visit_of
 from kilowatch.dashboard.shell import crumbs_of, page
 from kilowatch.dashboard.words import t
@@ -167,6 +168,7 @@ def _context(request: Request) -> dict[str, Any]:
         "history": history_of(rooms, point, manages=manages, acts=acts),
         "findings": [],
         "totals": None,
+        "totals_file": "",
         "intervals": None,
         "status": None,
         "settling": False,
@@ -184,6 +186,7 @@ def _context(request: Request) -> dict[str, Any]:
         context["findings"] = _findings(rooms, point, period, manages=manages, acts=acts)
         if extent is not None:
             context["totals"] = _totals(request, point, period)
+            context["totals_file"] = _totals_file(request, point, period)
             context["intervals"] = _intervals(request, point, period) if period.day else None
     except KilowatchError as error:
         if error.status != 503:
@@ -325,34 +328,56 @@ def channels_to_choose(rooms: Rooms, point: DataPoint) -> list[tuple[str, str]]:
     return found
 
 
-def _channel_of(request: Request, point: DataPoint) -> int:
+def channel_of(request: Request, point: DataPoint) -> int:
+    """Return the channel of which totals are asked for; the first one where none is named."""
     rooms = rooms_of(request)
     codes = rooms.view.channels(point)
     wanted = request.query_params.get("channel", "")
     return next((code for code in codes if channel_name(code) == wanted), headline(codes))
 
 
-def _totals(request: Request, point: DataPoint, period: Chosen) -> dict[str, Any]:
-    """Return totals by month of a year, or by day of a month, and of all of it."""
-    rooms, code = rooms_of(request), _channel_of(request, point)
-    from_ms, to_ms = period.bounds_ms(point.zone)
-    rows = rooms.view.series(point, [code], from_ms, to_ms, "day" if period.month else "month")
-    now_ms, unit = rooms.clock(), unit_of(point, code)
-    parts = []
+def _totals_file(request: Request, point: DataPoint, period: Chosen) -> str:
+    """Return where the totals are as a file; "" for who may take nothing along."""
+    if not may_export(visit_of(request).person, point):
+        return ""
+    days = {"year": period.year} | ({"month": period.month} if period.month else {})
+    asked = days | {"channel": channel_name(channel_of(request, point))}
+    return f"/quality/{point.id}/totals.csv?{urlencode(asked)}"
+
+
+def parts_of(rooms: Rooms, point: DataPoint, rows: IntervalBlock) -> list[tuple[date, Summary]]:
+    """Return each day or month of some rows with what it comes to and rests on.
+
+    Args:
+        rooms: What the dashboard is made of.
+        point: Whose.
+        rows: Days or months of one channel, in order.
+    """
+    now_ms, found = rooms.clock(), []
     for at in range(len(rows)):
         row = rows.take(slice(at, at + 1))
         start_ms = int(row.start_ms[0])
-        day = local_day(start_ms, point.zone)
         span = (start_ms, start_ms + int(row.duration_ms[0]))
         one = summary(row, elapsed_of(rooms.view, point, span, now_ms))
-        parts.append(
-            {
-                "name": str(day) if period.month else month_name(day.month),
-                "day": day if period.month else None,
-                "month": str(day.month),
-                **_told(one),
-            }
-        )
+        found.append((local_day(start_ms, point.zone), one))
+    return found
+
+
+def _totals(request: Request, point: DataPoint, period: Chosen) -> dict[str, Any]:
+    """Return totals by month of a year, or by day of a month, and of all of it."""
+    rooms, code = rooms_of(request), channel_of(request, point)
+    from_ms, to_ms = period.bounds_ms(point.zone)
+    rows = rooms.view.series(point, [code], from_ms, to_ms, "day" if period.month else "month")
+    now_ms, unit = rooms.clock(), unit_of(point, code)
+    parts = [
+        {
+            "name": str(day) if period.month else month_name(day.month),
+            "day": day if period.month else None,
+            "month": str(day.month),
+            **_told(one),
+        }
+        for day, one in parts_of(rooms, point, rows)
+    ]
     elapsed = elapsed_of(rooms.view, point, (from_ms, to_ms), now_ms)
     whole = summary(rows, elapsed, means_of(rooms.view, point, [code], from_ms, to_ms).get(code))
     return {
@@ -376,7 +401,7 @@ def _told(one: Any) -> dict[str, Any]:
 
 def _intervals(request: Request, point: DataPoint, period: Chosen) -> dict[str, Any]:
     """Return the intervals of a day, with what is missing between them."""
-    rooms, code = rooms_of(request), _channel_of(request, point)
+    rooms, code = rooms_of(request), channel_of(request, point)
     assert period.day is not None
     from_ms, to_ms = days_ms(period.day, period.day, point.zone)
     rows = rooms.view.series(point, [code], from_ms, to_ms, "interval")
