@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -21,8 +22,8 @@ from kilowatch.insights.waste import (
     waste,
 )
 from kilowatch.insights.waste.days import Days
-from kilowatch.insights.waste.finding import KINDS
-from kilowatch.insights.waste.signs import NAMES, QUIETS, signs
+from kilowatch.insights.waste.finding import KINDS, above_need
+from kilowatch.insights.waste.signs import NAMES, QUIETS, Signs, signs
 from kilowatch.model.insight import EventKind
 from tests.insights.waste_world import YEAR_H, index, office, with_values
 
@@ -132,6 +133,34 @@ def test_a_heat_that_nobody_has_seen_is_not_judged() -> None:
     assert rate[:, heat][:, 24:].sum() == 0
     cool = waste(REFERENCE, with_values(WORLD, values), first=YEAR_H)[0]
     assert cool[:, heat].sum() > 50 * 15_000
+
+
+def test_a_base_that_rose_is_seen_by_day_in_the_cold_too() -> None:
+    """Nobody can say what an open hour wastes in the cold, but nights say that the base rose."""
+    start = index(WORLD, 53, 0, 0)
+    hours = _later((start, start + 10 * 24, 4_000.0))
+    first = index(hours, 53, 0, 0)
+    rate, kind = waste(REFERENCE, hours)
+    by_day = [slice(first + day * 24 + 8, first + day * 24 + 18) for day in range(5)]
+    creep = KINDS.index(EventKind.BASELOAD_CREEP)
+    assert not rate[:, by_day[0]].any()
+    assert not rate[:, by_day[1]].any()
+    for third_and_later in by_day[2:]:
+        assert rate[0, third_and_later].mean() == pytest.approx(4_000, rel=0.25)
+        assert (kind[0, third_and_later] == creep).all()
+
+
+def test_a_building_that_grew_for_good_has_grown_most_where_it_uses_most() -> None:
+    """Day and night a fifth up for twelve weeks: middays may be two fifths up, and are no waste."""
+    over = np.full((1, 1, 24), 0.2)
+    over[..., 9:17] = 0.4
+    table = np.zeros((1, 1, 24, len(NAMES)), np.float32)
+    one = Signs(np.arange(1), table, over, over, np.full((1, 1), 0.2))
+    assert not above_need(one).any()
+    shorter = replace(one, level=np.zeros((1, 1)))
+    np.testing.assert_allclose(above_need(shorter), over - 0.1)
+    steep = replace(one, over=over * 2, usual=over * 2)
+    np.testing.assert_allclose(above_need(steep)[..., 12], 0.4)
 
 
 def test_waste_is_never_more_than_what_was_used() -> None:

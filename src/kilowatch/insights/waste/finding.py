@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
 from kilowatch.insights.hours import Bools, Hours
 from kilowatch.insights.waste import gate
 from kilowatch.insights.waste.days import Days, Past, low_quantile
+from kilowatch.insights.waste.habits import NIGHT
 from kilowatch.insights.waste.reference import Reference, warmth
 from kilowatch.insights.waste.signs import NAMES, REACH_DAYS, Signs, signs
 from kilowatch.model.blocks import Floats, Ints
@@ -38,6 +38,9 @@ WIDEST = 3.0
 LEVEL = (-0.1, 0.1)
 """How far a building's own quiet hours of late move its need [share of the mean load]: no further
 than this, unless day and night stood higher for twelve weeks."""
+GROWN = 2.0
+"""How much more than by day and by night at the least an hour's own level may have risen then: what
+grows in proportion grows most where most is used."""
 MILD_C = (8.0, 19.0)
 """Outdoor temperature at which a building should need neither much heating nor cooling [°C]:
 between the usual base temperatures of 15.5 °C less gains, and 18 °C plus some."""
@@ -45,6 +48,9 @@ MARGIN_C = 0.5
 """How far outside of what the reference period has seen the need is still believed [K]."""
 EARLY_H = 3
 """Hours before opening in which a higher load is an early start and not the night's."""
+BASE_NIGHTS, BASE_SHARE = 3, 0.9
+"""Nights, today's the last, of whose hours this much was above: open hours after them that nobody
+could judge, when it is hot or cold, are of the base that rose."""
 
 
 def waste(
@@ -87,6 +93,7 @@ def waste(
     kinds = _kinds(reference, hours, days)[:, seen.days]
     _whole_nights(kinds, flagged)
     creep = _everywhere(flagged)
+    creep |= (kinds < 0) & _since_the_night(flagged)
     kinds = np.where(creep, KINDS.index(EventKind.BASELOAD_CREEP), kinds)
     share = np.zeros((hours.streams, days.count, 24))
     flagged &= kinds >= 0  # open hours when it is hot or cold: nobody can say what was wasted
@@ -128,13 +135,17 @@ def _stands_out(seen: Signs) -> Bools:
     return np.asarray(near | (ten > RISEN))
 
 
-def above_need(seen: Signs) -> Floats:
+def above_need(seen: Signs, grown: float = GROWN) -> Floats:
     """Return what stands above the need, moved by the level of late.
+
+    Args:
+        seen: Signs of the hours.
+        grown: See ``GROWN``.
 
     Returns:
         Shape (streams, days, 24), 0 where nothing does [share of scale].
     """
-    most = np.maximum(LEVEL[1], seen.level)[:, :, None]
+    most = np.maximum(LEVEL[1], grown * seen.level)[:, :, None]
     level = np.clip(np.nan_to_num(seen.usual), LEVEL[0], most)
     return np.maximum(np.nan_to_num(seen.over - level), 0.0)
 
@@ -206,9 +217,20 @@ def _whole_nights(kinds: Ints, flagged: Bools) -> None:
         kinds[:, :, hour][before & (kinds[:, :, hour] == early)] = night
 
 
-def _everywhere(flagged: Bools) -> npt.NDArray[np.bool_]:
+def _everywhere(flagged: Bools) -> Bools:
     """Return on which days so much of day and night was above that it is the base that rose."""
     share = np.zeros(flagged.shape[:2])  # of the days before: today is not over
     for back in range(1, CREEP_DAYS + 1):
         share[:, back:] += flagged[:, : flagged.shape[1] - back].mean(axis=2)
-    return np.broadcast_to((share / CREEP_DAYS > 0.6)[:, :, None], flagged.shape)
+    return np.repeat((share / CREEP_DAYS > 0.6)[:, :, None], 24, axis=2)
+
+
+def _since_the_night(flagged: Bools) -> Bools:
+    """Return which hours of the day follow on nights that were above throughout."""
+    night = flagged[:, :, NIGHT].mean(axis=2)
+    total = np.zeros(night.shape)
+    for back in range(BASE_NIGHTS):
+        total[:, back:] += night[:, : night.shape[1] - back]
+    up = np.repeat((total / BASE_NIGHTS > BASE_SHARE)[:, :, None], 24, axis=2)
+    up[:, :, : NIGHT.stop] = False  # tonight is not over
+    return up
