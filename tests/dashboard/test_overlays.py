@@ -49,13 +49,17 @@ def test_what_was_needed_between_two_wasted_weekends_is_not_shown_as_waste(
     event = found["weekend"]
     begin = event.start_ms
     lasting = replace(event, end_ms=begin + 7 * DAY_MS + HOUR_MS, open=True)
-    starts = begin + np.array([0, 1, 2, 30, 168, 5], np.int64) * HOUR_MS
-    kinds = np.array([list(EventKind).index(EventKind.WEEKEND)] * 5 + [0], np.int64)
+    weekend = list(EventKind).index(EventKind.WEEKEND)
+    starts = begin + np.array([0, 1, 2, 30, 168, 5, 60], np.int64) * HOUR_MS
+    kinds = np.array([weekend] * 5 + [0, weekend], np.int64)
+    amounts = np.array([1.0] * 6 + [0.05])
     world.extra["insights"].found = {**was, point.series: (lasting,)}
-    world.extra["insights"].wasted = WasteHours(np.full(6, point.series), starts, np.ones(6), kinds)
+    world.extra["insights"].wasted = WasteHours(np.full(7, point.series), starts, amounts, kinds)
     try:
         span = f"from={begin}&to={begin + 8 * DAY_MS}"
         answer = admin.get(f"/data/overlays?point={point.id}&{span}").json()
+        span = f"from={begin + 59 * HOUR_MS}&to={begin + 62 * HOUR_MS}"
+        quiet = admin.get(f"/data/overlays?point={point.id}&{span}").json()
         circuits = admin.get(
             f"/data/circuits?points={point.id}&days=28&until={local_day(world.now[0], point.zone)}"
         ).json()
@@ -63,7 +67,8 @@ def test_what_was_needed_between_two_wasted_weekends_is_not_shown_as_waste(
         world.extra["insights"].found, world.extra["insights"].wasted = was, None
     (mark,) = answer["events"]
     hours = [[(at - begin) // HOUR_MS for at in one] for one in mark["spans"]]
-    assert hours == [[0, 3], [30, 31], [168, 169]], "another kind's hour is another event's"
+    assert hours == [[0, 3], [30, 31], [168, 169]], "not another kind's, nor hardly anything"
+    assert quiet["events"][0]["spans"] == [], "it goes on, and wastes nothing to speak of"
     assert circuits["circuits"][0]["marks"][0]["spans"] == mark["spans"][:2]
 
 

@@ -279,7 +279,7 @@ def mark_of(one: Shown, spans: Spans, *, strong: bool = False) -> dict[str, Any]
         "id": one.event.id,
         "from": one.event.start_ms,
         "to": one.event.end_ms,
-        "spans": spans.get(one.event.id, []),
+        "spans": spans.get(one.event.id),
         "tone": one.tone,
         "title": one.title,
         "href": one.href,

@@ -13,15 +13,20 @@ import numpy as np
 from kilowatch.dashboard.insight_rows import Shown
 from kilowatch.dashboard.needs import Insights
 from kilowatch.model.blocks import Ints
-from kilowatch.model.insight import EventKind
+from kilowatch.model.insight import EventKind, InsightEvent, WasteHours
 
 HOUR_MS = 3_600_000
 KINDS = tuple(EventKind)
 SHOWN_MS_MAX = 62 * 24 * HOUR_MS
 """Of a longer stretch an hour is thinner than a pixel, and the event's whole time is shown."""
 
+SMALL = 0.1
+"""Part of an event's mean hour below which an hour is not shown: what the signs of a wasted weekend
+still say of the next Saturday is no picture of waste, though it is in the sums."""
+
 Spans = Mapping[str, list[list[int]]]
-"""By an event's name: from when to when it wasted something, rising [ms]."""
+"""By an event's name: from when to when it wasted something in a stretch, rising [ms]; events of
+which no hour is known are not among them."""
 
 
 def spans_of(insights: Insights, events: Sequence[Shown], from_ms: int, to_ms: int) -> Spans:
@@ -37,17 +42,28 @@ def spans_of(insights: Insights, events: Sequence[Shown], from_ms: int, to_ms: i
     if not wasted or to_ms - from_ms > SHOWN_MS_MAX:
         return {}
     points = {one.point.series: one.point for one in wasted}
-    hours = insights.waste(list(points.values()), from_ms, to_ms)
+    # As far as the events reach: what an hour of one is like is not told by a quiet stretch of it.
+    begin = max(from_ms - SHOWN_MS_MAX, min(one.event.start_ms for one in wasted))
+    end = min(to_ms + SHOWN_MS_MAX, max(one.event.end_ms for one in wasted))
+    hours = insights.waste(list(points.values()), min(begin, from_ms), max(end, to_ms))
     found: dict[str, list[list[int]]] = {}
     for one in wasted:
-        event = one.event
-        parts = event.evidence.get("parts", ())
-        kinds = {event.kind.value, *(part["kind"] for part in parts)}
-        numbers = [number for number, kind in enumerate(KINDS) if kind.value in kinds]
-        mine = (hours.series == event.series) & np.isin(hours.kind, numbers)
-        mine &= (hours.start_ms >= event.start_ms) & (hours.start_ms < event.end_ms)
-        found[event.id] = _runs(np.unique(hours.start_ms[mine]))
+        starts = _hours_of(one.event, hours)
+        if len(starts):
+            found[one.event.id] = _runs(starts[(starts >= from_ms) & (starts < to_ms)])
     return found
+
+
+def _hours_of(event: InsightEvent, hours: WasteHours) -> Ints:
+    """Return the hours of an event that are worth a picture, rising [ms]."""
+    parts = event.evidence.get("parts", ())
+    kinds = {event.kind.value, *(part["kind"] for part in parts)}
+    numbers = [number for number, kind in enumerate(KINDS) if kind.value in kinds]
+    mine = (hours.series == event.series) & np.isin(hours.kind, numbers)
+    mine &= (hours.start_ms >= event.start_ms) & (hours.start_ms < event.end_ms)
+    amount = hours.amount[mine]
+    starts = hours.start_ms[mine]
+    return np.unique(starts[amount >= SMALL * amount.mean()]) if len(starts) else starts
 
 
 def _runs(starts: Ints) -> list[list[int]]:

@@ -64,7 +64,7 @@ export function steps(start, value, style, index, z, end = hourly(start)) {
 const scaled = (values, factor) => values.map((value) => (value === null ? null : value * factor));
 
 /** From when to when an event is seen: its wasted hours where they are known, else all of its time. */
-export const spansOf = (mark) => (mark.spans?.length ? mark.spans : [[mark.from, mark.to]]);
+export const spansOf = (mark) => mark.spans ?? [[mark.from, mark.to]];
 
 /** Whether an event is seen in a stretch of time: not in the quiet hours between its own. */
 export const touches = (mark, from, to) => spansOf(mark).some(([begin, end]) => begin < to && end > from);
@@ -97,7 +97,7 @@ export function marks(data, colours, index, z = 1) {
       const colour = colours[mark.tone];
       const parts = spansOf(mark).map(([from, to]) => [Math.max(api.coord([from, 0])[0], plot.x), Math.min(api.coord([to, 0])[0], plot.x + plot.width)])
         .filter(([begin, end]) => end > plot.x && begin < plot.x + plot.width)
-        .map(([begin, end]) => ({ x: begin, width: Math.max(mark.spans?.length ? 1 : 2, end - begin) }));
+        .map(([begin, end]) => ({ x: begin, width: Math.max(mark.spans ? 1 : 2, end - begin) }));
       const middle = Math.min(Math.max(left + width / 2, plot.x + 6), plot.x + plot.width - 6);
       const foot = plot.y + plot.height;
       const glyph = mark.tone === "comment"
@@ -108,8 +108,8 @@ export function marks(data, colours, index, z = 1) {
       const children = [
         // Of a whole site's events the spans would lie over each other until nothing else is seen.
         ...(mark.plain ? [] : parts.map((shape) => ({ type: "rect", shape: { ...shape, y: plot.y, height: plot.height }, style: { fill: alpha(colour, mark.strong ? 0.1 : 0.06) } }))),
-        { type: "rect", shape: { x: left, y: foot - 1.5, width, height: 3 }, style: { fill: alpha(colour, mark.spans?.length ? 0.35 : 1) } },
-        ...(mark.spans?.length ? parts.map((shape) => ({ type: "rect", shape: { ...shape, y: foot - 1.5, height: 3 }, style: { fill: colour } })) : []),
+        { type: "rect", shape: { x: left, y: foot - 1.5, width, height: 3 }, style: { fill: alpha(colour, mark.spans ? 0.35 : 1) } },
+        ...(mark.spans ? parts.map((shape) => ({ type: "rect", shape: { ...shape, y: foot - 1.5, height: 3 }, style: { fill: colour } })) : []),
         { ...glyph, style: { fill: colour, stroke: colours.surface, lineWidth: 1.5 } },
       ];
       if (mark.strong && mark.title) {
