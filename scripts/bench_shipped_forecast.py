@@ -75,6 +75,11 @@ def main() -> None:
         if given.only != "history":
             unseen += scores(part, never_seen(part, sister, cost))["by_stream"].values()
             print(f"{fold}: never seen {summary(unseen)}", flush=True)
+    for name, found in (("with history", known), ("never seen", unseen)):
+        for by in ("dataset", "utility"):
+            for kind in sorted({one[by] for one in found}):
+                some = summary([one for one in found if one[by] == kind])
+                print(f"{name}, {kind}: {some['streams']}, {some['mase_median']:.3f}")
     print(
         f"trainings {1000 * cost.train_s / max(cost.trained_streams, 1):.1f} ms a stream, "
         f"each week's {1000 * cost.again_s / max(cost.again_streams, 1):.1f}; forecasts "

@@ -6,8 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from kilowatch.insights import forecasting
-from kilowatch.pipeline.insight import stepping
+from kilowatch.pipeline.insight import models, stepping
 from kilowatch.pipeline.insight.file import InsightFile
 from tests.pipeline.insight_world import MONDAY_MS, WEEK_H, Building, meter, office
 from tests.pipeline.pipeline_world import DAY_MS, HOUR_MS
@@ -75,15 +74,15 @@ def test_a_stop_does_not_wait_for_the_month_that_is_looked_at(
     building = Building(tmp_path, [meter(1)])
     building.push({1: office(3)})
     days: list[int] = []
-    predict = forecasting.predict
+    forecast = models.forecast
 
     def noted(*arguments: Any, **named: Any) -> Any:
         days.append(1)
         if len(days) == 3:
             building.follower.stop()
-        return predict(*arguments, **named)
+        return forecast(*arguments, **named)
 
-    monkeypatch.setattr(stepping, "predict", noted)
+    monkeypatch.setattr(stepping, "forecast", noted)
     assert not building.follower.tick()
     assert len(days) == 3
     kept = InsightFile(building.path).kept()

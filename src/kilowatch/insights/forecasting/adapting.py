@@ -12,13 +12,12 @@ from dataclasses import replace
 
 import numpy as np
 
+from kilowatch.insights.forecasting.examples import drawn, held_out
 from kilowatch.insights.forecasting.features import Singles
 from kilowatch.insights.forecasting.model import Model
 from kilowatch.insights.forecasting.teaching import AGAIN, FIRST, Lessons, go_on
 from kilowatch.insights.forecasting.training import (
     best_share,
-    drawn,
-    held_out,
     judged,
     learnt_from,
     long_enough,

@@ -17,7 +17,7 @@ from kilowatch.model.points import DataPoint
 from kilowatch.model.zones import Zone
 from kilowatch.pipeline.insight import states
 from kilowatch.pipeline.insight.columns import unpacked
-from kilowatch.pipeline.insight.models import standing_in, usable
+from kilowatch.pipeline.insight.models import is_new, standing_in, usable
 from kilowatch.pipeline.insight.reader import InsightReader
 from kilowatch.pipeline.insight.subjects import subject_of
 from kilowatch.pipeline.insight.surroundings import Surroundings
@@ -64,7 +64,7 @@ class Outlooks:
         zone = Zone.of(zone_name)
         with self._lock:
             self._surroundings.refresh()
-            model = self._model_at(now_ms)
+            model = standing_in() if is_new(birth_ms, now_ms) else self._model_at(now_ms)
             first_ms = now_ms - PAST_H * HOUR_MS
             ahead_ms = now_ms + HORIZON_H * HOUR_MS
             hours = self._surroundings.hours([subject], zone, first_ms, now_ms, ahead_ms)

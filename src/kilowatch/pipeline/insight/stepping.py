@@ -16,7 +16,7 @@ import numpy as np
 import structlog
 
 from kilowatch.insights import anomalies
-from kilowatch.insights.forecasting import Forecast, Model, follow, predict
+from kilowatch.insights.forecasting import Forecast, Model, follow
 from kilowatch.insights.hours import HOUR_MS, WEEK_H, Bools, Hours
 from kilowatch.insights.waste import LOOKBACK_H, Reference, learn, waste
 from kilowatch.model.blocks import Floats, Ints
@@ -25,6 +25,7 @@ from kilowatch.model.insight import EventKind, InsightEvent
 from kilowatch.model.zones import DAY_MS, Zone
 from kilowatch.pipeline.insight import states
 from kilowatch.pipeline.insight.electrics import Nominal, check
+from kilowatch.pipeline.insight.models import forecast, is_new
 from kilowatch.pipeline.insight.records import Band, Commit, Kept, WasteRow, event_key
 from kilowatch.pipeline.insight.states import Remembered
 from kilowatch.pipeline.insight.subjects import Subject
@@ -262,18 +263,19 @@ class _Days:
         track = follow(track, said, came)
         model = self.models(day_ms)
         utilities = [one.point.utility for one in self.step.subjects]
-        made = predict(
-            model, self.sound, origin, (end_ms - day_ms) // HOUR_MS, track=track, utility=utilities
-        )
-        version = model.version if model is not None else ""
+        new = np.array([is_new(one.birth_ms, day_ms) for one in self.step.kept])
+        made, versions = forecast(
+            model, self.sound, origin, (end_ms - day_ms) // HOUR_MS,
+            track=track, utilities=utilities, new=new,
+        )  # fmt: skip
         for row, (one, subject) in enumerate(zip(self.remembered, self.step.subjects, strict=True)):
             rate = made.rate[:, row]
             one.days, one.width = int(track.days[row]), track.width[row].tobytes()
             one.day_ms, one.band = day_ms, rate.tobytes()
-            one.source, one.model = made.source[row], version
+            one.source, one.model = made.source[row], versions[row]
             if np.isfinite(rate[2]).any():
                 self.found.commit.bands.append(
-                    Band(subject.series, day_ms, day_ms, made.source[row], version, rate)
+                    Band(subject.series, day_ms, day_ms, made.source[row], versions[row], rate)
                 )
 
     def _scan(

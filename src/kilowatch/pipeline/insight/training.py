@@ -23,6 +23,7 @@ from kilowatch.insights.forecasting import Model, WrongModelError
 from kilowatch.insights.hours import HOUR_MS
 from kilowatch.model.zones import DAY_MS, Zone
 from kilowatch.pipeline.insight.file import InsightFile
+from kilowatch.pipeline.insight.models import is_new
 from kilowatch.pipeline.insight.records import Kept
 from kilowatch.pipeline.insight.subjects import Subject
 from kilowatch.pipeline.insight.surroundings import Surroundings
@@ -30,7 +31,6 @@ from kilowatch.pipeline.insight.surroundings import Surroundings
 logger = structlog.get_logger("insights")
 
 STREAMS_MIN = 20
-DAYS_MIN = 56
 STREAMS_MAX = 300
 """More streams add nothing that a sample of so many does not have."""
 DAYS_MAX = 400
@@ -96,7 +96,7 @@ class Training:
         able = [
             series
             for series, one in kept.items()
-            if one.cursor_ms - one.birth_ms >= DAYS_MIN * DAY_MS
+            if not is_new(one.birth_ms, one.cursor_ms)
             and series in subjects
             and subjects[series].is_amount
         ]
