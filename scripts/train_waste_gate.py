@@ -60,9 +60,10 @@ PARAMETERS = {
     "max_bin": 63, "seed": 1, "num_threads": 1, "deterministic": True, "verbose": -1,
 }  # fmt: skip
 ROUNDS = 160
-GROWN = 1.0
-"""How far a need that grew is followed where hours are picked to learn from: less far than where
-the gate is asked (``finding.GROWN``), so that it has seen every hour that it is asked about."""
+FOLLOWED = (-0.1, 0.1), 1.0
+"""How far the need follows a building where hours are picked to learn from (``finding.LEVEL`` and
+``GROWN``): less far than where the gate is asked. A gate that was taught with a need that falls
+further is no better (docs/decisions/0021)."""
 
 
 class Lessons(NamedTuple):
@@ -119,7 +120,7 @@ def _lessons(
     wanted = days.lay(waste / np.maximum(reference.scale, TINY)[:, None])[:, first:]
     fit = np.isfinite(seen.over) & np.isfinite(wanted)
     fit &= rng.random(fit.shape) < np.where(wanted > 0, SHARE_OF_WASTE, SHARE_OF_ORDINARY)
-    above = above_need(seen, GROWN) > 0
+    above = above_need(seen, *FOLLOWED) > 0
     fit &= (wanted > 0) | above
     whose = np.broadcast_to(half[:, None, None], fit.shape)[fit]
     return Lessons(seen.table[fit], wanted[fit].astype(np.float32), above[fit], whose)

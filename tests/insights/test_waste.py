@@ -163,6 +163,16 @@ def test_a_building_that_grew_for_good_has_grown_most_where_it_uses_most() -> No
     np.testing.assert_allclose(above_need(steep)[..., 12], 0.4)
 
 
+def test_a_building_that_needs_less_is_judged_by_what_it_needs_now() -> None:
+    """A night left on reaches the old need only: it is seen above the need of late."""
+    table = np.zeros((1, 1, 24, len(NAMES)), np.float32)
+    at = np.zeros((1, 1, 24))
+    fallen = Signs(np.arange(1), table, at, at - 0.15, np.zeros((1, 1)))
+    np.testing.assert_allclose(above_need(fallen), 0.15)
+    empty = replace(fallen, usual=at - 0.9)  # after a summer that nobody was there
+    np.testing.assert_allclose(above_need(empty), 0.2)
+
+
 def test_waste_is_never_more_than_what_was_used() -> None:
     """Nobody can save more than there was."""
     rng = np.random.default_rng(3)

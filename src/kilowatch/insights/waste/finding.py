@@ -21,7 +21,7 @@ CREEP_DAYS = 7
 LOOKBACK_H = (REACH_DAYS + SMOOTH_DAYS + CREEP_DAYS + 3) * 24
 """Hours that have to lead the way: with them, an hour's answer is the same in any batch."""
 KINDS = tuple(EventKind)
-BAND = 0.13
+BAND = 0.14
 """Dead band: chance below which a difference from the need is ordinary life. It is far below a
 half because the chance is that of a rare thing; see docs/decisions/0021."""
 ORDINARY, SMALL = 1.5, 0.08
@@ -35,15 +35,17 @@ NOISY = 0.8
 """Noise of working hours above which the dead band is widened in proportion [share of the mean
 load]: heating by gas, mostly, whose hours are far from any need on ordinary days."""
 WIDEST = 3.0
-LEVEL = (-0.1, 0.1)
-"""How far a building's own quiet hours of late move its need [share of the mean load]: no further
-than this, unless day and night stood higher for twelve weeks."""
+LEVEL = (-0.2, 0.1)
+"""How far a building's own quiet hours of late move its need [share of the mean load]: down and up
+no further than this, unless day and night stood higher for twelve weeks. Further down than up:
+waste in a building that needs less than it did is seen above what it needs now."""
 GROWN = 2.0
 """How much more than by day and by night at the least an hour's own level may have risen then: what
 grows in proportion grows most where most is used."""
-MILD_C = (8.0, 19.0)
+MILD_C = (7.0, 22.0)
 """Outdoor temperature at which a building should need neither much heating nor cooling [°C]:
-between the usual base temperatures of 15.5 °C less gains, and 18 °C plus some."""
+between the usual base temperatures of 15.5 °C less the gains of a building in use, and 18 °C plus
+what open windows and cool nights take away."""
 MARGIN_C = 0.5
 """How far outside of what the reference period has seen the need is still believed [K]."""
 EARLY_H = 3
@@ -135,18 +137,19 @@ def _stands_out(seen: Signs) -> Bools:
     return np.asarray(near | (ten > RISEN))
 
 
-def above_need(seen: Signs, grown: float = GROWN) -> Floats:
+def above_need(seen: Signs, bounds: tuple[float, float] = LEVEL, grown: float = GROWN) -> Floats:
     """Return what stands above the need, moved by the level of late.
 
     Args:
         seen: Signs of the hours.
+        bounds: See ``LEVEL``.
         grown: See ``GROWN``.
 
     Returns:
         Shape (streams, days, 24), 0 where nothing does [share of scale].
     """
-    most = np.maximum(LEVEL[1], grown * seen.level)[:, :, None]
-    level = np.clip(np.nan_to_num(seen.usual), LEVEL[0], most)
+    most = np.maximum(bounds[1], grown * seen.level)[:, :, None]
+    level = np.clip(np.nan_to_num(seen.usual), bounds[0], most)
     return np.maximum(np.nan_to_num(seen.over - level), 0.0)
 
 
