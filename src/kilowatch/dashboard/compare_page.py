@@ -216,7 +216,7 @@ def _href(item: Item, asked: Asked) -> str:
         return f"/site/{item.site_id}"
     assert asked.span is not None
     days = {"period": "custom", "date": asked.span.first, "until": asked.span.last}
-    if asked.word in QUANTITIES:
+    if asked.word in QUANTITIES and item.points[0].kind == "electrical":
         codes = QUANTITIES[asked.word][1]
         days["show"] = channel_name(codes[0] - phase_of(codes[0]))
     return f"/breakdown/{item.points[0].id}?{urlencode(days)}"

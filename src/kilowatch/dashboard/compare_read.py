@@ -148,7 +148,7 @@ def read(request: Request, *, to_export: bool = False) -> Asked:
     kinds = in_usual_order((kind for _, kind in everything), with_production=True)
     kinds += sorted({kind for _, kind in with_level}.difference(kinds))
     further = further_kinds(rooms.view, mine[:WITH_PAST])
-    kinds += further
+    kinds += [kind for kind in further if kind not in kinds]
     per, against = query["per"] or "total", query["against"] or "before"
     grain = query["grain"]
     _check("per", per, PERS)

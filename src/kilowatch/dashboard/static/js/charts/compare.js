@@ -163,6 +163,7 @@ function ranking() {
       const partly = (part) => (part < 0.9995 ? ` (${t("drawn.priced", { share: share(part) })})` : "");
       const peak = cell("drawn.peak", "…");
       peak.dataset.peak = "";
+      peak.append(element("br"), element("span", "muted small", "\u00a0")); // the place of its time
       tr.append(total, peak,
         cell(moneyWord(), item.money === null ? "–" : `${coins.get(item.currency)(item.money)}${partly(item.money_share)}`),
         cell("drawn.carbon", item.carbon_kg === null ? "–" : `${carbon(item.carbon_kg)}${partly(item.carbon_share)}`));
@@ -190,11 +191,11 @@ async function peaks() {
     const cell = tr.querySelector("[data-peak]");
     const one = found[tr.dataset.key];
     if (!one || one.peak === null) {
-      cell.textContent = "–";
+      cell.replaceChildren("–");
       cell.title = t(`drawn_peak.${one ? one.why : "failed"}`);
       continue;
     }
-    cell.textContent = write.get(one.unit)(one.peak);
+    cell.replaceChildren(write.get(one.unit)(one.peak));
     cell.title = `${fullWithUnit(one.peak, one.unit)}. ${t("drawn.peak_of_title", { minutes: one.minutes })}`;
     const item = data.items.find(({ key }) => key === tr.dataset.key);
     // What it rests on is said where that is less than what the row says is known.
