@@ -11,7 +11,7 @@ from kilowatch.pipeline.insight import models
 from tests.insights.test_forecasting import HOURS
 
 ORIGIN = 24 * 70
-SOME = HOURS.only(np.arange(5))
+SOME = replace(HOURS.only(np.arange(5)), temperature_c=None)
 USED = ["electricity"] * 5
 
 
@@ -60,3 +60,18 @@ def test_a_model_of_another_version_is_left_aside() -> None:
     read = models.usable("own", own.to_bytes())
     assert read is not None
     assert read.version == own.version
+
+
+def test_a_replay_does_not_forecast_from_temperatures_that_were_yet_to_come() -> None:
+    """Live nobody knows them: a heat wave after the origin changes nothing that was said at it."""
+    own = replace(shipped(), ships=False)
+    some = HOURS.only(np.arange(5))
+    assert some.temperature_c is not None
+    hot = some.temperature_c.copy()
+    hot[:, ORIGIN:] += 20
+    named = {"track": Track.start(5), "utilities": USED, "new": np.zeros(5, np.bool_)}
+    said, other = (
+        models.forecast(own, replace(some, temperature_c=one), ORIGIN, 24, **named)[0]  # type: ignore[arg-type]
+        for one in (some.temperature_c, hot)
+    )
+    assert np.array_equal(said.rate, other.rate)
