@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import Any
 
 from kilowatch.dashboard.comparing import Compared
-from kilowatch.dashboard.demand import Demands, Period, demand_of, levels_of
+from kilowatch.dashboard.demand import Demands, Period, levels_of
 from kilowatch.dashboard.drawn import Drawn, read
 from kilowatch.dashboard.needs import Measured
 from kilowatch.dashboard.periods import Window
@@ -37,15 +37,17 @@ def demand_beside(
     Raises:
         KilowatchError: 503 from the store.
     """
-    span = (found.span[0], min(found.span[1], found.until_ms))
+    until_ms = min(found.span[1], found.until_ms)
+    if found.running:  # of whole demand periods: a live page asks every second for the same then
+        until_ms -= until_ms % (1000 * length_s)
+    span = (found.span[0], until_ms)
     levels = levels_of(found.point, drawn)
     if not levels or span[1] <= span[0]:
         return None
     theirs = replace(frame, first=found.first, last=found.last, from_ms=span[0], to_ms=span[1])
     period = Period(view, found.point, theirs, span[1], length_s)
     known = read(view, found.point, levels, span, frame.asked)
-    # A period that runs ends elsewhere at each look: there is nothing to remember.
-    return (demand_of if found.running else demands.of)(period, drawn, known)
+    return demands.of(period, drawn, known)
 
 
 def changed_demand(own: dict[str, Any] | None, other: dict[str, Any] | None) -> None:
