@@ -169,6 +169,18 @@ def test_amounts_follow_the_model_that_was_given() -> None:
     assert told.evidence["expected"] == pytest.approx(50_000)
 
 
+def test_an_event_of_days_is_counted_against_what_was_usual_before_it() -> None:
+    """A forecast that has seen yesterday's fault takes it for normal: it no longer counts then."""
+    make, _ = FAULTS[EventKind.PHASE_LOSS]
+    values, usual = make()[:, WARM_H:], _put(lambda v: v, 240)[:, WARM_H:]
+    follows = usual.copy()
+    follows[:, 9 * 24 :] = values[:, 9 * 24 :]  # from the first midnight after it began
+    _, alarms = scan(State.from_bytes(_warm(1, 7)), _hours(values, WARM_H), follows)
+    (over,) = (one for one in alarms if one.kind is EventKind.PHASE_LOSS and not one.open)
+    lost = float((values - usual)[0, 8 * 24 : 18 * 24].sum())
+    assert over.amount == pytest.approx(lost, rel=0.2)
+
+
 def test_an_ordinary_month_is_quiet() -> None:
     """Ten offices without a fault: fewer than one alarm for each and month."""
     alarms = _after(_office(10, 3)[:, : WARM_H + 28 * 24], 3)[1]

@@ -126,7 +126,10 @@ def _add(state: State, moment: Moment, rows: Bools, group: int, hour: Hour) -> N
     usual = state.base[:, hour.of_day] * np.exp(state.held[:, group, part])
     usual = np.where(np.isnan(usual), moment.expected, usual)
     if hour.usual is not None:
-        usual = np.where(np.isnan(hour.usual), usual, hour.usual)
+        # Said at midnight: of what began before, it has seen a part, and takes it for normal.
+        midnight_ms = hour.start_ms - hour.of_day * HOUR_MS
+        heard = ~np.isnan(hour.usual) & (state.begun[:, group] >= midnight_ms)
+        usual = np.where(heard, hour.usual, usual)
     now = np.stack([moment.value, usual, np.ones(len(usual))], axis=1)
     state.sums[:, group] += np.where(rows[:, None], now, 0.0)
 

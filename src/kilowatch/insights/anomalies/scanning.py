@@ -42,8 +42,10 @@ def scan(
             order.
         expected: What a model expects of each hour from what was known before it, shape
             (streams, hours); NaN where it does not say. Amounts and evidence are told against
-            it; whether something is wrong is decided on the detector's own profile, which the
-            trees were taught with. None: all is told against that.
+            it, up to the end of the local day that an event begins on: what is said after that
+            has seen a part of the event. From there on the detector's profile counts, with the
+            level of when the event began. Whether something is wrong is decided on that profile
+            too, which the trees were taught with. None: all is told against that.
         budget: False alarms that are put up with, for each stream and month.
         trees: What judges; None: the trees that come with the platform.
 
