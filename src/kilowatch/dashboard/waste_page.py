@@ -26,7 +26,7 @@ from kilowatch.dashboard.registry import may_export
 from kilowatch.dashboard.rooms import Rooms, rooms_of, visit_of
 from kilowatch.dashboard.shell import page
 from kilowatch.dashboard.waste_days import Summed
-from kilowatch.dashboard.waste_quality import LOOKED_AT, quality_of
+from kilowatch.dashboard.waste_quality import LOOKED_AT, LOOKED_AT_OF_MANY_SITES, quality_of
 from kilowatch.dashboard.waste_read import ALL, asked_places, hours_of
 from kilowatch.dashboard.waste_sums import (
     Wasted,
@@ -225,7 +225,7 @@ def _behind(
     total = found.total
     zones = ", ".join(sorted({of_series[one].zone for one in wasting}))
     rooms = rooms_of(request)
-    largest = [of_series[one] for one in wasting][:LOOKED_AT]
+    largest = [of_series[one] for one in wasting][: LOOKED_AT_OF_MANY_SITES if sites else LOOKED_AT]
     complete, shares = quality_of(rooms.view, largest, days, rooms.clock())
     note = ""
     if len(largest) < counted and shares is not None:
