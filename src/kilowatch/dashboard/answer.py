@@ -56,7 +56,7 @@ from kilowatch.catalog.spans import interval_text
 from kilowatch.dashboard.alignment import Asked, asked_of, window_beside
 from kilowatch.dashboard.comparing import Compared, changes, compared, compared_columns
 from kilowatch.dashboard.contact import Judge
-from kilowatch.dashboard.demand import Demands, Period, levels_of
+from kilowatch.dashboard.demand import Demands, Period, demand_length_s, levels_of
 from kilowatch.dashboard.demand_beside import changed_demand, demand_beside
 from kilowatch.dashboard.drawn import (
     Chosen,
@@ -104,8 +104,7 @@ class Sources:
 
     def demand_s(self, point: DataPoint) -> int:
         """Return over how long peak demand is a mean at a data point's site [s]."""
-        facts = self.facts(point.site_id)
-        return (facts.demand_period_s if facts else None) or self.settings.demand_period_s
+        return demand_length_s(self.facts(point.site_id), self.settings)
 
 
 def series_answer(sources: Sources, point: DataPoint, query: Mapping[str, str]) -> dict[str, Any]:

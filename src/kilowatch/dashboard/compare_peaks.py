@@ -21,10 +21,11 @@ from kilowatch.dashboard.access import Access, Door
 from kilowatch.dashboard.compare_read import WITH_PAST, Asked, Item, read
 from kilowatch.dashboard.compare_sums import roots_of
 from kilowatch.dashboard.data import json_answer
-from kilowatch.dashboard.demand import demand_grain
+from kilowatch.dashboard.demand import demand_grain, demand_length_s
 from kilowatch.dashboard.drawn import rate_unit
 from kilowatch.dashboard.periods import iso_local
 from kilowatch.dashboard.rooms import Rooms, rooms_of
+from kilowatch.insights.hours import HOUR_MS
 from kilowatch.model.blocks import Floats, Ints
 from kilowatch.model.calendar import bucket_edges_ms
 from kilowatch.model.parameters import VALUE
@@ -33,7 +34,6 @@ from kilowatch.model.zones import Zone
 from kilowatch.pipeline.statistics import COVERED_ENOUGH
 from kilowatch.pipeline.tree_rollups import DatedFeeding, TreeRollUp
 
-HOUR_MS = 3_600_000
 ROWS_MAX = 250_000
 """Demand periods that are read for an item: a year of seven supplies, a month of eighty."""
 LONGEST_S = 3600
@@ -90,8 +90,7 @@ def peaks_of(rooms: Rooms, asked: Asked) -> dict[str, Peak | str]:
     facts = rooms.registry.facts()
     found: dict[str, Peak | str] = {}
     for item in asked.items:
-        site = facts.get(item.site_id)
-        length_s = (site.demand_period_s if site else None) or rooms.settings.demand_period_s
+        length_s = demand_length_s(facts.get(item.site_id), rooms.settings)
         found[item.key] = _peak(rooms, item, asked.span.ms(item.zone), length_s)
     return found
 

@@ -19,10 +19,12 @@ import numpy as np
 from kilowatch.dashboard.drawn import Drawn, rate_unit, read
 from kilowatch.dashboard.needs import Measured
 from kilowatch.dashboard.periods import Grain, Window
+from kilowatch.dashboard.settings import DashboardSettings
 from kilowatch.model.blocks import COLUMNS, IntervalBlock
 from kilowatch.model.calendar import Zone
 from kilowatch.model.parameters import AP, PC, PF, RP, VALUE
 from kilowatch.model.points import DataPoint
+from kilowatch.model.site_facts import SiteFacts
 from kilowatch.pipeline.rollups import mean_of
 from kilowatch.pipeline.statistics import statistics
 
@@ -30,6 +32,11 @@ REMEMBERED_MAX = 500
 """Periods of data points; one is half a kilobyte."""
 REMEMBERED_ROWS_MAX = 4_000
 """Of finer buckets than a year's days there is little to save, and as much to compare."""
+
+
+def demand_length_s(facts: SiteFacts | None, settings: DashboardSettings) -> int:
+    """Return over how long peak demand is a mean at a site: its own, or the installation's [s]."""
+    return (facts.demand_period_s if facts else None) or settings.demand_period_s
 
 
 @dataclass(frozen=True, slots=True)

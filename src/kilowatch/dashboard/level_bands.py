@@ -149,7 +149,7 @@ def bands_of(
             **asdict(figures(rows, "amount", now.elapsed, now.until_ms)),
         }  # fmt: skip
 
-    rows = total_rows_of(proxy, stack, edges, now.now_ms)
+    rows = rows_of_band(total, edges, now.now_ms)
     named = {"channel": "total", "title": t("site.total"), "href": ""}
     told = [told_of(band, some, channel)
             for (band, some), channel in zip(blocks, channels, strict=True)]  # fmt: skip

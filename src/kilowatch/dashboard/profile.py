@@ -30,6 +30,7 @@ from kilowatch.dashboard.behind import shares_of
 from kilowatch.dashboard.chart_files import csv_answer
 from kilowatch.dashboard.chart_period import ROLLING, Span, span
 from kilowatch.dashboard.data import json_answer
+from kilowatch.dashboard.demand import demand_length_s
 from kilowatch.dashboard.heat_cells import Cells, cells_of
 from kilowatch.dashboard.heatmap import HOUR_S, read_bins
 from kilowatch.dashboard.hourly import (
@@ -168,8 +169,7 @@ def bin_of(point: DataPoint, demand_s: int) -> int:
 
 def _demand_s(rooms: Rooms, point: DataPoint) -> int:
     """Return the demand period of a data point's site [s]."""
-    facts = rooms.registry.facts().get(point.site_id)
-    return (facts.demand_period_s if facts else None) or rooms.settings.demand_period_s
+    return demand_length_s(rooms.registry.facts().get(point.site_id), rooms.settings)
 
 
 def _cells(rooms: Rooms, days: PointDays) -> tuple[Cells, IntervalBlock]:

@@ -16,7 +16,7 @@ from kilowatch.dashboard.places import chosen_points, readable, site_names
 from kilowatch.dashboard.quality import ASKED, Row, fill, ranked, shown_gaps
 from kilowatch.dashboard.quality_figures import SHARE_NAMES, unit_of
 from kilowatch.dashboard.quality_periods import Chosen, chosen, days_ms
-from kilowatch.dashboard.quality_point import channel_of, parts_of
+from kilowatch.dashboard.quality_point import channel_of, parts_of, totals_of
 from kilowatch.dashboard.registry import may_export
 from kilowatch.dashboard.rooms import Rooms, point_of, rooms_of, visit_of
 from kilowatch.dashboard.words import t
@@ -47,9 +47,7 @@ def _totals(request: Request) -> Response:
     rooms, point = rooms_of(request), point_of(request)
     today = local_day(rooms.clock(), point.zone)
     period, code = chosen(asked_of(request, ASKED), today), channel_of(request, point)
-    rows = rooms.view.series(
-        point, [code], *period.bounds_ms(point.zone), "day" if period.month else "month"
-    )
+    rows = totals_of(rooms, point, code, period)
     head = [t(f"quality_file.{word}") for word in ("first", "channel", "total", "across", "unit")]
     head += [t("quality_file.complete"), *(f"{t(f'share.{name}')} [%]" for name in SHARE_NAMES)]
     unit, name = unit_of(point, code), channel_name(code)

@@ -345,6 +345,12 @@ def _totals_file(request: Request, point: DataPoint, period: Chosen) -> str:
     return f"/quality/{point.id}/totals.csv?{urlencode(asked)}"
 
 
+def totals_of(rooms: Rooms, point: DataPoint, code: int, period: Chosen) -> IntervalBlock:
+    """Return a channel by month of a year, or by day of a month."""
+    bounds = period.bounds_ms(point.zone)
+    return rooms.view.series(point, [code], *bounds, "day" if period.month else "month")
+
+
 def parts_of(rooms: Rooms, point: DataPoint, rows: IntervalBlock) -> list[tuple[date, Summary]]:
     """Return each day or month of some rows with what it comes to and rests on.
 
@@ -367,7 +373,7 @@ def _totals(request: Request, point: DataPoint, period: Chosen) -> dict[str, Any
     """Return totals by month of a year, or by day of a month, and of all of it."""
     rooms, code = rooms_of(request), channel_of(request, point)
     from_ms, to_ms = period.bounds_ms(point.zone)
-    rows = rooms.view.series(point, [code], from_ms, to_ms, "day" if period.month else "month")
+    rows = totals_of(rooms, point, code, period)
     now_ms, unit = rooms.clock(), unit_of(point, code)
     parts = [
         {

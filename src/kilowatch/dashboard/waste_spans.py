@@ -12,10 +12,10 @@ import numpy as np
 
 from kilowatch.dashboard.insight_rows import Shown
 from kilowatch.dashboard.needs import Insights
+from kilowatch.insights.hours import HOUR_MS
 from kilowatch.model.blocks import Ints
 from kilowatch.model.insight import EventKind, InsightEvent, WasteHours
 
-HOUR_MS = 3_600_000
 KINDS = tuple(EventKind)
 SHOWN_MS_MAX = 62 * 24 * HOUR_MS
 """Of a longer stretch an hour is thinner than a pixel, and the event's whole time is shown."""

@@ -17,13 +17,11 @@ from kilowatch.insights.forecasting import (
     predict,
     shipped,
 )
+from kilowatch.insights.forecasting.training import DAYS_MIN
 from kilowatch.insights.hours import Bools, Hours
 from kilowatch.model.zones import DAY_MS
 
 logger = structlog.get_logger("insights")
-
-DAYS_MIN = 56
-"""Days that a stream needs to teach the installation's model."""
 
 
 def is_new(birth_ms: int, at_ms: int) -> bool:

@@ -20,6 +20,7 @@ import numpy as np
 import structlog
 
 from kilowatch.insights.forecasting import Model, WrongModelError
+from kilowatch.insights.forecasting.training import STREAMS_MIN
 from kilowatch.insights.hours import HOUR_MS
 from kilowatch.model.zones import DAY_MS, Zone
 from kilowatch.pipeline.insight.file import InsightFile
@@ -30,7 +31,6 @@ from kilowatch.pipeline.insight.surroundings import Surroundings
 
 logger = structlog.get_logger("insights")
 
-STREAMS_MIN = 20
 STREAMS_MAX = 300
 """More streams add nothing that a sample of so many does not have."""
 DAYS_MAX = 400
