@@ -12,9 +12,10 @@ import numpy as np
 
 from kilowatch.dashboard.figures import elapsed_ms
 from kilowatch.dashboard.needs import View
+from kilowatch.dashboard.offered import parameters_of
 from kilowatch.dashboard.quality_periods import Chosen
 from kilowatch.model.blocks import SHARED, IntervalBlock, Quality
-from kilowatch.model.parameters import AP, PC, VALUE, Role, family_of
+from kilowatch.model.parameters import AP, PC, VALUE, Role, channel_name, family_of
 from kilowatch.model.points import DataPoint
 from kilowatch.pipeline.formula_view import as_seen, channels_behind
 from kilowatch.pipeline.rollups import mean_of
@@ -65,6 +66,23 @@ def unit_of(point: DataPoint, channel: int) -> str:
         return family.unit
     unit = point.unit_of_value
     return unit.amount or unit.canonical if point.behaviour != "gauge" else unit.canonical
+
+
+def channels_to_choose(view: View, point: DataPoint) -> list[tuple[str, str]]:
+    """Return a data point's channels with data, as names and what people call them."""
+    codes = view.channels(point)
+    titles: dict[int, str] = {}
+    for parameter in parameters_of(point, codes):
+        for code in parameter.phases:
+            titles.setdefault(code, parameter.title)
+        if parameter.total is not None:
+            titles.setdefault(parameter.total, parameter.title)
+    found = []
+    for code in codes:
+        name = channel_name(code)
+        title = titles.get(code, name)
+        found.append((name, title if point.kind == "single" else f"{title} ({name})"))
+    return found
 
 
 def is_ratio(channel: int) -> bool:

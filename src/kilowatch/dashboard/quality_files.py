@@ -16,7 +16,7 @@ from kilowatch.dashboard.places import chosen_points, readable, site_names
 from kilowatch.dashboard.quality import ASKED, Row, fill, ranked, shown_gaps
 from kilowatch.dashboard.quality_figures import SHARE_NAMES, unit_of
 from kilowatch.dashboard.quality_periods import Chosen, chosen, days_ms
-from kilowatch.dashboard.quality_point import channel_of, parts_of, totals_of
+from kilowatch.dashboard.quality_totals import channel_of, parts_of, totals_of
 from kilowatch.dashboard.registry import may_export
 from kilowatch.dashboard.rooms import Rooms, point_of, rooms_of, visit_of
 from kilowatch.dashboard.words import t

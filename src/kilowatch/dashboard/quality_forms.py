@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, Literal
+from urllib.parse import urlencode
 from zoneinfo import ZoneInfo
 
 from sqlalchemy.orm import Session
@@ -205,6 +206,12 @@ def record(change: Change, point_id: int, form: Filled) -> None:
     else:
         until_ms = None if form.to_ms == at_ms else form.to_ms
         meter_events.mark_bad(change, row, at_ms, until_ms, channel=channel, comment=comment)
+
+
+def form_href(point: DataPoint, group: str, **fields: Any) -> str:
+    """Return the address of a form with its fields filled in."""
+    text = {name: value for name, value in fields.items() if value is not None and value != ""}
+    return f"/quality/{point.id}/{group}?{urlencode(text)}"
 
 
 def prefilled(point: DataPoint, query: Mapping[str, str]) -> dict[str, str]:

@@ -19,9 +19,9 @@ from kilowatch.catalog.spans import interval_text, parse_span
 from kilowatch.dashboard.access import Access, Door
 from kilowatch.dashboard.admin_frame import problems_of
 from kilowatch.dashboard.asking import actor_of
-from kilowatch.dashboard.quality_actions import preview_context
 from kilowatch.dashboard.quality_periods import counted
 from kilowatch.dashboard.quality_point import crumbs_to
+from kilowatch.dashboard.quality_preview import preview_context
 from kilowatch.dashboard.rooms import point_of, rooms_of, visit_of
 from kilowatch.dashboard.shell import page
 from kilowatch.dashboard.words import t
