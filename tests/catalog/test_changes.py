@@ -14,7 +14,7 @@ from kilowatch import catalog
 from kilowatch.catalog import credentials, data_points, people, registry, reshaping
 from kilowatch.catalog.changes import Change
 from kilowatch.catalog.credentials import Target
-from kilowatch.catalog.reshaping import SiteFacts
+from kilowatch.catalog.reshaping import SiteDraft
 from kilowatch.catalog.settings_check import Settings
 from kilowatch.catalog.tables import AuditEntry, Organisation, SeriesHistory
 from kilowatch.model.errors import KilowatchError
@@ -36,7 +36,7 @@ def test_the_history_says_who_changed_what_when_and_from_what(
         acme = registry.add_organisation(change, "Acme", country="IE")
         site = registry.add_site(change, acme, "Office", zone="Europe/Dublin")
     with opened.change(actor) as change:
-        reshaping.change_site(change, site, SiteFacts("Office", "Europe/Paris", "FR"))
+        reshaping.change_site(change, site, SiteDraft("Office", "Europe/Paris", "FR"))
     entry = history(opened)[-1]
     assert (entry.action, entry.subject, entry.subject_id) == ("changed", "site", site.id)
     assert entry.organisation_id == acme.id
@@ -95,7 +95,7 @@ def _add_data_point(change: Change, organisation: Organisation) -> object:
 
 def _change_zone(change: Change, organisation: Organisation) -> None:
     site = registry.sites(change.session, organisation.id)[0]
-    reshaping.change_site(change, site, SiteFacts("Office", "Europe/Paris", "FR"))
+    reshaping.change_site(change, site, SiteDraft("Office", "Europe/Paris", "FR"))
 
 
 def _change_password(change: Change, _: Organisation) -> None:

@@ -22,7 +22,7 @@ from kilowatch.catalog import (
     site_zones,
 )
 from kilowatch.catalog.directory import load
-from kilowatch.catalog.reshaping import SiteFacts
+from kilowatch.catalog.reshaping import SiteDraft
 from kilowatch.catalog.settings_check import Settings
 from kilowatch.catalog.tables import AuditEntry, DataPoint
 from kilowatch.catalog.tables_settings import PointSetting
@@ -322,7 +322,7 @@ def test_a_site_moves_from_a_date_on_or_was_always_elsewhere(
     with opened.change(actor) as change:
         site = registry.sites(change.session, 1)[0]
         site_zones.change_zone_from(change, site, "Asia/Kathmandu", JUNE)
-        reshaping.change_site(change, site, SiteFacts("Office", "Europe/Paris", "FR"))
+        reshaping.change_site(change, site, SiteDraft("Office", "Europe/Paris", "FR"))
     assert (loaded(opened, "main").zone, loaded(opened, "main").history) == (
         "Europe/Paris", NO_HISTORY,
     )  # fmt: skip

@@ -5,7 +5,7 @@ from __future__ import annotations
 from kilowatch import catalog
 from kilowatch.catalog import data_points, registry, reshaping
 from kilowatch.catalog.directory import load
-from kilowatch.catalog.reshaping import SiteFacts
+from kilowatch.catalog.reshaping import SiteDraft
 from kilowatch.catalog.settings_check import Settings
 
 GAS = Settings("single", "gas", 300)
@@ -42,7 +42,7 @@ def test_a_site_in_another_zone_changes_all_of_its_data_points(
         point = data_points.register(change, site, "Gas", GAS)
     before = load(opened, "development")
     with opened.change(actor) as change:
-        reshaping.change_site(change, site, SiteFacts("Office", "Europe/Berlin", "DE"))
+        reshaping.change_site(change, site, SiteDraft("Office", "Europe/Berlin", "DE"))
     after = load(opened, "development", before)
     assert (before.points[point.series].zone, after.points[point.series].zone) == (
         "Europe/Dublin", "Europe/Berlin",

@@ -12,11 +12,12 @@ from kilowatch.catalog import (
     people,
     point_settings,
     registry,
+    removing,
     reshaping,
 )
 from kilowatch.catalog.changes import Change
 from kilowatch.catalog.credentials import Target
-from kilowatch.catalog.reshaping import SiteFacts
+from kilowatch.catalog.reshaping import SiteDraft
 from kilowatch.catalog.settings_check import Settings
 from kilowatch.catalog.tables import (
     AuditEntry,
@@ -82,19 +83,19 @@ def test_an_organisation_is_renamed_but_never_like_another(
 @pytest.mark.parametrize(
     ("facts", "field"),
     [
-        (SiteFacts("", "Europe/Dublin", "IE"), "name"),
-        (SiteFacts("plant", "Europe/Dublin", "IE"), "name"),
-        (SiteFacts("Office", "Europe/Atlantis", "IE"), "zone"),
-        (SiteFacts("Office", "Europe/Dublin", "Eire"), "country"),
-        (SiteFacts("Office", "Europe/Dublin", "IE", area_m2=0), "area_m2"),
-        (SiteFacts("Office", "Europe/Dublin", "IE", area_m2=float("nan")), "area_m2"),
-        (SiteFacts("Office", "Europe/Dublin", "IE", area_m2=1e9), "area_m2"),
-        (SiteFacts("Office", "Europe/Dublin", "IE", contact_email="ann"), "contact_email"),
-        (SiteFacts("Office", "Europe/Dublin", "IE", city="C" * 101), "city"),
+        (SiteDraft("", "Europe/Dublin", "IE"), "name"),
+        (SiteDraft("plant", "Europe/Dublin", "IE"), "name"),
+        (SiteDraft("Office", "Europe/Atlantis", "IE"), "zone"),
+        (SiteDraft("Office", "Europe/Dublin", "Eire"), "country"),
+        (SiteDraft("Office", "Europe/Dublin", "IE", area_m2=0), "area_m2"),
+        (SiteDraft("Office", "Europe/Dublin", "IE", area_m2=float("nan")), "area_m2"),
+        (SiteDraft("Office", "Europe/Dublin", "IE", area_m2=1e9), "area_m2"),
+        (SiteDraft("Office", "Europe/Dublin", "IE", contact_email="ann"), "contact_email"),
+        (SiteDraft("Office", "Europe/Dublin", "IE", city="C" * 101), "city"),
     ],
 )
 def test_a_fact_that_cannot_be_true_is_refused_beside_its_field(
-    opened: catalog.Catalog, actor: catalog.Actor, estate: Estate, facts: SiteFacts, field: str
+    opened: catalog.Catalog, actor: catalog.Actor, estate: Estate, facts: SiteDraft, field: str
 ) -> None:
     """An area in square centimetres would spoil every figure per square metre."""
     with opened.change(actor) as change:
@@ -105,7 +106,7 @@ def test_a_site_gets_the_country_of_its_time_zone(
     opened: catalog.Catalog, actor: catalog.Actor, estate: Estate
 ) -> None:
     """Holidays and prices follow the country: it is right without being asked for."""
-    facts = SiteFacts("Lager", "Europe/Vienna", "", city="Wien", area_m2=1250.5)
+    facts = SiteDraft("Lager", "Europe/Vienna", "", city="Wien", area_m2=1250.5)
     with opened.change(actor) as change:
         site = reshaping.add_site(change, estate.acme, facts)
     assert (site.country, site.city, site.area_m2) == ("AT", "Wien", 1250.5)
@@ -131,10 +132,10 @@ def test_what_holds_a_data_point_is_not_removed(
 ) -> None:
     """Years of measurements do not disappear with a click: each refusal says what is in the way."""
     calls = (
-        (reshaping.remove_appliance, estate.light),
-        (reshaping.remove_meter, estate.floor),
-        (reshaping.remove_site, estate.office),
-        (reshaping.remove_organisation, estate.acme),
+        (removing.remove_appliance, estate.light),
+        (removing.remove_meter, estate.floor),
+        (removing.remove_site, estate.office),
+        (removing.remove_organisation, estate.acme),
     )
     for call, place in calls:
         with opened.change(actor) as change:
@@ -151,7 +152,7 @@ def test_a_meter_that_goes_hands_its_place_to_its_feeder(
     """The desk stays below the main supply when the floor's meter is taken out."""
     with opened.change(actor) as change:
         reshaping.move_data_point(change, estate.point, estate.main, None, None)
-        reshaping.remove_meter(change, estate.floor)
+        removing.remove_meter(change, estate.floor)
     with opened.reading() as session:
         assert session.get(Meter, estate.floor.id) is None
         desk = session.get(Meter, estate.desk.id)
@@ -176,11 +177,11 @@ def test_an_empty_site_goes_with_what_was_granted_but_not_under_a_credential(
         issued = credentials.issue(
             change, key, Target(estate.acme, estate.plant), environment="development"
         )
-        error = refused(reshaping.remove_site, change, estate.plant)
+        error = refused(removing.remove_site, change, estate.plant)
         assert error.code == "still_used"
     with opened.change(actor) as change:
         credentials.revoke(change, issued.credential.username)
-        reshaping.remove_site(change, estate.plant)
+        removing.remove_site(change, estate.plant)
     with opened.reading() as session:
         assert session.get(Site, estate.plant.id) is None
         assert not session.scalars(select(Grant)).all()
@@ -199,7 +200,7 @@ def test_an_organisation_without_sites_can_go(
         people.set_role(change, person, wrong, "administrator")
         credentials.issue(change, key, Target(wrong), environment="development")
     with opened.change(actor) as change:
-        reshaping.remove_organisation(change, wrong)
+        removing.remove_organisation(change, wrong)
     with opened.reading() as session:
         assert session.get(Organisation, wrong.id) is None
         assert [o.name for o in registry.organisations(session)] == ["Acme"]

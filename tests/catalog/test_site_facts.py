@@ -14,6 +14,7 @@ from kilowatch.catalog import (
     facts,
     prices,
     registry,
+    removing,
     reshaping,
     site_calendar,
     site_terms,
@@ -286,7 +287,7 @@ def test_a_site_that_is_removed_takes_its_facts_with_it(folks: World) -> None:
         site_calendar.set_opening(change, site, None, None)
         site_calendar.add_days(change, site, "Closed", date(2026, 1, 2), opened=False)
         prices.set_price(change, acme, electricity(0.2), site=site)
-    do(folks, work(reshaping.remove_site, site))
+    do(folks, work(removing.remove_site, site))
     with folks.catalog.reading() as session:
         assert session.get(Site, site.id) is None
         assert prices.prices(session, acme.id) == []

@@ -12,7 +12,7 @@ from sqlalchemy import insert
 from kilowatch import catalog
 from kilowatch.catalog import credentials, registry, reshaping, startup
 from kilowatch.catalog.directory import load
-from kilowatch.catalog.reshaping import SiteFacts
+from kilowatch.catalog.reshaping import SiteDraft
 from kilowatch.catalog.tables import DataPoint
 
 COUNT = 100_000
@@ -72,7 +72,7 @@ def test_data_points_are_taken_over_while_none_has_changed(
     assert second.streams is first.streams
     assert second.credential(made.issued.credential.username) is None
     with opened.change(actor) as change:
-        reshaping.change_site(change, made.site, SiteFacts("A", "Europe/Paris", "FR"))
+        reshaping.change_site(change, made.site, SiteDraft("A", "Europe/Paris", "FR"))
     third = load(opened, "development", second)
     assert {point.zone for point in third.points.values()} == {"Europe/Paris"}
     assert load(opened, "production", third).streams is not third.streams

@@ -29,6 +29,7 @@ from kilowatch.catalog import (
     point_settings,
     prices,
     registry,
+    removing,
     reshaping,
     site_calendar,
     site_terms,
@@ -163,9 +164,9 @@ def change_site(**facts: Any) -> Callable[[Desk], object]:
     """Change what is known of the office."""
 
     def act(desk: Desk) -> None:
-        names = reshaping.SiteFacts.__slots__
+        names = reshaping.SiteDraft.__slots__
         now = {name: getattr(desk.office, name) for name in names} | facts
-        reshaping.change_site(desk.change, desk.office, reshaping.SiteFacts(**now))
+        reshaping.change_site(desk.change, desk.office, reshaping.SiteDraft(**now))
 
     return act
 
@@ -285,7 +286,7 @@ CASES: list[tuple[str, str, Callable[[Desk], object]]] = [
     ("removed", "site_zone", shop_zone_away),
     ("created", "meter", lambda d: registry.add_meter(d.change, d.office, "New")),
     ("changed", "meter", lambda d: setattr(d.one(Meter, name="Free"), "parent_id", None)),
-    ("removed", "meter", lambda d: reshaping.remove_meter(d.change, d.one(Meter, name="Free"))),
+    ("removed", "meter", lambda d: removing.remove_meter(d.change, d.one(Meter, name="Free"))),
     (
         "created", "appliance",
         lambda d: registry.add_appliance(d.change, d.one(Meter, name="Top"), "New"),
@@ -380,7 +381,7 @@ CASES: list[tuple[str, str, Callable[[Desk], object]]] = [
 """What an undo brings back to the letter."""
 
 OTHERWISE: list[tuple[str, str, Callable[[Desk], object], Callable[[Desk], object]]] = [
-    ("removed", "site", lambda d: reshaping.remove_site(
+    ("removed", "site", lambda d: removing.remove_site(
         d.change, registry.add_site(d.change, d.acme, "Short", zone="UTC")),
      lambda d: d.one(Site, name="Short")),
     ("removed", "user_group", lambda d: groups.remove(d.change, d.one(Group)),

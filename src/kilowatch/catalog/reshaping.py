@@ -1,20 +1,16 @@
-"""Changing and removing organisations, sites, meters, appliances; moving data points.
+"""Changing organisations, sites, meters and appliances; moving data points.
 
-Measurements are never lost on the way: a data point is never removed, and whatever still holds
-one is not removed either (docs/decisions/0016). What is removed was empty, and what it was stays
-in the history. Every function takes an open ``Change`` and belongs to its transaction.
+Measurements stay where they are on the way (docs/decisions/0016): a data point that moves takes
+its history along. Every function takes an open ``Change`` and belongs to its transaction.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
-from sqlalchemy import ColumnElement, func, select
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from kilowatch.catalog import feeders
@@ -24,32 +20,15 @@ from kilowatch.catalog.places import check_country, check_zone, country_of_zone
 from kilowatch.catalog.prices import keep_currency
 from kilowatch.catalog.registry import check_name, fresh, name_key
 from kilowatch.catalog.site_zones import forget_zones
-from kilowatch.catalog.tables import (
-    Appliance,
-    AuditEntry,
-    Credential,
-    DataPoint,
-    Grant,
-    Meter,
-    Organisation,
-    Site,
-    Table,
-)
-from kilowatch.catalog.tables_sites import (
-    SiteDays,
-    SiteOpening,
-    SiteTerms,
-    UtilityCarbon,
-    UtilityPrice,
-)
+from kilowatch.catalog.tables import Appliance, DataPoint, Meter, Organisation, Site
 from kilowatch.model.errors import KilowatchError
 
 AREA_M2_MAX = 1e8  # a hundred square kilometres; more is a slip of the unit
 
 
 @dataclass(frozen=True, slots=True)
-class SiteFacts:
-    """What is known of a site.
+class SiteDraft:
+    """What is to be written down of a site.
 
     Attributes:
         name: Unique in its organisation.
@@ -98,7 +77,7 @@ def change_organisation(
     return stored
 
 
-def add_site(change: Change, organisation: Organisation, facts: SiteFacts) -> Site:
+def add_site(change: Change, organisation: Organisation, facts: SiteDraft) -> Site:
     """Add a site; without a country it gets the time zone's, or else the organisation's.
 
     Raises:
@@ -113,7 +92,7 @@ def add_site(change: Change, organisation: Organisation, facts: SiteFacts) -> Si
     return site
 
 
-def change_site(change: Change, site: Site, facts: SiteFacts) -> Site:
+def change_site(change: Change, site: Site, facts: SiteDraft) -> Site:
     """Change what is known of a site.
 
     Raises:
@@ -130,7 +109,7 @@ def change_site(change: Change, site: Site, facts: SiteFacts) -> Site:
     return stored
 
 
-def check_facts(facts: SiteFacts) -> SiteFacts:
+def check_facts(facts: SiteDraft) -> SiteDraft:
     """Return a site's facts without superfluous spaces.
 
     Raises:
@@ -152,7 +131,7 @@ def check_facts(facts: SiteFacts) -> SiteFacts:
         except KilowatchError as error:
             error.data["field"] = "contact_email"
             raise
-    return SiteFacts(
+    return SiteDraft(
         name=check_name(facts.name, "site"),
         zone=check_zone(facts.zone),
         country=check_country(facts.country),
@@ -286,103 +265,6 @@ def move_data_point(
     return stored
 
 
-def remove_organisation(change: Change, organisation: Organisation) -> None:
-    """Remove an organisation that has no site; roles in it and its credentials go with it.
-
-    Without a site it never had a data point, so none of its credentials ever stored a packet.
-
-    Raises:
-        KilowatchError: ``not_empty``.
-    """
-    stored = fresh(change.session, organisation)
-    sites = _count(change.session, Site, Site.organisation_id == stored.id)
-    if sites:
-        raise _not_empty(stored.name, sites, "site", "Remove its sites first.")
-    with _nothing_else_refers(stored.name):
-        for table in _owned():
-            here = select(table).where(table.organisation_id == stored.id)
-            for row in change.session.scalars(here):
-                change.session.delete(row)
-            change.session.flush()
-        change.session.delete(stored)
-        change.session.flush()
-
-
-def _owned() -> list[type[Any]]:
-    """Return the tables of what an organisation has, those that refer to others first.
-
-    Plans, groups, invitations, channels and rules of an organisation without sites are as empty as
-    it is. The history stays.
-    """
-    mapped = {mapper.local_table: mapper.class_ for mapper in Table.registry.mappers}
-    found = [mapped[table] for table in reversed(Table.metadata.sorted_tables)]
-    owned = [table for table in found if hasattr(table, "organisation_id")]
-    return [table for table in owned if table is not AuditEntry]
-
-
-def remove_site(change: Change, site: Site) -> None:
-    """Remove a site that has no meter, with what was granted on it and said of it.
-
-    Raises:
-        KilowatchError: ``not_empty``, or ``still_used`` while a credential reaches it.
-    """
-    stored = fresh(change.session, site)
-    meters = _count(change.session, Meter, Meter.site_id == stored.id)
-    if meters:
-        raise _not_empty(stored.name, meters, "meter", "Remove or move them first.")
-    used = list(change.session.scalars(select(Credential).where(Credential.site_id == stored.id)))
-    if any(one.revoked_at_ms is None for one in used):
-        raise KilowatchError(
-            "still_used",
-            f"A credential reaches the site {stored.name}.",
-            status=409,
-            remedy="Revoke it first.",
-        )
-    for one in used:
-        one.site_id = None  # revoked for good; the log keeps its number
-    for belongs in (Grant, SiteTerms, SiteDays, SiteOpening, UtilityPrice, UtilityCarbon):
-        for row in change.session.scalars(select(belongs).where(belongs.site_id == stored.id)):
-            change.session.delete(row)
-    with _nothing_else_refers(stored.name):
-        change.session.delete(stored)
-        change.session.flush()
-
-
-def remove_meter(change: Change, meter: Meter) -> None:
-    """Remove a meter without data points, with its appliances; what it fed is fed by its feeder.
-
-    Raises:
-        KilowatchError: ``not_empty``.
-    """
-    stored = fresh(change.session, meter)
-    points = _count(change.session, DataPoint, DataPoint.meter_id == stored.id)
-    if points:
-        raise _not_empty(stored.name, points, "data point", "Move them to another meter first.")
-    for fed in change.session.scalars(select(Meter).where(Meter.parent_id == stored.id)):
-        fed.parent_id = stored.parent_id
-    for one in change.session.scalars(select(Appliance).where(Appliance.meter_id == stored.id)):
-        change.session.delete(one)
-    with _nothing_else_refers(stored.name):
-        change.session.flush()
-        change.session.delete(stored)
-        change.session.flush()
-
-
-def remove_appliance(change: Change, appliance: Appliance) -> None:
-    """Remove an appliance without data points.
-
-    Raises:
-        KilowatchError: ``not_empty``.
-    """
-    stored = fresh(change.session, appliance)
-    points = _count(change.session, DataPoint, DataPoint.appliance_id == stored.id)
-    if points:
-        raise _not_empty(stored.name, points, "data point", "Move them to another place first.")
-    with _nothing_else_refers(stored.name):
-        change.session.delete(stored)
-        change.session.flush()
-
-
 def _refuse_same_name(session: Session, organisation_id: int, name: str, but: int = 0) -> None:
     others = session.execute(
         select(Site.name).where(Site.organisation_id == organisation_id, Site.id != but)
@@ -401,8 +283,8 @@ def _above(session: Session, meter: Meter) -> set[int]:
     return found
 
 
-def _columns(facts: SiteFacts) -> dict[str, Any]:
-    return {name: getattr(facts, name) for name in SiteFacts.__slots__}
+def _columns(facts: SiteDraft) -> dict[str, Any]:
+    return {name: getattr(facts, name) for name in SiteDraft.__slots__}
 
 
 def _short(field: str, text: str, longest: int) -> str:
@@ -416,35 +298,7 @@ def _short(field: str, text: str, longest: int) -> str:
     return clean
 
 
-def _count(session: Session, table: type[Table], where: ColumnElement[bool]) -> int:
-    return session.scalar(select(func.count()).select_from(table).where(where)) or 0
-
-
-def _not_empty(name: str, count: int, what: str, remedy: str) -> KilowatchError:
-    return KilowatchError(
-        "not_empty",
-        f"{name} has {count} {what}{'s' if count > 1 else ''}, so it is not removed.",
-        status=409,
-        remedy=remedy,
-        data={"count": count},
-    )
-
-
 def _taken(code: str, detail: str) -> KilowatchError:
     return KilowatchError(
         code, detail, status=409, remedy="Choose another name.", data={"field": "name"}
     )
-
-
-@contextmanager
-def _nothing_else_refers(name: str) -> Iterator[None]:
-    """Refuse what another part of the catalogue still needs, whichever part that is."""
-    try:
-        yield
-    except IntegrityError as error:
-        raise KilowatchError(
-            "still_used",
-            f"Something else still belongs to {name}, such as a rule or an invitation.",
-            status=409,
-            remedy="Remove that first.",
-        ) from error

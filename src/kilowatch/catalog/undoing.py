@@ -23,6 +23,7 @@ from kilowatch.catalog import (
     meter_events,
     plans,
     prices,
+    removing,
     reshaping,
     verdicts,
 )
@@ -71,8 +72,8 @@ def _meter_back(change: Change, _who: Person, meter: Meter, before: dict[str, An
 
 
 def _site_back(change: Change, _who: Person, site: Site, before: dict[str, Any]) -> None:
-    facts = {name: getattr(site, name) for name in reshaping.SiteFacts.__slots__}
-    reshaping.change_site(change, site, reshaping.SiteFacts(**(facts | before)))
+    facts = {name: getattr(site, name) for name in reshaping.SiteDraft.__slots__}
+    reshaping.change_site(change, site, reshaping.SiteDraft(**(facts | before)))
 
 
 def _organisation_back(
@@ -146,7 +147,7 @@ def _of_sites(
     }
 
 
-_SITE_FACTS = frozenset(reshaping.SiteFacts.__slots__)
+_SITE_FACTS = frozenset(reshaping.SiteDraft.__slots__)
 _RULES = frozenset(one.name for one in fields(Rules))
 
 DECISIONS: dict[Kind, Way | str] = {
@@ -159,7 +160,7 @@ DECISIONS: dict[Kind, Way | str] = {
     ("removed", "organisation"): "gone",
     ("created", "site"): TakeAway(
         Site,
-        lambda change, _, row: reshaping.remove_site(change, row),
+        lambda change, _, row: removing.remove_site(change, row),
         used_by=((Meter, "site_id"),),
     ),
     ("changed", "site"): ZoneBack.of_site(SetBack(Site, _SITE_FACTS, _site_back)),
@@ -169,14 +170,14 @@ DECISIONS: dict[Kind, Way | str] = {
     ("removed", "site_zone"): ZoneBack(),
     ("created", "meter"): TakeAway(
         Meter,
-        lambda change, _, row: reshaping.remove_meter(change, row),
+        lambda change, _, row: removing.remove_meter(change, row),
         used_by=((DataPoint, "meter_id"),),
     ),
     ("changed", "meter"): SetBack(Meter, frozenset({"name", "parent_id"}), _meter_back),
     ("removed", "meter"): BringBack(Meter, with_=("appliance", "meter_id")),
     ("created", "appliance"): TakeAway(
         Appliance,
-        lambda change, _, row: reshaping.remove_appliance(change, row),
+        lambda change, _, row: removing.remove_appliance(change, row),
         used_by=((DataPoint, "appliance_id"),),
     ),
     ("changed", "appliance"): SetBack(Appliance, frozenset({"name"})),

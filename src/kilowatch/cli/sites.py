@@ -17,7 +17,7 @@ from sqlalchemy.orm import Session
 
 from kilowatch.catalog import Change, registry, reshaping, site_zones
 from kilowatch.catalog.places import check_zone
-from kilowatch.catalog.reshaping import SiteFacts
+from kilowatch.catalog.reshaping import SiteDraft
 from kilowatch.catalog.tables import DataPoint, Organisation, Site
 from kilowatch.cli import site_facts
 from kilowatch.cli.dated_settings import dated_change, local_text
@@ -37,7 +37,7 @@ from kilowatch.model.errors import KilowatchError
 site = typer.Typer(no_args_is_help=True, help="List sites, and change what is known of them.")
 
 Name = Annotated[str, typer.Argument(help="Name of the site.")]
-FACTS = tuple(one.name for one in fields(SiteFacts))
+FACTS = tuple(one.name for one in fields(SiteDraft))
 
 
 @site.command("list")
@@ -162,7 +162,7 @@ def _change(
     change: Change, stored: Site, changed: dict[str, Any], zone: str | None, from_date: str | None
 ) -> None:
     from_ms = None if from_date is None else instant_ms(from_date, stored.zone)
-    now = SiteFacts(**{fact: getattr(stored, fact) for fact in FACTS})
+    now = SiteDraft(**{fact: getattr(stored, fact) for fact in FACTS})
     always = stored.zone if zone is None or from_ms is not None else check_zone(zone)
     reshaping.change_site(change, stored, replace(now, **changed, zone=always))
     if zone is not None and from_ms is None:

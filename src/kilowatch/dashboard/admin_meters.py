@@ -12,7 +12,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from kilowatch.catalog import registry, reshaping
+from kilowatch.catalog import registry, removing, reshaping
 from kilowatch.catalog.tables import Appliance, DataPoint, Meter, Site
 from kilowatch.dashboard.access import Access, Door, not_found
 from kilowatch.dashboard.admin_frame import (
@@ -159,7 +159,7 @@ def _remove(request: Request) -> Response:
         with rooms.registry.catalog.change(actor_of(request)) as open_change:
             meter = _meter(open_change.session, request)
             site_id = meter.site_id
-            reshaping.remove_meter(open_change, meter)
+            removing.remove_meter(open_change, meter)
     except KilowatchError as error:
         return _form(request, {}, problems_of(error))
     rooms.registry.directory(fresh=True)
@@ -192,7 +192,7 @@ def _remove_appliance(request: Request) -> Response:
     rooms = rooms_of(request)
     try:
         with rooms.registry.catalog.change(actor_of(request)) as open_change:
-            reshaping.remove_appliance(open_change, _appliance(open_change.session, request))
+            removing.remove_appliance(open_change, _appliance(open_change.session, request))
     except KilowatchError as error:
         return _form(request, {}, problems_of(error))
     return _saved(request)

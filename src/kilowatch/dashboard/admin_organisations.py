@@ -9,7 +9,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from kilowatch.catalog import going_live, people, registry, reshaping
+from kilowatch.catalog import going_live, people, registry, removing, reshaping
 from kilowatch.catalog.places import countries
 from kilowatch.catalog.rights import is_partner
 from kilowatch.catalog.tables import Credential, Organisation, User
@@ -190,7 +190,7 @@ def _remove(request: Request) -> Response:
     organisation, rooms = asked_organisation(request), rooms_of(request)
     try:
         with rooms.registry.catalog.change(actor_of(request)) as open_change:
-            reshaping.remove_organisation(open_change, organisation)
+            removing.remove_organisation(open_change, organisation)
     except KilowatchError as error:
         own = {"name": organisation.name, "country": organisation.country}
         return _form(request, organisation, own, problems_of(error))

@@ -10,9 +10,9 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from kilowatch.catalog import reshaping, sheets, site_zones
+from kilowatch.catalog import removing, reshaping, sheets, site_zones
 from kilowatch.catalog.places import countries, zones
-from kilowatch.catalog.reshaping import SiteFacts
+from kilowatch.catalog.reshaping import SiteDraft
 from kilowatch.catalog.tables import Organisation, Site
 from kilowatch.dashboard.access import Access, Door, asked_organisation, not_found
 from kilowatch.dashboard.admin_frame import (
@@ -152,7 +152,7 @@ def _remove(request: Request) -> Response:
     (organisation, site), rooms = organisation_and_site(request), rooms_of(request)
     try:
         with rooms.registry.catalog.change(actor_of(request)) as open_change:
-            reshaping.remove_site(open_change, site)
+            removing.remove_site(open_change, site)
     except KilowatchError as error:
         fields = {name: str(getattr(site, name) or "") for name in FIELDS}
         return _form(request, organisation, site, fields, problems_of(error))
@@ -160,7 +160,7 @@ def _remove(request: Request) -> Response:
     return RedirectResponse("/admin/sites?removed", status_code=303)
 
 
-def _facts(fields: dict[str, str]) -> SiteFacts:
+def _facts(fields: dict[str, str]) -> SiteDraft:
     area = fields["area_m2"]
     try:
         area_m2 = sheets.number(area) if area else None
@@ -172,7 +172,7 @@ def _facts(fields: dict[str, str]) -> SiteFacts:
             data={"field": "area_m2"},
         ) from None
     texts = {name: fields[name] for name in FIELDS if name != "area_m2"}
-    return SiteFacts(area_m2=area_m2, **texts)
+    return SiteDraft(area_m2=area_m2, **texts)
 
 
 def organisation_and_site(request: Request) -> tuple[Organisation, Site]:
