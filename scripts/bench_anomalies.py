@@ -35,9 +35,9 @@ from kilowatch.evaluation.anomalies import (
 from kilowatch.evaluation.folder import Folder, hours_of, zones
 from kilowatch.insights.anomalies import judging, scanning
 from kilowatch.insights.anomalies.measures import NAMES, OWN, Moment
-from kilowatch.insights.hours import HOUR_MS
 from kilowatch.model.blocks import Floats, Ints
 from kilowatch.model.insight import EventKind
+from kilowatch.model.lengths import HOUR_MS
 
 QUIET_H = 24
 LIMITS = 40

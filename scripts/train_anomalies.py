@@ -40,9 +40,10 @@ from kilowatch.insights.anomalies.synthesis import (
     mixed,
     with_other_base,
 )
-from kilowatch.insights.hours import HOUR_MS, Bools, Hours
+from kilowatch.insights.hours import Bools, Hours
 from kilowatch.model.blocks import Floats, Ints
-from kilowatch.model.zones import DAY_MS, Zone
+from kilowatch.model.lengths import DAY_MS, HOUR_MS
+from kilowatch.model.zones import Zone
 
 WARM_H = 112 * 24
 LENGTH_H = WARM_H + 364 * 24

@@ -106,6 +106,15 @@ def test_no_module_is_longer_than_one_sitting() -> None:
     assert long == {}
 
 
+def test_a_length_of_time_is_written_as_a_number_once() -> None:
+    """Who reads HOUR_MS knows which one it is: there is one, in ``model.lengths``."""
+    number = re.compile(
+        r"^_?(?:MINUTE|QUARTER|HOUR|DAY|WEEK)_M?S\b[^=\n]*= *[\d_]+ *(?:#.*)?$", re.MULTILINE
+    )
+    found = [file.name for file in sorted(PACKAGE.rglob("*.py")) if number.search(file.read_text())]
+    assert found == ["lengths.py"]
+
+
 @pytest.mark.parametrize("lock", LOCKS, ids=lambda lock: lock.name)
 def test_every_python_dependency_is_pinned_with_hashes_and_without_an_address(lock: Path) -> None:
     """What is installed at your site is, byte for byte, what we tested."""

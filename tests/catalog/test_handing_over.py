@@ -8,9 +8,10 @@ import pytest
 
 from kilowatch import catalog
 from kilowatch.catalog import handing_over, people, secrets, sessions
-from kilowatch.catalog.handing_over import DAY_MS, LINK_DAYS, Handed
+from kilowatch.catalog.handing_over import LINK_DAYS, Handed
 from kilowatch.catalog.startup import StartupPackage, Wishes
 from kilowatch.model.errors import KilowatchError
+from kilowatch.model.lengths import DAY_MS
 
 
 class Handing:

@@ -9,6 +9,7 @@ from kilowatch.catalog import accounts, mailed_links, people, sessions, tokens
 from kilowatch.catalog.tables import AuditEntry, User
 from kilowatch.catalog.tables_people import ApiToken, MailedLink
 from kilowatch.model.errors import KilowatchError
+from kilowatch.model.lengths import DAY_MS
 from tests.catalog.people_world import GOOD, KEY, World
 
 NEW = "quite another password"
@@ -36,7 +37,7 @@ def test_a_token_sees_what_its_person_sees_and_says_whether_it_may_change(folks:
 def test_a_token_ends_when_it_expires_is_revoked_or_its_account_closes(folks: World) -> None:
     """Each of the three is enough, at once."""
     short = make(folks, days=1).text
-    folks.wait(tokens.DAY_MS - 1)
+    folks.wait(DAY_MS - 1)
     assert tokens.look_up(folks.catalog, KEY, short)
     folks.wait(1)
     assert tokens.look_up(folks.catalog, KEY, short) is None

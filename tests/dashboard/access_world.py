@@ -151,7 +151,7 @@ def _link(own: Furnishing) -> int:
         token_digest=secrets.digest(KEY, token, handing_over.PURPOSE),
         environment="development",
         created_at_ms=own.change.now_ms,
-        expires_at_ms=own.change.now_ms + handing_over.DAY_MS,
+        expires_at_ms=own.change.now_ms + DAY_MS,
     )
     own.change.session.add(link)
     own.change.session.flush()

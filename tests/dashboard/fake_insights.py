@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from kilowatch.dashboard.hourly import HOUR_MS, Hourly, has_hours, hourly
+from kilowatch.dashboard.hourly import Hourly, has_hours, hourly
 from kilowatch.model.insight import (
     QUANTILES,
     Ahead,
@@ -20,6 +20,7 @@ from kilowatch.model.insight import (
     WasteChanges,
     WasteHours,
 )
+from kilowatch.model.lengths import HOUR_MS
 from kilowatch.model.points import DataPoint
 from kilowatch.model.zones import Zone
 from kilowatch.pipeline.insight.follower import Backlog

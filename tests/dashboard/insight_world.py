@@ -8,9 +8,10 @@ from sqlalchemy import select
 from kilowatch import catalog as catalogs
 from kilowatch.catalog import prices
 from kilowatch.catalog.tables import Organisation
-from kilowatch.dashboard.hourly import HOUR_MS, hourly
+from kilowatch.dashboard.hourly import hourly
 from kilowatch.dashboard.periods import midnight_ms
 from kilowatch.model.insight import EventKind, InsightEvent, Standing, WasteHours
+from kilowatch.model.lengths import HOUR_MS
 from tests.dashboard.fake_insights import FakeInsights, event
 from tests.dashboard.fakes import DAY_MS, electrical_rows, office, starts_of
 from tests.dashboard.worlds import World

@@ -16,11 +16,12 @@ from starlette.testclient import TestClient
 
 from kilowatch.catalog import verdicts
 from kilowatch.dashboard.event_quantity import quantity
-from kilowatch.dashboard.hourly import HOUR_MS, NO_HOURS, hourly, in_short
+from kilowatch.dashboard.hourly import NO_HOURS, hourly, in_short
 from kilowatch.dashboard.insight_period import stretch
 from kilowatch.dashboard.insight_rows import state_of
 from kilowatch.model.blocks import IntervalBlock
 from kilowatch.model.insight import EventKind, InsightEvent, Verdict
+from kilowatch.model.lengths import HOUR_MS
 from kilowatch.model.parameters import AP, RP
 from kilowatch.model.verdicts import Said
 from tests.dashboard.fake_insights import event

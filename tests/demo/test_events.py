@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 
 from kilowatch.demo.events import Event, by_key, events
 from kilowatch.demo.plan import STREAM_BY_ID
-from kilowatch.demo.timeline import DAY_MS, SLOT_MS, Timeline
+from kilowatch.demo.timeline import SLOT_MS, Timeline
 from kilowatch.demo.world import World, history_start_ms, instants
 from kilowatch.model.blocks import Floats
+from kilowatch.model.lengths import DAY_MS
 
 HOUR_MS = 3_600_000
 WEEK_MS = 7 * DAY_MS

@@ -11,9 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kilowatch.demo.plan import PACKETS_MAX, STREAM_BY_ID, STREAMS, history_packets
-from kilowatch.demo.timeline import DAY_MS, SLOT_H, SLOT_MS, Timeline, is_school_day
+from kilowatch.demo.timeline import SLOT_H, SLOT_MS, Timeline, is_school_day
 from kilowatch.demo.traces import Dial, Electrical
 from kilowatch.demo.world import World, history_start_ms, instants, timestamps
+from kilowatch.model.lengths import DAY_MS
 
 STARTED_MS = round(datetime(2026, 11, 20, 10, 30, tzinfo=UTC).timestamp() * 1000)
 

@@ -14,9 +14,10 @@ from hypothesis import strategies as st
 
 from kilowatch.insights.anomalies import Alarm, State, scan, scan_within, start
 from kilowatch.insights.anomalies.scanning import watch
-from kilowatch.insights.hours import HOUR_MS, Hours
+from kilowatch.insights.hours import Hours
 from kilowatch.model.blocks import Floats
 from kilowatch.model.insight import EventKind
+from kilowatch.model.lengths import HOUR_MS
 from kilowatch.model.zones import Zone
 
 MONDAY_MS = 1_762_128_000_000  # 2025-11-03 00:00 in Dublin, a Monday; no clock changes until April

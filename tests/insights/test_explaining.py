@@ -3,8 +3,8 @@
 import pytest
 
 from kilowatch.insights.explaining import About, explain
-from kilowatch.insights.hours import HOUR_MS
 from kilowatch.model.insight import EventKind, InsightEvent
+from kilowatch.model.lengths import HOUR_MS
 from kilowatch.model.site_facts import Price
 from kilowatch.model.zones import Zone
 

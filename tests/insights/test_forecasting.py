@@ -23,7 +23,8 @@ from kilowatch.insights.forecasting import (
 )
 from kilowatch.insights.forecasting.features import Features, features
 from kilowatch.insights.forecasting.windows import HISTORY_DAYS, Windows
-from kilowatch.insights.hours import HOUR_MS, Hours
+from kilowatch.insights.hours import Hours
+from kilowatch.model.lengths import HOUR_MS
 from kilowatch.model.zones import Zone
 
 JANUARY_MS = 1_735_689_600_000  # 2025-01-01 00:00 in Dublin, a Wednesday

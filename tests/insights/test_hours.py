@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from kilowatch.insights.hours import HOUR_MS, Hours
+from kilowatch.insights.hours import Hours
+from kilowatch.model.lengths import HOUR_MS
 from kilowatch.model.zones import Zone
 
 OCTOBER_MS = 1_761_346_800_000  # 2025-10-25 00:00 in Dublin

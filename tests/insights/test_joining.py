@@ -5,9 +5,9 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kilowatch.insights.hours import HOUR_MS
 from kilowatch.insights.joining import Kinship, join, merged, others_of
 from kilowatch.model.insight import EventKind, InsightEvent
+from kilowatch.model.lengths import HOUR_MS
 
 TREE = Kinship({1: 7, 2: 7, 3: 7, 4: 7}, {1: None, 2: 1, 3: 2, 4: 1})
 """Supply 1 feeds 2 and 4; 2 feeds 3."""

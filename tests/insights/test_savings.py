@@ -14,9 +14,10 @@ from hypothesis import strategies as st
 
 from kilowatch.insights import towt
 from kilowatch.insights.degree_days import degree_days
-from kilowatch.insights.hours import HOUR_MS, Hours
+from kilowatch.insights.hours import Hours
 from kilowatch.insights.load_shape import load_shape, percentile
 from kilowatch.insights.savings import fraction_uncertain, savings
+from kilowatch.model.lengths import HOUR_MS
 from kilowatch.model.zones import Zone
 from tests.insights.waste_world import YEAR_H, office, with_values
 

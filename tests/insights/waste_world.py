@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from kilowatch.insights.hours import HOUR_MS, Hours
+from kilowatch.insights.hours import Hours
 from kilowatch.model.blocks import Floats
+from kilowatch.model.lengths import HOUR_MS
 from kilowatch.model.zones import Zone
 
 MONDAY_MS = 1_704_067_200_000  # 2024-01-01 00:00 UTC, a Monday and a holiday

@@ -15,7 +15,6 @@ from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
 from kilowatch.model.calendar import (
-    DAY_MS,
     Grain,
     Zone,
     bucket_edges_ms,
@@ -25,6 +24,7 @@ from kilowatch.model.calendar import (
     grain_end_ms,
     grain_start_ms,
 )
+from kilowatch.model.lengths import DAY_MS
 from kilowatch.model.points import MONTH_S
 from kilowatch.model.zones import zone_names
 

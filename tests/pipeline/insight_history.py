@@ -14,8 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from kilowatch.insights.hours import HOUR_MS
 from kilowatch.model.blocks import Floats, IntervalBlock
+from kilowatch.model.lengths import HOUR_MS
 from kilowatch.model.points import DataPoint
 from kilowatch.model.site_facts import SiteFacts
 from kilowatch.pipeline.insight import Follower, FollowSettings, InsightView, Knowledge

@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from kilowatch.insights.hours import HOUR_MS
 from kilowatch.model.blocks import Floats
+from kilowatch.model.lengths import HOUR_MS
 from kilowatch.model.points import DataPoint
 from kilowatch.model.site_facts import SiteFacts
 from tests.pipeline.insight_history import History, Snapshot, assert_same

@@ -8,8 +8,9 @@ from typing import Any, cast
 
 import numpy as np
 
-from kilowatch.insights.hours import HOUR_MS, Bools, Hours
+from kilowatch.insights.hours import Bools, Hours
 from kilowatch.model.blocks import Floats
+from kilowatch.model.lengths import HOUR_MS
 from kilowatch.pipeline.insight import InsightView
 from kilowatch.pipeline.insight.follower import Knowledge
 from kilowatch.pipeline.insight.subjects import Subject, subject_of

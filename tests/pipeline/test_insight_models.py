@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from kilowatch.insights.forecasting import Track, WrongModelError, predict, shipped
-from kilowatch.model.zones import DAY_MS
+from kilowatch.model.lengths import DAY_MS
 from kilowatch.pipeline.insight import models
 from tests.insights.test_forecasting import HOURS
 

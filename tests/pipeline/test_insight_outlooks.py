@@ -5,8 +5,8 @@ from typing import Any, cast
 
 import numpy as np
 
-from kilowatch.insights.hours import HOUR_MS
 from kilowatch.insights.outlook import rest
+from kilowatch.model.lengths import HOUR_MS
 from kilowatch.pipeline.insight import InsightView
 from kilowatch.pipeline.insight.subjects import subject_of
 from kilowatch.pipeline.insight.surroundings import Surroundings

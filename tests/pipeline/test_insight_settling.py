@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from kilowatch.insights.hours import HOUR_MS
 from kilowatch.model.insight import EventKind, InsightEvent
+from kilowatch.model.lengths import HOUR_MS
 from kilowatch.model.site_facts import DayRange, SiteFacts
 from kilowatch.pipeline.insight import Knowledge
 from kilowatch.pipeline.insight.file import InsightFile

@@ -8,8 +8,8 @@ from typing import Any, cast
 import numpy as np
 
 from kilowatch.bench.insights import FIRST_MS, MadeUp
-from kilowatch.insights.hours import HOUR_MS
 from kilowatch.model.insight import EventKind
+from kilowatch.model.lengths import HOUR_MS
 from kilowatch.pipeline.insight.subjects import HOURS_TOGETHER, hourly, subject_of
 from tests.pipeline.interval_cases import data_point
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from kilowatch.insights.hours import HOUR_MS
+from kilowatch.model.lengths import HOUR_MS
 from kilowatch.pipeline.insight.file import InsightFile
 from tests.pipeline.insight_history import History, assert_same
 from tests.pipeline.insight_world import MONDAY_MS, WEEK_H, meter, office

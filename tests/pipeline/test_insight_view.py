@@ -5,8 +5,8 @@ from pathlib import Path
 
 import numpy as np
 
-from kilowatch.insights.hours import HOUR_MS
 from kilowatch.model.insight import EventBrief, EventKind, Standing
+from kilowatch.model.lengths import HOUR_MS
 from kilowatch.pipeline.insight.columns import encode
 from kilowatch.pipeline.insight.file import InsightFile
 from kilowatch.pipeline.insight.records import Commit, Filed, WasteRow

@@ -18,10 +18,11 @@ from typing import Any, cast
 import numpy as np
 
 from kilowatch.insights import forecasting
-from kilowatch.insights.hours import HOUR_MS, WEEK_H, Hours
+from kilowatch.insights.hours import WEEK_H, Hours
 from kilowatch.model.blocks import Floats, IntervalBlock
+from kilowatch.model.lengths import DAY_MS, HOUR_MS
 from kilowatch.model.points import DataPoint
-from kilowatch.model.zones import DAY_MS, Zone
+from kilowatch.model.zones import Zone
 from kilowatch.pipeline.insight.file import InsightFile
 from kilowatch.pipeline.insight.follower import Follower, FollowSettings
 from kilowatch.pipeline.insight.records import Commit, Kept

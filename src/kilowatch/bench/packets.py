@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
+from kilowatch.model.lengths import DAY_S
+
 STEP_S = 1
 """Time between two packets of a stream: 30 days back to now hold 2.6 million of them."""
 
-_DAY_S = 86_400
-_CLOCK = [b"T%02d:%02d:%02d.000+00:00" % (s // 3600, s // 60 % 60, s % 60) for s in range(_DAY_S)]
+_CLOCK = [b"T%02d:%02d:%02d.000+00:00" % (s // 3600, s // 60 % 60, s % 60) for s in range(DAY_S)]
 _PARAMETERS = (
     ("aP_1", "7512.4"), ("aP_2", "7104.9"), ("aP_3", "7330.2"), ("v_1", "231.4"),
     ("c_1", "33.18"), ("pC_1", "162973510.5"), ("pC_2", "150689646.5"), ("pC_3", "145397387.3"),
@@ -38,7 +39,7 @@ class Requests:
     _before: bytes = field(init=False)
     _after: bytes = field(init=False)
     _date: bytes = field(init=False, default=b"")
-    _second: int = field(init=False, default=_DAY_S)
+    _second: int = field(init=False, default=DAY_S)
 
     def __post_init__(self) -> None:
         packet = body(self.stream_id, "2026-01-01T00:00:00.000+00:00").encode()
@@ -50,12 +51,12 @@ class Requests:
     def _turn(self) -> None:
         at = datetime.fromtimestamp(self.at_s, UTC)
         self._date = at.strftime("%Y-%m-%d").encode()
-        self._second = self.at_s % _DAY_S
+        self._second = self.at_s % DAY_S
 
     def next(self) -> bytes:
         """Return the next request."""
         second = self._second
-        if second >= _DAY_S:
+        if second >= DAY_S:
             self._turn()
             second = self._second
         self._second = second + STEP_S

@@ -21,6 +21,7 @@ from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
 from kilowatch.catalog.tables import LoginAttempt
+from kilowatch.model.lengths import HOUR_MS
 
 FREE_FAILURES = {
     "pair": 5,
@@ -34,7 +35,7 @@ FREE_FAILURES = {
 }
 FIRST_WAIT_MS = 2_000
 LONGEST_WAIT_MS = 300_000
-FORGOTTEN_AFTER_MS = 3_600_000
+FORGOTTEN_AFTER_MS = HOUR_MS
 
 
 def keys(email: str, address: str, device: str = "") -> tuple[str, ...]:

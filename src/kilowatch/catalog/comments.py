@@ -15,10 +15,11 @@ from kilowatch.catalog.changes import Change
 from kilowatch.catalog.tables import DataPoint
 from kilowatch.catalog.tables_comments import ChartComment
 from kilowatch.model.errors import KilowatchError
+from kilowatch.model.lengths import DAY_MS
 
 TEXT_MAX = 1000
 """Longer than this nobody reads a comment beside a chart [characters]."""
-SPAN_MS_MAX = 3660 * 86_400_000
+SPAN_MS_MAX = 3660 * DAY_MS
 """As long as the longest period that a chart shows [ms]."""
 SHOWN_MAX = 500
 """Of a period; the oldest are left out beyond it, and the page says so."""

@@ -12,14 +12,13 @@ from kilowatch.catalog.formula_use import formula_of
 from kilowatch.catalog.tables import DataPoint
 from kilowatch.model.editing import CORRECTION_KINDS, METHODS, CorrectionKind, Method, Rules
 from kilowatch.model.errors import KilowatchError
+from kilowatch.model.lengths import DAY_MS
 from kilowatch.model.parameters import CHANNEL_BY_NAME, VALUE, Role, family_of
 
 COMMENT_MAX = 1_000
-RANGE_MS_MAX = 92 * 86_400_000
+RANGE_MS_MAX = 92 * DAY_MS
 """Longest range of an estimate [ms]: a quarter of a year, and whoever looks at a day of it reads
 the whole."""
-
-_DAY_MS = 86_400_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +71,7 @@ def checked(session: Session, point: DataPoint, draft: Draft, now_ms: int) -> Dr
 def _check_range(draft: Draft, now_ms: int) -> None:
     if draft.from_ms >= draft.to_ms:
         raise _invalid("to", "The range ends before it begins.", "Choose a later end.")
-    if draft.kind != "comment" and draft.to_ms > now_ms + _DAY_MS:
+    if draft.kind != "comment" and draft.to_ms > now_ms + DAY_MS:
         raise _invalid(
             "to",
             "The range ends in the future.",
@@ -81,7 +80,7 @@ def _check_range(draft: Draft, now_ms: int) -> None:
     if draft.kind in {"fill", "spread", "edit"} and draft.to_ms - draft.from_ms > RANGE_MS_MAX:
         raise _invalid(
             "to",
-            f"The range is longer than {RANGE_MS_MAX // _DAY_MS} days.",
+            f"The range is longer than {RANGE_MS_MAX // DAY_MS} days.",
             "Correct it in parts.",
         )
 

@@ -12,9 +12,10 @@ from __future__ import annotations
 import hmac
 
 from kilowatch.catalog import secrets
+from kilowatch.model.lengths import DAY_MS
 
 PURPOSE = "device"
-VALID_MS = 180 * 86_400_000
+VALID_MS = 180 * DAY_MS
 NUMBER_CHARACTERS = 24  # 117 random bits: nobody uses up another device's budget
 
 

@@ -19,6 +19,7 @@ from kilowatch.catalog.database import Catalog
 from kilowatch.catalog.registry import check_name
 from kilowatch.catalog.tables_exports import ExportLink
 from kilowatch.model.errors import KilowatchError
+from kilowatch.model.lengths import DAY_MS
 
 PREFIX = "kwx_"  # so that scanners for leaked secrets can tell what they have found
 PURPOSE = "export link"
@@ -94,7 +95,7 @@ def make(change: Change, key: bytes, user_id: int, wanted: Wanted) -> MadeLink:
         token_digest=secrets.digest(key, token, PURPOSE),
         in_address=wanted.in_address,
         created_at_ms=change.now_ms,
-        expires_at_ms=change.now_ms + wanted.days * tokens.DAY_MS,
+        expires_at_ms=change.now_ms + wanted.days * DAY_MS,
     )
     change.session.add(row)
     change.record(

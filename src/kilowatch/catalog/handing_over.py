@@ -18,9 +18,9 @@ from kilowatch.catalog.startup import Prepared, StartupPackage, Wishes
 from kilowatch.catalog.tables import DataPoint, Organisation, User
 from kilowatch.catalog.tables_estate import PackageLink
 from kilowatch.model.errors import KilowatchError
+from kilowatch.model.lengths import DAY_MS
 
 LINK_DAYS = 7  # a customer on holiday asks for a new link; a forgotten mail opens nothing
-DAY_MS = 86_400_000
 PURPOSE = "package-link"
 
 

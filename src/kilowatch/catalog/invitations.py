@@ -21,8 +21,9 @@ from kilowatch.catalog.rights import person as rights_of
 from kilowatch.catalog.tables import ROLES, DataPoint, Membership, Organisation, Role, Site, User
 from kilowatch.catalog.tables_people import Invitation, Plan
 from kilowatch.model.errors import KilowatchError
+from kilowatch.model.lengths import DAY_MS
 
-VALID_MS = 7 * 86_400_000
+VALID_MS = 7 * DAY_MS
 OPEN_MAX = 200  # of one organisation: each is a mail to somebody who may not know us
 PURPOSE = "invitation"
 

@@ -15,10 +15,11 @@ from kilowatch.catalog.database import Catalog
 from kilowatch.catalog.tables import User
 from kilowatch.catalog.tables_people import MailedLink, Purpose
 from kilowatch.model.errors import KilowatchError
+from kilowatch.model.lengths import DAY_MS, MINUTE_MS
 
-VALID_MS = 30 * 60_000
+VALID_MS = 30 * MINUTE_MS
 PURPOSE = "mailed link"
-KEPT_MS = 86_400_000
+KEPT_MS = DAY_MS
 
 
 def ask_for_password(catalog: Catalog, key: bytes, email: str, address: str) -> tuple[str, str]:

@@ -24,14 +24,15 @@ from kilowatch.catalog.registry import fresh
 from kilowatch.catalog.tables import LoginSession, User
 from kilowatch.catalog.tables_people import PendingLogin
 from kilowatch.model.errors import KilowatchError
+from kilowatch.model.lengths import DAY_MS, HOUR_MS, MINUTE_MS
 
-IDLE_MS = 12 * 3_600_000
-LONGEST_MS = 30 * 86_400_000
-SEEN_EVERY_MS = 60_000  # written at most once a minute: a page of charts is a dozen requests
+IDLE_MS = 12 * HOUR_MS
+LONGEST_MS = 30 * DAY_MS
+SEEN_EVERY_MS = MINUTE_MS  # written at most once a minute: a page of charts is a dozen requests
 TOKEN_BYTES = 32
 PURPOSE = "session"
 PENDING = "pending"
-PENDING_MS = 5 * 60_000
+PENDING_MS = 5 * MINUTE_MS
 
 
 @dataclass(frozen=True, slots=True)

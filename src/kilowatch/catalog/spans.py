@@ -5,10 +5,8 @@ from __future__ import annotations
 import re
 
 from kilowatch.model.errors import KilowatchError
+from kilowatch.model.lengths import DAY_S, WEEK_S
 from kilowatch.model.points import INTERVAL_S_MIN, MONTH_S
-
-DAY_S = 86_400
-WEEK_S = 7 * DAY_S
 
 _SECONDS = {
     1: ("s", "sec", "secs", "second", "seconds"),

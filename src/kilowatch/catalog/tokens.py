@@ -21,14 +21,14 @@ from kilowatch.catalog.tables import User
 from kilowatch.catalog.tables_exports import ExportLink
 from kilowatch.catalog.tables_people import ApiToken
 from kilowatch.model.errors import KilowatchError
+from kilowatch.model.lengths import DAY_MS, MINUTE_MS
 
 PREFIX = "kwt_"  # so that scanners for leaked secrets can tell what they have found
 PURPOSE = "api token"
 TOKEN_BYTES = 32
-DAY_MS = 86_400_000
 DAYS_MAX = 730
 ALIVE_MAX = 50
-SEEN_EVERY_MS = 60_000  # last use is written at most once a minute
+SEEN_EVERY_MS = MINUTE_MS  # last use is written at most once a minute
 
 Row = TypeVar("Row", ApiToken, ExportLink)
 """What has a token: both tables keep its digest, its end, and when it was used last."""

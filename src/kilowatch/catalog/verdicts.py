@@ -17,10 +17,11 @@ from kilowatch.catalog.tables import DataPoint
 from kilowatch.catalog.tables_sites import EventVerdict
 from kilowatch.model.errors import KilowatchError
 from kilowatch.model.insight import EventKind, Verdict
+from kilowatch.model.lengths import DAY_MS
 from kilowatch.model.verdicts import LASTS, Lasts, Said
 
 COMMENT_MAX = 1000
-YEAR_MS = 366 * 86_400_000
+YEAR_MS = 366 * DAY_MS
 """Longer than this nothing is snoozed: it would be forgotten."""
 
 

@@ -13,8 +13,7 @@ from kilowatch.cli.folder import DataFolder
 from kilowatch.cli.settings import Settings
 from kilowatch.collector import Addresses, CollectorSettings
 from kilowatch.health.uptime import BEAT_S, Uptime
-
-DAY_S = 86_400
+from kilowatch.model.lengths import DAY_S
 
 
 async def run(folder: DataFolder, settings: Settings, stop: asyncio.Event, ready: Ready) -> None:

@@ -12,9 +12,10 @@ from kilowatch.catalog.histories import nominal_voltages
 from kilowatch.cli.directory_watch import DirectoryWatch
 from kilowatch.cli.folder import DataFolder
 from kilowatch.insights.explaining import About, explain
-from kilowatch.insights.hours import HOUR_MS, Bools, Hours
+from kilowatch.insights.hours import Bools, Hours
 from kilowatch.insights.joining import akin
 from kilowatch.model.insight import InsightEvent, Verdict
+from kilowatch.model.lengths import HOUR_MS
 from kilowatch.model.points import DataPoint
 from kilowatch.model.site_facts import SiteFacts
 from kilowatch.model.verdicts import Said

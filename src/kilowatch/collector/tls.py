@@ -11,12 +11,12 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from kilowatch.model.errors import KilowatchError
+from kilowatch.model.lengths import DAY_S
 
 VALIDITY_DAYS = 825
 """Of a certificate that we make: the longest that Apple's systems accept."""
 RENEWAL_DAYS = 30
 """So long before its end it is made anew."""
-DAY_S = 86_400
 
 
 def ensure_certificate(folder: Path, hosts: Sequence[str] = ()) -> tuple[Path, Path]:

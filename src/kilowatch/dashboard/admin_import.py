@@ -24,9 +24,10 @@ from kilowatch.dashboard.asking import actor_of
 from kilowatch.dashboard.rooms import rooms_of, visit_of
 from kilowatch.dashboard.words import t
 from kilowatch.model.errors import KilowatchError
+from kilowatch.model.lengths import HOUR_MS
 
 SECTION = "data_points"
-KEPT_MS = 24 * 3_600_000  # a file that nobody applied within a day was a try
+KEPT_MS = 24 * HOUR_MS  # a file that nobody applied within a day was a try
 SHOWN = 100
 SEPARATORS = {"": ",", "comma": ",", "semicolon": ";"}
 FORM_BYTES = 16_384  # what a file's form brings beside the file

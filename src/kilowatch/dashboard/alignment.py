@@ -17,8 +17,9 @@ from kilowatch.dashboard.numbers import whole_number
 from kilowatch.dashboard.periods import GRAINS, Window, first_grain, window
 from kilowatch.model.blocks import Ints
 from kilowatch.model.errors import KilowatchError
+from kilowatch.model.lengths import DAY_MS, HOUR_MS
 from kilowatch.model.points import DataPoint
-from kilowatch.model.zones import DAY_MS, Zone
+from kilowatch.model.zones import Zone
 
 Kind = Literal["previous", "year", "point"]
 Aligned = Literal["weekdays", "days", "months", "same"]
@@ -121,7 +122,7 @@ class Shift:
         local = own.local_ms(at_ms)
         twice = own.wall_to_instant_ms(local).at_ms != at_ms
         found = other.wall_to_instant_ms(self.moved(local, sign))
-        later = self.moved(local, sign) - other.offsets_ms(found.at_ms + 2 * 3_600_000)
+        later = self.moved(local, sign) - other.offsets_ms(found.at_ms + 2 * HOUR_MS)
         there = np.where(twice, np.where(found.ambiguous, later, -1), found.at_ms)
         return np.where(found.nonexistent, -1, there)
 

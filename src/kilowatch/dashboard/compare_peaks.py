@@ -25,9 +25,9 @@ from kilowatch.dashboard.demand import demand_grain, demand_length_s
 from kilowatch.dashboard.drawn import rate_unit
 from kilowatch.dashboard.periods import iso_local
 from kilowatch.dashboard.rooms import Rooms, rooms_of
-from kilowatch.insights.hours import HOUR_MS
 from kilowatch.model.blocks import Floats, Ints
 from kilowatch.model.calendar import bucket_edges_ms
+from kilowatch.model.lengths import HOUR_MS
 from kilowatch.model.parameters import VALUE
 from kilowatch.model.points import DataPoint
 from kilowatch.model.zones import Zone

@@ -31,11 +31,12 @@ from kilowatch.dashboard.compare_sums import (
     priced,
     quotient,
 )
-from kilowatch.dashboard.hourly import HOUR_MS, by_point, hourly
+from kilowatch.dashboard.hourly import by_point, hourly
 from kilowatch.dashboard.rooms import Rooms, rooms_of
 from kilowatch.dashboard.words import t
 from kilowatch.model.blocks import Floats
 from kilowatch.model.calendar import bucket_edges_ms
+from kilowatch.model.lengths import HOUR_MS
 from kilowatch.model.parameters import VALUE
 from kilowatch.model.points import DataPoint
 from kilowatch.model.site_facts import SiteFacts

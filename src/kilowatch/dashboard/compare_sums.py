@@ -17,8 +17,9 @@ import numpy as np
 from kilowatch.dashboard.behind import mean_shares
 from kilowatch.dashboard.pricing import rates
 from kilowatch.insights.degree_days import degree_days
-from kilowatch.insights.hours import HOUR_MS, Hours
+from kilowatch.insights.hours import Hours
 from kilowatch.model.blocks import Floats, IntervalBlock, Ints
+from kilowatch.model.lengths import HOUR_MS
 from kilowatch.model.site_facts import SiteFacts
 from kilowatch.model.zones import Zone
 from kilowatch.pipeline.grids import Bools

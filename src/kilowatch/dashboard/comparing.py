@@ -31,11 +31,12 @@ from kilowatch.dashboard.needs import Measured
 from kilowatch.dashboard.offered import Parameter, shown
 from kilowatch.dashboard.periods import Grain, Window, midnight_ms, offsets
 from kilowatch.model.blocks import IntervalBlock, Ints
+from kilowatch.model.lengths import HOUR_MS
 from kilowatch.model.parameters import channel_name
 from kilowatch.model.points import DataPoint
 from kilowatch.model.zones import Zone
 
-LONG_ROW_MS = 22 * 3_600_000
+LONG_ROW_MS = 22 * HOUR_MS
 """A bucket of a day or more, however the clocks change."""
 
 

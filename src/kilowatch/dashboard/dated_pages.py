@@ -18,6 +18,7 @@ from kilowatch.dashboard.numbers import whole_number
 from kilowatch.dashboard.quality_forms import local_input
 from kilowatch.dashboard.rooms import Rooms, point_of, rooms_of, visit_of
 from kilowatch.model.errors import KilowatchError
+from kilowatch.model.lengths import MINUTE_MS
 from kilowatch.model.points import DataPoint
 
 LOOKS = 4  # the pipeline begins within seconds; then there is nothing to wait for
@@ -121,7 +122,7 @@ def history_context(request: Request, point: DataPoint) -> dict[str, Any]:
     register = point.kind == "electrical" or point.behaviour == "register"
     now = {
         "records_meter": "exchange" if register else "bad",
-        "now_local": local_input(rooms.clock() // 60_000 * 60_000, point.zone),
+        "now_local": local_input(rooms.clock() // MINUTE_MS * MINUTE_MS, point.zone),
     }
     with rooms.registry.catalog.reading() as session:
         return history_of(session, _row(session, point)) | now

@@ -23,6 +23,7 @@ from kilowatch.dashboard.periods import Grain, iso_local
 from kilowatch.model.blocks import Floats, IntervalBlock, Ints
 from kilowatch.model.calendar import grain_start_ms
 from kilowatch.model.errors import KilowatchError
+from kilowatch.model.lengths import MINUTE_MS
 from kilowatch.model.parameters import CHANNEL_BY_NAME, RATIO, VALUE, channel_name, phase_of
 from kilowatch.model.points import DataPoint
 from kilowatch.model.zones import Zone
@@ -309,7 +310,7 @@ def iso_starts(start_ms: Ints, zone: str) -> list[str]:
 
 
 def _offset_text(offset_ms: int) -> str:
-    hours, minutes = divmod(abs(offset_ms) // 60_000, 60)
+    hours, minutes = divmod(abs(offset_ms) // MINUTE_MS, 60)
     return f"{'-' if offset_ms < 0 else '+'}{hours:02}:{minutes:02}"
 
 

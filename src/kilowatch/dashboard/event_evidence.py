@@ -10,7 +10,6 @@ import numpy as np
 
 from kilowatch.dashboard.event_quantity import quantity
 from kilowatch.dashboard.hourly import (
-    HOUR_MS,
     Hourly,
     actual_columns,
     band_columns,
@@ -27,8 +26,8 @@ from kilowatch.dashboard.sentinel import mark_of
 from kilowatch.dashboard.waste_spans import spans_of
 from kilowatch.dashboard.words import t
 from kilowatch.model.blocks import Floats
+from kilowatch.model.lengths import DAY_MS, HOUR_MS, MINUTE_MS
 
-DAY_MS = 24 * HOUR_MS
 PAD_MS = (2 * DAY_MS, 7 * DAY_MS)
 """Least and most time that is shown before and after an event."""
 SHOWN_MS_MAX = 120 * DAY_MS
@@ -159,7 +158,7 @@ def profile(hours: Hourly, day: date, zone: str) -> Floats:
         hours.start_ms[inside].tolist(), hours.rate[inside].tolist(), strict=True
     ):
         offset = [minutes for since, minutes in shifts if since <= at_ms][-1]
-        hour = (at_ms + offset * 60_000) % DAY_MS // HOUR_MS
+        hour = (at_ms + offset * MINUTE_MS) % DAY_MS // HOUR_MS
         laid[hour] += rate
         counts[hour] += 1
     found: Floats = np.where(counts > 0, laid / np.maximum(counts, 1), np.nan)

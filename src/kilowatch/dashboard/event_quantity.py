@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from kilowatch.dashboard.hourly import HOUR_MS, nullable
+from kilowatch.dashboard.hourly import nullable
 from kilowatch.dashboard.needs import View
 from kilowatch.dashboard.offered import phase_title
 from kilowatch.dashboard.periods import offsets
@@ -16,6 +16,7 @@ from kilowatch.dashboard.words import t
 from kilowatch.insights.electrical import Limits, power_factor
 from kilowatch.model.blocks import Floats, IntervalBlock, Ints
 from kilowatch.model.insight import EventKind, InsightEvent
+from kilowatch.model.lengths import HOUR_MS
 from kilowatch.model.parameters import AP, RP, phase_of
 from kilowatch.model.points import DataPoint
 from kilowatch.pipeline.insight.electrics import CURRENT, USUAL_V, VOLTAGE

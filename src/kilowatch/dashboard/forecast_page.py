@@ -16,7 +16,6 @@ from kilowatch.dashboard.access import Access, Door, not_found
 from kilowatch.dashboard.admin_frame import asked_of, paged
 from kilowatch.dashboard.behind import Behind, Part, mean_shares, sources_told
 from kilowatch.dashboard.hourly import (
-    HOUR_MS,
     actual_columns,
     band_columns,
     by_point,
@@ -38,6 +37,7 @@ from kilowatch.dashboard.words import t
 from kilowatch.dashboard.worth import Worth, basis_of, worth
 from kilowatch.model.errors import KilowatchError
 from kilowatch.model.insight import Ahead, Expected, Outlook
+from kilowatch.model.lengths import HOUR_MS
 from kilowatch.model.points import DataPoint
 from kilowatch.model.site_facts import SiteFacts
 

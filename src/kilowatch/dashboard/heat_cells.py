@@ -17,11 +17,10 @@ import numpy as np
 from kilowatch.insights.hours import COVERED_MIN
 from kilowatch.model.blocks import Floats, IntervalBlock, Ints
 from kilowatch.model.calendar import bucket_edges_ms
-from kilowatch.model.zones import DAY_MS, FIRST_DAY, Zone
+from kilowatch.model.lengths import DAY_MS, HOUR_MS, MINUTE_MS
+from kilowatch.model.zones import FIRST_DAY, Zone
 from kilowatch.pipeline.grids import Bools
 
-MINUTE_MS = 60_000
-HOUR_MS = 3_600_000
 DAY_MIN = 1_440
 
 ScaleKind = Literal["zero", "range", "diverging"]

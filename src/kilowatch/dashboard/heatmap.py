@@ -55,6 +55,7 @@ from kilowatch.dashboard.rooms import Rooms, point_of, rooms_of
 from kilowatch.dashboard.words import t
 from kilowatch.model.blocks import Floats, IntervalBlock
 from kilowatch.model.errors import KilowatchError
+from kilowatch.model.lengths import HOUR_S
 from kilowatch.model.parameters import channel_name
 from kilowatch.model.points import DataPoint
 from kilowatch.model.site_facts import SiteFacts
@@ -66,7 +67,6 @@ BINS_MIN = (15, 30, 60)
 USUAL_MIN = 30
 LONG_DAYS = 92
 """Above, an hour is usual: hours are stored, and a year of finer intervals is added up."""
-HOUR_S = 3600
 EPOCH = date(1970, 1, 1)
 
 

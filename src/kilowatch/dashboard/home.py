@@ -30,16 +30,15 @@ from kilowatch.dashboard.start_way import first_hour
 from kilowatch.dashboard.treeview import leaves_of
 from kilowatch.dashboard.words import t
 from kilowatch.dashboard.worth import basis_of
+from kilowatch.model.lengths import DAY_MS
 from kilowatch.model.points import DataPoint
 from kilowatch.model.site_facts import EARNED
 
-DAY_MS = 86_400_000
 ATTENTION_DAYS = 7
 """Events that ended longer ago are history: Sentinel has them."""
 ATTENTION = 6
 LATE = 8
 SITES = 30
-HOUR_MS = 3_600_000
 
 
 @dataclass(slots=True)

@@ -12,7 +12,7 @@ import numpy as np
 from starlette.requests import Request
 
 from kilowatch.dashboard.behind import NAMED, Behind, Part, mean_shares, sources_told
-from kilowatch.dashboard.hourly import HOUR_MS, Hourly, by_point, has_hours, hourly, unit_of_amount
+from kilowatch.dashboard.hourly import Hourly, by_point, has_hours, hourly, unit_of_amount
 from kilowatch.dashboard.insight_period import newest_ms
 from kilowatch.dashboard.measures import alike
 from kilowatch.dashboard.periods import bounds, local_day, midnight_ms
@@ -20,6 +20,7 @@ from kilowatch.dashboard.quality_periods import day_text
 from kilowatch.dashboard.rooms import Rooms
 from kilowatch.dashboard.words import t
 from kilowatch.dashboard.worth import NOTHING, Worth, worth
+from kilowatch.model.lengths import HOUR_MS
 from kilowatch.model.points import DataPoint
 from kilowatch.pipeline.tree_rollups import amount_of
 

@@ -18,12 +18,12 @@ from kilowatch.dashboard.needs import View
 from kilowatch.insights.hours import COVERED_MIN
 from kilowatch.model.blocks import SHARED, Floats, Ints
 from kilowatch.model.insight import Expected
+from kilowatch.model.lengths import HOUR_MS
 from kilowatch.model.points import DataPoint
 from kilowatch.pipeline.insight.subjects import has_hours as point_has_hours
 from kilowatch.pipeline.insight.subjects import subject_of
 from kilowatch.pipeline.tree_rollups import counted_of
 
-HOUR_MS = 3_600_000
 EXACT = 22
 """Powers of ten up to this one are exact in double precision."""
 DIGITS = 9

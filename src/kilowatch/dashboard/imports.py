@@ -32,10 +32,11 @@ from kilowatch.dashboard.rooms import rooms_of, visit_of
 from kilowatch.dashboard.shell import page as shell_page
 from kilowatch.dashboard.words import t
 from kilowatch.model.errors import KilowatchError
+from kilowatch.model.lengths import HOUR_MS
 from kilowatch.model.points import DataPoint
 
 BYTES_MAX = 16 * 1024 * 1024  # 100,000 lines of a wide table; the catalogue keeps a tenth of it
-KEPT_MS = 24 * 3_600_000  # a file that nobody put in within a day was a try
+KEPT_MS = 24 * HOUR_MS  # a file that nobody put in within a day was a try
 FORM_BYTES = 16_384
 MAPPING_BYTES = 65_536
 PROPOSED_MAX = 500  # data points offered while typing; any other name is found too

@@ -14,13 +14,7 @@ from kilowatch.catalog.rights import has_tool
 from kilowatch.dashboard.access import Access, Door, not_found
 from kilowatch.dashboard.admin_frame import asked_of
 from kilowatch.dashboard.chart_files import csv_answer
-from kilowatch.dashboard.hourly import (
-    HOUR_MS,
-    by_point,
-    hourly,
-    unit_of_amount,
-    unit_of_rate,
-)
+from kilowatch.dashboard.hourly import by_point, hourly, unit_of_amount, unit_of_rate
 from kilowatch.dashboard.insight_period import YEARS, stretch
 from kilowatch.dashboard.insight_rows import Shown
 from kilowatch.dashboard.periods import day_of, iso_local, midnight_ms
@@ -35,8 +29,9 @@ from kilowatch.dashboard.worth import worth
 from kilowatch.model.blocks import Floats, Ints
 from kilowatch.model.errors import KilowatchError
 from kilowatch.model.insight import QUANTILES
+from kilowatch.model.lengths import DAY_MS, HOUR_MS
 from kilowatch.model.points import DataPoint
-from kilowatch.model.zones import DAY_MS, Zone
+from kilowatch.model.zones import Zone
 
 DAYS_MAX = 732
 """Two years of hours are 17,568 rows: more of them is what Export is for."""

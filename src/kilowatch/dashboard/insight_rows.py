@@ -29,7 +29,6 @@ STATES = ("open", "acknowledged", "snoozed", "expected", "fault", "resolved")
 """What an event is to people: open until somebody has said something, or a snooze is over."""
 
 BADGES = {"open": "late", "fault": "bad", "resolved": "good"}
-HOUR_MS = 3_600_000
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,8 +38,8 @@ from kilowatch.dashboard.rooms import Rooms, rooms_of, visit_of
 from kilowatch.dashboard.sentinel import mark_of
 from kilowatch.dashboard.waste_spans import spans_of
 from kilowatch.model.insight import Expected
+from kilowatch.model.lengths import DAY_MS
 from kilowatch.model.points import DataPoint
-from kilowatch.model.zones import DAY_MS
 from kilowatch.pipeline.tree_rollups import amount_of
 
 EVENTS_MAX = 12

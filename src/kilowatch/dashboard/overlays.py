@@ -21,7 +21,7 @@ from starlette.responses import Response
 
 from kilowatch.catalog.rights import has_tool
 from kilowatch.dashboard.access import Access, Door
-from kilowatch.dashboard.hourly import HOUR_MS, band_columns, has_hours, nullable
+from kilowatch.dashboard.hourly import band_columns, has_hours, nullable
 from kilowatch.dashboard.insight_rows import shown_events
 from kilowatch.dashboard.numbers import whole_number
 from kilowatch.dashboard.periods import LONGEST_DAYS
@@ -31,8 +31,9 @@ from kilowatch.dashboard.sentinel import mark_of
 from kilowatch.dashboard.waste_spans import spans_of
 from kilowatch.model.errors import KilowatchError
 from kilowatch.model.insight import Expected
+from kilowatch.model.lengths import DAY_MS, HOUR_MS
 from kilowatch.model.points import DataPoint
-from kilowatch.model.zones import DAY_MS, Zone
+from kilowatch.model.zones import Zone
 
 HOURS_SHOWN_MS = 62 * DAY_MS
 """In a longer stretch an hour is thinner than a pixel: days are answered."""

@@ -16,13 +16,13 @@ from typing import Literal
 from zoneinfo import ZoneInfo
 
 from kilowatch.model.errors import KilowatchError
+from kilowatch.model.lengths import DAY_S, MINUTE_MS
 from kilowatch.model.points import DataPoint
 
 Period = Literal["day", "week", "month", "year", "custom"]
 Grain = Literal["interval", "hour", "day", "week", "month", "year"] | int
 
 PERIODS: tuple[Period, ...] = ("day", "week", "month", "year", "custom")
-DAY_S = 86_400
 LONGEST_GRAIN_S = 366 * DAY_S  # a bucket that began before 1970 has no calendar
 LONGEST_DAYS = 3660  # ten years: what a custom period may span
 YEARS = range(1971, 2101)  # of which a day may be asked for; calendars end with 2110
@@ -231,8 +231,8 @@ def _offsets(from_ms: int, to_ms: int, zone: str) -> tuple[tuple[int, int], ...]
         end_ms = min(at_ms + day_ms, to_ms)
         if offset_min(end_ms) != found[-1][1]:
             low, high = at_ms, end_ms
-            while high - low > 60_000:  # transitions fall on whole minutes
-                middle = (low + high) // 120_000 * 60_000
+            while high - low > MINUTE_MS:  # transitions fall on whole minutes
+                middle = (low + high) // 120_000 * MINUTE_MS
                 low, high = (low, middle) if offset_min(middle) != found[-1][1] else (middle, high)
             found.append((high, offset_min(high)))
     return tuple(found)

@@ -32,9 +32,8 @@ from kilowatch.dashboard.chart_period import ROLLING, Span, span
 from kilowatch.dashboard.data import json_answer
 from kilowatch.dashboard.demand import demand_length_s
 from kilowatch.dashboard.heat_cells import Cells, cells_of
-from kilowatch.dashboard.heatmap import HOUR_S, read_bins
+from kilowatch.dashboard.heatmap import read_bins
 from kilowatch.dashboard.hourly import (
-    HOUR_MS,
     by_point,
     has_hours,
     hourly,
@@ -62,6 +61,7 @@ from kilowatch.dashboard.rooms import Rooms, point_of, rooms_of
 from kilowatch.dashboard.words import t
 from kilowatch.model.blocks import IntervalBlock
 from kilowatch.model.errors import KilowatchError
+from kilowatch.model.lengths import HOUR_MS, HOUR_S
 from kilowatch.model.parameters import VALUE
 from kilowatch.model.points import DataPoint
 from kilowatch.model.zones import Zone

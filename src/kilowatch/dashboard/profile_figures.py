@@ -13,10 +13,11 @@ from typing import Literal
 
 import numpy as np
 
-from kilowatch.dashboard.heat_cells import DAY_MIN, HOUR_MS, Cells
+from kilowatch.dashboard.heat_cells import DAY_MIN, Cells
 from kilowatch.insights.hours import Hours
 from kilowatch.insights.load_shape import load_shape
 from kilowatch.model.blocks import Floats
+from kilowatch.model.lengths import HOUR_MS
 from kilowatch.model.site_facts import SiteFacts
 from kilowatch.model.zones import Zone
 

@@ -16,10 +16,11 @@ from kilowatch.dashboard.quality_periods import Chosen, counted, day_text, days_
 from kilowatch.dashboard.rooms import Rooms, rooms_of
 from kilowatch.dashboard.words import t
 from kilowatch.model.findings import Finding
+from kilowatch.model.lengths import DAY_MS
 from kilowatch.model.points import DataPoint
 
 GAPS_AT_ONCE = 25
-SUMS_MS = 32 * 86_400_000
+SUMS_MS = 32 * DAY_MS
 """How far back from the end of a period sums are checked: a year of a site is too long to wait."""
 
 VIOLATIONS = (

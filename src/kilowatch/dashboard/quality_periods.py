@@ -12,11 +12,10 @@ from kilowatch.dashboard.periods import iso_local, midnight_ms
 from kilowatch.dashboard.words import t
 from kilowatch.model.errors import KilowatchError
 from kilowatch.model.gaps import GapDay
+from kilowatch.model.lengths import HOUR_MS, MINUTE_MS
 
 LEVELS = (0.01, 0.1, 0.5)
 """Shares of a day's time that is lost, all data points together: above each a day is one darker."""
-
-_HOUR_MS, _MINUTE_MS = 3_600_000, 60_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,11 +100,11 @@ def lost_text(lost_ms: int) -> str:
         >>> lost_text(90 * 60_000), lost_text(40_000), lost_text(3_000 * 3_600_000)
         ('1 h 30 min', '40 s', '3,000 h')
     """
-    if lost_ms < _MINUTE_MS:
+    if lost_ms < MINUTE_MS:
         return f"{round(lost_ms / 1000)} s"
-    if lost_ms < _HOUR_MS:
-        return f"{lost_ms // _MINUTE_MS} min"
-    hours, minutes = divmod(round(lost_ms / _MINUTE_MS), 60)
+    if lost_ms < HOUR_MS:
+        return f"{lost_ms // MINUTE_MS} min"
+    hours, minutes = divmod(round(lost_ms / MINUTE_MS), 60)
     return f"{hours:,} h" if hours >= 48 or not minutes else f"{hours} h {minutes} min"
 
 
@@ -194,7 +193,7 @@ def months_of(
 
 def level(found: GapDay, points: int) -> int:
     """Return how dark a day is: 1 to 4."""
-    share = found.missing_ms / (max(points, 1) * 24 * _HOUR_MS)
+    share = found.missing_ms / (max(points, 1) * 24 * HOUR_MS)
     return 1 + sum(share >= limit for limit in LEVELS)
 
 
@@ -226,7 +225,7 @@ def local_text(at_ms: int, zone: str) -> str:
     """
     text = iso_local(at_ms, zone)
     shown = text[:19].replace("T", " ").removesuffix(":00")
-    twice = any(iso_local(at_ms + shift, zone)[:19] == text[:19] for shift in (-_HOUR_MS, _HOUR_MS))
+    twice = any(iso_local(at_ms + shift, zone)[:19] == text[:19] for shift in (-HOUR_MS, HOUR_MS))
     return f"{shown} ({text[-6:]})" if twice else shown
 
 

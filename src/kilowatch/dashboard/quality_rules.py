@@ -28,6 +28,7 @@ from kilowatch.dashboard.words import t
 from kilowatch.model.blocks import Quality
 from kilowatch.model.editing import NEVER_NEGATIVE, SUM_TOLERANCE, Rules
 from kilowatch.model.errors import KilowatchError
+from kilowatch.model.lengths import DAY_MS
 from kilowatch.model.points import DataPoint
 
 FIELDS = (
@@ -36,8 +37,6 @@ FIELDS = (
 )  # fmt: skip
 TRIED_DAYS = 31
 """How far back rules are tried out before they are set: a month shows weekdays and weekends."""
-
-_DAY_MS = 86_400_000
 
 
 async def rules_page(request: Request) -> Response:
@@ -174,7 +173,7 @@ def _tried(request: Request, point: DataPoint, wanted: Rules) -> dict[str, Any]:
     if extent is None:
         return {"none": True}
     to_ms = extent.last_ms + 1
-    from_ms = max(to_ms - TRIED_DAYS * _DAY_MS, extent.first_ms)
+    from_ms = max(to_ms - TRIED_DAYS * DAY_MS, extent.first_ms)
     editing = replace(point.editing, rules=wanted)
     found = rooms.view.preview(point, editing, from_ms, to_ms)
     questionable, estimated = (

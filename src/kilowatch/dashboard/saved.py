@@ -13,7 +13,7 @@ from starlette.responses import Response
 
 from kilowatch.dashboard.access import Access, Door
 from kilowatch.dashboard.event_page import PATH, event_of
-from kilowatch.dashboard.hourly import HOUR_MS, by_point, hourly, unit_of_amount
+from kilowatch.dashboard.hourly import by_point, hourly, unit_of_amount
 from kilowatch.dashboard.insight_rows import Shown, shown_event
 from kilowatch.dashboard.periods import local_day, midnight_ms
 from kilowatch.dashboard.places import site_names
@@ -22,9 +22,10 @@ from kilowatch.dashboard.rooms import Rooms, point_of, rooms_of
 from kilowatch.dashboard.worth import Worth, worth_of_more
 from kilowatch.insights.hours import Hours
 from kilowatch.insights.savings import BEFORE_D, Saving, savings
+from kilowatch.model.lengths import DAY_MS, HOUR_MS
 from kilowatch.model.points import DataPoint
 from kilowatch.model.site_facts import SiteFacts
-from kilowatch.model.zones import DAY_MS, Zone
+from kilowatch.model.zones import Zone
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,20 +17,14 @@ import numpy.typing as npt
 
 from kilowatch.dashboard.expected_waste import Expectation, parted
 from kilowatch.dashboard.hourly import unit_of_amount
-from kilowatch.dashboard.waste_sums import (
-    HOUR_MS,
-    KINDS,
-    Portion,
-    changes_of,
-    counted_once,
-    kind_of,
-)
+from kilowatch.dashboard.waste_sums import KINDS, Portion, changes_of, counted_once, kind_of
 from kilowatch.dashboard.worth import worth
 from kilowatch.model.blocks import Floats, Ints
 from kilowatch.model.insight import WasteChanges, WasteHours
+from kilowatch.model.lengths import DAY_MS, HOUR_MS
 from kilowatch.model.points import DataPoint
 from kilowatch.model.site_facts import SiteFacts
-from kilowatch.model.zones import DAY_MS, Zone
+from kilowatch.model.zones import Zone
 from kilowatch.pipeline.grids import Bools
 
 DAYS_MAX = 400

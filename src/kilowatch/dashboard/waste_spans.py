@@ -12,9 +12,9 @@ import numpy as np
 
 from kilowatch.dashboard.insight_rows import Shown
 from kilowatch.dashboard.needs import Insights
-from kilowatch.insights.hours import HOUR_MS
 from kilowatch.model.blocks import Ints
 from kilowatch.model.insight import EventKind, InsightEvent, WasteHours
+from kilowatch.model.lengths import HOUR_MS
 
 KINDS = tuple(EventKind)
 SHOWN_MS_MAX = 62 * 24 * HOUR_MS

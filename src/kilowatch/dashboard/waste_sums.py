@@ -15,13 +15,13 @@ from kilowatch.dashboard.words import t
 from kilowatch.dashboard.worth import Sums, Worth, worth
 from kilowatch.model.blocks import Floats, Ints
 from kilowatch.model.insight import EventKind, WasteHours
+from kilowatch.model.lengths import DAY_MS, HOUR_MS
 from kilowatch.model.points import DataPoint
 from kilowatch.model.site_facts import SiteFacts
-from kilowatch.model.zones import DAY_MS, Zone
+from kilowatch.model.zones import Zone
 
 Key = TypeVar("Key", bound=Hashable)
 
-HOUR_MS = 3_600_000
 KINDS = tuple(EventKind)
 EPOCH = date(1970, 1, 1).toordinal()
 

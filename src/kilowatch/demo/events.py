@@ -12,10 +12,8 @@ from datetime import date, timedelta
 
 from kilowatch.demo.timeline import ZONE_NAME, is_school_day
 from kilowatch.model.calendar import day_start_ms
+from kilowatch.model.lengths import HOUR_MS
 from kilowatch.model.zones import Zone
-
-HOUR_MS = 3_600_000
-MINUTE_MS = 60_000
 
 
 @dataclass(frozen=True, slots=True)

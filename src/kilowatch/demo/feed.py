@@ -16,8 +16,9 @@ import numpy as np
 from kilowatch.client import Answer, Backoff, Outcome, Pusher, Target, Trust
 from kilowatch.client.pusher import OnTrouble
 from kilowatch.demo.plan import STREAMS, Stream
-from kilowatch.demo.timeline import DAY_MS, SLOT_MS
+from kilowatch.demo.timeline import SLOT_MS
 from kilowatch.demo.world import World, history_start_ms, instants
+from kilowatch.model.lengths import DAY_MS
 
 FIRST_WINDOW = 32
 WINDOW = 16

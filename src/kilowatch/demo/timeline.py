@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from kilowatch.model.blocks import Floats, Ints
+from kilowatch.model.lengths import DAY_MS, HOUR_MS
 from kilowatch.model.zones import Zone
 
 Bools = npt.NDArray[np.bool_]
@@ -20,7 +21,6 @@ COUNTRY = "IE"
 SLOT_S = 900
 SLOT_MS = SLOT_S * 1000
 SLOT_H = SLOT_S / 3600
-DAY_MS = 86_400_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +56,7 @@ class Timeline:
         index = day - first
         return Timeline(
             at_ms=at_ms,
-            hour=(local_ms % DAY_MS) / 3_600_000,
+            hour=(local_ms % DAY_MS) / HOUR_MS,
             weekday=(day + 3) % 7,  # 1970-01-01 was a Thursday
             day=day,
             day_of_year=np.array([d.timetuple().tm_yday for d in dates])[index],

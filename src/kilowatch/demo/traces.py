@@ -12,6 +12,7 @@ from kilowatch.demo.noise import smooth, white
 from kilowatch.demo.timeline import SLOT_H, SLOT_MS, Bools, Timeline
 from kilowatch.demo.weather import Town, temperature_c
 from kilowatch.model.blocks import Floats, Ints
+from kilowatch.model.lengths import HOUR_MS
 
 LIVE_RIPPLE = 0.03
 """Live powers swing by so much around the quarter-hour's mean; the registers do not."""
@@ -139,7 +140,7 @@ class Electrical:
     def rows(self, at_ms: Ints) -> Floats:
         """Return the parameters at instants, shape (n, len(parameters))."""
         slot = (at_ms - self.origin_ms) // SLOT_MS
-        hours = (at_ms - self.origin_ms - slot * SLOT_MS) / 3_600_000
+        hours = (at_ms - self.origin_ms - slot * SLOT_MS) / HOUR_MS
         mean_w = self.draws.active_w[slot]
         ripple = np.where(hours > 0, LIVE_RIPPLE * smooth(at_ms, 40, self.supply.seed), 0.0)
         active_w = mean_w * (1 + ripple)[:, None]
@@ -203,7 +204,7 @@ class Dial:
     def rows(self, at_ms: Ints) -> Floats:
         """Return the register at instants, shape (n, 1) [unit]."""
         slot = (at_ms - self.origin_ms) // SLOT_MS
-        hours = (at_ms - self.origin_ms - slot * SLOT_MS) / 3_600_000
+        hours = (at_ms - self.origin_ms - slot * SLOT_MS) / HOUR_MS
         return (self.register[slot] + self.flow_per_h[slot] * hours)[:, None]
 
 

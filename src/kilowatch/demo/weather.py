@@ -8,10 +8,11 @@ import numpy as np
 
 from kilowatch.demo.noise import smooth
 from kilowatch.model.blocks import Floats, Ints
+from kilowatch.model.lengths import DAY_MS, HOUR_MS
 
-_YEAR_MS = 365.2425 * 86_400_000
-_JULY_24_MS = 204 * 86_400_000
-_SUMMER_SOLSTICE_MS = 171 * 86_400_000
+_YEAR_MS = 365.2425 * DAY_MS
+_JULY_24_MS = 204 * DAY_MS
+_SUMMER_SOLSTICE_MS = 171 * DAY_MS
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +46,7 @@ def _season(at_ms: Ints, peak_ms: int) -> Floats:
 
 
 def _solar_hour(at_ms: Ints, town: Town) -> Floats:
-    return (at_ms / 3_600_000 + town.longitude_deg / 15) % 24
+    return (at_ms / HOUR_MS + town.longitude_deg / 15) % 24
 
 
 def temperature_c(at_ms: Ints, town: Town) -> Floats:

@@ -10,9 +10,10 @@ import numpy as np
 from kilowatch.demo import market, office, school
 from kilowatch.demo.events import by_key, events
 from kilowatch.demo.plan import Stream
-from kilowatch.demo.timeline import DAY_MS, SLOT_MS, ZONE_NAME, Timeline
+from kilowatch.demo.timeline import SLOT_MS, ZONE_NAME, Timeline
 from kilowatch.demo.traces import Trace, sends
 from kilowatch.model.blocks import Ints
+from kilowatch.model.lengths import DAY_MS, MINUTE_MS
 from kilowatch.model.zones import Zone
 
 CHUNK = 1_000
@@ -87,7 +88,7 @@ def slot_end_ms(at_ms: int) -> int:
 def timestamps(at_ms: Ints) -> list[str]:
     """Return instants as packets carry them: local time with milliseconds and offset."""
     zone = Zone.of(ZONE_NAME)
-    offset_min = zone.offsets_ms(at_ms) // 60_000
+    offset_min = zone.offsets_ms(at_ms) // MINUTE_MS
     local = np.datetime_as_string(zone.local_ms(at_ms).astype("datetime64[ms]"), unit="ms")
     offsets = {
         minutes: f"{'-' if minutes < 0 else '+'}{abs(minutes) // 60:02d}:{abs(minutes) % 60:02d}"

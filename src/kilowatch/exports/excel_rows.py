@@ -17,9 +17,9 @@ import pyarrow.compute as pc
 
 from kilowatch.exports.csv_file import offset_texts
 from kilowatch.exports.tables import Heading
+from kilowatch.model.lengths import DAY_MS
 
 EPOCH_DAYS = 25_569  # days from 1899-12-30, where Excel counts from, to 1970-01-01
-DAY_MS = 86_400_000
 CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
 """What XML cannot hold; Excel writes it as ``_x0007_`` (ECMA-376, 22.9.2.19)."""
 LIKE_CONTROL = re.compile("_(?=x[0-9a-fA-F]{4}_)")

@@ -21,6 +21,7 @@ from kilowatch.exports.tables import (
     times,
 )
 from kilowatch.model.blocks import Floats, IntervalBlock, Ints, ReadingBlock
+from kilowatch.model.lengths import MINUTE_MS
 from kilowatch.model.zones import Zone
 
 Owned = tuple[Subject, Field]
@@ -166,7 +167,7 @@ def _of_readings(
         number.append(np.tile(own, len(some))[there.ravel()])
         values.append(cells[there])
     rows, numbers_of = np.concatenate(row), np.concatenate(number)
-    offset_ms = block.offset_min[rows] * 60_000 if not plan.asked.zone else None
+    offset_ms = block.offset_min[rows] * MINUTE_MS if not plan.asked.zone else None
     columns = instants(plan, block.at_ms[rows], Zone.of(zone), offset_ms)
     columns += _zone_column(plan, zone, len(rows))
     columns += _names(fields, numbers_of)

@@ -11,8 +11,9 @@ from kilowatch.exports import tableau
 from kilowatch.exports.definition import GRAINS, Definition, refused
 from kilowatch.exports.fields import Field, fields_of
 from kilowatch.exports.needs import Extent, Measurements
-from kilowatch.model.calendar import DAY_MS, day_start_ms
+from kilowatch.model.calendar import day_start_ms
 from kilowatch.model.errors import KilowatchError
+from kilowatch.model.lengths import DAY_MS
 from kilowatch.model.points import DataPoint
 from kilowatch.model.zones import Zone
 

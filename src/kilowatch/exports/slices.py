@@ -17,6 +17,7 @@ from kilowatch.exports.needs import Measurements
 from kilowatch.exports.plan import Plan, Subject, bucket_s
 from kilowatch.model.blocks import IntervalBlock, ReadingBlock
 from kilowatch.model.errors import KilowatchError
+from kilowatch.model.lengths import MINUTE_MS
 from kilowatch.model.zones import Zone
 
 Block = TypeVar("Block", IntervalBlock, ReadingBlock)
@@ -25,7 +26,7 @@ ROWS_A_SLICE = 50_000
 CELLS_A_SLICE = 200_000  # of a wide table
 SUBJECTS_A_SLICE = 500  # longer lists make a long statement
 SPLITS_MAX = 6  # a slice that met a limit of the store is asked for in halves, so often
-SHORTEST_MS = 60_000
+SHORTEST_MS = MINUTE_MS
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ import pyarrow as pa
 from kilowatch.exports.plan import Plan
 from kilowatch.model.blocks import Ints, Quality
 from kilowatch.model.calendar import grain_start_ms
+from kilowatch.model.lengths import MINUTE_MS
 from kilowatch.model.zones import Zone
 
 HALF_HOUR_MS = 1_800_000
@@ -112,7 +113,7 @@ def instants(plan: Plan, at_ms: Ints, zone: Zone, offset_ms: Ints | None = None)
     offsets = zone.offsets_ms(at_ms) if offset_ms is None else offset_ms
     found = [
         pa.array(at_ms + offsets).cast(TYPES["local"]),
-        pa.array((offsets // 60_000).astype(np.int16)),
+        pa.array((offsets // MINUTE_MS).astype(np.int16)),
         pa.array(at_ms).cast(TYPES["utc"]),
     ]
     if "half_hours" in plan.asked.extras:

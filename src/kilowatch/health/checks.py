@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from kilowatch.model.lengths import DAY_MS, MINUTE_MS
+
 State = Literal["ok", "warning", "failing"]
 
 LAG_S_WARNING = 10.0  # the pipeline flushes every 10 s; more than that behind is worth a word
@@ -19,8 +21,8 @@ COMMIT_S_FAILING = 90.0  # the collector writes a sign of life whenever nothing 
 FREE_BYTES_FAILING = 512 * 2**20  # the log alone grows by that in an hour at 1,000 packets/s
 FREE_BYTES_WARNING = 10 * 2**30
 FREE_SHARE_WARNING = 0.1  # of the disk; the smaller one of the two warnings counts
-CERTIFICATE_MS_WARNING = 21 * 86_400_000  # three weeks to order and install another
-CLOCK_MS_AHEAD = 60_000  # packets that came in later than now: the clock went back
+CERTIFICATE_MS_WARNING = 21 * DAY_MS  # three weeks to order and install another
+CLOCK_MS_AHEAD = MINUTE_MS  # packets that came in later than now: the clock went back
 CLOCK_STEP_MS = 5_000  # gateways' clocks are off by that much too
 
 
@@ -180,7 +182,7 @@ def _certificate(said: dict[str, Any] | None, now_ms: int) -> Iterator[Check]:
     if said["fault"]:
         yield _failing("certificate", f"The certificate can't be read: {said['fault']}.")
         return
-    days = (said["expires_ms"] - now_ms) / 86_400_000
+    days = (said["expires_ms"] - now_ms) / DAY_MS
     if days < 0:
         text = f"The certificate {said['file']} expired {-days:.0f} days ago."
         yield _failing("certificate", text)

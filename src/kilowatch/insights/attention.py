@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-WEEK_MS = 7 * 86_400_000
+from kilowatch.model.lengths import WEEK_MS
+
 COMPARED_WEEKS = 4
 
 

@@ -16,7 +16,8 @@ import numpy as np
 from kilowatch.insights.hours import Bools
 from kilowatch.model.blocks import Floats, Ints
 from kilowatch.model.insight import EventKind
-from kilowatch.model.zones import DAY_MS, Zone
+from kilowatch.model.lengths import DAY_MS
+from kilowatch.model.zones import Zone
 
 TEN_MINUTES_S = 600
 _WEEK_DAYS = 7

@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Protocol
 
-from kilowatch.insights.hours import HOUR_MS
 from kilowatch.model.insight import EventKind, InsightEvent
+from kilowatch.model.lengths import DAY_MS, HOUR_MS
 from kilowatch.model.site_facts import EARNED, Price
-from kilowatch.model.zones import DAY_MS, Zone
+from kilowatch.model.zones import Zone
 
 _K = EventKind
 _STEPS = ((1e9, "G"), (1e6, "M"), (1e3, "k"))

@@ -9,9 +9,10 @@ import numpy as np
 import numpy.typing as npt
 
 from kilowatch.model.blocks import Floats, Ints
-from kilowatch.model.zones import DAY_MS, Zone
+from kilowatch.model.lengths import DAY_MS
+from kilowatch.model.lengths import HOUR_MS as HOUR_MS  # noqa: PLC0414 - the step of these grids
+from kilowatch.model.zones import Zone
 
-HOUR_MS = 3_600_000
 WEEK_H = 168
 COVERED_MIN = 0.5
 """Share of an hour that must be covered for its mean to stand for the hour."""

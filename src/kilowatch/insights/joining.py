@@ -11,8 +11,8 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from kilowatch.insights.hours import HOUR_MS
 from kilowatch.model.insight import EventKind, InsightEvent
+from kilowatch.model.lengths import HOUR_MS
 
 OVERLAP_MIN = 0.5
 """Share of the shorter of two events that must lie in the other."""

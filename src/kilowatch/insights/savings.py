@@ -7,8 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from kilowatch.insights import towt
-from kilowatch.insights.hours import HOUR_MS, WEEK_H, Bools, Hours
+from kilowatch.insights.hours import WEEK_H, Bools, Hours
 from kilowatch.model.blocks import Floats, Ints
+from kilowatch.model.lengths import HOUR_MS
 
 MIN_BEFORE_D = 28
 MIN_AFTER_D = 7

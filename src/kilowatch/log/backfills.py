@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from kilowatch.log.records import Backfill
 from kilowatch.log.schema import insert_many
+from kilowatch.model.lengths import HOUR_MS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
     _Key = tuple[int, str, str, str, int]
 
-RUN_PAUSE_MS: Final = 3_600_000  # a gateway that retries for a while goes on in its run
+RUN_PAUSE_MS: Final = HOUR_MS  # a gateway that retries for a while goes on in its run
 _COLUMNS: Final = (
     "id, series, source, actor, reason, credential_id, packets, first_at_ms, last_at_ms,"
     " first_received_ms, last_received_ms, first_seq, last_seq"

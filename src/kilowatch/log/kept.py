@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from kilowatch.log.records import NOT_CHRONOLOGICAL, KeptPacket, flags_of
 from kilowatch.log.schema import insert_many
+from kilowatch.model.lengths import DAY_MS
 from kilowatch.wire import digest
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
     from kilowatch.log.gate import Discard
 
-REFUSED_MS_MAX: Final = 30 * 86_400_000
+REFUSED_MS_MAX: Final = 30 * DAY_MS
 REFUSED_ROWS_MAX: Final = 200  # of one stream, or of one organisation's unknown streams
 KEPT_BODY_BYTES_MAX: Final = 4_096  # of a refused body: enough to see what is wrong with it
 

@@ -19,6 +19,7 @@ from kilowatch.log.lock import WriterLock
 from kilowatch.log.reader import LogReader
 from kilowatch.log.segments import SEGMENT_ROWS
 from kilowatch.model.errors import KilowatchError
+from kilowatch.model.lengths import DAY_MS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -34,7 +35,7 @@ QUEUE_BYTES_MAX: Final = 16 * 2**20
 BATCH_MAX: Final = 1_024  # packets in one commit: 12 to 20 ms of work
 UPKEEP_S: Final = 1.0  # between writes of loose counts and kept refusals
 FORGET_S: Final = 3_600.0  # between searches for refused packets that are too old
-RETENTION_MS: Final = 7 * 86_400_000
+RETENTION_MS: Final = 7 * DAY_MS
 
 _log: Final = logging.getLogger(__name__)
 

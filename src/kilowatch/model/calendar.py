@@ -24,13 +24,13 @@ import numpy as np
 import numpy.typing as npt
 
 from kilowatch.model.blocks import Ints
+from kilowatch.model.lengths import DAY_MS, DAY_S
 from kilowatch.model.points import MONTH_S
-from kilowatch.model.zones import DAY_MS, FIRST_DAY, Zone
+from kilowatch.model.zones import FIRST_DAY, Zone
 
 Grain = int | Literal["hour", "day", "week", "month", "year"]
 """Length of buckets: seconds, or a word. 604,800 is a week and ``MONTH_S`` a month."""
 
-DAY_S = 86_400
 _FIRST_MONDAY = 4  # 1970-01-05, counted in days from 1970-01-01
 _SECONDS = {"hour": 3_600, "day": DAY_S, "week": 7 * DAY_S, "month": MONTH_S}
 

@@ -13,6 +13,7 @@ from typing import Literal
 import numpy as np
 
 from kilowatch.model.blocks import Ints
+from kilowatch.model.lengths import MINUTE_MS
 from kilowatch.model.packet import OffsetKind
 from kilowatch.model.zones import Zone
 
@@ -24,8 +25,6 @@ FOR_OFFSET, FOR_WALL, NO_EVIDENCE, NOT_ON_THE_WALL = 1, -1, 0, 2
 CONSISTENT_IN_A_ROW = 3  # one late or early packet must not decide; three of a kind do
 AHEAD_MS = 120_000  # a meter's clock may run two minutes fast
 LIVE_MS = 900_000  # a packet that is older than this and than its interval is history
-
-_MINUTE_MS = 60_000
 
 
 def live_window_ms(gap_ms: int) -> int:
@@ -53,7 +52,7 @@ def effective_ms(
     """
     if decision == "offset":
         return at_ms
-    pushed_ms = offset_min * _MINUTE_MS
+    pushed_ms = offset_min * MINUTE_MS
     meant = (flags >> 2 & 1) == OffsetKind.ZULU
     agrees = (offset_min != 0) & (zone.offsets_ms(at_ms) == pushed_ms)
     wall_ms = zone.wall_to_instant_ms(at_ms + pushed_ms).at_ms
@@ -88,7 +87,7 @@ def evidence(
     Returns:
         ``FOR_OFFSET``, ``FOR_WALL``, ``NOT_ON_THE_WALL`` or ``NO_EVIDENCE``, shape (n,).
     """
-    wall = zone.wall_to_instant_ms(at_ms + offset_min * _MINUTE_MS)
+    wall = zone.wall_to_instant_ms(at_ms + offset_min * MINUTE_MS)
     knows_offsets = (offset_min != 0) | ((flags >> 2 & 1) == OffsetKind.ZULU)
     late_offset_ms, late_wall_ms = received_ms - at_ms, received_ms - wall.at_ms
     fits_offset = (late_offset_ms >= -AHEAD_MS) & (late_offset_ms <= window_ms)

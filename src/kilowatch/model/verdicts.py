@@ -9,14 +9,13 @@ import numpy as np
 
 from kilowatch.model.blocks import Ints
 from kilowatch.model.insight import EventKind, Verdict
-from kilowatch.model.zones import DAY_MS, Zone
+from kilowatch.model.lengths import DAY_MS, HOUR_MS, WEEK_MS
+from kilowatch.model.zones import Zone
 
 Lasts = Literal["once", "until", "weekly"]
 LASTS: tuple[Lasts, ...] = ("once", "until", "weekly")
 """How long something is expected: this time, until a date, always at this time of the week."""
 
-_HOUR_MS = 3_600_000
-_WEEK_MS = 7 * DAY_MS
 _MONDAY_MS = 4 * DAY_MS  # 1970-01-05
 
 
@@ -100,8 +99,8 @@ class Said:
 
 def hours_of_week(at_ms: Ints, zone: Zone) -> Ints:
     """Return the hour of the local week that each instant lies in, Monday from midnight being 0."""
-    return (zone.local_ms(at_ms) - _MONDAY_MS) % _WEEK_MS // _HOUR_MS
+    return (zone.local_ms(at_ms) - _MONDAY_MS) % WEEK_MS // HOUR_MS
 
 
 def _within(start_ms: int, end_ms: int) -> Ints:
-    return np.arange(start_ms, max(end_ms, start_ms + 1), _HOUR_MS, dtype=np.int64)
+    return np.arange(start_ms, max(end_ms, start_ms + 1), HOUR_MS, dtype=np.int64)

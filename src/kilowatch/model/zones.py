@@ -17,8 +17,8 @@ import numpy as np
 import numpy.typing as npt
 
 from kilowatch.model.blocks import Ints
+from kilowatch.model.lengths import DAY_MS
 
-DAY_MS = 86_400_000
 FIRST_DAY = -31  # the table of days begins on 1969-12-01, a month before the first instant
 _LAST_DAY = 51_499  # 2111-01-01
 _PROBE_S = 3 * 86_400

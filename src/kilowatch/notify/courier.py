@@ -15,6 +15,7 @@ import apsw
 import msgspec
 import structlog
 
+from kilowatch.model.lengths import HOUR_MS
 from kilowatch.notify.book import Book, Delivery, insert
 from kilowatch.notify.carriers import Carriers, Outcome, Parcel
 from kilowatch.notify.rules import Channel
@@ -22,7 +23,7 @@ from kilowatch.notify.rules import Channel
 log = structlog.get_logger("notify")
 
 BACK_OFF_S = (10, 30, 120, 600, 1_800, 3_600)
-GIVE_UP_MS = 24 * 3_600_000
+GIVE_UP_MS = 24 * HOUR_MS
 """After a day nobody acts on the message any more; the page has the alert and the reason."""
 HARD_S = 60.0
 """A carrier limits itself to less; past this its thread is left behind and the queue goes on."""

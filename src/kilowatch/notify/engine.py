@@ -15,6 +15,7 @@ import structlog
 from kilowatch.catalog import alerts
 from kilowatch.catalog.database import Catalog
 from kilowatch.model.errors import KilowatchError
+from kilowatch.model.lengths import DAY_MS, HOUR_MS, MINUTE_MS
 from kilowatch.model.points import DataPoint
 from kilowatch.notify import sentinel
 from kilowatch.notify.book import Book, forget, move_cursor
@@ -30,9 +31,9 @@ from kilowatch.notify.values import Verdict, sums, thresholds
 log = structlog.get_logger("notify")
 
 FEED_MAX = 2_000  # silences in one transaction
-SUMS_EVERY_MS = 60_000  # a sum so far moves slowly, and costs more to read than a value
-KEPT_MS = 400 * 86_400_000  # a year of history, and the month before
-TIDY_EVERY_MS = 6 * 3_600_000
+SUMS_EVERY_MS = MINUTE_MS  # a sum so far moves slowly, and costs more to read than a value
+KEPT_MS = 400 * DAY_MS  # a year of history, and the month before
+TIDY_EVERY_MS = 6 * HOUR_MS
 
 
 class Engine:

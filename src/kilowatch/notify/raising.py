@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 
 import apsw
 
+from kilowatch.model.lengths import MINUTE_MS
 from kilowatch.model.silences import Silence
 from kilowatch.notify.book import Alert, Book, Member, insert
 from kilowatch.notify.made_of import MadeOf
@@ -253,11 +254,11 @@ class Raiser:
         Asked of the book once a pass, and only if a rule with a cool-down wants to begin one: of
         all that ended lately, which reads the alerts once (10,000 in some milliseconds).
         """
-        cooldown_ms = rule.terms.cooldown_min * 60_000
+        cooldown_ms = rule.terms.cooldown_min * MINUTE_MS
         if not cooldown_ms or (rule.id, data_point_id) in self._lasting:
             return False
         if self._ended is None:
-            longest = max(one.terms.cooldown_min for one in self._rules.by_id.values()) * 60_000
+            longest = max(one.terms.cooldown_min for one in self._rules.by_id.values()) * MINUTE_MS
             self._ended = {
                 (rule_id, point_id): ended_ms
                 for rule_id, point_id, ended_ms in self._tx.execute(
@@ -298,7 +299,7 @@ class Raiser:
 
     def _open(self, news: News) -> _Alive:
         rule = news.rule
-        tell_ms = self._now_ms + GATHER_MS + rule.terms.wait_min * 60_000
+        tell_ms = self._now_ms + GATHER_MS + rule.terms.wait_min * MINUTE_MS
         allowed = rule.allowed_from_ms(tell_ms, self._names.zone(news.site_id))
         alert_id = insert(
             self._tx,

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from kilowatch.model.zones import DAY_MS, Zone
+from kilowatch.model.lengths import DAY_MS, MINUTE_MS
+from kilowatch.model.zones import Zone
 
-MIN_MS = 60_000
 DAY_MIN = 1_440
 EVERY_DAY = (0, 1, 2, 3, 4, 5, 6)
 _MONDAY = 3  # 1970-01-01 was a Thursday: day number + 3 is 0 on Mondays, modulo 7
@@ -68,8 +68,8 @@ class Hours:
                 continue
             over = self.to_min <= self.from_min
             walls = [
-                day * DAY_MS + self.from_min * MIN_MS,
-                (day + over) * DAY_MS + self.to_min * MIN_MS,
+                day * DAY_MS + self.from_min * MINUTE_MS,
+                (day + over) * DAY_MS + self.to_min * MINUTE_MS,
             ]
             start, end = zone.wall_to_instant_ms(np.array(walls)).at_ms.tolist()
             if start < end:

@@ -6,18 +6,18 @@ from dataclasses import dataclass
 
 import apsw
 
+from kilowatch.model.lengths import MINUTE_MS
 from kilowatch.notify import sentinel
 from kilowatch.notify.book import Alert, Book, Delivery, Member, insert
 from kilowatch.notify.raising import OUTSIDE_HOURS, PERIOD_OVER, SWITCHED_OFF, Raiser
 from kilowatch.notify.rules import Rule, Rules
 from kilowatch.notify.texts import Said, Speaker, packed
 
-MIN_MS = 60_000
-UPDATE_EVERY_MS = 15 * MIN_MS
+UPDATE_EVERY_MS = 15 * MINUTE_MS
 """Streams that join an alert that was told are told too, but not one by one: a gateway with
 intervals of 1, 5, 15 and 60 minutes takes an hour to be found silent as a whole."""
 NEVER_MS = 1 << 62
-LOOK_AGAIN_MS = 60 * MIN_MS  # a rule whose hours never leave room: it may be changed
+LOOK_AGAIN_MS = 60 * MINUTE_MS  # a rule whose hours never leave room: it may be changed
 
 
 @dataclass(slots=True)
@@ -191,7 +191,7 @@ def _due(alert: Alert, rule: Rule) -> dict[str, int]:
         due["update"] = alert.spoke_ms + UPDATE_EVERY_MS
     if alert.acknowledged_ms is None:
         if rule.terms.escalate_min and alert.escalated_ms is None:
-            due["escalation"] = alert.told_ms + rule.terms.escalate_min * MIN_MS
+            due["escalation"] = alert.told_ms + rule.terms.escalate_min * MINUTE_MS
         if rule.terms.remind_min:
-            due["reminder"] = alert.spoke_ms + rule.terms.remind_min * MIN_MS
+            due["reminder"] = alert.spoke_ms + rule.terms.remind_min * MINUTE_MS
     return due

@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 
+from kilowatch.model.lengths import MINUTE_MS
 from kilowatch.model.zones import Zone
 from kilowatch.notify.book import Alert, Member
 from kilowatch.notify.names import Names
@@ -271,7 +272,7 @@ def span(ms: int) -> str:
         >>> span(7_500_000), span(40_000), span(273_600_000)
         ('2 h 5 min', '40 s', '3 d 4 h')
     """
-    minutes = max(0, ms) // 60_000
+    minutes = max(0, ms) // MINUTE_MS
     if minutes < 1:
         return f"{max(0, ms) // 1000} s"
     if minutes < 60:

@@ -11,6 +11,7 @@ import structlog
 
 from kilowatch.model.blocks import Floats, IntervalBlock, Ints
 from kilowatch.model.calendar import grain_end_ms, grain_start_ms
+from kilowatch.model.lengths import DAY_MS
 from kilowatch.model.points import DataPoint
 from kilowatch.model.zones import Zone
 from kilowatch.notify.needs import LastValue, Measurements
@@ -19,7 +20,7 @@ from kilowatch.notify.rules import Period, Rule, Rules, Terms
 
 log = structlog.get_logger("notify")
 
-STALE_MS = 2 * 86_400_000
+STALE_MS = 2 * DAY_MS
 """History that is put in later raises no alert: a rule tells what is, not what was."""
 NEAR = 16  # intervals: streams whose last packets are closer are asked for together
 WH_PER_KWH = 1000.0

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from kilowatch.model.blocks import IntervalBlock
-from kilowatch.model.calendar import DAY_S, grain_start_ms
+from kilowatch.model.calendar import grain_start_ms
+from kilowatch.model.lengths import DAY_S, HOUR_S
 from kilowatch.model.zones import Zone
 from kilowatch.pipeline.computed import Other, no_other, within
 from kilowatch.pipeline.editing import Computed, Edited, edited
@@ -24,7 +25,6 @@ from kilowatch.pipeline.state import Progress, shortest_interval_s
 from kilowatch.store.newest import in_order, newest_intervals
 from kilowatch.store.store import RollUp, Store
 
-HOUR_S = 3_600
 STREAMS_AT_A_TIME = 200  # an hour of so many streams of 22 channels every 5 min: 53,000 rows
 
 

@@ -13,7 +13,8 @@ from dataclasses import replace
 import numpy as np
 
 from kilowatch.model.blocks import IntervalBlock
-from kilowatch.model.calendar import DAY_S, Grain, grain_end_ms, grain_start_ms
+from kilowatch.model.calendar import Grain, grain_end_ms, grain_start_ms
+from kilowatch.model.lengths import DAY_S
 from kilowatch.model.zones import Zone
 from kilowatch.pipeline.rollups import roll_up
 

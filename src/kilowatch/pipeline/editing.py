@@ -17,6 +17,7 @@ import numpy as np
 from kilowatch.model.blocks import IntervalBlock, Quality
 from kilowatch.model.editing import Correction, Method
 from kilowatch.model.errors import KilowatchError
+from kilowatch.model.lengths import HOUR_MS
 from kilowatch.model.parameters import AP, GAS_ENERGY, PC, PE, VALUE
 from kilowatch.model.units import UNITS
 from kilowatch.pipeline.estimation import (
@@ -37,8 +38,6 @@ from kilowatch.pipeline.validation import Event, events_of, judged
 
 JUDGED = (VALUE, PC, PE)
 """Channels that validation rules look at: what is billed. Phases follow their total."""
-
-_HOUR_MS = 3_600_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -348,7 +347,7 @@ class _Stream:
         from_ms = int(slots.rows.start_ms[0])
         to_ms = int(slots.rows.start_ms[-1] + slots.rows.duration_ms[-1])
         if method == "profile":
-            behind = WEEKS * REFERENCE_MS + _HOUR_MS  # weeks on the clock: one can be longer
+            behind = WEEKS * REFERENCE_MS + HOUR_MS  # weeks on the clock: one can be longer
             return profile(slots, self._before(channel, from_ms - behind, to_ms), self.frame.zone)
         if sister_series is None:
             return Estimate.unknown(len(slots))
@@ -385,7 +384,7 @@ def _write_value(value: float, figure: Figure, unit: str, slots: Slots) -> None:
         for column in (block.mean, block.low, block.high):
             column[:] = value
     if figure == "rate":
-        hours = block.duration_ms / _HOUR_MS
+        hours = block.duration_ms / HOUR_MS
         block.amount[:] = value * hours * UNITS[unit].amount_factor
     if figure not in {"gauge", "power"}:
         block.unallocated[np.isnan(block.unallocated)] = 0.0

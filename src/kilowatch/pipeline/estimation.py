@@ -11,7 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from kilowatch.model.blocks import Floats, IntervalBlock, Ints, Quality
-from kilowatch.model.calendar import DAY_MS, Zone
+from kilowatch.model.calendar import Zone
+from kilowatch.model.lengths import DAY_MS, WEEK_MS
 from kilowatch.pipeline.grids import Bools
 from kilowatch.pipeline.slots import Slots
 
@@ -22,7 +23,6 @@ REACH_MS = DAY_MS
 REFERENCE_MS = 7 * DAY_MS
 """How long before a gap a sister meter is compared, to scale it [ms]: every day of the week."""
 
-_WEEK_MS = 7 * DAY_MS
 _COVERED_ENOUGH = 0.9  # as for demand (``statistics.py``): half an interval says little of the rest
 
 
@@ -88,7 +88,7 @@ def profile(slots: Slots, history: IntervalBlock, zone: Zone) -> Estimate:
     amounts, means = [], []
     local_ms = zone.local_ms(rows.start_ms)
     for week in range(1, WEEKS + 1):
-        then_ms = zone.wall_to_instant_ms(local_ms - week * _WEEK_MS).at_ms
+        then_ms = zone.wall_to_instant_ms(local_ms - week * WEEK_MS).at_ms
         place = np.searchsorted(history.start_ms, then_ms)
         inside = np.minimum(place, max(len(history) - 1, 0))
         if not len(history):

@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 import msgspec
 
+from kilowatch.model.lengths import HOUR_MS, MINUTE_MS, QUARTER_MS
 from kilowatch.model.packet import Form, OffsetKind
 from kilowatch.model.parameters import AP, APP, PC, PF, QE, RP, VALUE
 from kilowatch.model.points import DataPoint
@@ -33,9 +34,7 @@ STEPS = 60
 STEPS_MASK = (1 << STEPS) - 1
 V, C, V_LINE, THD_V, THD_C, F = 16, 20, 28, 36, 40, 56
 FINE_STEP = 0.001
-QUARTER_MS = 900_000
 QUARTER_SLACK_MS = 180_000
-HOUR_MS = 3_600_000
 PHASES_SURE = 8  # looks at the same phases before they are taken for what the meter sends
 OFF_BY, OFF_SLACK = 1_000.0, 1.5
 MOVED = 0.05
@@ -290,7 +289,7 @@ class Evidence(msgspec.Struct, gc=False, omit_defaults=True):
                 self.odd = self.odd | {channel: values[channel]}
 
     def _look_at_clock(self, row: Row, zone_offset_ms: int) -> None:
-        pushed_ms = row.offset_min * 60_000
+        pushed_ms = row.offset_min * MINUTE_MS
         late_ms = row.available_ms - row.at_ms
         self.late_offset.see(_quarters(late_ms), row.at_ms)
         meant = row.flags >> 2 == ZULU or 0 != pushed_ms == zone_offset_ms

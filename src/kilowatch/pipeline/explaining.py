@@ -18,12 +18,12 @@ from kilowatch.model.blocks import (
 )
 from kilowatch.model.calendar import bucket_end_ms, bucket_start_ms
 from kilowatch.model.dated import ALWAYS_MS, Period
+from kilowatch.model.lengths import HOUR_MS
 from kilowatch.model.parameters import channel_name
 from kilowatch.model.points import DataPoint
 from kilowatch.pipeline.grids import NEVER_MS, PointGrid, effective_of
 from kilowatch.pipeline.state import StreamState, grid_of
 
-_HOUR_MS = 3_600_000
 READINGS_MAX = 2_000
 
 
@@ -140,7 +140,7 @@ def _around(
     last_ms = state.progress.last_ms
     shift_ms = 0 if last_ms is None else state.at_ms - last_ms
     gaps_ms = (grid.point.gap_ms, *(one.gap_ms for one in grid.point.history.periods))
-    around_ms = max(gaps_ms) + 2 * _HOUR_MS
+    around_ms = max(gaps_ms) + 2 * HOUR_MS
     found = sources.readings(start + shift_ms - around_ms, end + shift_ms + around_ms)
     effective_ms = effective_of(found, {grid.point.series: grid}) if len(found) else found.at_ms
     inside = np.flatnonzero((effective_ms >= start) & (effective_ms <= end))

@@ -8,12 +8,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from kilowatch.model.blocks import IntervalBlock
-from kilowatch.model.calendar import DAY_S, grain_end_ms, grain_start_ms
+from kilowatch.model.calendar import grain_end_ms, grain_start_ms
 from kilowatch.model.errors import KilowatchError
+from kilowatch.model.lengths import DAY_S, HOUR_S
 from kilowatch.model.points import MONTH_S
 from kilowatch.model.zones import Zone
 from kilowatch.pipeline.answers import Grain
-from kilowatch.pipeline.closing import HOUR_S, rolled_grains
+from kilowatch.pipeline.closing import rolled_grains
 from kilowatch.pipeline.computed import Other, computed_rows, no_other
 from kilowatch.pipeline.editing import Computed, edited
 from kilowatch.pipeline.frames import Frame

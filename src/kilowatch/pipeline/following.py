@@ -16,7 +16,7 @@ import structlog
 from kilowatch.model.blocks import IntervalBlock, ReadingBlock
 from kilowatch.model.calendar import grain_end_ms, grain_start_ms
 from kilowatch.model.errors import KilowatchError
-from kilowatch.model.zones import DAY_MS
+from kilowatch.model.lengths import DAY_MS
 from kilowatch.pipeline.compiled import Book, Compiled
 from kilowatch.pipeline.computed import other_rows
 from kilowatch.pipeline.figures import Shown, Span, figures

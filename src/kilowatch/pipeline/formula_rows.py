@@ -16,13 +16,13 @@ from kilowatch.model.blocks import Floats, IntervalBlock, Ints
 from kilowatch.model.calendar import grain_end_ms, grain_start_ms
 from kilowatch.model.formulas import Checked, Figures, Reference, Why, evaluate
 from kilowatch.model.formulas.checking import amounts
+from kilowatch.model.lengths import HOUR_MS
 from kilowatch.model.parameters import RATIO, VALUE
 from kilowatch.pipeline.compiled import Compiled, Input
 from kilowatch.pipeline.formula_view import channels_behind
 from kilowatch.pipeline.rollups import roll_up
 
 WHOLE = 0.999  # an amount that covers less of its interval is not the interval's
-_HOUR_MS = 3_600_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +142,7 @@ def _block(series: int, checked: Checked, grid: Grid, version: int) -> IntervalB
     unknown = np.full(count, np.nan)
     mean, amount, below = value, unknown, unknown
     known = np.isfinite(value)
-    hours = grid.duration_ms * share / _HOUR_MS
+    hours = grid.duration_ms * share / HOUR_MS
     if checked.behaviour == "amount":
         mean, amount, below = unknown, value, np.where(known, 0.0, np.nan)
     elif checked.behaviour == "rate":
@@ -178,7 +178,7 @@ def _sides(checked: Checked, grid: Grid) -> tuple[Floats, Floats, Ints, Floats, 
     )
     measures = dict(zip(checked.inputs, checked.measures, strict=True))
     share = np.minimum(above.share, below.share)
-    by_time = 1.0 if amounts(ratio, measures) else grid.duration_ms * share / _HOUR_MS
+    by_time = 1.0 if amounts(ratio, measures) else grid.duration_ms * share / HOUR_MS
     known = (above.why == Why.KNOWN) & (below.why == Why.KNOWN)
     return (
         np.where(known, above.value * checked.factor * by_time, np.nan),

@@ -12,8 +12,8 @@ import numpy as np
 
 from kilowatch.model.blocks import IntervalBlock, ReadingBlock
 from kilowatch.model.calendar import grain_end_ms, grain_start_ms
+from kilowatch.model.lengths import DAY_MS
 from kilowatch.model.parameters import RATIO, VALUE
-from kilowatch.model.zones import DAY_MS
 from kilowatch.pipeline.closing import Closing, close
 from kilowatch.pipeline.compiled import Compiled
 from kilowatch.pipeline.contexts import FOREVER_MS

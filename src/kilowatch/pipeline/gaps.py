@@ -16,8 +16,8 @@ from typing import NamedTuple
 import numpy as np
 
 from kilowatch.model.blocks import Floats, Ints, ReadingBlock
-from kilowatch.model.calendar import DAY_S
 from kilowatch.model.gaps import Gap, GapDay, PointGaps
+from kilowatch.model.lengths import DAY_S, HOUR_MS
 from kilowatch.model.points import DataPoint
 from kilowatch.model.zones import FIRST_DAY, Zone
 from kilowatch.pipeline.grids import Bools, PointGrid
@@ -25,7 +25,6 @@ from kilowatch.pipeline.grids import Bools, PointGrid
 GAPS_MAX = 20_000
 """Of one stream. Beyond it neighbours are joined two by two: times blur, sums stay right."""
 
-_HOUR_MS = 3_600_000
 _NONE: Ints = np.empty((0, 4), np.int64)
 
 
@@ -134,7 +133,7 @@ def _limits_ms(settings: Floats) -> tuple[Ints, Ints]:
     """
     interval_s, tolerance_s, register = settings.T
     longest_ms = np.round((interval_s + tolerance_s) * 1000)
-    longest_ms += np.where(interval_s >= DAY_S, _HOUR_MS, 0)
+    longest_ms += np.where(interval_s >= DAY_S, HOUR_MS, 0)
     speaks_ms = np.where(register != 0, 0, interval_s * 1000)
     return longest_ms.astype(np.int64), speaks_ms.astype(np.int64)
 

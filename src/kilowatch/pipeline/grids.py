@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from kilowatch.model.blocks import Floats, Ints, ReadingBlock
-from kilowatch.model.calendar import DAY_S, Buckets, Zone, buckets
+from kilowatch.model.calendar import Buckets, Zone, buckets
 from kilowatch.model.clock import (
     NO_EVIDENCE,
     NOT_ON_THE_WALL,
@@ -21,6 +21,7 @@ from kilowatch.model.clock import (
     live_window_ms,
 )
 from kilowatch.model.dated import ALWAYS_MS, Period
+from kilowatch.model.lengths import DAY_S, HOUR_MS
 from kilowatch.model.packet import OffsetKind
 from kilowatch.model.parameters import PC, PE
 from kilowatch.model.points import DataPoint
@@ -89,7 +90,7 @@ class PointGrid:
         unit = settings.unit_of_value
         single = self.point.kind == "single"
         # A month or a day is as long as the calendar says: up to an hour more than registered.
-        calendar_ms = 3_600_000 if settings.interval_s >= DAY_S else 0
+        calendar_ms = HOUR_MS if settings.interval_s >= DAY_S else 0
         return (
             settings.interval_s,
             min(settings.gap_ms, SPREAD_MAX * settings.interval_s * 1000) + calendar_ms,

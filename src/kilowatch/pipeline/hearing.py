@@ -13,8 +13,8 @@ import msgspec
 
 from kilowatch.log import Arrival
 from kilowatch.log.records import BACKFILLED
-from kilowatch.model.calendar import DAY_S
 from kilowatch.model.clock import live_window_ms
+from kilowatch.model.lengths import DAY_S, HOUR_MS, MINUTE_MS
 from kilowatch.model.packet import OffsetKind
 from kilowatch.model.points import DataPoint
 
@@ -22,7 +22,7 @@ ALIKE = 0.25  # two pauses that differ by no more are a rhythm: 15 min that come
 ALIKE_MS = 1_000
 LONGER = 1.25  # a rhythm counts when it is so much longer than the interval
 PACED = 0.5  # of the time between two bursts: how far their instants may stray from it
-CALENDAR_MS = 3_600_000  # a day, and so a month, can be an hour longer than registered
+CALENDAR_MS = HOUR_MS  # a day, and so a month, can be an hour longer than registered
 
 
 class Heard(msgspec.Struct, gc=False):
@@ -135,7 +135,7 @@ def allowed_ms(point: DataPoint, rhythm_ms: int = 0) -> int:
 
 def probable_ms(arrival: Arrival, point: DataPoint, zone_offset_ms: int) -> int:
     """Return a live packet's instant as ``model.clock`` reads it while nothing is decided."""
-    pushed_ms = arrival.offset_min * 60_000
+    pushed_ms = arrival.offset_min * MINUTE_MS
     meant = arrival.flags >> 2 == OffsetKind.ZULU
     agrees = arrival.offset_min != 0 and pushed_ms == zone_offset_ms
     if point.clock == "offset" or meant or agrees:

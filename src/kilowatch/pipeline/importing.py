@@ -21,6 +21,7 @@ from kilowatch.client.source import Line
 from kilowatch.model.blocks import IntervalBlock, Ints, ReadingBlock
 from kilowatch.model.calendar import grain_start_ms
 from kilowatch.model.errors import KilowatchError
+from kilowatch.model.lengths import DAY_MS
 from kilowatch.model.packet import Form, Packet
 from kilowatch.model.points import DataPoint
 from kilowatch.pipeline.grids import KEY_BITS, PointGrid
@@ -35,7 +36,7 @@ LINES_MAX = 250_000  # two years of 5 minutes: 100 MB while the dry run lasts
 SHOWN_MAX = 100  # mistakes and contradictions that are told one by one; the rest is counted
 READINGS_A_PAGE = 20_000
 READINGS_MAX = 500_000  # beyond that the days before and after are left out
-AROUND_MS = 62 * 86_400_000  # readings that the edges of the file may rest on: two months
+AROUND_MS = 62 * DAY_MS  # readings that the edges of the file may rest on: two months
 
 
 class Stored(Protocol):

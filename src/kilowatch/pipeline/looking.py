@@ -9,6 +9,7 @@ import numpy as np
 import structlog
 
 from kilowatch.model.dated import ALWAYS_MS
+from kilowatch.model.lengths import MINUTE_MS, QUARTER_MS
 from kilowatch.model.points import DataPoint
 from kilowatch.model.zones import Zone
 from kilowatch.pipeline.evidence import Evidence, settings_key
@@ -18,7 +19,6 @@ from kilowatch.pipeline.state import StreamState
 logger = structlog.get_logger("pipeline")
 
 OFFSETS_MAX = 10_000
-QUARTER_MS = 900_000  # clocks change on quarter-hours
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +81,7 @@ class Looking:
 
     def _era(self, eras: Sequence[_Era], row: Row) -> _Era | None:
         """Return what was registered when a packet was; None where its clock leaves that open."""
-        wall_ms = row.at_ms + row.offset_min * 60_000
+        wall_ms = row.at_ms + row.offset_min * MINUTE_MS
         wall_ms -= self._offset_ms(eras[-1].point.zone, row.at_ms)
         found = [
             [era for era in eras if era.from_ms <= at_ms][-1] for at_ms in (row.at_ms, wall_ms)

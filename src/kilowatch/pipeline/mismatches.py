@@ -19,6 +19,7 @@ import numpy as np
 
 from kilowatch.catalog.spans import interval_text
 from kilowatch.model.findings import Finding
+from kilowatch.model.lengths import DAY_MS, HOUR_MS, MINUTE_MS, WEEK_S
 from kilowatch.model.parameters import PARAMETER_BY_CHANNEL, VALUE
 from kilowatch.model.points import MONTH_S, DataPoint
 from kilowatch.model.units import UNITS
@@ -33,23 +34,21 @@ SHORTER_PARTS = 15  # ten-second packets in a quarter-hour are meant to be aggre
 REGULAR_NEW = 2  # distances: three packets of a new stream
 REGULAR = 3  # of one that has sent in another rhythm before
 STEADY = 8  # before more packets than registered are called a rhythm
-RISES, RISES_MS = 24, 26 * 3_600_000  # longer than a day: whatever follows the sun falls once
-FINE_RISES, FINE_MS = 12, 3_600_000
+RISES, RISES_MS = 24, 26 * HOUR_MS  # longer than a day: whatever follows the sun falls once
+FINE_RISES, FINE_MS = 12, HOUR_MS
 FALLS = 5  # of 60 steps: an exchange, a reset and a roll-over are one each
 RUN = 12
 MOVES = 0.25  # of the steps of a run go up or down by a twentieth
 LOG_SLACK = 0.35  # around a thousand: 450 to 2,200
 IMPOSSIBLE = 3  # of 24 looks
-IDLE, IDLE_MS = 96, 48 * 3_600_000
+IDLE, IDLE_MS = 96, 48 * HOUR_MS
 LATE_QUARTERS_MIN = 2
-DAY_MS = 86_400_000
 MARK_MAX = 100
 
 _NICE_S = (
     1, 2, 5, 10, 15, 20, 30, 60, 120, 180, 300, 600, 900, 1200, 1800, 3600, 7200, 10_800, 14_400,
     21_600, 43_200, 86_400,
 )  # fmt: skip
-_WEEK_S = 604_800
 
 
 def regular_interval_s(distances_ms: Sequence[int]) -> tuple[int, int]:
@@ -68,11 +67,11 @@ def regular_interval_s(distances_ms: Sequence[int]) -> tuple[int, int]:
 
 def _nice_s(seconds: float) -> int:
     """Return an interval that can be registered."""
-    for nice_s in (*_NICE_S, _WEEK_S, MONTH_S):
+    for nice_s in (*_NICE_S, WEEK_S, MONTH_S):
         if abs(seconds - nice_s) <= ALIKE * nice_s:
             return nice_s
     if seconds > 86_400:
-        return _WEEK_S if seconds < _WEEK_S else MONTH_S
+        return WEEK_S if seconds < WEEK_S else MONTH_S
     return max(1, round(seconds))
 
 
@@ -271,7 +270,7 @@ def _clock(point: DataPoint, state: StreamState, now_ms: int | None) -> Iterator
     decision = state.witness["decision"] if point.clock == "auto" else point.clock
     run = state.evidence.late_offset if decision == "offset" else state.evidence.late_wall
     late_ms = run.what * 900_000
-    if run.count < RUN or abs(run.what) < LATE_QUARTERS_MIN or run.span_ms < 60_000:
+    if run.count < RUN or abs(run.what) < LATE_QUARTERS_MIN or run.span_ms < MINUTE_MS:
         return
     at_ms = run.to_ms if now_ms is None else now_ms
     offset_ms = int(Zone.of(point.zone).offsets_ms(np.array([at_ms]))[0])

@@ -15,6 +15,7 @@ import numpy as np
 from kilowatch.model.blocks import IntervalBlock, Ints, ReadingBlock
 from kilowatch.model.calendar import grain_end_ms, grain_start_ms
 from kilowatch.model.errors import KilowatchError
+from kilowatch.model.lengths import DAY_MS, HOUR_MS
 from kilowatch.model.points import DataPoint
 from kilowatch.model.zones import Zone
 from kilowatch.pipeline.computed import Other, within
@@ -72,7 +73,7 @@ def preview_events(
     zone = Zone.of(settings_of(points[0], state.witness)["zone"])
     first_ms = int(grain_start_ms([span[0]], "day", zone)[0])
     last_ms = int(grain_end_ms([span[1]], "day", zone)[0])
-    beside_ms = 3 * max(points[0].gap_ms, 3_600_000)
+    beside_ms = 3 * max(points[0].gap_ms, HOUR_MS)
     from_ms, to_ms = _reach(gaps, first_ms - beside_ms, last_ms + beside_ms)
     readings = _readings(stored, points[0].series, from_ms, to_ms)
     before, after = (_days(stored, point, state, readings, (first_ms, last_ms)) for point in points)
@@ -84,12 +85,11 @@ def _reach(gaps: Ints, from_ms: int, to_ms: int) -> Between:
     begins = gaps[(gaps[:, 0] < from_ms) & (gaps[:, 1] > from_ms)]
     ends = gaps[(gaps[:, 0] < to_ms) & (gaps[:, 1] > to_ms)]
     # A pushed instant and an effective one differ by no more than a clock's offset.
-    day_ms = 86_400_000
     if len(begins):
-        from_ms = int(begins[0, 0]) - day_ms
+        from_ms = int(begins[0, 0]) - DAY_MS
     if len(ends):
-        to_ms = int(ends[0, 1]) + day_ms
-    return from_ms - day_ms, to_ms + day_ms
+        to_ms = int(ends[0, 1]) + DAY_MS
+    return from_ms - DAY_MS, to_ms + DAY_MS
 
 
 def _readings(stored: Stored, series: int, from_ms: int, to_ms: int) -> ReadingBlock:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from kilowatch.model.blocks import Floats, IntervalBlock, Ints, Quality
+from kilowatch.model.lengths import HOUR_MS
 from kilowatch.pipeline.grids import BatchGrid, Bools
 
 
@@ -121,7 +122,7 @@ class Samples:
     @property
     def hours(self) -> Floats:
         """Length of each interval, shape (g,) [h]."""
-        return self.duration_ms / 3_600_000
+        return self.duration_ms / HOUR_MS
 
     def largest(self, figures: Any) -> Any:
         """Return the largest of each group, shape (…, g); NaN only where all are NaN."""

@@ -17,12 +17,13 @@ import apsw
 import msgspec
 import structlog
 
+from kilowatch.model.lengths import DAY_MS
 from kilowatch.model.silences import Silence
 from kilowatch.pipeline.hearing import Heard
 
 logger = structlog.get_logger("silences")
 
-KEPT_MS = 400 * 86_400_000  # a feed that nobody reads for more than a year is no feed
+KEPT_MS = 400 * DAY_MS  # a feed that nobody reads for more than a year is no feed
 
 _SILENCE = (
     "series, data_point_id, organisation_id, site_id, credential_id, last_ms, due_ms, found_ms,"

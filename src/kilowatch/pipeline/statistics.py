@@ -13,6 +13,7 @@ import numpy as np
 
 from kilowatch.model.blocks import Floats, IntervalBlock
 from kilowatch.model.calendar import Zone
+from kilowatch.model.lengths import HOUR_MS
 from kilowatch.pipeline.rollups import roll_up
 
 DEMAND_PERIOD_S = 900  # 15 min; a site with half-hourly settlement uses 1,800
@@ -20,8 +21,6 @@ COVERED_ENOUGH = 0.9
 """Share of a demand period that must be covered: half a period of data says nothing about
 the mean of the whole, and a peak must not be found in it."""
 BASELOAD_PERCENTILE = 2.5
-
-_HOUR_MS = 3_600_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +138,7 @@ def interval_demand(block: IntervalBlock, until_ms: int | None = None) -> Floats
     if until_ms is not None:
         length_ms = np.minimum(length_ms, until_ms - block.start_ms)
     enough = (block.covered_ms > 0) & (block.covered_ms >= length_ms * COVERED_ENOUGH)
-    hours = np.where(enough, block.covered_ms, np.nan) / _HOUR_MS
+    hours = np.where(enough, block.covered_ms, np.nan) / HOUR_MS
     return block.amount / hours
 
 
@@ -150,7 +149,7 @@ def mean_demand(block: IntervalBlock, until_ms: int | None = None) -> float:
     what the others counted: only rows that are covered say how much flowed in how long.
     """
     known = ~np.isnan(interval_demand(block, until_ms))
-    hours = float(block.covered_ms[known].sum()) / _HOUR_MS
+    hours = float(block.covered_ms[known].sum()) / HOUR_MS
     return _over(float(block.amount[known].sum()), hours)
 
 

@@ -14,6 +14,7 @@ import numpy as np
 
 from kilowatch.model.blocks import COLUMNS, FLOAT_COLUMNS, Floats, IntervalBlock, Ints, Quality
 from kilowatch.model.editing import Correction
+from kilowatch.model.lengths import HOUR_MS
 from kilowatch.model.parameters import AP, APP, ENERGY_CHANNELS, PC, PE, RP
 from kilowatch.pipeline.grids import Bools
 from kilowatch.pipeline.phases import PHASES, imported_and_exported
@@ -22,8 +23,6 @@ from kilowatch.pipeline.samples import finite
 SUMMED = (AP, RP, APP, *ENERGY_CHANNELS)
 CHANGING = frozenset({"edit", "fill", "spread", "confirm"})
 """Corrections that can change what a total is made of."""
-
-_HOUR_MS = 3_600_000
 
 
 def phases_of(channel: int) -> tuple[int, ...]:
@@ -137,7 +136,7 @@ def integrated(
     flow = imported_and_exported(placed.mean)[int(exported)]
     made = replace(
         energy,
-        amount=flow * (placed.duration_ms / _HOUR_MS),
+        amount=flow * (placed.duration_ms / HOUR_MS),
         covered_ms=placed.covered_ms,
         quality=np.maximum(placed.quality, Quality.DERIVED),
     )

@@ -12,6 +12,7 @@ import numpy as np
 
 from kilowatch.model.blocks import Floats, IntervalBlock, Ints
 from kilowatch.model.editing import Rules
+from kilowatch.model.lengths import HOUR_MS
 from kilowatch.pipeline.grids import Bools
 
 DEMAND_MAX, SPIKE, ZERO_RUN, NEGATIVE = 1, 2, 4, 8
@@ -22,7 +23,6 @@ NEIGHBOURS = 4
 """Intervals on each side that a spike is compared with; a median of four bears one other spike."""
 NEIGHBOURS_MIN = 3  # of them known, or nothing is said
 
-_HOUR_MS = 3_600_000
 _COVERED_ENOUGH = 0.9  # five minutes of an hour say nothing about its mean
 
 
@@ -69,7 +69,7 @@ def demand_of(rows: IntervalBlock) -> Floats:
     NaN where too little of the interval is covered.
     """
     enough = (rows.covered_ms > 0) & (rows.covered_ms >= rows.duration_ms * _COVERED_ENOUGH)
-    hours = np.where(enough, rows.covered_ms, np.nan) / _HOUR_MS
+    hours = np.where(enough, rows.covered_ms, np.nan) / HOUR_MS
     return np.where(np.isnan(rows.amount), np.where(enough, rows.mean, np.nan), rows.amount / hours)
 
 

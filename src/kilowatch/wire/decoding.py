@@ -12,6 +12,7 @@ from typing import Any, Final
 import msgspec
 
 from kilowatch.model.errors import KilowatchError
+from kilowatch.model.lengths import DAY_MS
 from kilowatch.model.packet import Form, OffsetKind, Packet
 from kilowatch.model.parameters import CHANNEL_BY_PARAMETER, VALUE
 from kilowatch.wire.explaining import ID_LENGTH_MAX, WIRE_NAMES, examine, text_of
@@ -19,8 +20,8 @@ from kilowatch.wire.timestamps import format_timestamp, parse_timestamp
 
 __all__ = ["FUTURE_MS_MAX", "check_time", "decode", "text_of", "values_of"]
 
-EARLIEST_MS: Final = 365 * 86_400_000  # 1971: a meter that lost its clock restarts in 1970
-FUTURE_MS_MAX: Final = 86_400_000
+EARLIEST_MS: Final = 365 * DAY_MS  # 1971: a meter that lost its clock restarts in 1970
+FUTURE_MS_MAX: Final = DAY_MS
 
 _CHANNELS: Final[dict[str, int]] = {"value": VALUE, **CHANNEL_BY_PARAMETER}
 _FLOAT: Final = frozenset({float})

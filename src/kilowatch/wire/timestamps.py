@@ -14,9 +14,9 @@ from functools import lru_cache
 from typing import Final
 
 from kilowatch.model.errors import KilowatchError
+from kilowatch.model.lengths import MINUTE_MS
 from kilowatch.model.packet import Form, OffsetKind
 
-MINUTE_MS: Final = 60_000
 DAY_MINUTES: Final = 1440
 OFFSET_MIN_MAX: Final = 18 * 60  # java.time's bound; civil offsets are -12:00 to +14:00
 SECOND_LAST: Final = 59

@@ -16,9 +16,10 @@ from kilowatch.insights.anomalies.alarms import Alarm, Group
 from kilowatch.insights.anomalies.measures import Moment
 from kilowatch.insights.anomalies.profile import level_now
 from kilowatch.insights.anomalies.state import PARTS, State
-from kilowatch.insights.hours import HOUR_MS, Bools
+from kilowatch.insights.hours import Bools
 from kilowatch.model.blocks import Floats, Ints
 from kilowatch.model.insight import EventKind
+from kilowatch.model.lengths import HOUR_MS
 
 NOTICED = 0.3
 """How far below the limit the beginning of a fault is looked for, and its end."""

@@ -24,7 +24,7 @@ from kilowatch.insights.forecasting.training import (
 )
 from kilowatch.insights.forecasting.windows import HISTORY_DAYS
 from kilowatch.insights.hours import Hours
-from kilowatch.model.zones import DAY_MS
+from kilowatch.model.lengths import DAY_MS
 
 WINDOWS_MAX = 40_000
 """Stream-days that are learnt from, spread evenly over streams and time."""

@@ -20,8 +20,9 @@ from kilowatch.insights.forecasting.windows import (
     seen_any,
     windows,
 )
-from kilowatch.insights.hours import HOUR_MS, Hours
+from kilowatch.insights.hours import Hours
 from kilowatch.model.blocks import Floats, Ints
+from kilowatch.model.lengths import HOUR_MS
 
 OWN_DAYS = 14
 """Days after which a stream's forecast is called its own: it has shown each kind of day twice,

@@ -6,10 +6,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from kilowatch.insights.hours import HOUR_MS, Hours
+from kilowatch.insights.hours import Hours
 from kilowatch.insights.waste.reference import Reference
 from kilowatch.model.blocks import Floats, Ints
 from kilowatch.model.insight import EventKind
+from kilowatch.model.lengths import HOUR_MS
 
 KINDS = tuple(EventKind)
 GAP_H = {

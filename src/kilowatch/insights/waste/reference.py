@@ -9,11 +9,12 @@ from typing import Self
 import numpy as np
 import numpy.typing as npt
 
-from kilowatch.insights.hours import HOUR_MS, Bools, Hours
+from kilowatch.insights.hours import Bools, Hours
 from kilowatch.insights.waste.days import Days, low_quantile
 from kilowatch.insights.waste.habits import habits
 from kilowatch.insights.waste.opening import opening_hours
 from kilowatch.model.blocks import Floats, Ints
+from kilowatch.model.lengths import HOUR_MS
 
 Halves = npt.NDArray[np.float16]
 CLASSES = 3

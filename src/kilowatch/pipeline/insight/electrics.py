@@ -16,8 +16,9 @@ import numpy as np
 from kilowatch.insights.electrical import Electrical, Fault, Limits, faults
 from kilowatch.model.blocks import Floats, IntervalBlock
 from kilowatch.model.insight import EventKind, InsightEvent
+from kilowatch.model.lengths import DAY_MS, HOUR_MS
 from kilowatch.model.parameters import AP, RP
-from kilowatch.model.zones import DAY_MS, Zone
+from kilowatch.model.zones import Zone
 from kilowatch.pipeline.insight.records import event_key
 from kilowatch.pipeline.insight.subjects import Subject
 from kilowatch.pipeline.view import View
@@ -82,7 +83,7 @@ def check(
     from_ms = midnight_ms - WINDOW_MS
     block = view.series_many([subject.point], CHANNELS, from_ms, midnight_ms, "interval")
     found: list[Fault] = []
-    day_ms = int(zone.day_starts_within(midnight_ms - 26 * 3_600_000, midnight_ms)[-1])
+    day_ms = int(zone.day_starts_within(midnight_ms - 26 * HOUR_MS, midnight_ms)[-1])
     if len(block):
         monday = (int(zone.day_index([midnight_ms])[0]) + 3) % 7 == 0
         data = _laid(block, subject.point.interval_s)
@@ -111,7 +112,7 @@ def _go_on(
         if fault.kind is EventKind.UNBALANCE and lost and fault.start_ms - lost.end_ms <= DAY_MS:
             # After eight days without it, a lost phase looks as if it had never been there.
             fresh_ms = fault.end_ms - max(fault.start_ms, lost.end_ms)
-            lost.hours += max(fresh_ms, 0) / 3_600_000
+            lost.hours += max(fresh_ms, 0) / HOUR_MS
             lost.end_ms = max(lost.end_ms, fault.end_ms)
             continued = _event(series, lost, is_open=True)
             events[continued.id] = continued
@@ -121,7 +122,7 @@ def _go_on(
             events[ended.id] = ended
             run = None
         fresh_ms = fault.end_ms - max(fault.start_ms, day_ms if run else fault.start_ms)
-        length_h = fresh_ms / 3_600_000
+        length_h = fresh_ms / HOUR_MS
         told = fault.evidence | {"indicative": fault.indicative}
         if run is None:
             run = FaultRun(fault.kind, fault.start_ms, fault.end_ms, midnight_ms, length_h, told)

@@ -17,14 +17,14 @@ import msgspec
 import structlog
 
 from kilowatch.insights.forecasting import Model
-from kilowatch.insights.hours import HOUR_MS
 from kilowatch.insights.waste import standing
 from kilowatch.model.calendar import grain_end_ms, grain_start_ms
 from kilowatch.model.errors import KilowatchError
 from kilowatch.model.insight import InsightEvent
+from kilowatch.model.lengths import DAY_MS, HOUR_MS
 from kilowatch.model.points import DataPoint
 from kilowatch.model.site_facts import SiteFacts
-from kilowatch.model.zones import DAY_MS, Zone
+from kilowatch.model.zones import Zone
 from kilowatch.pipeline.insight import states
 from kilowatch.pipeline.insight.calendars import Calendar
 from kilowatch.pipeline.insight.electrics import Nominal

@@ -19,7 +19,7 @@ from kilowatch.insights.forecasting import (
 )
 from kilowatch.insights.forecasting.training import DAYS_MIN
 from kilowatch.insights.hours import Bools, Hours
-from kilowatch.model.zones import DAY_MS
+from kilowatch.model.lengths import DAY_MS
 
 logger = structlog.get_logger("insights")
 

@@ -8,11 +8,12 @@ from typing import get_args
 import numpy as np
 
 from kilowatch.insights.forecasting import Model, predict
-from kilowatch.insights.hours import HOUR_MS, WEEK_H, Hours
+from kilowatch.insights.hours import WEEK_H, Hours
 from kilowatch.insights.outlook import rest
 from kilowatch.model.blocks import Floats
 from kilowatch.model.calendar import Grain, grain_end_ms, grain_start_ms
 from kilowatch.model.insight import Ahead, Expected, Outlook
+from kilowatch.model.lengths import HOUR_MS
 from kilowatch.model.points import DataPoint
 from kilowatch.model.zones import Zone
 from kilowatch.pipeline.insight import states

@@ -12,11 +12,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from kilowatch.insights.attention import COMPARED_WEEKS, WEEK_MS, deserves
+from kilowatch.insights.attention import COMPARED_WEEKS, deserves
 from kilowatch.insights.joining import NEXT_MS, Kinship, join, merged, others_of
 from kilowatch.model.insight import InsightEvent
+from kilowatch.model.lengths import DAY_MS, WEEK_MS
 from kilowatch.model.site_facts import ATTENTION_PER_WEEK, SiteFacts
-from kilowatch.model.zones import DAY_MS
 from kilowatch.pipeline.insight.file import InsightFile
 from kilowatch.pipeline.insight.records import Filed
 from kilowatch.pipeline.insight.subjects import Subject

@@ -17,12 +17,13 @@ import structlog
 
 from kilowatch.insights import anomalies
 from kilowatch.insights.forecasting import Forecast, Model, follow
-from kilowatch.insights.hours import HOUR_MS, WEEK_H, Bools, Hours
+from kilowatch.insights.hours import WEEK_H, Bools, Hours
 from kilowatch.insights.waste import LOOKBACK_H, Reference, learn, waste
 from kilowatch.model.blocks import Floats, Ints
 from kilowatch.model.calendar import grain_start_ms
 from kilowatch.model.insight import EventKind, InsightEvent
-from kilowatch.model.zones import DAY_MS, Zone
+from kilowatch.model.lengths import DAY_MS, HOUR_MS
+from kilowatch.model.zones import Zone
 from kilowatch.pipeline.insight import states
 from kilowatch.pipeline.insight.electrics import Nominal, check
 from kilowatch.pipeline.insight.models import forecast, is_new

@@ -12,11 +12,12 @@ from typing import Any
 
 import numpy as np
 
-from kilowatch.insights.hours import COVERED_MIN, HOUR_MS
+from kilowatch.insights.hours import COVERED_MIN
 from kilowatch.model.blocks import Floats, IntervalBlock
 from kilowatch.model.calendar import grain_start_ms
 from kilowatch.model.formulas import points_named
 from kilowatch.model.insight import EventKind
+from kilowatch.model.lengths import HOUR_MS
 from kilowatch.model.parameters import PC, VALUE
 from kilowatch.model.points import DataPoint
 from kilowatch.model.zones import Zone

@@ -8,10 +8,11 @@ from datetime import date, timedelta
 
 import numpy as np
 
-from kilowatch.insights.hours import HOUR_MS, Bools, Hours
+from kilowatch.insights.hours import Bools, Hours
 from kilowatch.model.blocks import Floats
+from kilowatch.model.lengths import DAY_MS, HOUR_MS
 from kilowatch.model.site_facts import SiteFacts
-from kilowatch.model.zones import DAY_MS, Zone
+from kilowatch.model.zones import Zone
 from kilowatch.pipeline.insight.subjects import Subject, hourly
 from kilowatch.pipeline.view import View
 

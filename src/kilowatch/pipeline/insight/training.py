@@ -21,8 +21,8 @@ import structlog
 
 from kilowatch.insights.forecasting import Model, WrongModelError
 from kilowatch.insights.forecasting.training import STREAMS_MIN
-from kilowatch.insights.hours import HOUR_MS
-from kilowatch.model.zones import DAY_MS, Zone
+from kilowatch.model.lengths import DAY_MS, HOUR_MS
+from kilowatch.model.zones import Zone
 from kilowatch.pipeline.insight.file import InsightFile
 from kilowatch.pipeline.insight.models import is_new
 from kilowatch.pipeline.insight.records import Kept

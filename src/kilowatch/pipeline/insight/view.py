@@ -10,7 +10,6 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from kilowatch.insights.hours import HOUR_MS
 from kilowatch.model.insight import (
     EventBrief,
     Expected,
@@ -20,6 +19,7 @@ from kilowatch.model.insight import (
     WasteChanges,
     WasteHours,
 )
+from kilowatch.model.lengths import HOUR_MS
 from kilowatch.model.points import DataPoint
 from kilowatch.pipeline.insight.briefs import Briefs, numbers, portions, touching
 from kilowatch.pipeline.insight.columns import SHOWN, shown_of, unpacked

@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 
-from kilowatch.insights.hours import HOUR_MS
 from kilowatch.insights.waste.events import (
     FIRST_GAP_H,
     GAP_H,
@@ -17,6 +16,7 @@ from kilowatch.insights.waste.events import (
 )
 from kilowatch.model.blocks import Floats, Ints
 from kilowatch.model.insight import InsightEvent
+from kilowatch.model.lengths import HOUR_MS
 from kilowatch.pipeline.insight.records import event_key
 from kilowatch.pipeline.insight.states import WasteRun
 
