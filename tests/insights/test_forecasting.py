@@ -232,7 +232,7 @@ def test_the_day_before_a_holiday_is_known_as_one(model: Model) -> None:
 
 
 def test_a_fault_is_not_learnt_and_a_level_that_stays_is(model: Model) -> None:
-    """A meter that stood still or fell to zero moves no forecast; another use does."""
+    """A meter that stood still, fell to zero or leapt moves no forecast; another use does."""
     origin = int(np.flatnonzero(HOURS.day - HOURS.day[0] == 100)[0])
     usual = predict(model, HOURS, origin, 24).rate[2]
 
@@ -240,10 +240,14 @@ def test_a_fault_is_not_learnt_and_a_level_that_stays_is(model: Model) -> None:
         said = predict(model, replace(HOURS, values=values), origin, 24).rate[2]
         return float(np.median(np.abs(said - usual).mean(axis=1) / usual.mean(axis=1)))
 
-    still, zero, more = (HOURS.values.copy() for _ in range(3))
+    still, zero, spike, back, more = (HOURS.values.copy() for _ in range(5))
     still[:, origin - 40 : origin - 4] = still[:, origin - 41 : origin - 40]
     zero[:, origin - 20 : origin - 4] = 0.0
+    spike[:, origin - 30 : origin - 27] *= 8
+    back[:, origin - 10] = -100 * usual.mean(axis=1)  # a register that was set back
     more[:, origin - 24 * 21 :] *= 1.5
     assert far(still) < 0.06
     assert far(zero) < 0.06
+    assert far(spike) < 0.02
+    assert far(back) < 0.02
     assert 0.35 < far(more) < 0.6

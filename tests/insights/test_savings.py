@@ -47,6 +47,21 @@ def test_nothing_done_is_nothing_saved() -> None:
     assert abs(untouched.saved) < 0.01 * untouched.would_have
 
 
+def test_an_hour_that_no_use_explains_moves_no_saving() -> None:
+    """A spike and a register that was set back, before the change and after it."""
+    hours = office(64)
+    plain = savings(hours, CHANGE)[0]
+    values = hours.values.copy()
+    values[0, [CHANGE - 2000, CHANGE + 300]] = 5e8
+    values[0, [CHANGE - 1000, CHANGE + 200]] = -3e9
+    odd = savings(with_values(hours, values), CHANGE)[0]
+    assert plain is not None
+    assert odd is not None
+    assert odd.would_have == pytest.approx(plain.would_have, rel=2e-3)
+    assert odd.used == pytest.approx(plain.used, rel=2e-3)
+    assert odd.uncertainty == pytest.approx(plain.uncertainty, rel=0.02)
+
+
 def test_too_little_before_or_after_says_nothing() -> None:
     """Four weeks before and one after are the least."""
     hours = office(64)

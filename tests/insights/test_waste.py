@@ -189,6 +189,19 @@ def test_a_single_high_hour_is_not_waste() -> None:
     assert _kinds(_later((first, first + 1, 20_000.0))) == []
 
 
+@pytest.mark.parametrize("watts", [4e5, 4e9])
+def test_a_leap_is_waste_only_once_it_lasts(watts: float) -> None:
+    """A meter's fault of an hour would outweigh a year's waste; a load that stays is a load."""
+    first = index(WORLD, 62, 1, 22)
+    left_on = [(index(WORLD, week, day, 20), index(WORLD, week, day, 29), 9_000.0)
+               for week in (60, 61, 62) for day in range(4)]  # fmt: skip
+    usual = waste(REFERENCE, _later(*left_on))[0][0].sum()
+    short = waste(REFERENCE, _later(*left_on, (first, first + 2, watts)))[0][0].sum()
+    assert short == pytest.approx(usual, rel=0.02)
+    long = waste(REFERENCE, _later(*left_on, (first, first + 5, watts)))[0][0].sum()
+    assert long - usual == pytest.approx(3 * watts, rel=0.1)
+
+
 def test_an_event_begins_on_the_day_on_which_it_became_one() -> None:
     """A small hour two days before a night that stayed on is none of it."""
     hours = _later()

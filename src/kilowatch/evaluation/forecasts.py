@@ -258,7 +258,7 @@ def write(groups: Sequence[Group], bands: Sequence[Sequence[Floats]], path: Path
     """Write each forecast hour that has a value, with what the forecast was made from."""
     tables = []
     for group, days in zip(groups, bands, strict=True):
-        rate, index, origin = _joined(group, days)
+        rate, index, origin = joined(group, days)
         values = group.hours.values[:, index]
         streams, at = np.nonzero(~np.isnan(values) & ~np.isnan(rate[2]))
         names = np.array([one.stream_id for one in group.listed], object)
@@ -280,8 +280,13 @@ def write(groups: Sequence[Group], bands: Sequence[Sequence[Floats]], path: Path
     pq.write_table(pa.concat_tables(tables).unify_dictionaries(), path)
 
 
-def _joined(group: Group, days: Sequence[Floats]) -> tuple[Floats, Ints, Ints]:
-    """Return all bands side by side, and the index of each hour and of its origin."""
+def joined(group: Group, days: Sequence[Floats]) -> tuple[Floats, Ints, Ints]:
+    """Return all bands side by side, and the index of each hour and of its origin.
+
+    Args:
+        group: Whose.
+        days: The band of each midnight of its year, shape (5, streams, up to 24).
+    """
     origins = group.midnights[group.first :]
     lengths = [band.shape[2] for band in days]
     index = np.concatenate(
@@ -300,7 +305,7 @@ def scores(groups: Sequence[Group], bands: Sequence[Sequence[Floats]]) -> dict[s
     """
     streams: dict[str, dict[str, Any]] = {}
     for group, days in zip(groups, bands, strict=True):
-        rate, index, _ = _joined(group, days)
+        rate, index, _ = joined(group, days)
         values = group.hours.values
         scale = naive_scale(values[:, : int(group.midnights[group.first])])
         scale = np.where(scale > 0, scale, np.nan)

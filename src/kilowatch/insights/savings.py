@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from kilowatch.insights import towt
+from kilowatch.insights.bounds import ABSURD, bounded
 from kilowatch.insights.hours import WEEK_H, Bools, Hours
 from kilowatch.model.blocks import Floats, Ints
 from kilowatch.model.lengths import HOUR_MS
@@ -56,8 +57,9 @@ def savings(hours: Hours, change: int) -> list[Saving | None]:
     """Compare what each stream used after a change with what it would have used.
 
     A time-of-week-and-temperature model of the time before, at most a year, says what the hours
-    after would have taken in their own weather. Holidays are lived like Sundays. The uncertainty
-    is that of the source for autocorrelated errors, on daily sums.
+    after would have taken in their own weather. Holidays are lived like Sundays; hours that are out
+    of all bounds (a spike, a register that was set back) count on neither side. The uncertainty is
+    that of the source for autocorrelated errors, on daily sums.
 
     Args:
         hours: Before and after.
@@ -73,10 +75,11 @@ def savings(hours: Hours, change: int) -> list[Saving | None]:
     slot = hours.hour_of_week
     sunday = 6 * 24 + hours.hour_of_day
     first = max(change - BEFORE_D * 24, 0)
+    values = bounded(hours.values, ABSURD)
     found: list[Saving | None] = []
     for stream in range(hours.streams):
         week = np.where(hours.holidays[stream], sunday, slot)
-        load = hours.values[stream]
+        load = values[stream]
         outdoor = _outdoor(hours, stream)
         known = ~np.isnan(load)
         before, after = known[first:change].sum(), known[change:].sum()

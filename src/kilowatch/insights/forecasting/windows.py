@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from kilowatch.insights.bounds import bounded
 from kilowatch.insights.hours import Bools, Hours
 from kilowatch.model.blocks import Floats, Ints
 
@@ -131,20 +132,21 @@ def windows(days: Days, streams: Ints, rows: Ints, hour: Ints) -> Windows:
 
 
 def trusted(values: Floats) -> Floats:
-    """Leave out hours that look like a fault: a meter that stood still, or fell to zero.
+    """Leave out hours that look like a fault: a meter that stood still, fell to zero or leapt.
 
     Where standing still is what a stream does for more than a tenth of the time (a building that
-    is shut, gas in summer), it is no fault; so a fault that stays becomes the truth.
+    is shut, gas in summer), or leaping for more than a hundredth, it is no fault; so a fault that
+    stays becomes the truth.
 
     Args:
         values: Shape (n, days, 24).
     """
-    line = values.reshape(len(values), -1)
+    line = bounded(values.reshape(len(values), -1))
     same = line[:, 1:] == line[:, :-1]
     zero = (line == 0).sum(axis=1)
     rows = np.flatnonzero((same.sum(axis=1) >= _STILL_H - 1) | (zero >= _ZERO_H))
     if not len(rows):
-        return values
+        return line.reshape(values.shape)
     line, same = line.copy(), same[rows]
     some = line[rows]
     place = np.arange(line.shape[1])

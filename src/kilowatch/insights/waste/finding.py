@@ -29,6 +29,10 @@ ORDINARY, SMALL = 1.5, 0.08
 need than this many reaches of the building, or by this share of the mean load if that is less."""
 RISEN = 0.03
 """This hour of ten days, likewise: a base that creeps up stands out later [share of mean load]."""
+LEAP, LEAP_H = 1.0, 3
+"""An hour that stands further above the highest need than this many times what the highest and the
+lowest lie apart (or the mean load, if that is more) is a leap, and waste only from the third on:
+what leaps for an hour or two is a meter's fault more often than a use."""
 CLOSED_DAY = 0.7
 """Part of the dead band that is enough on a holiday: it is over before it could be confirmed."""
 NOISY = 0.8
@@ -89,6 +93,7 @@ def waste(
     limit = np.where(days.closed[:, seen.days, None], band * CLOSED_DAY, band)
     limit = limit * _noisy(reference)[:, None, None]
     likely = (_smooth(days, seen.days, chance) > limit) & _stands_out(seen)
+    likely &= ~_leaps(reference, hours, days)[:, seen.days]
     above = np.zeros(likely.shape)
     above[likely] = _amount(above_need(seen)[likely], gate.size(seen.table[likely]))
     flagged = above > 0
@@ -123,6 +128,20 @@ def _unheard_of(reference: Reference, hours: Hours, days: Days) -> Bools:
     warm = days.lay(warmth(hours))
     low, high = reference.seen_c[:, 0, None, None], reference.seen_c[:, 1, None, None]
     return np.asarray((warm < low - MARGIN_C) | (warm > high + MARGIN_C))
+
+
+def _leaps(reference: Reference, hours: Hours, days: Days) -> Bools:
+    """Return the first hours in which a load is beyond all that the building has needed."""
+    need = reference.need.reshape(reference.streams, -1)
+    highest, lowest = np.fmax.reduce(need, axis=1), np.fmin.reduce(need, axis=1)
+    apart = np.maximum(highest - lowest, reference.scale)
+    line = days.lay(hours.values).reshape(hours.streams, -1)
+    beyond = line > (highest + LEAP * apart)[:, None]
+    before = np.ones_like(beyond)
+    for back in range(1, LEAP_H):
+        before[:, back:] &= beyond[:, :-back]
+        before[:, :back] = False
+    return np.asarray(beyond & ~before).reshape(hours.streams, days.count, 24)
 
 
 def _stands_out(seen: Signs) -> Bools:
