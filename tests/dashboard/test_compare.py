@@ -255,16 +255,19 @@ def test_a_formula_stands_beside_what_it_is_made_of_and_adds_nothing_to_its_site
     first, last = date(2026, 10, 1), date(2026, 10, 31)
     main, hvac = (energy(set_up, name, first, last) for name in ("main", "hvac"))
     form = {
-        "name": "Both", "site": str(set_up.sites["Office Dublin"]), "interval": "1d",
+        "name": "Both", "site": str(set_up.sites["Office Dublin"]), "interval": "1h",
         "formula": "[Main supply].energy + [HVAC].energy", "csrf": form_token(admin, "/account"),
     }  # fmt: skip
     assert admin.post("/admin/data-points/new-formula", data=form).status_code == 303
     with set_up.catalog.reading() as session:
         both = session.scalars(select(tables.DataPoint).filter_by(name="Both")).one()
-    rows = set_up.view.series(set_up.point("main"), [24], 0, 1 << 60, "day")
-    hvac_rows = set_up.view.series(set_up.point("hvac"), [24], 0, 1 << 60, "day")
+    main_rows, rows = (
+        set_up.view.series(set_up.point(name), [24], 0, 1 << 60, "hour")
+        for name in ("main", "hvac")
+    )
     whole = np.nan_to_num(rows.amount) + np.nan_to_num(rows.unallocated)
-    whole += np.nan_to_num(hvac_rows.amount) + np.nan_to_num(hvac_rows.unallocated)
+    at_main = np.searchsorted(rows.start_ms, main_rows.start_ms)
+    whole[at_main] += np.nan_to_num(main_rows.amount) + np.nan_to_num(main_rows.unallocated)
     set_up.view.rows[both.series] = replace(
         rows, series=np.full(len(rows), both.series), channel=np.zeros(len(rows), np.int64),
         amount=whole, unallocated=np.zeros(len(rows)),
@@ -280,6 +283,15 @@ def test_a_formula_stands_beside_what_it_is_made_of_and_adds_nothing_to_its_site
     told: Any = found["Office Dublin \N{EM DASH} Both"]["behind"]
     (source,) = told["points"]
     assert source["formula"] == form["formula"], "a formula says what it is made of"
+    peak = admin.get(f"/data/compare/peaks?{query}").json()[key]
+    month_ms = [midnight_ms(day, ZONE) for day in (first, last + timedelta(1))]
+    inside = (rows.start_ms >= month_ms[0]) & (rows.start_ms < month_ms[1])
+    at = int(np.argmax(np.where(inside, whole, -np.inf)))
+    begin = datetime.fromtimestamp(int(rows.start_ms[at]) / 1000, ZoneInfo(ZONE))
+    assert peak["peak"] == pytest.approx(whole[at]), "it stands in no tree, and has a peak too"
+    assert (peak["day"], peak["clock"], peak["minutes"]) == (
+        f"{begin:%Y-%m-%d}", f"{begin:%H:%M}", 60,
+    )  # fmt: skip
     opened = admin.get("/compare?q=both", headers=PAGE).text
     assert key in opened
     assert "Office Dublin \N{EM DASH} Both" in opened

@@ -19,7 +19,7 @@ from starlette.responses import Response
 
 from kilowatch.dashboard.access import Access, Door
 from kilowatch.dashboard.compare_read import WITH_PAST, Asked, Item, read
-from kilowatch.dashboard.compare_sums import roots_of
+from kilowatch.dashboard.compare_sums import laid, roots_of
 from kilowatch.dashboard.data import json_answer
 from kilowatch.dashboard.demand import demand_grain, demand_length_s
 from kilowatch.dashboard.drawn import rate_unit
@@ -145,12 +145,8 @@ def _of_formula(
     """Return edges, amounts and known shares of a formula, which stands in no tree."""
     edges = bucket_edges_ms(*span, bucket_s, Zone.of(formula.zone))
     rows = rooms.view.series(formula, [VALUE], int(edges[0]), int(edges[-1]), bucket_s)
-    rows = rows.take(np.isin(rows.start_ms, edges[:-1]))
-    place = np.searchsorted(edges, rows.start_ms)
-    amount, complete = np.full(len(edges) - 1, np.nan), np.zeros(len(edges) - 1)
-    amount[place] = rows.amount
-    complete[place] = rows.covered_ms / np.diff(edges)[place]
-    return edges, amount, complete
+    found = laid(rows, edges, int(edges[-1]))  # a bucket that is not over is no whole one
+    return edges, found.column(found.rows.amount), found.complete
 
 
 def _highest(

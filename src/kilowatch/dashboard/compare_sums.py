@@ -104,7 +104,7 @@ class Laid:
 
 
 def laid(rows: IntervalBlock, edges_ms: Ints, now_ms: int) -> Laid:
-    """Lay the roll-ups of one channel by day out; those that begin with no day are left out.
+    """Lay the roll-ups of one channel out by day; those that begin with no day are left out.
 
     Args:
         rows: Of one data point.

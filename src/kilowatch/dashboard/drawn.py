@@ -133,7 +133,7 @@ def read(
         rows = IntervalBlock.empty()
     elif grain == "interval":
         rows = view.series(point, codes, *span, grain)
-    elif point.formula:
+    elif point.formula:  # a quotient is cut as what it divides
         zone = Zone.of(point.zone)
         whole = partial(view.to_average, [point], codes, *span)
         rows = as_seen(cut_rows(whole, span, grain, zone), [point])
