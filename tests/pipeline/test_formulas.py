@@ -228,10 +228,9 @@ def test_an_interval_of_a_formula_explains_itself_and_adds_nothing_to_a_tree(
         "divided_by_zero"
     )
     tree = world.view.tree([DIAL, SUM, COLD], {}, START_MS, START_MS + 3 * HOUR_MS, "hour")
-    (total,) = tree.utilities
     alone = world.view.tree([DIAL], {}, START_MS, START_MS + 3 * HOUR_MS, "hour")
-    assert total.total.amount.tolist() == alone.utilities[0].total.amount.tolist()
-    assert {SUM.id, COLD.id} <= tree.without_amount
+    assert tree.points.keys() == {DIAL.id}
+    assert tree.points[DIAL.id].amount.tolist() == alone.points[DIAL.id].amount.tolist()
 
 
 def test_another_text_computes_the_history_anew_with_progress(world: World) -> None:

@@ -17,6 +17,7 @@ from kilowatch.model.editing import Correction, Editing, Rules
 from kilowatch.model.errors import KilowatchError
 from kilowatch.model.parameters import VALUE
 from kilowatch.model.points import DataPoint
+from kilowatch.pipeline.tree_bands import Stack, stack_of
 from kilowatch.pipeline.tree_reading import tree_roll_ups
 from kilowatch.pipeline.tree_rollups import (
     DatedFeeding,
@@ -29,6 +30,7 @@ from tests.pipeline.pipeline_world import HOUR_MS, World, point, single
 from tests.pipeline.test_rollups import rows
 
 DUBLIN = Zone.of("Europe/Dublin")
+ELECTRICITY = ("electricity", "Wh")
 SPRING = date(2024, 3, 31)  # 23 hours
 START_MS = day_start_ms(SPRING, DUBLIN)
 END_MS = day_start_ms(date(2024, 4, 2), DUBLIN)
@@ -68,19 +70,22 @@ def asked(
     return world.view.tree(points, fed_by, from_ms, END_MS, grain)
 
 
+def total(world: World, tree: TreeRollUp, kind: tuple[str, str] = ELECTRICITY) -> Stack:
+    """Return the total of all data points of one utility and unit, as pages have it."""
+    return stack_of(tree, list(world.points.points.values()), kind)
+
+
 def test_submeters_are_counted_once_and_the_rest_is_shown(tmp_path: Path) -> None:
     """A main of 10 kWh an hour above 6 and 3: the site used 10, and 1 of it nobody measured."""
     world = site(tmp_path, [amount(s) for s in (1, 2, 3)], {1: 10.0, 2: 6.0, 3: 3.0})
     tree = asked(world, {1: None, 2: 1, 3: 1})
-    (electricity,) = tree.utilities
-    assert (electricity.utility, electricity.unit) == ("electricity", "Wh")
-    assert electricity.total.amount.tolist() == [230e3, 240e3], "23 hours, then 24"
-    assert [one.id for one in electricity.roots] == [1]
+    electricity = total(world, tree)
+    assert electricity.total.tolist() == [230e3, 240e3], "23 hours, then 24"
+    assert [one.id for one in electricity.mains] == [1]
     main = tree.mains[1]
     assert main.submeters.amount.tolist() == [207e3, 216e3]
-    assert main.remainder.tolist() == electricity.unmetered.tolist() == [23e3, 24e3]
-    assert not main.negative.any()
-    assert electricity.total.completeness.tolist() == [1.0, 1.0]
+    assert main.remainder.tolist() == electricity.bands[-1].amount.tolist() == [23e3, 24e3]
+    assert electricity.completeness.tolist() == [1.0, 1.0]
     hours = asked(world, {1: None, 2: 1, 3: 1}, "hour")
     assert hours.mains[1].remainder.tolist() == [1e3] * 47
     assert not sum_findings(tree)
@@ -91,8 +96,7 @@ def test_every_granularity_adds_up_to_the_same(tmp_path: Path, grain: Grain) -> 
     """Hours, days, weeks, months and years of the tree: one total, one remainder."""
     world = site(tmp_path, [amount(s) for s in (1, 2)], {1: 10.0, 2: 6.0})
     tree = asked(world, {2: 1}, grain, day_start_ms(date(2024, 1, 1), DUBLIN))
-    (electricity,) = tree.utilities
-    assert np.nansum(electricity.total.amount) == pytest.approx(470e3)
+    assert np.nansum(total(world, tree).total) == pytest.approx(470e3)
     assert np.nansum(tree.mains[1].remainder) == pytest.approx(188e3)
 
 
@@ -101,7 +105,6 @@ def test_a_remainder_below_zero_is_shown_and_found(tmp_path: Path) -> None:
     world = site(tmp_path, [amount(s) for s in (1, 2, 3)], {1: 10.0, 2: 8.0, 3: 4.0})
     tree = asked(world, {2: 1, 3: 1})
     assert tree.mains[1].remainder.tolist() == [-46e3, -48e3]
-    assert tree.mains[1].negative.all()
     ((finding,),) = sum_findings(tree).values()
     assert finding.code == "meter.sum_exceeded"
     assert finding.text == (
@@ -136,11 +139,12 @@ def test_a_meter_that_is_fed_by_another_one_since_monday_was_not_before(tmp_path
     monday_ms = START_MS + 23 * HOUR_MS
     before: dict[int, int | None] = {1: None, 2: 1, 3: None}
     tree = asked(world, [(0, before), (monday_ms, {1: None, 2: None, 3: 1})])
-    (electricity,) = tree.utilities
-    assert electricity.total.amount.tolist() == [23 * 13e3, 24 * 16e3]
-    assert [one.id for one in electricity.roots] == [1, 3, 2]
+    electricity = total(world, tree)
+    assert electricity.total.tolist() == [23 * 13e3, 24 * 16e3]
+    assert [one.id for one in electricity.mains] == [1, 3, 2]
     main = tree.mains[1]
-    assert main.remainder.tolist() == electricity.unmetered.tolist() == [23 * 4e3, 24 * 7e3]
+    rest = electricity.bands[-1].amount
+    assert main.remainder.tolist() == rest.tolist() == [23 * 4e3, 24 * 7e3]
     assert [one.id for one in main.children] == [2, 3]
     assert main.completeness.tolist() == [1.0, 1.0]
     assert not sum_findings(tree)
@@ -170,12 +174,12 @@ def test_completeness_stands_beside_every_total(tmp_path: Path) -> None:
     for hour in range(23):
         world.log.push(2, START_MS + hour * HOUR_MS, {"value": 5.0})
     world.catch_up()
-    (electricity,) = asked(world, {}).utilities
-    assert electricity.total.amount.tolist() == [345e3, 240e3]
-    assert electricity.total.completeness.tolist() == [1.0, 0.5]
+    electricity = total(world, asked(world, {}))
+    assert electricity.total.tolist() == [345e3, 240e3]
+    assert electricity.completeness.tolist() == [1.0, 0.5]
     world.time_s = (END_MS - 12 * HOUR_MS) / 1000
-    (running,) = asked(world, {}).utilities
-    assert running.total.completeness.tolist() == [1.0, 0.5], "what has not passed is not missing"
+    running = total(world, asked(world, {}))
+    assert running.completeness.tolist() == [1.0, 0.5], "what has not passed is not missing"
 
 
 def test_the_share_of_estimates_goes_up_the_tree(tmp_path: Path) -> None:
@@ -185,9 +189,9 @@ def test_the_share_of_estimates_goes_up_the_tree(tmp_path: Path) -> None:
     edit = Correction(1, "edit", 0, day_ms, day_ms + 6 * HOUR_MS, 1e3)
     world.points.change(2, editing=Editing(corrections=(edit,)))
     world.catch_up()
-    (electricity,) = asked(world, {}).utilities
-    assert electricity.total.shares.tolist() == [[0, 0, 0, 0], [0, 0.125, 0, 0]]
-    assert electricity.total.amount.tolist() == [345e3, 336e3]
+    electricity = total(world, asked(world, {}))
+    assert electricity.shares.tolist() == [[0, 0, 0, 0], [0, 0.125, 0, 0]]
+    assert electricity.total.tolist() == [345e3, 336e3]
 
 
 def test_utilities_and_units_are_added_apart(tmp_path: Path) -> None:
@@ -201,19 +205,19 @@ def test_utilities_and_units_are_added_apart(tmp_path: Path) -> None:
     ]
     world = site(tmp_path, points, {1: 10.0, 2: 4.0, 3: 2.0, 4: 1.0, 5: 21.0})
     tree = asked(world, {2: 1, 3: 1, 4: 2})
-    totals = {(u.utility, u.unit): u.total.amount[1] for u in tree.utilities}
-    assert totals == {("electricity", "Wh"): 240e3, ("gas", "m3"): 48.0, ("heat", "Wh"): 96e3}
+    wanted = {("electricity", "Wh"): 240e3, ("gas", "m3"): 48.0, ("heat", "Wh"): 96e3}
+    assert {kind: total(world, tree, kind).total[1] for kind in wanted} == wanted
     assert [child.id for child in tree.mains[1].children] == [4], "past the heat meter between"
-    assert tree.without_amount == {5}
+    assert 5 not in tree.points, "a temperature adds nothing"
 
 
-def test_a_circle_is_cut_and_named(tmp_path: Path) -> None:
-    """Two meters that feed each other, one that feeds itself: each counts, and all are named."""
+def test_a_circle_is_cut(tmp_path: Path) -> None:
+    """Two meters that feed each other, one that feeds itself: each counts as if nobody fed it."""
     world = site(tmp_path, [amount(s) for s in (1, 2, 3, 4)], {1: 1.0, 2: 2.0, 3: 3.0, 4: 4.0})
     tree = asked(world, {1: 2, 2: 1, 3: 3, 4: 1})
-    assert tree.loops == {1, 2, 3}
-    (electricity,) = tree.utilities
-    assert electricity.total.amount[1] == 24 * 6e3, "4 is below 1"
+    electricity = total(world, tree)
+    assert [one.id for one in electricity.mains] == [1, 2, 3]
+    assert electricity.total[1] == 24 * 6e3, "4 is below 1"
 
 
 def test_a_daily_meter_is_in_no_hourly_sum(tmp_path: Path) -> None:
@@ -221,9 +225,9 @@ def test_a_daily_meter_is_in_no_hourly_sum(tmp_path: Path) -> None:
     world = site(tmp_path, [amount(1), amount(2, interval_s=86_400)], {1: 10.0, 2: 5.0})
     hours = asked(world, {}, "hour")
     assert hours.too_coarse == {2}
-    assert hours.utilities[0].total.amount[0] == 10e3
-    assert hours.utilities[0].total.completeness[0] == 0.5
-    assert asked(world, {}, "day").utilities[0].total.amount.tolist() == [345e3, 360e3]
+    assert total(world, hours).total[0] == 10e3
+    assert total(world, hours).completeness[0] == 0.5
+    assert total(world, asked(world, {}, "day")).total.tolist() == [345e3, 360e3]
 
 
 def test_days_of_two_time_zones_are_not_added(tmp_path: Path) -> None:
@@ -258,11 +262,11 @@ def test_roots_and_remainders_are_the_total_of_every_forest(parents: list[int]) 
     tree = tree_roll_up(
         lambda _points, _channels: block, points, fed_by, (START_MS, end_ms), "day", end_ms
     )
-    (electricity,) = tree.utilities
+    electricity = stack_of(tree, points, ELECTRICITY)
     leaves = [tree.points[p.id].amount[0] for p in points if p.id not in tree.mains]
-    parts = sum(leaves) + np.nansum(electricity.unmetered)
-    assert parts == pytest.approx(electricity.total.amount[0])
-    assert len(electricity.roots) + sum(len(m.children) for m in tree.mains.values()) == size
+    parts = sum(leaves) + sum(main.remainder[0] for main in tree.mains.values())
+    assert parts == pytest.approx(electricity.total[0])
+    assert len(electricity.mains) + sum(len(m.children) for m in tree.mains.values()) == size
 
 
 def test_periods_side_by_side_are_read_at_once_and_stay_what_they_are(tmp_path: Path) -> None:

@@ -4,11 +4,11 @@ The data endpoint answers what ``answer.py`` documents, so that the same page dr
 channel for each band, and the ``total`` apart: ``channel``, ``title``, ``band`` (``child``,
 ``others``, ``remainder``) and ``href``, where a click leads. Figures name the data points behind
 them (``points``), and what they add up to (``parts``). ``utilities`` are those to choose from
-(``utility`` in the address); ``notes`` name what is in no band: ``too_coarse``, ``without_amount``,
-``negative`` buckets, and say ``demand_too_long``. ``compare`` may be another site (``s3``) too; its
-total lies beside the total, and its own stack in a panel below, on the same scale: its bands are
-among the channels of ``compare`` (``beside`` is null), ``compare.total`` and ``compare.bands`` are
-the total and the figures as ``statistics`` has them.
+(``utility`` in the address); ``notes`` name what is in no band (``too_coarse``), count the buckets
+whose rest is ``negative``, and say ``demand_too_long``. ``compare`` may be another site (``s3``)
+too; its total lies beside the total, and its own stack in a panel below, on the same scale: its
+bands are among the channels of ``compare`` (``beside`` is null), ``compare.total`` and
+``compare.bands`` are the total and the figures as ``statistics`` has them.
 """
 
 from __future__ import annotations

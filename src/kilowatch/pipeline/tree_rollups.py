@@ -67,7 +67,6 @@ class Main:
         children: Their data points.
         remainder: Own minus submeters, where both are known, shape (k,); may be negative.
         completeness: Of the remainder: the smaller of both.
-        negative: Where the remainder is below zero, shape (k,).
     """
 
     point: DataPoint
@@ -76,26 +75,6 @@ class Main:
     children: tuple[DataPoint, ...]
     remainder: Floats
     completeness: Floats
-    negative: Bools
-
-
-@dataclass(frozen=True, slots=True)
-class UtilityTotal:
-    """Everything of one utility and unit.
-
-    Attributes:
-        utility: As registered.
-        unit: Of the amounts.
-        total: Of the data points that no other one feeds.
-        roots: Those.
-        unmetered: The remainders of all mains together, shape (k,); NaN where there is none.
-    """
-
-    utility: str
-    unit: str
-    total: Sums
-    roots: tuple[DataPoint, ...]
-    unmetered: Floats
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,22 +91,16 @@ class TreeRollUp:
 
     Attributes:
         edges_ms: Bucket starts and the end of the last, shape (k + 1,) [ms].
-        utilities: By utility and unit.
         points: What each data point counted, by its number.
         mains: By the data point's number.
-        loops: Data points that feed each other in a circle; each counts as if nobody fed it.
         too_coarse: Data points whose intervals are longer than the buckets: in no sum.
-        without_amount: Data points that add nothing (a temperature, a formula).
         eras: Who feeds whom, in which buckets.
     """
 
     edges_ms: Ints
-    utilities: tuple[UtilityTotal, ...]
     points: Mapping[int, Sums]
     mains: Mapping[int, Main]
-    loops: frozenset[int] = frozenset()
     too_coarse: frozenset[int] = frozenset()
-    without_amount: frozenset[int] = frozenset()
     eras: tuple[Era, ...] = ()
 
 
@@ -192,32 +165,12 @@ def tree_roll_up(
     channels = sorted({channel for channel, _ in map(_amount_of, counting.values())})
     found = rows(list(counting.values()), channels)
     sums, too_coarse = _sums(found, by_series, edges, now_ms)
-    grouped: dict[tuple[str, str], list[int]] = {}
-    for number, point in counting.items():
-        grouped.setdefault(_kind(point), []).append(number)
-    eras, loops = _eras(counting, fed_by, edges[:-1])
+    eras = _eras(counting, fed_by, edges[:-1])
     mains = {
         number: _main(counting[number], below, counting, sums)
         for number, below in _children(eras).items()
     }
-    utilities = []
-    for (utility, unit), members in sorted(grouped.items()):
-        roots = [
-            (era.buckets, [number for number in members if era.parents[number] is None])
-            for era in eras
-        ]
-        rest = [mains[number].remainder for number in members if number in mains]
-        utilities.append(
-            UtilityTotal(
-                utility,
-                unit,
-                _in_turn([(own, [sums[number] for number in some]) for own, some in roots]),
-                tuple(counting[one] for one in dict.fromkeys(n for _, some in roots for n in some)),
-                _sum_of_known(rest, len(edges) - 1),
-            )
-        )
-    without = frozenset(point.id for point in points) - counting.keys()
-    return TreeRollUp(edges, tuple(utilities), sums, mains, loops, too_coarse, without, tuple(eras))
+    return TreeRollUp(edges, sums, mains, too_coarse, tuple(eras))
 
 
 def sum_findings(
@@ -330,7 +283,7 @@ def _together(parts: Sequence[Sums]) -> Sums:
     weight = complete.sum(axis=0)
     mixed = (shares * complete[:, :, None]).sum(axis=0) / np.where(weight > 0, weight, 1.0)[:, None]
     return Sums(
-        _sum_of_known([part.amount for part in parts], len(weight)),
+        _sum_of_known([part.amount for part in parts]),
         np.sum([part.unallocated for part in parts], axis=0),
         weight / len(parts),
         mixed,
@@ -368,13 +321,10 @@ def _main(
         tuple(points[one] for one in dict.fromkeys(one for _, some in children for one in some)),
         remainder,
         np.minimum(own.completeness, below.completeness),
-        np.asarray(remainder < 0),
     )
 
 
-def _sum_of_known(parts: Sequence[Floats], size: int) -> Floats:
-    if not parts:
-        return np.full(size, np.nan)
+def _sum_of_known(parts: Sequence[Floats]) -> Floats:
     figures = np.array(parts)
     known = ~np.isnan(figures)
     return np.where(known.any(axis=0), np.where(known, figures, 0.0).sum(axis=0), np.nan)
@@ -396,23 +346,18 @@ def eras_of(
     """
     edges = bucket_edges_ms(*period, "day", zone)
     begins = np.concatenate([[period[0]], edges[(edges > period[0]) & (edges < period[1])]])
-    return _eras(points, fed_by, begins)[0]
+    return _eras(points, fed_by, begins)
 
 
 def _eras(
     points: Mapping[int, DataPoint], fed_by: Feeding | DatedFeeding, start_ms: Ints
-) -> tuple[list[Era], frozenset[int]]:
-    """Return the trees of some buckets, one after the other, and whoever feeds itself in one."""
+) -> list[Era]:
+    """Return the trees of some buckets, one after the other."""
     dated = [(0, fed_by)] if isinstance(fed_by, Mapping) else list(fed_by)
     begins = np.array([from_ms for from_ms, _ in dated], np.int64)
     number = np.maximum(np.searchsorted(begins, start_ms, side="right") - 1, 0)
-    found: list[Era] = []
-    loops: frozenset[int] = frozenset()
-    for era in sorted(set(number.tolist())) or [len(dated) - 1]:
-        parents, circle = _parents(points, dated[era][1])
-        found.append(Era(number == era, parents))
-        loops |= circle
-    return found, loops
+    some = sorted(set(number.tolist())) or [len(dated) - 1]
+    return [Era(number == era, _parents(points, dated[era][1])) for era in some]
 
 
 def _children(eras: Sequence[Era]) -> dict[int, list[tuple[Bools, list[int]]]]:
@@ -428,10 +373,8 @@ def _children(eras: Sequence[Era]) -> dict[int, list[tuple[Bools, list[int]]]]:
     return found
 
 
-def _parents(
-    points: Mapping[int, DataPoint], fed_by: Feeding
-) -> tuple[dict[int, int | None], frozenset[int]]:
-    """Return who feeds whom among the points that count the same, circles cut open.
+def _parents(points: Mapping[int, DataPoint], fed_by: Feeding) -> dict[int, int | None]:
+    """Return who feeds whom among the points that count the same; of a circle nobody is fed.
 
     Who is fed by something that counts another thing, or is not there, is fed by whoever feeds
     that: a submeter stays below its main, also where the meter between has no figures.
@@ -447,7 +390,7 @@ def _parents(
             loops.update(way[way.index(at) :])
     for number in loops:
         parents[number] = None
-    return parents, frozenset(loops)
+    return parents
 
 
 def _feeder(number: int, points: Mapping[int, DataPoint], fed_by: Feeding) -> int | None:
