@@ -81,7 +81,6 @@ def test_a_correction_reaches_the_pipeline_and_can_be_taken_back(
     with opened.reading() as session:
         (listed,) = corrections.listing(session, estate.main)
         assert not corrections.listing(session, estate.main, undone=False)
-        assert corrections.listing_of_organisation(session, estate.organisation) == [listed]
     assert (listed.created_by, listed.undone_by) == ("ann@example.com", "bob@example.com")
     assert (listed.comment, listed.channel, listed.value) == (
         "read from the display", "pC", 4_000.0,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from sqlalchemy import select
 
@@ -285,8 +287,8 @@ def test_what_feeds_a_data_point_changes_from_a_date_on_and_goes_on_a_move(
             for s, row in ((change.session, point), (change.session, below))
         ]
         assert stories == [[(None, None)], [(None, None), (now_ms, supply.id)]]
-        data_points.change_setting(change, point.id, "interval_s", 600)
-        data_points.change_setting(change, below.id, "interval_s", 600)
+        for row in (point, below):
+            data_points.change_settings(change, row.id, row.name, replace(POWER, interval_s=600))
 
 
 def _plant_meter(change: Change, estate: Estate) -> Meter:

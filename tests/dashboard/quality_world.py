@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from starlette.testclient import TestClient
 
-from kilowatch.catalog import data_points
+from kilowatch.catalog import point_settings, tables
 from kilowatch.model.points import DataPoint
 from kilowatch.pipeline.answers import Grain
 from tests.dashboard.house import PAGE, House, post
@@ -77,7 +77,8 @@ def measured(house: House, folder: Path) -> Measured:
     made = Measured(house, pipeline)
     with world.catalog.change(world.catalog_actor()) as change:
         for name in ("main", "hvac"):
-            data_points.change_setting(change, world.point(name).id, "interval_s", 900)
+            row = change.session.get_one(tables.DataPoint, world.point(name).id)
+            point_settings.change_always(change, row, {"interval_s": 900, "tolerance_s": None})
     for name, scale in (("main", 1.0), ("hvac", 0.25)):
         series = world.point(name).series
         dial = 5_000.0

@@ -129,24 +129,6 @@ def listing(session: Session, data_point_id: int, *, undone: bool = True) -> lis
     return [_listed(row) for row in session.scalars(statement.order_by(Row.id.desc()))]
 
 
-def listing_of_organisation(
-    session: Session, organisation_id: int, limit: int = 100, before_id: int | None = None
-) -> list[Listed]:
-    """Return the newest corrections in an organisation, page by page.
-
-    Args:
-        session: Where to look.
-        organisation_id: Whose.
-        limit: How many.
-        before_id: Only those that are older than this one.
-    """
-    statement = select(Row).where(Row.organisation_id == organisation_id)
-    if before_id is not None:
-        statement = statement.where(Row.id < before_id)
-    newest = statement.order_by(Row.id.desc()).limit(limit)
-    return [_listed(row) for row in session.scalars(newest)]
-
-
 def rules_of(session: Session, data_point_id: int) -> Rules:
     """Return the rules of a data point, the defaults where nobody has set any."""
     row = session.scalar(select(RuleSet).where(RuleSet.data_point_id == data_point_id))

@@ -181,41 +181,6 @@ def change_settings(
     return point
 
 
-SINGLE_SETTINGS = frozenset(
-    {"interval_s", "tolerance_s", "behaviour", "stamp", "clock", "unit", "register_max"}
-)
-"""Settings that can be changed one by one, such as by a finding's remedy."""
-
-
-def change_setting(change: Change, data_point_id: int, setting: str, value: Any) -> DataPoint:
-    """Change one setting of a data point, for its whole history; the others stay.
-
-    A setting that no longer fits the new one is let go: an amount has no register's width.
-
-    Args:
-        change: An open change.
-        data_point_id: The catalogue's number.
-        setting: One of ``SINGLE_SETTINGS``.
-        value: What it shall be.
-
-    Raises:
-        KilowatchError: as ``change_settings``.
-    """
-    assert setting in SINGLE_SETTINGS, setting
-    point = change.session.get(DataPoint, data_point_id)
-    if point is None:
-        raise _unknown(str(data_point_id))
-    columns: dict[str, Any] = {
-        name: getattr(point, name) for name in Settings.__slots__ if name != "reading"
-    }
-    columns[setting] = value
-    if columns["behaviour"] != "register":
-        columns["register_max"] = None
-    if setting == "interval_s":
-        columns["tolerance_s"] = None  # half of it again: the old one was meant for the old one
-    return change_settings(change, data_point_id, point.name, Settings(**columns))
-
-
 def find_data_point(session: Session, organisation: Organisation, stream_id: str) -> DataPoint:
     """Return the organisation's data point with this stream id, or else with this name.
 

@@ -28,7 +28,6 @@ from kilowatch.catalog.tables import (
 ChannelKind = Literal["email", "webhook", "apprise"]
 RuleKind = Literal["offline", "threshold", "cumulated", "sentinel"]
 
-CHANNEL_KINDS: tuple[ChannelKind, ...] = ("email", "webhook", "apprise")
 RULE_KINDS: tuple[RuleKind, ...] = ("offline", "threshold", "cumulated", "sentinel")
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from kilowatch.demo import market, office, school
 from kilowatch.demo.events import by_key, events
 from kilowatch.demo.plan import Stream
-from kilowatch.demo.timeline import SLOT_MS, ZONE_NAME, Timeline
+from kilowatch.demo.timeline import ZONE_NAME, Timeline
 from kilowatch.demo.traces import Trace, sends
 from kilowatch.model.blocks import Ints
 from kilowatch.model.lengths import DAY_MS, MINUTE_MS
@@ -78,11 +78,6 @@ def instants(from_ms: int, to_ms: int, step_s: int) -> Ints:
     """Return the multiples of a step in [from_ms, to_ms), shape (n,) [ms]."""
     step_ms = step_s * 1000
     return np.arange(-(-from_ms // step_ms) * step_ms, to_ms, step_ms, dtype=np.int64)
-
-
-def slot_end_ms(at_ms: int) -> int:
-    """Return the end of the quarter-hour that an instant lies in [ms since 1970, UTC]."""
-    return (at_ms // SLOT_MS + 1) * SLOT_MS
 
 
 def timestamps(at_ms: Ints) -> list[str]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from kilowatch.insights.hours import Bools, Hours
+from kilowatch.insights.hours import Hours
 from kilowatch.model.blocks import Floats
 
 NEAR_BASE = 2.5
@@ -21,20 +21,15 @@ class LoadShape:
     Attributes:
         near_base: 2.5th percentile, shape (streams,) [W or m³/h].
         near_peak: 97.5th percentile, shape (streams,) [W or m³/h].
-        base_to_peak: Their ratio, shape (streams,); NaN without a positive peak.
         load_factor: Mean over maximum, shape (streams,); NaN without a positive maximum.
         high_h: Mean hours a day above the middle between near-base and near-peak, shape
             (streams,) [h]: the source's high-load duration.
-        open_h: Hours a week in which the building is in use, shape (streams,) [h]; NaN where
-            none was given.
     """
 
     near_base: Floats
     near_peak: Floats
-    base_to_peak: Floats
     load_factor: Floats
     high_h: Floats
-    open_h: Floats
 
 
 def percentile(values: Floats, rank: float) -> Floats:
@@ -57,12 +52,11 @@ def percentile(values: Floats, rank: float) -> Floats:
     return np.where(known > 0, found, np.nan)
 
 
-def load_shape(hours: Hours, opening: Bools | None = None) -> LoadShape:
+def load_shape(hours: Hours) -> LoadShape:
     """Describe how each stream's load runs.
 
     Args:
         hours: Which hours; the source uses a day, the platform 28 days.
-        opening: When the buildings are in use, shape (streams, 168), learnt or set.
 
     Source:
         P. N. Price, "Methods for Analyzing Electric Load Shape and its Variability",
@@ -79,8 +73,6 @@ def load_shape(hours: Hours, opening: Bools | None = None) -> LoadShape:
     return LoadShape(
         base,
         peak,
-        np.where(peak > 0, base / np.where(peak > 0, peak, 1.0), np.nan),
         np.where(positive, mean / np.where(positive, top, 1.0), np.nan),
         np.where(count > 0, 24 * high / np.maximum(count, 1), np.nan),
-        np.full(len(values), np.nan) if opening is None else opening.sum(axis=1).astype(np.float64),
     )

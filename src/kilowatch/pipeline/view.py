@@ -323,11 +323,6 @@ class View(BucketView):
         """Return readings that contradict stored ones and wait for a decision, by instant."""
         return self._streams.conflicts.page(point.series, limit, offset)
 
-    def conflicts_at(self, point: DataPoint, at_ms: int) -> list[Conflict]:
-        """Return the undecided conflicts of one pushed instant."""
-        found = self._streams.conflicts.at(point.series, at_ms)
-        return sorted((one for one in found if not one.decided_seq), key=lambda one: one.seq)
-
     def _contradictions(self, series: int, state: StreamState) -> tuple[Finding, ...]:
         count = state.conflicts + state.conflicts_uncounted
         first = self._streams.conflicts.page(series, 1) if count else []
