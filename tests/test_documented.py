@@ -92,6 +92,20 @@ def test_every_decision_and_page_that_is_named_exists() -> None:
     assert not broken
 
 
+def test_the_index_of_decisions_is_true() -> None:
+    """Every decision stands in the index under its number and title, and nothing else does."""
+    records = sorted((DOCS / "decisions").glob("[0-9]*.md"))
+    rows = [
+        f"| {number} | [{title}]({record.name}) |"
+        for record in records
+        for number, title in re.findall(r"\A# (\d{4}) (.+)", record.read_text(encoding="utf-8"))
+        if record.name.startswith(number)
+    ]
+    index = (DOCS / "decisions" / "README.md").read_text(encoding="utf-8")
+    assert re.findall(r"^\| \d.*", index, flags=re.MULTILINE) == rows
+    assert len(rows) == len(records)
+
+
 def _found(pattern: str, path: Path) -> list[str]:
     found: list[str] = re.findall(pattern, path.read_text(encoding="utf-8"))
     return found

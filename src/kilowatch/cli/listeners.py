@@ -66,7 +66,7 @@ def take_port(host: str, port: int, flag: str) -> socket.socket:
         flag: The flag of ``serve`` that changes the port, for the message.
 
     Raises:
-        KilowatchError: ``port_taken`` or ``wrong_address``.
+        KilowatchError: ``port_taken``.
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     taken = socket.socket(family, socket.SOCK_STREAM)
