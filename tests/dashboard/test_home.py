@@ -12,7 +12,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from kilowatch.dashboard.home import late_points
-from kilowatch.dashboard.home_figures import lines_of
+from kilowatch.dashboard.home_figures import like_of, lines_of
 from kilowatch.dashboard.measures import change, shown
 from kilowatch.model.insight import InsightEvent
 from kilowatch.pipeline.insight.follower import Backlog
@@ -135,6 +135,15 @@ def test_figures_in_one_line_of_home_have_one_unit(admin: TestClient, world: Wor
             assert "gas" not in row or not {"L", "L/h"} & (today | month)
     assert lines
     assert shown(23.8e-3, "m3", like=1.0) == "0.0238 m³"
+
+
+def test_gas_in_kilowatt_hours_is_told_like_other_energy(world: World) -> None:
+    """A month of 4,512,523 Wh is 4.51 MWh; only cubic metres of gas stay what they are."""
+    by_energy = replace(world.point("gas"), unit="kWh", behaviour="amount")
+    like = like_of(by_energy, [4_512_523.0, 5_100_000.0])
+    assert shown(4_512_523.0, "Wh", like=like) == "4.51 MWh"
+    by_volume = replace(by_energy, unit="m3")
+    assert shown(0.0238, "m3", like=like_of(by_volume, [0.0238, 0.9])) == "0.0238 m³"
 
 
 def test_a_change_that_rounds_to_nothing_has_no_sign() -> None:

@@ -6,16 +6,22 @@ import csv
 import io
 import re
 from collections.abc import Iterator
+from html import unescape
 
 import pytest
+from sqlalchemy import select
 from starlette.testclient import TestClient
 
+from kilowatch.catalog import Actor, people
 from kilowatch.catalog import alerts as catalogue
+from kilowatch.catalog.tables import DataPoint, User
 from kilowatch.catalog.tables_alerts import AlertRule
 from kilowatch.model.silences import Silence
+from kilowatch.notify.needs import Tiding
 from kilowatch.notify.rules import terms_of
 from kilowatch.notify.service import Notifier
 from tests.dashboard.conftest import Logged, form_token
+from tests.dashboard.insight_world import furnish
 from tests.dashboard.worlds import ADMIN, END_USER, STRANGER, VIEWER, World
 from tests.notify.receivers import Hook, webhook
 from tests.notify.worlds import FakeFeed
@@ -357,3 +363,40 @@ def test_a_rule_or_channel_of_another_organisation_is_not_there(
     assert stranger.get(address, headers=PAGE).status_code == 404
     sent = {"csrf": token(stranger), "name": "taken over"}
     assert stranger.post(address + then, data=sent).status_code == 404
+
+
+def test_a_finding_reads_as_on_its_own_page_and_names_only_what_one_may_read(
+    world: World, admin: TestClient, logged: Logged
+) -> None:
+    """Who was given one data point is not told by a message of what else there is."""
+    hvac, main = world.point("hvac"), world.point("main")
+    found = furnish(world, 2)["weekend"]
+    assert found.others == (main.series,)
+    add_rule(admin, world, name="Found", kind="sentinel", about="all")
+    findings, notifier = world.extra["findings"], world.extra["notifier"]
+    findings.tell(
+        Tiding(
+            found.id, hvac.organisation_id, hvac.site_id, hvac.id, is_waste=True, over=False,
+            since_ms=found.start_ms, title="as it went out", lines=(f"seen at {main.name} too.",),
+        )
+    )  # fmt: skip
+    for _ in range(5):
+        notifier.engine.run_once()
+        world.now[0] += 1_000
+    with world.catalog.change(Actor("test")) as change:
+        tenant = change.session.scalars(select(User).filter_by(email=END_USER)).one()
+        point = change.session.get(DataPoint, hvac.id)
+        assert point is not None
+        people.grant(change, tenant, point)
+    path = f"/event/{hvac.id}/{found.id}"
+
+    def told(client: TestClient) -> str:
+        return unescape(client.get("/notifications", headers=PAGE).text)
+
+    everything, some = told(admin), told(logged(END_USER))
+    for text in (everything, some):
+        assert "HVAC: running over the weekend, 672 kWh more than needed" in text
+        assert "as it went out" not in text
+    assert f"seen at {main.name} too" in everything
+    assert f'href="{path}"' in everything
+    assert "seen at" not in some[some.index("running over the weekend") :]

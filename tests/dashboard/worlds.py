@@ -44,7 +44,7 @@ from tests.dashboard.fakes import (
     with_gap,
 )
 from tests.dashboard.jitter import late
-from tests.notify.worlds import FakeFeed
+from tests.notify.worlds import FakeFeed, FakeFindings
 
 KEY = bytes(range(32))
 PASSWORD = "correct horse battery staple"
@@ -135,10 +135,10 @@ def build(
         heartbeat_s=1.0,
         coalesce_s=0.05,
     )
-    feed, mailer = FakeFeed(), mailer or NoMailer()
+    feed, findings, mailer = FakeFeed(), FakeFindings(), mailer or NoMailer()
     notifier = Notifier(
         catalog,
-        Sources(Registry(catalog, "development").directory, feed, view),
+        Sources(Registry(catalog, "development").directory, feed, view, findings),
         mailer,
         NotifySettings(None, KEY, parse_networks(["127.0.0.0/8"]), "https://energy.example"),
         clock,
@@ -150,6 +150,7 @@ def build(
     )  # fmt: skip
     world = World(catalog, view, requests, log, writer, app, points, sites, now)
     world.extra |= {"feed": feed, "notifier": notifier, "past": past, "insights": insights}
+    world.extra["findings"] = findings
     world.credential = credential
     _fill(world, now[0], days)
     return world

@@ -136,11 +136,18 @@ FAULTS: dict[EventKind, tuple[Callable[[], Floats], int]] = {
 
 @pytest.mark.parametrize("kind", FAULTS)
 def test_each_kind_is_called_by_its_name(kind: EventKind) -> None:
-    """A facility manager reads what is wrong, not only that something is."""
+    """A facility manager reads what is wrong, and when it is over how much of it there was.
+
+    Only its own hours count then, not the quiet ones by which its end was known.
+    """
     make, delay_h = FAULTS[kind]
     begun_ms = MONDAY_MS + (WARM_H + 8 * 24) * HOUR_MS
-    told = [one for one in _after(make(), 7)[1] if one.open and one.at_ms > begun_ms]
-    right = next(one for one in told if one.kind is kind)
+    alarms = [one for one in _after(make(), 7)[1] if one.at_ms > begun_ms]
+    right = next(one for one in alarms if one.open and one.kind is kind)
+    over = next(one for one in alarms if not one.open and one.start_ms == right.start_ms)
+    assert over.evidence["hours"] == (over.end_ms - over.start_ms) // HOUR_MS
+    length = {EventKind.STUCK: "same_h", EventKind.DROPOUT: "zero_h"}.get(kind)
+    assert length is None or over.evidence[length] >= right.evidence[length]
     assert right.at_ms - begun_ms <= delay_h * HOUR_MS
     assert begun_ms <= right.start_ms < right.end_ms <= right.at_ms
     assert 0 < right.confidence <= 1

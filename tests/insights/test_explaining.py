@@ -69,6 +69,58 @@ def test_a_night_load_beside_lower_days_does_not_contradict_itself() -> None:
     )
 
 
+def test_every_figure_of_a_sentence_agrees_with_the_others() -> None:
+    """Hours times their difference is the amount that is said of them, whatever was joined."""
+    evidence = {"actual": 31_000.0, "expected": 9_000.0, "hours": 20}
+    some = event(EventKind.WEEKEND, amount=440_000.0, evidence=evidence)
+    assert "440 kWh more than a weekend needs, about 97 EUR" in explain(some, about()).sentence
+    assert "31 kW on average instead of 9 kW, in 20 h;" in explain(some, about()).sentence
+    parts = [
+        {"kind": "weekend", "amount": 440_000.0}, {"kind": "night_load", "amount": 500_000.0},
+        {"kind": "after_hours", "amount": 60_000.0},
+    ]  # fmt: skip
+    joined = event(EventKind.WEEKEND, amount=500_000.0, evidence=evidence | {"parts": parts})
+    assert (
+        "500 kWh more than needed, about 110 EUR at 0.22 EUR/kWh (contract); 440 kWh of it at "
+        "weekends: 31 kW on average instead of 9 kW, in 20 h; it looks"
+    ) in explain(joined, about()).sentence
+    parts[2]["kind"] = "weekend"
+    alike = event(EventKind.WEEKEND, amount=500_000.0, evidence=evidence | {"parts": parts})
+    assert "500 kWh more than a weekend needs" in explain(alike, about()).sentence
+    assert "; 440 kWh of it: 31 kW on average" in explain(alike, about()).sentence
+    nights = event(EventKind.NIGHT_LOAD, evidence=evidence | {"hours": 48, "night_ratio": 1.254})
+    assert "the nights took 25 % more than usual: in all 214 kWh more than expected, about 47" in (
+        explain(nights, about()).sentence
+    )
+
+
+def test_a_sentence_does_not_contradict_its_figures() -> None:
+    """A third is not missing where more was used, and no register is reset where power is sold."""
+    evidence = {"actual": 253e3, "expected": 335e3, "ratio": 253 / 335, "hours": 48}
+    lost = explain(event(EventKind.PHASE_LOSS, amount=-3.9e6, evidence=evidence), about())
+    assert "24 % of the load is missing: look at fuses" in lost.sentence
+    more = explain(event(EventKind.PHASE_LOSS, evidence=evidence), about())
+    assert "missing" not in more.sentence
+    sold = {"actual": -24.9e3, "expected": -33.6e3, "hours": 48}
+    net = explain(event(EventKind.NEGATIVE, evidence=sold), about())
+    assert net.title == "Main supply: less was fed in than expected"
+    assert "−24.9 kW on average instead of −33.6 kW." in net.sentence
+    assert "register" not in net.sentence
+    dip = explain(event(EventKind.SPIKE, 1, amount=-264_000.0), about())
+    assert dip.title == "Main supply: a dip"
+    assert "a gap in what was counted" in dip.sentence
+    shift = {"actual": 31e3, "expected": 9e3, "hours": 48, "shift_h": 0}
+    assert "0 h" not in explain(event(EventKind.CLOCK_SHIFT, evidence=shift), about()).sentence
+
+
+def test_numbers_and_times_are_written_as_on_the_pages() -> None:
+    """24,774 m³ and not 24774; and what ends at midnight ends at 24:00 of its own day."""
+    water = about(utility="water", amount_unit="m3", rate_unit="m3/h", price=None)
+    told = explain(event(EventKind.DROPOUT, 0, end_ms=SATURDAY_MS + 24 * HOUR_MS,
+                         start_ms=SATURDAY_MS + 13 * HOUR_MS, amount=-24_774.0), water)  # fmt: skip
+    assert told.sentence.startswith("Saturday 14 September, 13:00 to 24:00: 24,774 m³ less")
+
+
 def test_what_began_in_another_year_names_the_year() -> None:
     """A bare "Since Thursday 27 November" is read as of this year; 8,730 h are read by nobody."""
     evidence = {"power_factor": 0.87, "limit": 0.9, "hours": 8730.0}

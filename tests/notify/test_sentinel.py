@@ -2,7 +2,7 @@
 
 import sqlite3
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,23 +11,7 @@ from kilowatch.model.points import DataPoint
 from kilowatch.notify.book import Book
 from kilowatch.notify.needs import Sources, Tiding
 from kilowatch.notify.service import Notifier, NotifySettings
-from tests.notify.worlds import HOUR_MS, KEY, World
-
-
-@dataclass
-class FakeInsights:
-    """Findings as the insights tell them: numbered, in order, and kept."""
-
-    told: list[tuple[int, Tiding]] = field(default_factory=list)
-
-    def tell(self, tiding: Tiding) -> Tiding:
-        """Something was found, or is over."""
-        self.told.append((len(self.told) + 1, tiding))
-        return tiding
-
-    def changes(self, after: int, limit: int) -> list[tuple[int, Tiding]]:
-        """Return what changed."""
-        return self.told[after : after + limit]
+from tests.notify.worlds import HOUR_MS, KEY, FakeFindings, World
 
 
 class Watched(World):
@@ -36,7 +20,7 @@ class Watched(World):
     def open(self) -> None:
         """Start the service with something that finds."""
         if not hasattr(self, "insights"):
-            self.insights = FakeInsights()
+            self.insights = FakeFindings()
         sources = Sources(lambda: self.directory, self.feed, self.view, self.insights)
         kept = NotifySettings(self.folder / "notify.sqlite", KEY, (), "https://energy.example")
         self.notifier = Notifier(self.catalog, sources, self.mailer, kept, lambda: self.now)

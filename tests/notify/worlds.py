@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +34,7 @@ from kilowatch.model.silences import Silence
 from kilowatch.model.zones import Zone
 from kilowatch.notify.book import Alert, Delivery, Member
 from kilowatch.notify.mail import Mailer, NoMailer
-from kilowatch.notify.needs import Grain, Sources
+from kilowatch.notify.needs import Grain, Sources, Tiding
 from kilowatch.notify.rules import Terms
 from kilowatch.notify.sealing import Sealer
 from kilowatch.notify.service import Notifier, NotifySettings
@@ -274,3 +274,19 @@ def until(condition: Any, seconds: float = 10) -> bool:
             return True
         threading.Event().wait(0.02)
     return bool(condition())
+
+
+@dataclass
+class FakeFindings:
+    """Findings as the insights tell them: numbered, in order, and kept."""
+
+    told: list[tuple[int, Tiding]] = field(default_factory=list)
+
+    def tell(self, tiding: Tiding) -> Tiding:
+        """Something was found, or is over."""
+        self.told.append((len(self.told) + 1, tiding))
+        return tiding
+
+    def changes(self, after: int, limit: int) -> list[tuple[int, Tiding]]:
+        """Return what changed."""
+        return self.told[after : after + limit]

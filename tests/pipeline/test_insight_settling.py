@@ -79,6 +79,29 @@ def test_one_cause_at_submeter_and_supply_is_one_event_and_is_told_once(tmp_path
     assert site.told() == [(own.id, False), (own.id, True)]
 
 
+def test_what_follows_after_six_hours_is_one_event_however_the_findings_came(
+    tmp_path: Path,
+) -> None:
+    """A night goes on into the next: told twice, its energy would count twice, one of it for ever.
+
+    At just the longest pause that still joins, the first night must be looked at again too.
+    """
+    first = weekend(2, 8, open=False)
+    start_ms = first.end_ms + 6 * HOUR_MS
+    second = weekend(
+        2, 8, id=event_key(2, "weekend", start_ms), start_ms=start_ms, open=True,
+        end_ms=start_ms + 9 * HOUR_MS, found_ms=start_ms + 3 * HOUR_MS,
+    )  # fmt: skip
+    site = Site(tmp_path)
+    site.find(first)
+    site.find(second)
+    site.find(replace(second, open=False, end_ms=second.end_ms + HOUR_MS, amount=90_000.0))
+    ((event,),) = site.shown().values()
+    assert (event.start_ms, event.end_ms) == (first.start_ms, second.end_ms + HOUR_MS)
+    assert not event.open
+    assert event.amount == first.amount + 90_000.0
+
+
 def test_a_budget_is_kept_and_spent_on_what_costs_most(tmp_path: Path) -> None:
     """After three findings in a week the fourth waits on the page; the next week it is told."""
     site = Site(tmp_path, budget=1)

@@ -144,7 +144,6 @@ def _stand(
     facts = rooms.registry.facts().get(points[0].site_id)
     first, last = (local_day(at_ms, points[0].zone) for at_ms in (from_ms, max(from_ms, to_ms - 1)))
     within = [found[point.series].within(from_ms, to_ms) for point in points]
-    gas = points[0].utility == "gas"  # is never told in litres
     counted = sum(by_point.values()) if by_point else None
     return Stand(
         counted,
@@ -158,8 +157,17 @@ def _stand(
         known,
         mean_shares([one.shares for one in within], [one.covered_ms for one in within]),
         " \N{EN DASH} ".join(dict.fromkeys(map(day_text, (first, last)))),
-        1.0 if gas else alike([counted or 0.0, coming or 0.0], unit_of_amount(points[0])),
+        like_of(points[0], [counted or 0.0, coming or 0.0]),
     )
+
+
+def like_of(point: DataPoint, amounts: Sequence[float]) -> float:
+    """Return the figure that decides in which unit amounts of one line are told [Wh or m³].
+
+    Cubic metres of gas are never told in litres; energy of gas is energy as any other.
+    """
+    unit = unit_of_amount(point)
+    return 1.0 if point.utility == "gas" and unit == "m3" else alike(amounts, unit)
 
 
 def behind_line(request: Request, line: Line, day: str, month: str) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from kilowatch.dashboard.registry import may_point
 from kilowatch.dashboard.rooms import Rooms, rooms_of, visit_of
 from kilowatch.dashboard.words import t
 from kilowatch.dashboard.worth import Worth, worth_of_more
-from kilowatch.insights.explaining import About, explain
+from kilowatch.insights.explaining import About, Explained, explain, is_dip
 from kilowatch.model.insight import EventKind, InsightEvent
 from kilowatch.model.points import DataPoint
 from kilowatch.model.site_facts import Price, SiteFacts
@@ -61,12 +61,12 @@ class Shown:
     @property
     def title(self) -> str:
         """What happened, in a few words."""
-        return t(f"event_kind.{self.event.kind}")
+        return t("event_kind_dip") if is_dip(self.event) else t(f"event_kind.{self.event.kind}")
 
     @property
     def about(self) -> str:
         """What such an event means."""
-        return t(f"event_about.{self.event.kind}")
+        return t("event_about_dip") if is_dip(self.event) else t(f"event_about.{self.event.kind}")
 
     @property
     def sentence(self) -> str:
@@ -78,7 +78,15 @@ class Shown:
         """The sentence for a list, where money stands beside it and its price below."""
         return self._told(None)
 
+    @property
+    def headline(self) -> str:
+        """The event in one line, as messages begin."""
+        return self._explained(self.worth.price).title
+
     def _told(self, price: Price | None) -> str:
+        return self._explained(price).sentence
+
+    def _explained(self, price: Price | None) -> Explained:
         about = About(
             self.point.name,
             self.point.utility,
@@ -88,7 +96,7 @@ class Shown:
             price,
             self.others,
         )
-        return explain(self.event, about).sentence
+        return explain(self.event, about)
 
     @property
     def href(self) -> str:
@@ -271,8 +279,17 @@ def shown_event(
     sites: Mapping[int, tuple[str, str]],
 ) -> Shown:
     """Return one event as people read it."""
-    (row,) = _rows(request, [(event, point)], sites)
+    (row,) = shown_of(request, [(event, point)], sites)
     return row
+
+
+def shown_of(
+    request: Request,
+    pairs: Sequence[tuple[InsightEvent, DataPoint]],
+    sites: Mapping[int, tuple[str, str]],
+) -> list[Shown]:
+    """Return events as people read them, each with the data point that it was seen at."""
+    return _rows(request, pairs, sites)
 
 
 def _names(request: Request, events: Sequence[InsightEvent]) -> dict[int, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlencode
@@ -12,6 +13,8 @@ from starlette.responses import RedirectResponse, Response
 
 from kilowatch.catalog.rights import Person, has_tool, may
 from kilowatch.dashboard.access import Access, Door, not_allowed, not_found
+from kilowatch.dashboard.insight_rows import Shown as Finding
+from kilowatch.dashboard.insight_rows import shown_of
 from kilowatch.dashboard.numbers import whole_number
 from kilowatch.dashboard.readers import reader_of
 from kilowatch.dashboard.registry import may_point
@@ -20,7 +23,7 @@ from kilowatch.dashboard.shell import page
 from kilowatch.dashboard.words import t
 from kilowatch.model.zones import Zone
 from kilowatch.notify.book import Member
-from kilowatch.notify.desk import Shown
+from kilowatch.notify.desk import Reader, Shown
 from kilowatch.notify.texts import clock
 
 OVER_LISTED = 50
@@ -71,17 +74,54 @@ def frame(request: Request, tab: str, organisation_id: int | None = None) -> dic
 def _notifications(request: Request, template: str) -> Response:
     rooms, who = rooms_of(request), visit_of(request).person
     reader = reader_of(rooms, who)
+    lasting = rooms.desk.alerts(reader, lasting=True)
+    over = rooms.desk.alerts(reader, lasting=False, limit=OVER_LISTED)
+    findings = _findings(request, [*lasting, *over])
+
+    def line(one: Shown) -> dict[str, Any]:
+        told = _line(rooms, who, one)
+        if one.alert.subject:
+            told |= _finding(reader, who, one, findings.get(one.alert.subject))
+        return told
+
     context = frame(request, "alerts") | {
-        "lasting": [_line(rooms, who, one) for one in rooms.desk.alerts(reader, lasting=True)],
-        "over": [
-            _line(rooms, who, one)
-            for one in rooms.desk.alerts(reader, lasting=False, limit=OVER_LISTED)
-        ],
+        "lasting": [line(one) for one in lasting],
+        "over": [line(one) for one in over],
     }
     if template == "alerts_list.html":
         context["csrf"] = visit_of(request).csrf
         return rooms.templates.TemplateResponse(request, template, context)
     return page(request, template, [{"name": t("nav.notifications")}], context)
+
+
+def _findings(request: Request, alerts: Sequence[Shown]) -> dict[str, Finding]:
+    """Return what alerts are about that tell a finding, as it is known now, by its id."""
+    rooms = rooms_of(request)
+    if rooms.insights is None:
+        return {}
+    directory, pairs = rooms.registry.directory(), []
+    for one in alerts:
+        if one.alert.subject and (event := rooms.insights.event(one.alert.subject)) is not None:
+            point = directory.by_series(event.series)
+            if point is not None and point.id == one.members[0].data_point_id:
+                pairs.append((event, point))
+    return {one.event.id: one for one in shown_of(request, pairs, {})}
+
+
+def _finding(reader: Reader, who: Person, shown: Shown, found: Finding | None) -> dict[str, Any]:
+    """Return the words of a finding as its own page has them.
+
+    The message that went out names every data point at which it was seen; here stand those that
+    the person may read.
+    """
+    if found is None:
+        return {} if shown.alert.organisation_id in reader.whole else {"line": ""}
+    told = {"line": found.sentence}
+    if shown.state != "over":
+        told["title"] = found.headline
+    if has_tool(who, "sentinel", found.point.organisation_id):
+        told["finding"] = found.href
+    return told
 
 
 def _line(rooms: Rooms, who: Person, shown: Shown) -> dict[str, Any]:
@@ -122,6 +162,7 @@ def _line(rooms: Rooms, who: Person, shown: Shown) -> dict[str, Any]:
         "more": max(0, shown.count - len(points)),
         "point_id": shown.members[0].data_point_id,
         "acts": acts and shown.state in ("open", "waiting"),
+        "finding": "",
     }
 
 

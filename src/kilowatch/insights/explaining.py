@@ -13,12 +13,21 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Protocol
 
+from kilowatch.insights.event_words import (
+    GUESSES,
+    NORMAL,
+    OF_IT,
+    OF_SOME_HOURS,
+    STAYED_ON,
+    TITLES,
+)
 from kilowatch.model.insight import EventKind, InsightEvent
 from kilowatch.model.lengths import DAY_MS, HOUR_MS
 from kilowatch.model.site_facts import EARNED, Price
 from kilowatch.model.zones import Zone
 
 _K = EventKind
+_MINUS = "\N{MINUS SIGN}"
 _STEPS = ((1e9, "G"), (1e6, "M"), (1e3, "k"))
 _WRITTEN = {"m3": "m³", "m3/h": "m³/h"}
 
@@ -54,8 +63,8 @@ class PlainWords:
         """Write a value with the prefix that fits it.
 
         Example:
-            >>> PlainWords().quantity(214_300.0, "Wh"), PlainWords().quantity(0.4321, "m3/h")
-            ('214 kWh', '0.432 m³/h')
+            >>> PlainWords().quantity(214_300.0, "Wh"), PlainWords().quantity(24_774.0, "m3")
+            ('214 kWh', '24,774 m³')
         """
         if unit in {"W", "Wh", "var", "varh", "VA"}:
             for step, prefix in _STEPS:
@@ -65,7 +74,7 @@ class PlainWords:
 
     def money(self, value: float, currency: str) -> str:
         """Write an amount of money; cents below ten only."""
-        return f"{value:.2f} {currency}" if abs(value) < 10 else f"{value:.0f} {currency}"
+        return f"{value:.2f} {currency}" if abs(value) < 10 else f"{value:,.0f} {currency}"
 
     def share(self, value: float) -> str:
         """Write a share in percent."""
@@ -122,71 +131,6 @@ class Explained:
     price: str = ""
 
 
-_TITLES = {
-    _K.SPIKE: "a spike",
-    _K.DROPOUT: "no use although some was expected",
-    _K.STUCK: "the value does not move",
-    _K.LEVEL_SHIFT: "another level than before",
-    _K.NIGHT_LOAD: "the night load has risen",
-    _K.MISSED_SHUTDOWN: "not switched off on a day off",
-    _K.DRIFT: "drifting away from what is usual",
-    _K.CLOCK_SHIFT: "the daily rhythm has shifted",
-    _K.PHASE_LOSS: "a part of the load is gone, as if a phase were lost",
-    _K.NEGATIVE: "negative consumption",
-    _K.VOLTAGE: "voltage outside its limits",
-    _K.UNBALANCE: "phases carry unequal loads",
-    _K.POWER_FACTOR: "poor power factor",
-    _K.PHASE_SUM: "the total does not match its phases",
-    _K.AFTER_HOURS: "running after hours",
-    _K.WEEKEND: "running over the weekend",
-    _K.HOLIDAY: "running on a day off",
-    _K.EARLY_START: "starting too early",
-    _K.BASELOAD_CREEP: "the base load has crept up",
-    _K.OVER_CONDITIONING: "heating or cooling in mild weather",
-}
-
-_NORMAL = {
-    _K.AFTER_HOURS: "is needed outside opening hours",
-    _K.WEEKEND: "a weekend needs",
-    _K.HOLIDAY: "a day off needs",
-    _K.EARLY_START: "is needed before opening",
-    _K.BASELOAD_CREEP: "the building's own base load was",
-    _K.OVER_CONDITIONING: "such weather needs",
-    _K.MISSED_SHUTDOWN: "a normal day off",
-    _K.NIGHT_LOAD: "normal nights",
-}
-
-_OF_SOME_HOURS = {_K.NIGHT_LOAD: "the nights", _K.MISSED_SHUTDOWN: "the day off"}
-"""Kinds that are seen in some hours of their time, while their amount is that of all of it."""
-
-_STAYED_ON = {
-    "electricity": "ventilation or lighting was not switched off",
-    "heat": "the heating was not set back",
-    "gas": "the boiler was not set back",
-    "cooling": "the cooling was not switched off",
-    "water": "a tap or a valve stayed open",
-}
-
-_GUESSES = {
-    _K.SPIKE: "one such hour is mostly a meter or a transmission that made up for a gap",
-    _K.DROPOUT: "either the plant stood still, or the meter counts nothing",
-    _K.STUCK: "meters that repeat a value have mostly lost their sensor",
-    _K.LEVEL_SHIFT: "something was added, taken away or set differently",
-    _K.NIGHT_LOAD: "something runs at night that did not run before",
-    _K.DRIFT: "a slow change: wear, dirt, or a set point that moves",
-    _K.CLOCK_SHIFT: "a time switch, or the meter's own clock, goes by another time",
-    _K.PHASE_LOSS: "about a third of the load is missing: look at fuses and current transformers",
-    _K.NEGATIVE: "a register was reset, or wires are crossed",
-    _K.VOLTAGE: "ask the network operator, or look at the transformer's tap",
-    _K.UNBALANCE: "loads could be spread better over the phases",
-    _K.POWER_FACTOR: "compensation is missing or broken",
-    _K.PHASE_SUM: "a transformer's ratio or direction is registered wrong on one phase",
-    _K.EARLY_START: "plant starts before people come",
-    _K.BASELOAD_CREEP: "something that is always on was added or does not rest any more",
-    _K.OVER_CONDITIONING: "heating and cooling may work against each other",
-}
-
-
 def explain(event: InsightEvent, about: About, words: Words = PLAIN) -> Explained:
     """Put an event into words.
 
@@ -209,8 +153,23 @@ def explain(event: InsightEvent, about: About, words: Words = PLAIN) -> Explaine
     )
 
 
+def is_dip(event: InsightEvent) -> bool:
+    """Tell whether a spike goes down: a few hours far below what was expected."""
+    return event.kind is EventKind.SPIKE and event.amount < 0
+
+
+def _feeds_in(event: InsightEvent) -> bool:
+    """Tell whether what is called negative was to be expected so: a meter that feeds in."""
+    expected = event.evidence.get("expected")
+    return event.kind is EventKind.NEGATIVE and expected is not None and expected < 0
+
+
 def _title(event: InsightEvent, about: About, words: Words) -> str:
-    title = _TITLES[event.kind]
+    title = TITLES[event.kind]
+    if is_dip(event):
+        return "a dip"
+    if _feeds_in(event):
+        return f"{'less' if event.amount >= 0 else 'more'} was fed in than expected"
     if event.is_waste and about.amount_unit and math.isfinite(event.amount):
         return f"{title}, {words.quantity(event.amount, about.amount_unit)} more than needed"
     return title
@@ -226,11 +185,13 @@ def _amount(event: InsightEvent, about: About, words: Words) -> str:
     if not about.amount_unit or not math.isfinite(event.amount):
         return ""
     size = words.quantity(abs(event.amount), about.amount_unit)
-    if event.amount < 0 and event.kind in _OF_SOME_HOURS:
-        return _some_hours(event, size, words)
-    direction = "more" if event.amount >= 0 else "less"
-    normal = _NORMAL.get(event.kind, "expected") if event.amount >= 0 else "expected"
-    text = f"{size} {direction} than {normal}"
+    if event.kind in OF_SOME_HOURS and (event.amount < 0 or _nights(event)):
+        text = _some_hours(event, size, words)
+        if event.amount < 0:
+            return text
+    else:
+        direction = "more" if event.amount >= 0 else "less"
+        text = f"{size} {direction} than {_normal(event)}"
     money = _money(event, about)
     if money is not None and about.price is not None:
         text += f", about {words.money(abs(money), about.price.currency)}"
@@ -247,18 +208,40 @@ def _earned(event: InsightEvent, about: About) -> str:
 
 def _some_hours(event: InsightEvent, size: str, words: Words) -> str:
     """Return what an event of some hours comes to, where the others took less still."""
-    found = f"{_OF_SOME_HOURS[event.kind]} took more than usual"
-    ratio = event.evidence.get("night_ratio")
-    if ratio is not None and ratio > 1:
-        found = f"{_OF_SOME_HOURS[event.kind]} took {words.share(ratio - 1)} more than usual"
-    return f"{found}, the other hours less: in all {size} less than expected"
+    found = f"{OF_SOME_HOURS[event.kind]} took more than usual"
+    if more := _nights(event):
+        found = f"{OF_SOME_HOURS[event.kind]} took {words.share(more)} more than usual"
+    if event.amount < 0:
+        return f"{found}, the other hours less: in all {size} less than expected"
+    return f"{found}: in all {size} more than expected"
+
+
+def _nights(event: InsightEvent) -> float:
+    """Return by which share the nights took more; 0 where that is less than half a percent."""
+    more = (event.evidence.get("night_ratio") or 0.0) - 1
+    return more if more >= 0.005 else 0.0
+
+
+def _normal(event: InsightEvent) -> str:
+    """Return what an event is more or less than."""
+    if event.amount < 0:
+        return "expected"
+    kinds = {kind for kind, _ in _wasted(event)}
+    return "needed" if len(kinds) > 1 else NORMAL.get(event.kind, "expected")
+
+
+def _wasted(event: InsightEvent) -> list[tuple[str, float]]:
+    """Return kind and amount of each finding of waste that is in an event [Wh or m³]."""
+    kinds = {kind.value for kind in OF_IT}
+    parts = event.evidence.get("parts", ())
+    return [(one["kind"], one["amount"] or 0.0) for one in parts if one["kind"] in kinds]
 
 
 def _levels(event: InsightEvent, about: About, words: Words) -> str:
     told = event.evidence
     if event.kind is EventKind.CLOCK_SHIFT and "shift_h" in told:
         hours = int(told["shift_h"])
-        return f"the day runs {abs(hours)} h {'late' if hours > 0 else 'early'}"
+        return f"the day runs {abs(hours)} h {'late' if hours > 0 else 'early'}" if hours else ""
     if not about.amount_unit or not math.isfinite(event.amount):
         electrical = _electrical(event, words)
         if electrical:
@@ -269,7 +252,15 @@ def _levels(event: InsightEvent, about: About, words: Words) -> str:
     unit = about.rate_unit
     if not (math.isfinite(actual) and math.isfinite(expected)):
         return ""
-    return f"{words.quantity(actual, unit)} on average instead of {words.quantity(expected, unit)}"
+    text = f"{words.quantity(actual, unit)} on average instead of {words.quantity(expected, unit)}"
+    if 0 < told.get("hours", 0) < round((event.end_ms - event.start_ms) / HOUR_MS):
+        text += f", in {told['hours']:,.0f} h"
+    wasted = _wasted(event)
+    if len(wasted) < 2 or not event.is_waste:
+        return text
+    most = words.quantity(max(amount for _, amount in wasted), about.amount_unit)
+    of_it = OF_IT[event.kind] if len({kind for kind, _ in wasted}) > 1 else ""
+    return f"{most} of it{of_it}: {text}"
 
 
 def _electrical(event: InsightEvent, words: Words) -> str:
@@ -310,9 +301,17 @@ def _guess(event: InsightEvent, about: About) -> str:
     if event.kind in {_K.WEEKEND, _K.HOLIDAY, _K.MISSED_SHUTDOWN, _K.AFTER_HOURS}:
         if event.amount < 0:
             return ""
-        stayed = _STAYED_ON.get(about.utility, "something was not switched off")
+        stayed = STAYED_ON.get(about.utility, "something was not switched off")
         return f"it looks as if {stayed}"
-    return _GUESSES.get(event.kind, "")
+    if is_dip(event):
+        return "one such hour is mostly a gap in what was counted"
+    less = event.kind in {_K.PHASE_LOSS, _K.DROPOUT}
+    if _feeds_in(event) or (less and event.amount > 0):
+        return ""  # what the kind is mostly caused by would contradict the figures
+    missing = 1 - event.evidence.get("ratio", 1.0) if event.kind is _K.PHASE_LOSS else 0.0
+    if missing > 0:
+        return f"{PLAIN.share(missing)} of the load is missing: {GUESSES[event.kind]}"
+    return GUESSES.get(event.kind, "")
 
 
 def _when(event: InsightEvent, zone: Zone, words: Words) -> str:
@@ -325,7 +324,8 @@ def _when(event: InsightEvent, zone: Zone, words: Words) -> str:
     if not days:
         span = words.day(event.start_ms, zone, month=True)
         if event.end_ms - event.start_ms < 23 * HOUR_MS:
-            span += f", {words.clock(event.start_ms, zone)} to {words.clock(event.end_ms, zone)}"
+            end = words.clock(event.end_ms, zone).replace("00:00", "24:00")
+            span += f", {words.clock(event.start_ms, zone)} to {end}"
         return span
     same = begun.month == last.month and not year
     first = words.day(event.start_ms, zone, month=not same)
@@ -342,7 +342,7 @@ def _digits(value: float) -> str:
     if value == 0 or not math.isfinite(value):
         return f"{value:g}"
     decimals = max(0, 2 - math.floor(math.log10(abs(value))))
-    text = f"{value:.{decimals}f}"
+    text = f"{value:,.{decimals}f}".replace("-", _MINUS)
     return text.rstrip("0").rstrip(".") if "." in text else text
 
 

@@ -71,7 +71,7 @@ def follow(
     for group in Group:
         above = np.where(moment.known, scores[:, group] - limits[group] - state.wary[:, group], -9)
         seen = above >= -NOTICED
-        _begin(state, moment, group, seen & (state.begun[:, group] < 0), start_ms)
+        _begin(state, moment, group, seen & (state.begun[:, group] < 0), hour)
         under_way = (state.begun[:, group] >= 0) & moment.known
         told = under_way & (above >= 0) & (state.opened[:, group] < 0)
         state.wary[:, group] = np.clip(
@@ -79,16 +79,18 @@ def follow(
         )
         if not under_way.any():
             continue
-        _add(state, moment, under_way, group, hour)
-        state.peak[:, group] = np.where(
-            under_way, np.maximum(state.peak[:, group], scores[:, group]), state.peak[:, group]
-        )
+        _add(state, moment, under_way, seen, group, hour)
+        higher = under_way & (scores[:, group] > state.peak[:, group])
+        state.peak[:, group] = np.where(higher, scores[:, group], state.peak[:, group])
+        for row in np.flatnonzero(higher & (state.opened[:, group] >= 0)):
+            state.figure[row, group] = _figure(moment, int(row), int(state.kind[row, group]))
         if told.any():
             found = judging.kinds(moment, told, group, trees)
             for row, (kind, sure) in zip(np.flatnonzero(told), found, strict=True):
                 state.opened[row, group] = start_ms + HOUR_MS
                 state.kind[row, group] = judging.KINDS.index(kind)
                 state.sure[row, group] = sure
+                state.figure[row, group] = _figure(moment, int(row), int(state.kind[row, group]))
                 alarms.append(_alarm(state, moment, int(row), group, start_ms))
         quiet = np.where(seen, 0, state.quiet[:, group] + 1)
         state.quiet[:, group] = np.where(under_way, quiet, state.quiet[:, group])
@@ -103,14 +105,24 @@ def follow(
     return alarms
 
 
-def _begin(state: State, moment: Moment, group: Group, fresh: Bools, start_ms: int) -> None:
+def _begin(state: State, moment: Moment, group: Group, fresh: Bools, hour: Hour) -> None:
     rows = np.flatnonzero(fresh)
     if not len(rows):
         return
-    state.begun[rows, group] = start_ms - _earlier(moment, rows, group) * HOUR_MS
+    earlier = _earlier(moment, rows, group)
+    state.begun[rows, group] = hour.start_ms - earlier * HOUR_MS
     state.held[rows, group] = level_now(state, rows, int(state.day[rows[0]]))
     state.sums[rows, group] = 0
+    for back in range(1, int(earlier.max()) + 1):
+        # All of a run has the value that it has now; it is part of what the event comes to.
+        before = rows[earlier >= back]
+        days, of_day = divmod(hour.of_day - back, 24)
+        usual = state.expect[before, max(1 + days, 0), of_day]
+        past = np.stack([moment.value[before], usual, np.ones(len(before))], axis=1)
+        known = ~np.isnan(usual)
+        state.sums[before[known], group] += past[known, None]
     state.peak[rows, group] = -np.inf
+    state.figure[rows, group] = np.nan
 
 
 def _earlier(moment: Moment, rows: Ints, group: Group) -> Ints:
@@ -122,7 +134,8 @@ def _earlier(moment: Moment, rows: Ints, group: Group) -> Ints:
     return found
 
 
-def _add(state: State, moment: Moment, rows: Bools, group: int, hour: Hour) -> None:
+def _add(state: State, moment: Moment, rows: Bools, seen: Bools, group: int, hour: Hour) -> None:
+    """Add an hour to what is under way; what is quiet may be over, and then it does not count."""
     part = hour.of_day // (24 // PARTS)
     usual = state.base[:, hour.of_day] * np.exp(state.held[:, group, part])
     usual = np.where(np.isnan(usual), moment.expected, usual)
@@ -132,14 +145,16 @@ def _add(state: State, moment: Moment, rows: Bools, group: int, hour: Hour) -> N
         heard = ~np.isnan(hour.usual) & (state.begun[:, group] >= midnight_ms)
         usual = np.where(heard, hour.usual, usual)
     now = np.stack([moment.value, usual, np.ones(len(usual))], axis=1)
-    state.sums[:, group] += np.where(rows[:, None], now, 0.0)
+    state.sums[:, group, 0] += np.where(rows[:, None], now, 0.0)
+    so_far = state.sums[:, group, 0]
+    state.sums[:, group, 1] = np.where(seen[:, None], so_far, state.sums[:, group, 1])
 
 
 def _alarm(
     state: State, moment: Moment, row: int, group: Group, start_ms: int, *, quiet_h: int = 0
 ) -> Alarm:
     kind = judging.KINDS[int(state.kind[row, group])]
-    actual, usual, hours = (float(one) for one in state.sums[row, group])
+    actual, usual, hours = (float(one) for one in state.sums[row, group, 1])
     score = float(state.peak[row, group])
     return Alarm(
         stream=row,
@@ -151,36 +166,48 @@ def _alarm(
         score=score,
         amount=actual - usual,
         confidence=float((1 - 0.5 * 10 ** -max(score, 0.0)) * (0.5 + 0.5 * state.sure[row, group])),
-        evidence=_evidence(moment, row, kind, (actual, usual, hours)),
-    )
+        evidence=_evidence(moment, row, kind, float(state.figure[row, group]),
+                           (actual, usual, hours)),
+    )  # fmt: skip
+
+
+_FIGURES = {
+    EventKind.CLOCK_SHIFT: ("shift_h", "clock_lag"),
+    EventKind.STUCK: ("same_h", "run_same"),
+    EventKind.DROPOUT: ("zero_h", "run_zero"),
+    EventKind.NIGHT_LOAD: ("night_ratio", "night_1"),
+    EventKind.MISSED_SHUTDOWN: ("like_working_day", "free_day"),
+    EventKind.DRIFT: ("week_ratio", "base_168h"),
+}
+"""What a kind is told by: its name in the evidence, and the measure that it is read from."""
+
+
+def _figure(moment: Moment, row: int, kind: int) -> float:
+    """Return the measure that a kind is told by; NaN where it has none of its own."""
+    _, measure = _FIGURES.get(judging.KINDS[kind], ("", ""))
+    return float(moment.get(measure)[row]) if measure else float("nan")
 
 
 def _evidence(
-    moment: Moment, row: int, kind: EventKind, sums: tuple[float, float, float]
+    moment: Moment, row: int, kind: EventKind, figure: float, sums: tuple[float, float, float]
 ) -> dict[str, Any]:
-    """Return the numbers that a sentence and a picture are made of."""
+    """Return the numbers that a sentence and a picture are made of.
 
-    def get(name: str) -> float:
-        return float(moment.get(name)[row])
-
+    The figure is of when the event was clearest: when it is over, nothing is left to be measured.
+    """
     actual, usual, hours = sums
     found: dict[str, Any] = {
         "expected": usual / max(hours, 1),
         "actual": actual / max(hours, 1),
         "ratio": actual / usual if usual else None,
-        "z": get("own_off_24h"),
+        "z": float(moment.get("own_off_24h")[row]),
         "hours": int(hours),
     }
-    if kind is EventKind.CLOCK_SHIFT:
-        found["shift_h"] = int(get("clock_lag"))
-    elif kind is EventKind.STUCK:
-        found["same_h"] = int(get("run_same")) + 1
-    elif kind is EventKind.DROPOUT:
-        found["zero_h"] = int(get("run_zero"))
-    elif kind is EventKind.NIGHT_LOAD:
-        found["night_ratio"] = float(np.exp(get("night_1")))
-    elif kind is EventKind.MISSED_SHUTDOWN:
-        found["like_working_day"] = get("free_day")
-    elif kind is EventKind.DRIFT:
-        found["week_ratio"] = float(np.exp(get("base_168h")))
+    name, _ = _FIGURES.get(kind, ("", ""))
+    if name and np.isfinite(figure):
+        if kind in {EventKind.NIGHT_LOAD, EventKind.DRIFT}:
+            figure = float(np.exp(figure))
+        elif kind is not EventKind.MISSED_SHUTDOWN:
+            figure = int(figure) + (kind is EventKind.STUCK)
+        found[name] = figure
     return found

@@ -70,7 +70,8 @@ _SHAPES: dict[str, tuple[tuple[int, ...], Any, float]] = {
     "wary": ((GROUPS,), np.float64, 0),
     "peak": ((GROUPS,), np.float64, 0),
     "held": ((GROUPS, PARTS), np.float64, 0),
-    "sums": ((GROUPS, 3), np.float64, 0),
+    "figure": ((GROUPS,), np.float64, np.nan),
+    "sums": ((GROUPS, 2, 3), np.float64, 0),
 }
 """Shape for each stream, type and first value of each array."""
 
@@ -120,7 +121,8 @@ class State:
         wary: How much the stream's limit is raised by its own alarms of late.
         peak: Its highest score.
         held: Level of the parts when it began.
-        sums: Actual, expected and hours since it began.
+        figure: What its kind is told by, when its score was highest.
+        sums: Actual, expected and hours since it began: up to now, and up to when it was last seen.
     """
 
     day: Ints
@@ -159,6 +161,7 @@ class State:
     wary: Floats
     peak: Floats
     held: Floats
+    figure: Floats
     sums: Floats
 
     @classmethod

@@ -148,11 +148,11 @@ class InsightFile:
         return dict(rows)
 
     def events(self, series: Iterable[int], since_ms: int) -> list[Filed]:
-        """Return the events of some streams that end after an instant [ms since 1970, UTC]."""
+        """Return the events of some streams that end at an instant or later [ms, UTC]."""
         numbers = "[" + ",".join(map(str, series)) + "]"
         rows = self._connection.execute(
             f"SELECT {SHOWN}, key, cause, told_ms, told_wall_ms, value FROM event"
-            " WHERE series IN (SELECT value FROM json_each(?)) AND end_ms > ?",
+            " WHERE series IN (SELECT value FROM json_each(?)) AND end_ms >= ?",
             (numbers, since_ms),
         )
         return [
