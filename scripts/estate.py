@@ -33,7 +33,8 @@ from kilowatch.model.packet import Form
 from kilowatch.model.parameters import CHANNEL_BY_PARAMETER, PF
 from kilowatch.model.points import DataPoint
 from kilowatch.pipeline import Consumer, PipelineSettings, Streams
-from kilowatch.pipeline.state import StateFile, StreamState, pack
+from kilowatch.pipeline.state import StreamState
+from kilowatch.pipeline.state_file import StateFile, pack
 from kilowatch.store import ChdbStore, StoreSettings
 from kilowatch.store.schema import FIGURES, READING_KEYS, READING_VALUES
 from kilowatch.wire import decode

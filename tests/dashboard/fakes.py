@@ -38,8 +38,9 @@ from kilowatch.pipeline.grids import PointGrid
 from kilowatch.pipeline.preview import Preview
 from kilowatch.pipeline.rollups import roll_up
 from kilowatch.pipeline.state import Progress, grid_of, settings_of
+from kilowatch.pipeline.tree_eras import DatedFeeding, Feeding
 from kilowatch.pipeline.tree_reading import tree_roll_ups
-from kilowatch.pipeline.tree_rollups import DatedFeeding, Feeding, TreeRollUp
+from kilowatch.pipeline.tree_rollups import TreeRollUp
 
 HOUR_MS = 3_600_000
 DAY_MS = 24 * HOUR_MS

@@ -35,7 +35,7 @@ from kilowatch.model.blocks import IntervalBlock
 from kilowatch.model.parameters import AP, RATIO, VALUE
 from kilowatch.model.site_facts import Price, SiteFacts
 from kilowatch.model.zones import Zone
-from kilowatch.pipeline.tree_rollups import counted_of
+from kilowatch.pipeline.tree_eras import counted_of
 from tests.dashboard.conftest import Logged, form_token
 from tests.dashboard.worlds import STRANGER, VIEWER, World
 

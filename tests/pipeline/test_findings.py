@@ -8,17 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from kilowatch.pipeline.state import pack
+from kilowatch.pipeline.state_file import pack
 from kilowatch.pipeline.view import View
-from tests.pipeline.pipeline_world import (
-    DAY_MS,
-    HOUR_MS,
-    MINUTE_MS,
-    START_MS,
-    World,
-    point,
-    single,
-)
+from tests.pipeline.pipeline_world import DAY_MS, HOUR_MS, MINUTE_MS, START_MS, World, point, single
 
 
 def wrong(folder: Path, **settings: object) -> World:

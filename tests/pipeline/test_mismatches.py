@@ -12,7 +12,8 @@ from hypothesis import given, settings
 from kilowatch.catalog.spans import check_interval
 from kilowatch.pipeline.evidence import Evidence
 from kilowatch.pipeline.mismatches import observed_interval_s, regular_interval_s
-from kilowatch.pipeline.state import StreamState, pack
+from kilowatch.pipeline.state import StreamState
+from kilowatch.pipeline.state_file import pack
 from tests.pipeline.evidence_world import Shown
 from tests.pipeline.pipeline_world import DAY_MS, HOUR_MS, MINUTE_MS, START_MS, point, single
 

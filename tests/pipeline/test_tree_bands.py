@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from kilowatch.model.blocks import Floats
 from kilowatch.model.points import DataPoint
 from kilowatch.pipeline.tree_bands import Stack, stack_of
-from kilowatch.pipeline.tree_rollups import DatedFeeding, TreeRollUp, tree_roll_up
+from kilowatch.pipeline.tree_eras import DatedFeeding
+from kilowatch.pipeline.tree_rollups import TreeRollUp, tree_roll_up
 from tests.pipeline.pipeline_world import HOUR_MS
 from tests.pipeline.test_rollups import rows
 from tests.pipeline.test_tree_rollups import START_MS, amount

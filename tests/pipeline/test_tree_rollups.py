@@ -18,14 +18,9 @@ from kilowatch.model.errors import KilowatchError
 from kilowatch.model.parameters import VALUE
 from kilowatch.model.points import DataPoint
 from kilowatch.pipeline.tree_bands import Stack, stack_of
+from kilowatch.pipeline.tree_eras import DatedFeeding, Feeding
 from kilowatch.pipeline.tree_reading import tree_roll_ups
-from kilowatch.pipeline.tree_rollups import (
-    DatedFeeding,
-    Feeding,
-    TreeRollUp,
-    sum_findings,
-    tree_roll_up,
-)
+from kilowatch.pipeline.tree_rollups import TreeRollUp, sum_findings, tree_roll_up
 from tests.pipeline.pipeline_world import HOUR_MS, World, point, single
 from tests.pipeline.test_rollups import rows
 

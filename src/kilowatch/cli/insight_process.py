@@ -26,7 +26,7 @@ from kilowatch.pipeline.insight.subjects import Subject, subject_of
 from kilowatch.pipeline.insight.surroundings import Surroundings
 from kilowatch.pipeline.insight.view import InsightView
 from kilowatch.pipeline.streams import Streams
-from kilowatch.pipeline.tree_rollups import counted_of
+from kilowatch.pipeline.tree_eras import counted_of
 from kilowatch.pipeline.view import View
 
 _RATE = {"Wh": "W", "m3": "m3/h"}

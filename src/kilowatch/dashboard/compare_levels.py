@@ -33,7 +33,7 @@ from kilowatch.model.points import DataPoint
 from kilowatch.model.zones import Zone
 from kilowatch.pipeline.grids import Bools
 from kilowatch.pipeline.rollups import mean_of
-from kilowatch.pipeline.tree_rollups import counted_of
+from kilowatch.pipeline.tree_eras import counted_of
 
 
 def _phases(number: int) -> tuple[int, ...]:

@@ -32,7 +32,8 @@ from kilowatch.model.parameters import VALUE
 from kilowatch.model.points import DataPoint
 from kilowatch.model.zones import Zone
 from kilowatch.pipeline.statistics import COVERED_ENOUGH
-from kilowatch.pipeline.tree_rollups import DatedFeeding, TreeRollUp
+from kilowatch.pipeline.tree_eras import DatedFeeding
+from kilowatch.pipeline.tree_rollups import TreeRollUp
 
 ROWS_MAX = 250_000
 """Demand periods that are read for an item: a year of seven supplies, a month of eighty."""

@@ -41,7 +41,7 @@ from kilowatch.model.parameters import VALUE
 from kilowatch.model.points import DataPoint
 from kilowatch.model.site_facts import SiteFacts
 from kilowatch.model.zones import Zone
-from kilowatch.pipeline.tree_rollups import DatedFeeding, counted_of
+from kilowatch.pipeline.tree_eras import DatedFeeding, counted_of
 
 CLOCKS_AT_ONCE = 2
 """Looks into the store side by side for one page: there are three for everybody."""

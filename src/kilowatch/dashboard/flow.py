@@ -42,13 +42,8 @@ from kilowatch.dashboard.shell import page
 from kilowatch.dashboard.words import t
 from kilowatch.model.parameters import PE
 from kilowatch.model.points import DataPoint
-from kilowatch.pipeline.tree_rollups import (
-    DatedFeeding,
-    Sums,
-    TreeRollUp,
-    amount_of,
-    counted_of,
-)
+from kilowatch.pipeline.tree_eras import DatedFeeding, amount_of, counted_of
+from kilowatch.pipeline.tree_rollups import Sums, TreeRollUp
 
 ASKED = ("place", "utility", "period", "date", "until")
 PERIODS = ("day", "week", "month", "year", "custom")

@@ -22,7 +22,7 @@ from kilowatch.dashboard.words import t
 from kilowatch.dashboard.worth import NOTHING, Worth, worth
 from kilowatch.model.lengths import HOUR_MS
 from kilowatch.model.points import DataPoint
-from kilowatch.pipeline.tree_rollups import amount_of
+from kilowatch.pipeline.tree_eras import amount_of
 
 
 @dataclass(frozen=True, slots=True)

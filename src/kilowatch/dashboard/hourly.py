@@ -22,7 +22,7 @@ from kilowatch.model.lengths import HOUR_MS
 from kilowatch.model.points import DataPoint
 from kilowatch.pipeline.insight.subjects import has_hours as point_has_hours
 from kilowatch.pipeline.insight.subjects import subject_of
-from kilowatch.pipeline.tree_rollups import counted_of
+from kilowatch.pipeline.tree_eras import counted_of
 
 EXACT = 22
 """Powers of ten up to this one are exact in double precision."""

@@ -17,7 +17,7 @@ from kilowatch.dashboard.words import t
 from kilowatch.model.errors import KilowatchError
 from kilowatch.model.points import DataPoint
 from kilowatch.pipeline.tree_bands import Band
-from kilowatch.pipeline.tree_rollups import DatedFeeding, amount_of
+from kilowatch.pipeline.tree_eras import DatedFeeding, amount_of
 
 MAINS_MAX = 50
 """Of so many mains the newest data and the days with data are looked up."""

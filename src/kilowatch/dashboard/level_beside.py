@@ -40,7 +40,7 @@ from kilowatch.dashboard.waste_spans import spans_of
 from kilowatch.model.insight import Expected
 from kilowatch.model.lengths import DAY_MS
 from kilowatch.model.points import DataPoint
-from kilowatch.pipeline.tree_rollups import amount_of
+from kilowatch.pipeline.tree_eras import amount_of
 
 EVENTS_MAX = 12
 """Of a site so many, the costliest: the others are in Sentinel."""

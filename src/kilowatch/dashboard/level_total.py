@@ -21,7 +21,8 @@ from kilowatch.model.calendar import Grain as Bucket
 from kilowatch.model.points import DataPoint
 from kilowatch.model.zones import Zone
 from kilowatch.pipeline.tree_bands import Band, heads_of, stack_of
-from kilowatch.pipeline.tree_rollups import TreeRollUp, amount_of, eras_of
+from kilowatch.pipeline.tree_eras import amount_of, eras_of
+from kilowatch.pipeline.tree_rollups import TreeRollUp
 
 LONGEST_INTERVAL_S = 3600
 """Meters with longer intervals do not make a day's bars longer: they are named as left out."""

@@ -39,7 +39,8 @@ from kilowatch.pipeline.answers import Recomputing
 from kilowatch.pipeline.conflicts import Conflict
 from kilowatch.pipeline.formula_preview import FormulaPreview
 from kilowatch.pipeline.grids import PointGrid
-from kilowatch.pipeline.tree_rollups import DatedFeeding, Feeding, TreeRollUp
+from kilowatch.pipeline.tree_eras import DatedFeeding, Feeding
+from kilowatch.pipeline.tree_rollups import TreeRollUp
 
 
 class LastValue(Protocol):

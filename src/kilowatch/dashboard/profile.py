@@ -66,7 +66,7 @@ from kilowatch.model.parameters import VALUE
 from kilowatch.model.points import DataPoint
 from kilowatch.model.zones import Zone
 from kilowatch.pipeline.statistics import COVERED_ENOUGH
-from kilowatch.pipeline.tree_rollups import counted_of
+from kilowatch.pipeline.tree_eras import counted_of
 
 ASKED = ("period", "date", "until", "against")
 AGAINST = ("none", "before", "year")

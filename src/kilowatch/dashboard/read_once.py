@@ -18,8 +18,9 @@ from kilowatch.model.calendar import Grain as Bucket
 from kilowatch.model.points import DataPoint
 from kilowatch.model.zones import Zone
 from kilowatch.pipeline.cutting import cut_rows
+from kilowatch.pipeline.tree_eras import DatedFeeding
 from kilowatch.pipeline.tree_reading import SPARE
-from kilowatch.pipeline.tree_rollups import DatedFeeding, TreeRollUp, tree_roll_up
+from kilowatch.pipeline.tree_rollups import TreeRollUp, tree_roll_up
 
 Span = tuple[int, int]
 

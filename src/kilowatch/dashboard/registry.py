@@ -23,7 +23,7 @@ from kilowatch.catalog.rights import Person, has_tool, may
 from kilowatch.catalog.tables import Environment, Site
 from kilowatch.model.points import DataPoint
 from kilowatch.model.site_facts import SiteFacts
-from kilowatch.pipeline.tree_rollups import DatedFeeding
+from kilowatch.pipeline.tree_eras import DatedFeeding
 
 LOOK_EVERY_S = 0.25
 TREES_KEPT = 64

@@ -14,7 +14,7 @@ from kilowatch.dashboard.measures import shown
 from kilowatch.dashboard.needs import LastValue
 from kilowatch.dashboard.numbers import whole_number
 from kilowatch.model.points import DataPoint
-from kilowatch.pipeline.tree_rollups import amount_of
+from kilowatch.pipeline.tree_eras import amount_of
 
 DRAWN_AT_ONCE = 150  # data points; a larger tree fetches the branches that are opened
 FOUND_MAX = 100

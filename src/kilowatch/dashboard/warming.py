@@ -19,7 +19,7 @@ from kilowatch.dashboard.waste_read import AT_ONCE
 from kilowatch.model.errors import KilowatchError
 from kilowatch.model.points import DataPoint
 from kilowatch.model.public_holidays import public_holidays, regions
-from kilowatch.pipeline.tree_rollups import amount_of
+from kilowatch.pipeline.tree_eras import amount_of
 
 logger = structlog.get_logger("dashboard")
 

@@ -12,7 +12,7 @@ from kilowatch.dashboard.needs import View
 from kilowatch.model.blocks import IntervalBlock
 from kilowatch.model.errors import KilowatchError
 from kilowatch.model.points import DataPoint
-from kilowatch.pipeline.tree_rollups import counted_of
+from kilowatch.pipeline.tree_eras import counted_of
 
 LOOKED_AT = 200
 """Data points of a site whose days are looked at for a page; of more, those that wasted most."""

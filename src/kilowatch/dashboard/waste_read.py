@@ -14,7 +14,7 @@ from kilowatch.dashboard.places import places_of, readable, sites_of
 from kilowatch.dashboard.rooms import Rooms
 from kilowatch.model.insight import WasteHours
 from kilowatch.model.points import DataPoint
-from kilowatch.pipeline.tree_rollups import amount_of
+from kilowatch.pipeline.tree_eras import amount_of
 
 ASKED = ("place", "days", "until")
 ALL = "all"

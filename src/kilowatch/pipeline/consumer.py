@@ -18,7 +18,7 @@ from kilowatch.pipeline.intake import Intake
 from kilowatch.pipeline.recomputing import Recomputer
 from kilowatch.pipeline.recovering import recovered
 from kilowatch.pipeline.registered import Registered
-from kilowatch.pipeline.state import StateFile
+from kilowatch.pipeline.state_file import StateFile
 from kilowatch.pipeline.streams import Log, PointsNow, Streams
 from kilowatch.store.store import Store
 

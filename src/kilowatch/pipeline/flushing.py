@@ -11,7 +11,8 @@ from kilowatch.pipeline.closing import Closing, close
 from kilowatch.pipeline.computed import other_rows
 from kilowatch.pipeline.conflicts import Conflict
 from kilowatch.pipeline.hot import HotBatch, HotView, join
-from kilowatch.pipeline.state import StateFile, StreamState, pack
+from kilowatch.pipeline.state import StreamState
+from kilowatch.pipeline.state_file import StateFile, pack
 from kilowatch.pipeline.streams import Streams
 
 Beside = Callable[[Callable[[], None]], "Future[None]"]

@@ -25,7 +25,8 @@ from kilowatch.pipeline.formula_run import FormulaRun, note_rows
 from kilowatch.pipeline.frames import Frame
 from kilowatch.pipeline.hot import HotBatch
 from kilowatch.pipeline.showing import shown_of
-from kilowatch.pipeline.state import StateFile, StreamState
+from kilowatch.pipeline.state import StreamState
+from kilowatch.pipeline.state_file import StateFile
 from kilowatch.pipeline.streams import Points, Streams
 
 logger = structlog.get_logger("formulas")

@@ -11,7 +11,8 @@ from kilowatch.pipeline.contexts import Contexts
 from kilowatch.pipeline.recompute import Recomputation
 from kilowatch.pipeline.registered import Registered
 from kilowatch.pipeline.sisters import Sisters
-from kilowatch.pipeline.state import StateFile, StreamState
+from kilowatch.pipeline.state import StreamState
+from kilowatch.pipeline.state_file import StateFile
 from kilowatch.pipeline.streams import Points, PointsNow, Streams
 
 RETRY_S, RETRY_S_MAX = 60.0, 3_600.0

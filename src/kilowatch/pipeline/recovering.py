@@ -6,7 +6,8 @@ the counts of unknown parameter names, and the conflicts that wait for a person.
 
 from __future__ import annotations
 
-from kilowatch.pipeline.state import Progress, StateFile, StreamState
+from kilowatch.pipeline.state import Progress, StreamState
+from kilowatch.pipeline.state_file import StateFile
 from kilowatch.store.store import Reads
 
 

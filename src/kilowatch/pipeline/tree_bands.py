@@ -13,7 +13,8 @@ import numpy as np
 
 from kilowatch.model.blocks import SHARED, Floats
 from kilowatch.model.points import DataPoint
-from kilowatch.pipeline.tree_rollups import TreeRollUp, amount_of
+from kilowatch.pipeline.tree_eras import amount_of
+from kilowatch.pipeline.tree_rollups import TreeRollUp
 
 
 @dataclass(slots=True)

@@ -10,7 +10,8 @@ from kilowatch.model.calendar import Grain
 from kilowatch.model.points import DataPoint
 from kilowatch.model.zones import Zone
 from kilowatch.pipeline.cutting import cut_rows, cuts
-from kilowatch.pipeline.tree_rollups import DatedFeeding, Feeding, TreeRollUp, tree_roll_up
+from kilowatch.pipeline.tree_eras import DatedFeeding, Feeding
+from kilowatch.pipeline.tree_rollups import TreeRollUp, tree_roll_up
 
 SPARE = 0.25
 """Time between periods, as a share of theirs, that is read along rather than asked around."""

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
 
 import numpy as np
 
@@ -19,24 +18,24 @@ from kilowatch.model.calendar import Zone, bucket_edges_ms
 from kilowatch.model.editing import SUM_TOLERANCE
 from kilowatch.model.errors import KilowatchError
 from kilowatch.model.findings import Finding
-from kilowatch.model.parameters import PC, VALUE
 from kilowatch.model.points import DataPoint
-from kilowatch.model.units import UNITS
 from kilowatch.pipeline.cutting import cuts
 from kilowatch.pipeline.grids import Bools
+from kilowatch.pipeline.tree_eras import (
+    DatedFeeding,
+    Era,
+    Feeding,
+    amount_of,
+    children_of,
+    counted_in_tree,
+    eras_by_bucket,
+)
 
 COVERED_ENOUGH = 0.9
 """Of a day, of main and submeters, before their sums are held against each other."""
 
 Rows = Callable[[Sequence[DataPoint], Sequence[int]], IntervalBlock]
 """Returns the rows of data points and channels over the period, at its granularity."""
-
-
-Feeding = Mapping[int, int | None]
-"""By a data point's number, the one that feeds it."""
-
-DatedFeeding = Sequence[tuple[int, Feeding]]
-"""From when on who feeds whom, rising; the first from the beginning of time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,14 +77,6 @@ class Main:
 
 
 @dataclass(frozen=True, slots=True)
-class Era:
-    """Buckets, shape (k,), in which the tree is the same, and who feeds whom in it."""
-
-    buckets: Bools
-    parents: Mapping[int, int | None]
-
-
-@dataclass(frozen=True, slots=True)
 class TreeRollUp:
     """The tree over a period.
 
@@ -102,27 +93,6 @@ class TreeRollUp:
     mains: Mapping[int, Main]
     too_coarse: frozenset[int] = frozenset()
     eras: tuple[Era, ...] = ()
-
-
-def amount_of(point: DataPoint) -> tuple[int, str] | None:
-    """Return what a data point adds to the tree: channel and unit.
-
-    None for a gauge, and for a formula: what that is made of is counted already.
-    """
-    return None if point.formula else counted_of(point)
-
-
-def counted_of(point: DataPoint) -> tuple[int, str] | None:
-    """Return the channel of what a data point counts, and its unit; None for a gauge."""
-    return _counted(point.kind, point.behaviour, point.unit)
-
-
-@cache
-def _counted(kind: str, behaviour: str, unit: str) -> tuple[int, str] | None:
-    if kind == "electrical":
-        return PC, "Wh"
-    amount = UNITS[unit].amount
-    return None if behaviour == "gauge" or not amount else (VALUE, amount)
 
 
 def tree_roll_up(
@@ -162,13 +132,13 @@ def tree_roll_up(
         edges = np.unique(np.clip(edges, *period))
     counting = {point.id: point for point in points if amount_of(point) is not None}
     by_series = {point.series: point for point in counting.values()}
-    channels = sorted({channel for channel, _ in map(_amount_of, counting.values())})
+    channels = sorted({channel for channel, _ in map(counted_in_tree, counting.values())})
     found = rows(list(counting.values()), channels)
     sums, too_coarse = _sums(found, by_series, edges, now_ms)
-    eras = _eras(counting, fed_by, edges[:-1])
+    eras = eras_by_bucket(counting, fed_by, edges[:-1])
     mains = {
         number: _main(counting[number], below, counting, sums)
-        for number, below in _children(eras).items()
+        for number, below in children_of(eras).items()
     }
     return TreeRollUp(edges, sums, mains, too_coarse, tuple(eras))
 
@@ -202,7 +172,7 @@ def sum_findings(
 def _finding(tree: TreeRollUp, main: Main, run: Ints, tolerance: float) -> Finding:
     own = float(main.own.amount[run].sum())
     below = float(main.submeters.amount[run].sum())
-    channel, unit = _amount_of(main.point)
+    channel, unit = counted_in_tree(main.point)
     shown, factor = ("kWh", 1e-3) if unit == "Wh" else (unit, 1.0)
     more = f", {below / own - 1:.1%} more" if own > 0 else ""
     return Finding(
@@ -222,12 +192,6 @@ def _finding(tree: TreeRollUp, main: Main, run: Ints, tolerance: float) -> Findi
     )
 
 
-def _amount_of(point: DataPoint) -> tuple[int, str]:
-    found = amount_of(point)
-    assert found is not None, point.stream_id
-    return found
-
-
 def _sums(
     rows: IntervalBlock, by_series: Mapping[int, DataPoint], edges: Ints, now_ms: int
 ) -> tuple[dict[int, Sums], frozenset[int]]:
@@ -238,7 +202,7 @@ def _sums(
     size = len(edges) - 1
     keys = np.array(sorted(by_series), np.int64)
     points = [by_series[series] for series in keys.tolist()]
-    counted = np.array([_amount_of(point)[0] for point in points], np.int64)
+    counted = np.array([counted_in_tree(point)[0] for point in points], np.int64)
     owner = np.searchsorted(keys, rows.series)
     own = np.flatnonzero(rows.channel == counted[owner]) if len(keys) else np.empty(0, np.int64)
     rows, owner = rows.take(own), owner[own]
@@ -328,83 +292,3 @@ def _sum_of_known(parts: Sequence[Floats]) -> Floats:
     figures = np.array(parts)
     known = ~np.isnan(figures)
     return np.where(known.any(axis=0), np.where(known, figures, 0.0).sum(axis=0), np.nan)
-
-
-def eras_of(
-    points: Mapping[int, DataPoint],
-    fed_by: Feeding | DatedFeeding,
-    period: tuple[int, int],
-    zone: Zone,
-) -> list[Era]:
-    """Return the trees of a period without reading a figure: as its days, or its first one, begin.
-
-    Args:
-        points: Those that count, by number.
-        fed_by: Who feeds whom, always or from when on.
-        period: First instant, and first that is not wanted [ms].
-        zone: Whose days.
-    """
-    edges = bucket_edges_ms(*period, "day", zone)
-    begins = np.concatenate([[period[0]], edges[(edges > period[0]) & (edges < period[1])]])
-    return _eras(points, fed_by, begins)
-
-
-def _eras(
-    points: Mapping[int, DataPoint], fed_by: Feeding | DatedFeeding, start_ms: Ints
-) -> list[Era]:
-    """Return the trees of some buckets, one after the other."""
-    dated = [(0, fed_by)] if isinstance(fed_by, Mapping) else list(fed_by)
-    begins = np.array([from_ms for from_ms, _ in dated], np.int64)
-    number = np.maximum(np.searchsorted(begins, start_ms, side="right") - 1, 0)
-    some = sorted(set(number.tolist())) or [len(dated) - 1]
-    return [Era(number == era, _parents(points, dated[era][1])) for era in some]
-
-
-def _children(eras: Sequence[Era]) -> dict[int, list[tuple[Bools, list[int]]]]:
-    """Return whom each main feeds, in which buckets."""
-    found: dict[int, list[tuple[Bools, list[int]]]] = {}
-    for era in eras:
-        below: dict[int, list[int]] = {}
-        for number, parent in era.parents.items():
-            if parent is not None:
-                below.setdefault(parent, []).append(number)
-        for main, some in below.items():
-            found.setdefault(main, []).append((era.buckets, some))
-    return found
-
-
-def _parents(points: Mapping[int, DataPoint], fed_by: Feeding) -> dict[int, int | None]:
-    """Return who feeds whom among the points that count the same; of a circle nobody is fed.
-
-    Who is fed by something that counts another thing, or is not there, is fed by whoever feeds
-    that: a submeter stays below its main, also where the meter between has no figures.
-    """
-    parents = {number: _feeder(number, points, fed_by) for number in points}
-    loops: set[int] = set()
-    for number in points:
-        way, at = [number], parents[number]
-        while at is not None and at not in way:
-            way.append(at)
-            at = parents[at]
-        if at is not None:
-            loops.update(way[way.index(at) :])
-    for number in loops:
-        parents[number] = None
-    return parents
-
-
-def _feeder(number: int, points: Mapping[int, DataPoint], fed_by: Feeding) -> int | None:
-    """Return who feeds a point, of those that count the same; itself where that is a circle."""
-    kind = _kind(points[number])
-    seen: set[int] = set()
-    parent = fed_by.get(number)
-    while parent is not None and parent not in seen:
-        if parent in points and _kind(points[parent]) == kind:
-            return parent
-        seen.add(parent)
-        parent = fed_by.get(parent)
-    return None
-
-
-def _kind(point: DataPoint) -> tuple[str, str]:
-    return point.utility, _amount_of(point)[1]

@@ -30,27 +30,19 @@ from kilowatch.pipeline.conflicts import Conflict
 from kilowatch.pipeline.explaining import READINGS_MAX, Sources, explain, nothing_to_explain
 from kilowatch.pipeline.figures import Span, figures
 from kilowatch.pipeline.formula_preview import FormulaPreview, explained, preview_formula
-from kilowatch.pipeline.formula_view import (
-    channels_seen,
-    contact_of,
-    is_current,
-)
+from kilowatch.pipeline.formula_view import channels_seen, contact_of, is_current
 from kilowatch.pipeline.frames import Frame
 from kilowatch.pipeline.grids import PointGrid
 from kilowatch.pipeline.mismatches import mismatches, observed_interval_s
 from kilowatch.pipeline.preview import Preview, preview
 from kilowatch.pipeline.preview_events import Between, Stored, preview_events
 from kilowatch.pipeline.showing import findings_of, headline
-from kilowatch.pipeline.state import (
-    Progress,
-    StreamState,
-    grid_of,
-    settings_of,
-)
+from kilowatch.pipeline.state import Progress, StreamState, grid_of, settings_of
 from kilowatch.pipeline.streams import Log, Streams
 from kilowatch.pipeline.subscription import Subscription
+from kilowatch.pipeline.tree_eras import DatedFeeding, Feeding
 from kilowatch.pipeline.tree_reading import tree_roll_ups
-from kilowatch.pipeline.tree_rollups import DatedFeeding, Feeding, TreeRollUp, sum_findings
+from kilowatch.pipeline.tree_rollups import TreeRollUp, sum_findings
 
 LAG_PACKETS = 100  # among so many that wait one says since when
 OBSERVED_MIN = 2  # distances before an observed interval means something
