@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -104,6 +105,16 @@ def test_the_index_of_decisions_is_true() -> None:
     index = (DOCS / "decisions" / "README.md").read_text(encoding="utf-8")
     assert re.findall(r"^\| \d.*", index, flags=re.MULTILINE) == rows
     assert len(rows) == len(records)
+
+
+def test_every_library_that_we_build_on_says_why() -> None:
+    """Whoever audits the dependencies finds each with its licence and the reason for it."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    (record,) = (DOCS / "decisions").glob("0009-*.md")
+    told = record.read_text(encoding="utf-8").casefold()
+    names = [re.split(r"[<>=;]", one)[0].strip() for one in project["dependencies"]]
+    assert len(names) > 20
+    assert not [name for name in names if name.casefold() not in told]
 
 
 def _found(pattern: str, path: Path) -> list[str]:

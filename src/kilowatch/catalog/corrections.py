@@ -37,7 +37,24 @@ CORRECTIONS_MAX = 500
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """A correction with everything that the history shows."""
+    """A correction with everything that the history shows.
+
+    Attributes:
+        id: Its number.
+        data_point_id: Whose.
+        kind: What it does.
+        channel: Name of the one channel that it is about; empty for all of them.
+        from_ms: First instant that it covers [ms since 1970, UTC].
+        to_ms: First one that it no longer covers [ms since 1970, UTC].
+        value: The new figure [canonical unit]; None where the kind has none.
+        method: How a gap is filled; None where the kind fills none.
+        sister_id: The data point whose shape is taken; None without one.
+        comment: The person's words.
+        created_at_ms: When it was added [ms since 1970, UTC].
+        created_by: By whom.
+        undone_at_ms: When it was taken back [ms since 1970, UTC]; None while it counts.
+        undone_by: By whom; empty while it counts.
+    """
 
     id: int
     data_point_id: int

@@ -84,11 +84,8 @@ def list_prices(
     """List prices: those of the organisation first, then those of sites, by utility and date."""
     with Server.of(data).reading() as session:
         owner, place = _place(session, organization, site)
-        rows = [
-            _price(session, owner, row)
-            for row in prices.prices(session, owner.id)
-            if place is None or row.site_id in (None, place.id)
-        ]
+        shown = _of_place(prices.prices(session, owner.id), place)
+        rows = [_price(session, owner, row) for row in shown]
     _list(rows, ("number", "utility", "place", "price", "since", "label"), as_json)
 
 
@@ -153,11 +150,7 @@ def list_carbon(
     """List CO2 factors: those of the organisation first, then those of sites."""
     with Server.of(data).reading() as session:
         owner, place = _place(session, organization, site)
-        rows = [
-            _factor(session, row)
-            for row in prices.carbon(session, owner.id)
-            if place is None or row.site_id in (None, place.id)
-        ]
+        rows = [_factor(session, row) for row in _of_place(prices.carbon(session, owner.id), place)]
     _list(rows, ("number", "utility", "place", "factor", "basis", "since", "source"), as_json)
 
 
@@ -179,7 +172,13 @@ def _place(
     return owner, registry.find_site(session, owner, site) if site is not None else None
 
 
+def _of_place(rows: list[prices.Row], place: Site | None) -> list[prices.Row]:
+    """Return what counts at a site: its own rows and the organisation's; of no site all."""
+    return [row for row in rows if place is None or row.site_id in (None, place.id)]
+
+
 def _usual(utility: str) -> str:
+    """Return the unit that prices of a utility are per; of an unknown one, the refusal's."""
     for known, units in prices.UNITS_OF.items():
         if known == utility:
             return units[0]

@@ -54,6 +54,7 @@ class Compared:
         until_ms: Until when the figures count [ms].
         running: Whether that is before the end, since the period still runs.
         beside: Channels drawn in the panel of a channel of the first, by this one's.
+        drawn: What is drawn of ``point``.
         apart: What has a panel of its own, since units or intervals differ.
         telling: Channels of the tiles that both have.
         rows: By channel, starts as measured.

@@ -112,7 +112,6 @@ class Pricing:
         worth: ``money`` or ``co2``.
         used: Every price and factor that is in a figure, in order of time.
         amount: What was counted, by whether it has a price [Wh or m³].
-        units: What was known of the unit of the money.
     """
 
     view: Measured

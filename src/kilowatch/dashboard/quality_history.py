@@ -38,7 +38,8 @@ class Deed:
         what: In one sentence.
         when: The time that it is about, on the site's clock.
         why: The person's comment.
-        undone: By whom and when it was taken back; empty while it counts.
+        undone: By whom it was taken back; empty while it counts.
+        undone_ms: When that was [ms since 1970, UTC].
         group: Form that takes it back: ``judge``, ``correct`` or ``meter``; empty if the reader
             may not.
         number: Of the correction or the event.

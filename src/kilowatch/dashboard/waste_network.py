@@ -95,6 +95,12 @@ class Days:
         hours: By hour of the local day, of energy, shape (days, 24) [Wh].
         counts: How many hours count, shape (days,).
         expected: How many are expected, by site, shape (days, sites).
+        sites: Numbers of the sites, in the order of ``expected``.
+        site: Which of them each data point is at, shape (points,).
+        series: Keys of the data points' streams, shape (points,).
+        groups: Site, utility and unit of those whose kinds are added up together.
+        group: Which of them each data point is in, shape (points,).
+        energy: 1 where a data point counts Wh, else 0, shape (points,).
     """
 
     network: Network

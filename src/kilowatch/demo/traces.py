@@ -122,6 +122,8 @@ class Electrical:
         parameters: Columns of its packets.
         first_wh: Registers at the origin, shape (3,) [Wh].
         outages: When it sends nothing.
+        imported_wh: Registers of import at each quarter-hour, by phase [Wh].
+        exported_wh: Registers of export, likewise [Wh].
     """
 
     origin_ms: int
@@ -190,6 +192,7 @@ class Dial:
         flow_per_h: Mean flow of each quarter-hour, shape (n,) [unit/h].
         first: Register at the origin [unit].
         outages: When it sends nothing.
+        register: Reading at each quarter-hour [unit].
     """
 
     origin_ms: int

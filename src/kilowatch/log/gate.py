@@ -45,6 +45,13 @@ class Submission(NamedTuple):
     """A packet that waits for its answer.
 
     Attributes:
+        series: Key of the data stream.
+        packet: What its body said.
+        form: The address it was pushed to.
+        body: As pushed.
+        received_ms: When it was received [ms since 1970, UTC].
+        credential_id: Who pushed it.
+        done: Called with what became of it, once that is durable.
         origin: Given, a packet that is not after the latest one goes into history.
         kept_id: The kept packet that it was, which leaves its list in the same commit.
         put_ms: When it is put into history, where it had been received before [ms].
@@ -95,6 +102,15 @@ class Batch:
         states: The gate: committed states by series. Never changed here.
         next_seq: Sequence number of the first packet that is accepted.
         read: Gives a stream's latest committed entry by series and sequence number.
+
+    Attributes:
+        entries: Packets to write, in order of their sequence numbers.
+        changed: States of streams that the batch moves on, by series.
+        discards: Packets that come too late, to be kept.
+        duplicates: Packets that say what is stored: they are counted.
+        backfilled: Those of ``entries`` that go into history, with where they come from.
+        removals: Kept packets to delete: series, and their numbers or None for all discarded ones.
+        outcomes: Whom to tell what, in the order of submission.
     """
 
     states: dict[int, State]

@@ -45,8 +45,13 @@ class Refusal(NamedTuple):
 
     Attributes:
         owner: The series, or minus the organisation where no stream is known.
+        code: Stable word of the refusal.
+        detail: Its sentence.
+        received_ms: When it came [ms since 1970, UTC].
+        credential_id: Who pushed it.
         body: Its first ``KEPT_BODY_BYTES_MAX`` bytes.
         body_bytes: Its whole length.
+        flags: ``Form + 4 * OffsetKind``.
     """
 
     owner: int

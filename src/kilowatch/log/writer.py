@@ -62,6 +62,7 @@ class LogWriter:
             ``[(done, outcome), …]`` in the order of submission, instead of each ``done``:
             one ``call_soon_threadsafe`` then answers a whole batch.
         queue_max: Packets that may wait, with those being committed.
+        queue_bytes_max: What their bodies may come to [bytes].
         retention_ms: How long a stored segment stays for replays [ms].
         segment_rows: Packets in a segment.
         upkeep_s: Time between writes of what need not be durable at once [s].

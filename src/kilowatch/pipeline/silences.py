@@ -19,6 +19,7 @@ import structlog
 
 from kilowatch.model.lengths import DAY_MS
 from kilowatch.model.silences import Silence
+from kilowatch.pipeline.damaged import opened_or_anew
 from kilowatch.pipeline.hearing import Heard
 
 logger = structlog.get_logger("silences")
@@ -54,16 +55,8 @@ class Silences:
 
     def __init__(self, path: Path, now_ms: int) -> None:
         self._lock = threading.Lock()
-        try:
-            self._connection = _opened(path)
-        except (apsw.NotADBError, apsw.CorruptError) as error:
-            # Nothing in it is lost for good: what lasts is found again, under larger numbers.
-            aside = path.with_name(f"{path.name}.broken-{now_ms}")
-            path.rename(aside)
-            logger.exception("silences.broken", kept_as=str(aside), reason=str(error))
-            for rest in ("-wal", "-shm"):
-                path.with_name(path.name + rest).unlink(missing_ok=True)
-            self._connection = _opened(path)
+        # Nothing in it is lost for good: what lasts is found again, under larger numbers.
+        self._connection = opened_or_anew(path, _opened, now_ms, logger, "silences.broken")
         with self._connection:
             self._connection.execute(
                 "DELETE FROM change WHERE found_ms < ? AND ended_ms < ?", (now_ms - KEPT_MS,) * 2

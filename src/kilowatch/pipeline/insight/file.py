@@ -17,6 +17,7 @@ import apsw
 import numpy as np
 import structlog
 
+from kilowatch.pipeline.damaged import opened_or_anew
 from kilowatch.pipeline.insight.columns import SHOWN, encode, event_of, packed, row_of, shown_of
 from kilowatch.pipeline.insight.records import Commit, Filed, Kept
 
@@ -97,15 +98,8 @@ class InsightFile:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        try:
-            self._connection = _opened(path)
-        except (apsw.NotADBError, apsw.CorruptError) as error:
-            aside = path.with_name(f"{path.name}.broken-{time.time_ns() // 1_000_000}")
-            path.rename(aside)
-            logger.exception("insights.broken", kept_as=str(aside), reason=str(error))
-            for rest in ("-wal", "-shm"):
-                path.with_name(path.name + rest).unlink(missing_ok=True)
-            self._connection = _opened(path)
+        now_ms = time.time_ns() // 1_000_000
+        self._connection = opened_or_anew(path, _opened, now_ms, logger, "insights.broken")
         path.chmod(0o600)
         self._revision: int = self._connection.execute(NEWEST_REVISION).get or 0
 
