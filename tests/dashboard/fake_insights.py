@@ -91,7 +91,7 @@ class FakeInsights:
     ) -> Sequence[EventBrief]:
         """Return what the events that touch a stretch are ranked by."""
         found = self.events(points, from_ms, to_ms, waste=waste).values()
-        return [EventBrief(e.id, e.series, e.start_ms, e.amount) for some in found for e in some]
+        return [EventBrief(e.id, e.series, e.start_ms, e.size) for some in found for e in some]
 
     def event(self, event_id: str) -> InsightEvent | None:
         """Return one event."""

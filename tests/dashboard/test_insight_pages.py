@@ -164,6 +164,22 @@ def test_an_event_without_an_amount_claims_none(
     assert "&show=v" in text
 
 
+def test_a_register_that_was_set_back_saved_nobody_anything(
+    world: World, found: dict[str, InsightEvent], admin: TestClient
+) -> None:
+    """24,774 m³ less are no saving of 52,025 euros, and do not stand first for it."""
+    back = event(world.point("main").series, EventKind.NEGATIVE, found["spike"].start_ms, 2,
+                 amount=-9e9, evidence={"actual": -4.5e9, "expected": 12e3})  # fmt: skip
+    insights = world.extra["insights"]
+    insights.put(back)
+    text, home = page(admin, address(world, "main", back)), page(admin, "/")
+    insights.found[back.series].remove(back)
+    assert "data-currency" not in text
+    assert "a register was reset" in text
+    assert "9 GWh" not in text
+    assert home.index(f'id="event-{found["weekend"].id}"') < home.index(f'id="event-{back.id}"')
+
+
 def test_an_electrical_event_is_seen_by_its_own_quantity(
     world: World, found: dict[str, InsightEvent], admin: TestClient
 ) -> None:
@@ -281,6 +297,21 @@ def test_what_was_expected_says_for_how_long(own: tuple[House, dict[str, Insight
         said = verdicts.of_events(session, house.world.point("hvac").organisation_id)[event.id]
     assert (said.verdict, said.lasts) == (Verdict.EXPECTED, "weekly")
     assert 'data-state="expected"' in page(client, path)
+    week = 7 * DAY_MS
+    later = replace(
+        event, id="like-it", start_ms=event.start_ms + week, end_ms=event.end_ms + week,
+        kind=EventKind.MISSED_SHUTDOWN,
+    )  # fmt: skip
+    other = replace(later, id="unlike-it", kind=EventKind.VOLTAGE)
+    house.world.extra["insights"].put(later, other)
+    house.world.now[0] += week
+    again = house.log_in(ADMIN)
+    home = page(again, "/")
+    assert 'id="event-like-it"' not in home, "the next weekend waits for nobody"
+    assert 'id="event-unlike-it"' in home
+    like = page(again, address(house.world, "hvac", later))
+    assert 'data-state="expected"' in like
+    assert f'href="{path}"' in like, "and says why"
 
 
 def test_a_snooze_ends(own: tuple[House, dict[str, InsightEvent]]) -> None:

@@ -21,6 +21,7 @@ from kilowatch.notify.needs import Tiding
 from kilowatch.notify.rules import terms_of
 from kilowatch.notify.service import Notifier
 from tests.dashboard.conftest import Logged, form_token
+from tests.dashboard.house import post
 from tests.dashboard.insight_world import furnish
 from tests.dashboard.worlds import ADMIN, END_USER, STRANGER, VIEWER, World
 from tests.notify.receivers import Hook, webhook
@@ -370,16 +371,19 @@ def test_a_finding_reads_as_on_its_own_page_and_names_only_what_one_may_read(
 ) -> None:
     """Who was given one data point is not told by a message of what else there is."""
     hvac, main = world.point("hvac"), world.point("main")
-    found = furnish(world, 2)["weekend"]
+    made = furnish(world, 2)
+    found = made["weekend"]
     assert found.others == (main.series,)
     add_rule(admin, world, name="Found", kind="sentinel", about="all")
     findings, notifier = world.extra["findings"], world.extra["notifier"]
-    findings.tell(
-        Tiding(
-            found.id, hvac.organisation_id, hvac.site_id, hvac.id, is_waste=True, over=False,
-            since_ms=found.start_ms, title="as it went out", lines=(f"seen at {main.name} too.",),
-        )
-    )  # fmt: skip
+    evening, chiller = made["after_hours"], world.point("chiller")
+    for one, at in ((found, hvac), (evening, chiller)):
+        findings.tell(
+            Tiding(
+                one.id, at.organisation_id, at.site_id, at.id, is_waste=True, over=False,
+                since_ms=one.start_ms, title="as it went out", lines=(f"seen at {main.name} too.",),
+            )
+        )  # fmt: skip
     for _ in range(5):
         notifier.engine.run_once()
         world.now[0] += 1_000
@@ -400,3 +404,10 @@ def test_a_finding_reads_as_on_its_own_page_and_names_only_what_one_may_read(
     assert f"seen at {main.name} too" in everything
     assert f'href="{path}"' in everything
     assert "seen at" not in some[some.index("running over the weekend") :]
+    said = post(admin, path, f"{path}/say", verdict="fault")
+    assert said.status_code == 303
+    assert "takes care since" in told(admin), "what was answered waits no longer at the bell either"
+    (address,) = set(re.findall(rf"/breakdown/{chiller.id}/alerts/\d+/acknowledge", everything))
+    assert post(admin, "/notifications", address).status_code == 303
+    page = admin.get(f"/event/{chiller.id}/{evening.id}", headers=PAGE).text
+    assert 'data-state="acknowledged"' in page

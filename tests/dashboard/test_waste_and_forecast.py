@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 from starlette.testclient import TestClient
 
 from kilowatch.dashboard.outlooks import Outlooks
-from kilowatch.dashboard.waste_page import cells_of
+from kilowatch.dashboard.waste_page import cells_of, is_always_on
 from kilowatch.dashboard.waste_sums import KINDS, counted_once, kind_title, wasted
 from kilowatch.dashboard.worth import NOTHING, Sums
-from kilowatch.model.insight import EventKind, InsightEvent, WasteHours
+from kilowatch.model.insight import EventKind, InsightEvent, Standing, WasteHours
 from kilowatch.model.points import DataPoint
 from kilowatch.model.site_facts import Price, SiteFacts
 from tests.dashboard.fakes import HOUR_MS
@@ -138,6 +138,16 @@ def test_waste_that_is_of_no_named_kind_is_waste_all_the_same() -> None:
         EventKind.WEEKEND: 1_000.0, None: 100.0,
     }  # fmt: skip
     assert kind_title(None) != kind_title(EventKind.OVER_CONDITIONING)
+
+
+def test_what_also_feeds_in_has_nothing_that_is_always_on() -> None:
+    """A net meter at −31 kW instead of −108 kW wastes no 677 MWh a year."""
+    base = Standing(132.0, 93.0, 0, 900.0, 0.4)
+    assert is_always_on(base)
+    assert is_always_on(replace(base, best_month=float("nan")))
+    assert not is_always_on(replace(base, near_base=-31.0, best_month=-108.0))
+    assert not is_always_on(replace(base, best_month=-108.0))
+    assert not is_always_on(replace(base, near_base=float("nan")))
 
 
 def test_the_hours_of_the_week_are_the_sites_own() -> None:

@@ -345,3 +345,8 @@ def test_standing_waste_is_measured_by_the_best_month() -> None:
     assert 0 < first.load_factor < 1
     assert sorted(peers([first, second])) == [0.0, 1.0]
     assert np.isnan(peers([first])).all()
+    values = hours.values.copy()
+    evening = 4_000 + int(np.argmax(hours.hour_of_day[4_000:] == 21))
+    values[0, evening : evening + 48] = 0.0
+    still, _ = standing(with_values(hours, values), REFERENCE.opening)
+    assert still.best_month == pytest.approx(first.best_month, rel=0.05), "a meter that stood still"

@@ -73,7 +73,7 @@ def test_a_page_of_waste_reads_waste_alone_and_by_its_index(tmp_path: Path) -> N
     assert [(one.id, one.kind) for one in found[2]] == [("later", EventKind.WEEKEND)]
     for waste, some in ((True, found), (False, view.events(points, 0, far_ms))):
         briefs = [
-            EventBrief(e.id, e.series, e.start_ms, e.amount) for of in some.values() for e in of
+            EventBrief(e.id, e.series, e.start_ms, e.size) for of in some.values() for e in of
         ]
         assert sorted(view.briefs(points, 0, far_ms, waste=waste)) == sorted(briefs)
     asked = [view.briefs(some, 0, far_ms, waste=True) for some in (points, points, points[:1])]
@@ -83,6 +83,10 @@ def test_a_page_of_waste_reads_waste_alone_and_by_its_index(tmp_path: Path) -> N
     assert len(view.briefs(points, 0, far_ms, waste=True)) == 3
     file.forget([2])
     assert [one.series for one in view.briefs(points, 0, far_ms, waste=True)] == [1]
+    back = weekend(2, 9, kind=EventKind.NEGATIVE)
+    file.commit(Commit(events=[Filed("e", back), Filed("f", later, shown=replace(back, id="f"))]))
+    sizes = [one.amount for one in view.briefs(points[1:], 0, far_ms)]
+    assert np.isnan(sizes).all(), "a register that was set back is no saving"
     plan = view._reader.rows(
         "EXPLAIN QUERY PLAN SELECT id FROM event WHERE cause = '' AND series IN (1, 2)"
         " AND coalesce(shown_until_ms, end_ms) > 5"

@@ -11,9 +11,9 @@ from kilowatch.catalog import Catalog, alerts, facts, feeding, verdicts
 from kilowatch.catalog.histories import nominal_voltages
 from kilowatch.cli.directory_watch import DirectoryWatch
 from kilowatch.cli.folder import DataFolder
+from kilowatch.insights.expecting import expected_by
 from kilowatch.insights.explaining import About, explain
 from kilowatch.insights.hours import Bools, Hours
-from kilowatch.insights.joining import akin
 from kilowatch.model.insight import InsightEvent, Verdict
 from kilowatch.model.lengths import HOUR_MS
 from kilowatch.model.points import DataPoint
@@ -87,11 +87,7 @@ class Catalogued:
         with self._lock:
             self._refresh()
             said = self._teaching.get(subject.point.id, ())
-        zone = Zone.of(subject.point.zone)
-        return any(
-            akin(one.kind, event.kind) and one.expects(one.kind, event.start_ms, event.end_ms, zone)
-            for one in said
-        )
+        return expected_by(said, event, Zone.of(subject.point.zone)) is not None
 
     def faults(self, subjects: Sequence[Subject], hours: Hours) -> Bools:
         """Tell which hours a person has called faulty, shape (streams, hours)."""

@@ -162,6 +162,8 @@ def _say(request: Request, form: dict[str, str]) -> Response:
             )  # fmt: skip
     except KilowatchError as error:
         return _page(request, form, problems_of(error), status=422)
+    if verdict is not None:
+        rooms.desk.answered(found.id, visit_of(request).person.name)
     done = verdict or "comment"
     address = f"/event/{point.id}/{found.id}?said={done}"
     return RedirectResponse(address, status_code=303)

@@ -18,6 +18,7 @@ from kilowatch.dashboard.registry import may_point
 from kilowatch.dashboard.rooms import Rooms, rooms_of, visit_of
 from kilowatch.dashboard.words import t
 from kilowatch.dashboard.worth import Worth, worth_of_more
+from kilowatch.insights.expecting import expected_by
 from kilowatch.insights.explaining import About, Explained, explain, is_dip
 from kilowatch.model.insight import EventKind, InsightEvent
 from kilowatch.model.points import DataPoint
@@ -43,6 +44,7 @@ class Shown:
         said: The verdict that counts, or None.
         state: One of ``STATES``.
         others: What people call the other data points on which it was seen.
+        like: What was said of another event that makes this one expected; None where nothing does.
     """
 
     event: InsightEvent
@@ -52,6 +54,7 @@ class Shown:
     said: Said | None
     state: str
     others: tuple[str, ...] = ()
+    like: Said | None = None
 
     @property
     def tone(self) -> str:
@@ -123,7 +126,7 @@ class Shown:
     @property
     def amount(self) -> float | None:
         """More or less than was expected; None where the kind has no amount."""
-        amount = self.event.amount
+        amount = self.event.size
         return amount if self.unit and math.isfinite(amount) else None
 
     @property
@@ -221,11 +224,17 @@ def waiting_events(
     with rooms.registry.catalog.reading() as session:
         for owner in {point.organisation_id for point in points}:
             said |= verdicts.of_events(session, owner)
+        teaching = verdicts.teaching(session)
     by_series, facts = {point.series: point for point in points}, rooms.registry.facts()
+    taught = [point for point in points if point.id in teaching]
+    found = rooms.insights.events(taught, from_ms, to_ms) if taught else {}
+    pairs = [(event, by_series[series]) for series, some in found.items() for event in some]
+    answered = _likes(pairs, teaching).keys() | said.keys()
     everything = [
         one
         for one in ranked(briefs, by_series, facts)
-        if one.brief.id not in said or state_of(said[one.brief.id], now_ms) == "open"
+        if one.brief.id not in answered
+        or (one.brief.id in said and state_of(said[one.brief.id], now_ms) == "open")
     ]
     return Waiting(laid_out(request, costliest(everything, count), sites, said), everything)
 
@@ -262,14 +271,30 @@ def _rows(
     if said is None:
         said = _said(rooms, pairs)
     names = _names(request, [event for event, _ in pairs])
-    rows = [_shown(event, point, sites, facts, said.get(event.id), now_ms, names)
-            for event, point in pairs]  # fmt: skip
+    likes = {}
+    if pairs:
+        with rooms.registry.catalog.reading() as session:
+            likes = _likes(pairs, verdicts.teaching(session))
+    rows = [_shown(event, point, sites, facts, (said.get(event.id), likes.get(event.id)), now_ms,
+                   names) for event, point in pairs]  # fmt: skip
     return sorted(rows, key=lambda one: one.rank)
+
+
+def _likes(
+    pairs: Sequence[tuple[InsightEvent, DataPoint]], teaching: Mapping[int, Sequence[Said]]
+) -> dict[str, Said]:
+    """Return, of events that are like one that was called expected, what was said of that one."""
+    return {
+        event.id: like
+        for event, point in pairs
+        if point.id in teaching
+        and (like := expected_by(teaching[point.id], event, Zone.of(point.zone))) is not None
+    }
 
 
 def worth_of(event: InsightEvent, point: DataPoint, facts: Mapping[int, SiteFacts]) -> Worth:
     """Return what an event cost at the price of when it began; below zero it was a saving."""
-    return worth_of_more(facts.get(point.site_id), point, event.amount, event.start_ms)
+    return worth_of_more(facts.get(point.site_id), point, event.size, event.start_ms)
 
 
 def shown_event(
@@ -309,14 +334,18 @@ def _shown(
     point: DataPoint,
     sites: Mapping[int, tuple[str, str]],
     facts: Mapping[int, SiteFacts],
-    said: Said | None,
+    told: tuple[Said | None, Said | None],
     now_ms: int,
     names: Mapping[int, str],
 ) -> Shown:
+    said, like = told
+    if said is not None:
+        like = None  # what was said of the event itself goes before
     site = sites.get(point.site_id, ("", ""))[0]
     others = tuple(names[one] for one in event.others if one in names)
     value = worth_of(event, point, facts)
-    return Shown(event, point, site, value, said, state_of(said, now_ms), others)
+    state = state_of(said, now_ms) if like is None else "expected"
+    return Shown(event, point, site, value, said, state, others, like)
 
 
 def when_text(at_ms: int, zone: str, *, after: int | None = None) -> str:

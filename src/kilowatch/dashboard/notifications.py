@@ -11,8 +11,10 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
+from kilowatch.catalog import verdicts
 from kilowatch.catalog.rights import Person, has_tool, may
 from kilowatch.dashboard.access import Access, Door, not_allowed, not_found
+from kilowatch.dashboard.asking import actor_of
 from kilowatch.dashboard.insight_rows import Shown as Finding
 from kilowatch.dashboard.insight_rows import shown_of
 from kilowatch.dashboard.numbers import whole_number
@@ -21,6 +23,7 @@ from kilowatch.dashboard.registry import may_point
 from kilowatch.dashboard.rooms import Rooms, point_of, rooms_of, visit_of
 from kilowatch.dashboard.shell import page
 from kilowatch.dashboard.words import t
+from kilowatch.model.insight import Verdict
 from kilowatch.model.zones import Zone
 from kilowatch.notify.book import Member
 from kilowatch.notify.desk import Reader, Shown
@@ -182,7 +185,21 @@ def _acknowledge(request: Request) -> Response:
     if not _line(rooms, visit.person, shown)["acts"] and shown.state != "acknowledged":
         raise not_allowed()
     rooms.desk.acknowledge(number, visit.person.name)
+    if shown.alert.subject:
+        _answer(request, shown.alert.subject)
     return RedirectResponse("/notifications", status_code=303)
+
+
+def _answer(request: Request, event_id: str) -> None:
+    """Note at a finding that it was seen, unless somebody has said something of it already."""
+    rooms, point = rooms_of(request), point_of(request)
+    event = rooms.insights.event(event_id) if rooms.insights is not None else None
+    if event is None or event.series != point.series:
+        return
+    about = verdicts.About(event.id, point.id, event.kind, event.start_ms, event.end_ms)
+    with rooms.registry.catalog.change(actor_of(request)) as change:
+        if not verdicts.of_events(change.session, point.organisation_id, [event.id]):
+            verdicts.give(change, about, Verdict.ACKNOWLEDGED)
 
 
 def _history(request: Request) -> Response:

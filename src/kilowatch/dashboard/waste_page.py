@@ -379,7 +379,7 @@ def _standing(
         ranks = peers([one for _, one in some])
         for (point, one), rank in zip(some, ranks.tolist(), strict=True):
             alone = len(some) < PEERS_MIN
-            if point.id not in mine or not math.isfinite(one.near_base):
+            if point.id not in mine or not is_always_on(one):
                 continue
             excess = one.near_base - one.best_month
             excess = max(0.0, excess) if math.isfinite(excess) else 0.0
@@ -398,6 +398,11 @@ def _standing(
             )
     found.sort(key=lambda one: (-(one.worth.money or 0.0), -one.year, one.point.name))
     return found[:LISTED]
+
+
+def is_always_on(one: Standing) -> bool:
+    """Tell whether something is known to be always on; what also feeds in has no such load."""
+    return one.near_base >= 0 and not one.best_month < 0
 
 
 def _days(found: Wasted, days: Stretch) -> dict[str, Any]:

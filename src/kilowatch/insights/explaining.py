@@ -176,13 +176,13 @@ def _title(event: InsightEvent, about: About, words: Words) -> str:
 
 
 def _money(event: InsightEvent, about: About) -> float | None:
-    if about.price is None or not math.isfinite(event.amount):
+    if about.price is None or not math.isfinite(event.size):
         return None
-    return about.price.cost_of_more(event.amount, about.amount_unit)
+    return about.price.cost_of_more(event.size, about.amount_unit)
 
 
 def _amount(event: InsightEvent, about: About, words: Words) -> str:
-    if not about.amount_unit or not math.isfinite(event.amount):
+    if not about.amount_unit or not math.isfinite(event.size):
         return ""
     size = words.quantity(abs(event.amount), about.amount_unit)
     if event.kind in OF_SOME_HOURS and (event.amount < 0 or _nights(event)):

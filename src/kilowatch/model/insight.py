@@ -54,6 +54,10 @@ WASTE_KINDS = frozenset(
 """Kinds of waste; the others are anomalies and electrical faults."""
 
 
+UNCOUNTED = frozenset({EventKind.NEGATIVE})
+"""Kinds whose amount a meter made up: a register that was set back saved nobody anything."""
+
+
 class Verdict(StrEnum):
     """What a person said of an event; stored, never renamed."""
 
@@ -98,6 +102,11 @@ class InsightEvent:
     others: tuple[int, ...] = ()
 
     @property
+    def size(self) -> float:
+        """What it comes to as people are told [Wh or m³]; NaN where it is no use of energy."""
+        return float("nan") if self.kind in UNCOUNTED else self.amount
+
+    @property
     def is_waste(self) -> bool:
         """Whether it is energy that need not have been used."""
         return self.kind in WASTE_KINDS
@@ -110,7 +119,7 @@ class EventBrief(NamedTuple):
         id: ``InsightEvent.id``.
         series: Key of the data stream it was seen at.
         start_ms: First hour that it covers [ms since 1970, UTC].
-        amount: More (+) or less (−) than was expected [Wh or m³]; NaN where the kind has none.
+        amount: ``InsightEvent.size`` [Wh or m³].
     """
 
     id: str

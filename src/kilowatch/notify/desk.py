@@ -192,6 +192,16 @@ class Desk:
             )
         self.announce()
 
+    def answered(self, subject: str, who: str) -> None:
+        """Note that somebody has answered a finding on its own page: it needs no other answer."""
+        with self._book.writing() as tx:
+            tx.execute(
+                "UPDATE alert SET acknowledged_ms = ?, acknowledged_by = ? "
+                "WHERE subject = ? AND acknowledged_ms IS NULL AND ended_ms IS NULL",
+                (self._clock(), who, subject),
+            )
+        self.announce()
+
     def history(
         self,
         organisation_ids: Sequence[int],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from kilowatch.insights.forecasting import windows
 from kilowatch.insights.hours import Bools, Hours
 from kilowatch.insights.load_shape import NEAR_BASE, NEAR_PEAK, percentile
 from kilowatch.model.blocks import Floats
@@ -16,6 +17,9 @@ MIN_SHARE = 0.5
 
 def standing(hours: Hours, opening: Bools) -> list[Standing]:
     """Return what is always on in each stream, beside what it could be.
+
+    A night on which a meter stood still or counted nothing is no best month: such hours are left
+    out, unless they are what the stream does.
 
     Args:
         hours: Up to now; 13 months let every season be the best month.
@@ -31,7 +35,8 @@ def standing(hours: Hours, opening: Bools) -> list[Standing]:
     """
     always = np.asarray(opening.all(axis=1))[:, None]
     shut: Bools = np.asarray(~opening[:, hours.hour_of_week] | hours.holidays | always)
-    values = np.where(shut, hours.values, np.nan)
+    trusted = windows.trusted(hours.values[:, None])[:, 0]
+    values = np.where(shut, trusted, np.nan)
     month = hours.local_ms.astype("datetime64[ms]").astype("datetime64[M]")
     best = np.full(hours.streams, np.nan)
     best_ms = np.zeros(hours.streams, np.int64)
@@ -46,10 +51,11 @@ def standing(hours: Hours, opening: Bools) -> list[Standing]:
         best_ms[better] = hours.start_ms[int(np.argmax(here))]
     recent = slice(max(hours.count - RECENT_H, 0), None)
     base = percentile(values[:, recent], NEAR_BASE)
-    peak = percentile(hours.values[:, recent], NEAR_PEAK)
-    known = ~np.isnan(hours.values[:, recent])
-    mean = np.nansum(hours.values[:, recent], axis=1) / np.maximum(known.sum(axis=1), 1)
-    top = np.max(np.where(known, hours.values[:, recent], -np.inf), axis=1, initial=-np.inf)
+    late = trusted[:, recent]
+    peak = percentile(late, NEAR_PEAK)
+    known = ~np.isnan(late)
+    mean = np.nansum(late, axis=1) / np.maximum(known.sum(axis=1), 1)
+    top = np.max(np.where(known, late, -np.inf), axis=1, initial=-np.inf)
     factor = np.where(np.isfinite(top) & (top > 0), mean / np.where(top > 0, top, 1.0), np.nan)
     return [
         Standing(float(base[i]), float(best[i]), int(best_ms[i]), float(peak[i]), float(factor[i]))

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from kilowatch.model.insight import WASTE_KINDS, EventBrief
+from kilowatch.model.insight import UNCOUNTED, WASTE_KINDS, EventBrief
 from kilowatch.model.points import DataPoint
 from kilowatch.pipeline.insight.columns import decode
 from kilowatch.pipeline.insight.reader import InsightReader
@@ -65,16 +65,16 @@ class Briefs:
         found = []
         for some in portions(asked.points):
             rows = self._reader.rows(
-                f"SELECT id, series, start_ms, amount, shown FROM event"
+                f"SELECT id, series, start_ms, amount, kind, shown FROM event"
                 f" {touching(waste=asked.waste)}",
                 (numbers(some), asked.from_ms, asked.to_ms),
             )
-            for event_id, series, start_ms, amount, shown in rows:
+            for event_id, series, start_ms, amount, kind, shown in rows:
                 if shown:
                     kind, start_ms, _, _, amount, *_ = decode(shown)  # noqa: PLW2901 - as it is seen
                     if asked.waste and kind not in WASTE_KINDS:
                         continue
-                size = math.nan if amount is None else amount
+                size = math.nan if amount is None or kind in UNCOUNTED else amount
                 found.append(EventBrief(event_id, series, start_ms, size))
         return tuple(found)
 

@@ -286,6 +286,7 @@ class Follower:
         birth_ms = min(step.kept[row].birth_ms for row in rows)
         first_ms = max(birth_ms, monday_ms - STANDING_D * DAY_MS)
         hours = self._surroundings.hours(subjects, zone, first_ms, monday_ms, monday_ms)
+        hours = self._surroundings.sound(subjects, hours)
         reference = states.references([packed[one.series] for one in subjects])
         for subject, one in zip(subjects, standing(hours, reference.opening), strict=True):
             standings[subject.series] = msgspec.msgpack.encode(one)
