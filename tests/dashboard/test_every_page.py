@@ -348,14 +348,16 @@ def test_who_lacks_a_tool_is_told_so_on_its_pages(house: House) -> None:
         bare = plans.add(change, acme.id, "Nothing but home", [])
         user, _ = people.add_user(change, "bare@example.com", password=PASSWORD)
         people.set_role(change, user, acme, "partner administrator").plan_id = bare.id
-    client = logged_in(world, "bare@example.com")
+    client, tools = logged_in(world, "bare@example.com"), set()
     for one in house.pages:
         door = next((door for door in DOORS if door.path == one.path), None)
         if door is not None and door.tool:
+            tools.add(door.tool)
             answer = client.get(one.address, headers=PAGE)
             assert answer.status_code == 403, one.address
             assert "Your plan does not include this page." in answer.text
             assert "<a " in answer.text
+    assert len(tools) > 8, "a plan may lack each of them"
 
 
 LATE_PART = """site => {

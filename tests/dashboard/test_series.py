@@ -42,6 +42,7 @@ def channel(answer: dict[str, Any], name: str) -> dict[str, Any]:
 def test_each_channel_has_columns_of_equal_length(world: World, admin: TestClient) -> None:
     """A program reads the columns side by side; local starts carry their offset."""
     found = ask(admin, world, "main", "date=2026-11-06")
+    assert len(found["channels"]) > 1
     for one in found["channels"]:
         assert {len(one[name]) for name in COLUMNS} == {288}
         assert one["start"][0] == "2026-11-06T00:00:00+00:00"

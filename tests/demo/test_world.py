@@ -104,7 +104,9 @@ def test_power_voltage_and_current_obey_the_laws_of_electricity(
     world: World, start_ms: int
 ) -> None:
     """S² = P² + Q², S = V·I, and line voltages are about √3 times the phase's."""
-    for packet in _packets(world, "office-electricity", start_ms, start_ms + 3 * DAY_MS):
+    packets = _packets(world, "office-electricity", start_ms, start_ms + 3 * DAY_MS)
+    assert len(packets) == 3 * 96
+    for packet in packets:
         for phase in "123":
             p, q, s = (packet[f"{name}_{phase}"] for name in ("aP", "rP", "apP"))
             assert s == pytest.approx(np.hypot(p, q), abs=0.2)

@@ -92,6 +92,7 @@ def test_what_is_known_does_not_depend_on_how_the_log_was_cut_or_replayed(
             cut.kill()
             cut.start()
     cut.catch_up()
+    assert whole.streams.states.keys() == cut.streams.states.keys() != set()
     for series, state in whole.streams.states.items():
         other = cut.streams.states[series]
         assert other.evidence == state.evidence

@@ -8,12 +8,13 @@ looked at again, which changes nothing.
 from __future__ import annotations
 
 import logging
+import math
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 
@@ -288,6 +289,6 @@ def _figures(block: IntervalBlock | None, channel: int) -> dict[int, float | Non
     for start_ms, amount, mean in zip(
         own.start_ms.tolist(), own.amount.tolist(), own.mean.tolist(), strict=True
     ):
-        figure: Any = amount if amount == amount else mean  # noqa: PLR0124 - NaN
-        figures[start_ms] = figure if figure == figure else None  # noqa: PLR0124 - NaN
+        figure = mean if math.isnan(amount) else amount
+        figures[start_ms] = None if math.isnan(figure) else figure
     return figures

@@ -11,7 +11,7 @@ from kilowatch.notify import sentinel
 from kilowatch.notify.book import Alert, Book, Delivery, Member, insert
 from kilowatch.notify.raising import OUTSIDE_HOURS, PERIOD_OVER, SWITCHED_OFF, Raiser
 from kilowatch.notify.rules import Rule, Rules
-from kilowatch.notify.texts import Said, Speaker, packed
+from kilowatch.notify.texts import MORE, STILL, Said, Speaker, packed
 
 UPDATE_EVERY_MS = 15 * MINUTE_MS
 """Streams that join an alert that was told are told too, but not one by one: a gateway with
@@ -125,7 +125,7 @@ class Speaking:
                 title = alert.summary
             else:
                 statement = "UPDATE alert SET spoke_ms = ?, fresh = 0, summary = ? WHERE id = ?"
-                title = said.title.removeprefix("Still: ").removeprefix("More: ")
+                title = said.title.removeprefix(STILL).removeprefix(MORE)
             self.tx.execute(statement, (self.now_ms, title, alert.id))
             self._later(self.now_ms)
 

@@ -20,6 +20,7 @@ from kilowatch.notify.rules import Rule, Terms
 
 LISTED_MAX = 20  # lines of a message: more than a screen is a job for the page
 FACTS_MAX = 100  # data points in a webhook's JSON
+STILL, MORE = "Still: ", "More: "  # before the title of a reminder, and of an update
 _PERIODS = {"day": "today", "week": "this week", "month": "this month"}
 
 
@@ -61,9 +62,9 @@ class Speaker:
         terms = rule.terms if rule else Terms()
         title, lines = self.words_of(alert, terms, members, now_ms, over=what == "recovery")
         if what == "reminder":
-            title = f"Still: {title}"
+            title = STILL + title
         elif what == "update":
-            title = f"More: {title}"
+            title = MORE + title
         elif what == "escalation":
             title = f"Nobody answered: {title}"
             lines = [f"Nobody has acknowledged this for {terms.escalate_min} min.", *lines]
