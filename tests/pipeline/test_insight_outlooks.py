@@ -42,6 +42,7 @@ def test_an_outlook_knows_the_hours_to_come_and_the_end_of_day_week_and_month(
     assert np.abs(outlook.hours.rate[2] - came).mean() < 0.1 * came.mean()
     starts = {"day": 12 * WEEK_H + 48, "week": 12 * WEEK_H, "month": 60 * 24}  # the first of March
     ends = {"day": 12 * WEEK_H + 72, "week": 13 * WEEK_H - 1, "month": 91 * 24 - 1}  # clocks
+    off = {"day": 0.05, "week": 0.02, "month": 0.01}
     assert [one.period for one in outlook.ends] == ["day", "week", "month"]
     for one in outlook.ends:
         first, last = starts[one.period], ends[one.period]
@@ -49,7 +50,7 @@ def test_an_outlook_knows_the_hours_to_come_and_the_end_of_day_week_and_month(
         assert np.isclose(one.so_far, use[first:NOW_H].sum())
         whole = use[first:last].sum()
         assert one.amount[0] <= one.amount[1] <= one.amount[2]
-        assert abs(one.amount[1] - whole) < 0.03 * whole
+        assert abs(one.amount[1] - whole) < off[one.period] * whole
         assert 28_000 < one.peak[1] < 36_000
     assert 0 < outlook.error < 3
     assert 0.5 < outlook.coverage <= 1
