@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
+import pytest
 
 from kilowatch.insights.outlook import rest
 from kilowatch.model.lengths import HOUR_MS
@@ -54,6 +55,26 @@ def test_an_outlook_knows_the_hours_to_come_and_the_end_of_day_week_and_month(
         assert 28_000 < one.peak[1] < 36_000
     assert 0 < outlook.error < 3
     assert 0.5 < outlook.coverage <= 1
+
+
+def test_an_hour_that_no_use_explains_is_no_reason_to_be_unsure(tmp_path: Path) -> None:
+    """A value in another unit counts in the sum so far, and widens no band of what is to come."""
+    use = office(18, 3)
+    odd = use.copy()
+    odd[NOW_H - 24 * 9] = 1e9
+    tmp_path.joinpath("plain").mkdir()
+    tmp_path.joinpath("odd").mkdir()
+    plain, other = (
+        view.outlook(history.points.points[1])
+        for history, view in (followed(tmp_path / "plain", use), followed(tmp_path / "odd", odd))
+    )
+    assert plain is not None
+    assert other is not None
+    for one, same in zip(plain.ends, other.ends, strict=True):
+        more = same.so_far - one.so_far
+        assert np.isclose(more, 1e9 - use[NOW_H - 24 * 9] if one.period == "month" else 0.0)
+        np.testing.assert_allclose(same.amount - more, one.amount, rtol=0.03)
+    assert other.error == pytest.approx(plain.error, rel=0.1)
 
 
 def test_nothing_is_said_before_there_is_anything_to_say_it_from(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from typing import get_args
 
 import numpy as np
 
+from kilowatch.insights.bounds import ABSURD, bounded
 from kilowatch.insights.forecasting import Model, predict
 from kilowatch.insights.hours import WEEK_H, Hours
 from kilowatch.insights.outlook import rest
@@ -78,7 +79,7 @@ class Outlooks:
         made_ms = np.full(HORIZON_H, now_ms, np.int64)
         expected = Expected(said.start_ms, made_ms, rate, tuple(said.source) * HORIZON_H)
         error, coverage = self._judged(point.series, hours, now_ms)
-        past, sure = hours.values[0, :PAST_H], sound.values[0, :PAST_H]
+        past, sure = hours.values[0, :PAST_H], bounded(sound.values[:, :PAST_H], ABSURD)[0]
         ends = tuple(_ahead(period, past, sure, rate, now_ms, zone) for period in PERIODS)
         version = "" if model is None else model.version
         return Outlook(now_ms, version, expected, ends, error, coverage)
@@ -106,7 +107,7 @@ class Outlooks:
         )
         if len(rows) < JUDGED_D_MIN:
             return float("nan"), float("nan")
-        values = hours.values[0]
+        values = bounded(hours.values, ABSURD)[0]
         off, weekly, inside = [], [], []
         for start_ms, band in rows:
             rate = unpacked(band)
