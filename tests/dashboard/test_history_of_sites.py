@@ -15,7 +15,7 @@ from kilowatch.catalog.verdicts import About
 from kilowatch.model.insight import EventKind, Verdict
 from kilowatch.model.opening import week_of_text
 from tests.dashboard.access_world import Matrix
-from tests.dashboard.test_estate import Desk, matrix  # noqa: F401 - a fixture
+from tests.dashboard.estate_desk import Desk, matrix  # noqa: F401 - a fixture
 
 
 @pytest.fixture

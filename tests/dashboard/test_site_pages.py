@@ -18,7 +18,7 @@ from kilowatch.model.opening import week_of_text
 from kilowatch.model.points import DataPoint
 from kilowatch.model.site_facts import SiteFacts
 from tests.dashboard.access_world import Matrix
-from tests.dashboard.test_estate import Desk, matrix  # noqa: F401 - a fixture
+from tests.dashboard.estate_desk import Desk, matrix  # noqa: F401 - a fixture
 
 OUTDOOR = Settings("single", "temperature", 600, unit="°C", behaviour="gauge")
 
