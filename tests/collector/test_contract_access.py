@@ -40,6 +40,11 @@ def test_a_client_that_waits_for_the_challenge_gets_one_every_time(shared: Serve
             assert time.monotonic() - begun < 1
     bearer = shared.push(packet(), by=None, headers={"Authorization": "Bearer abc"})
     assert (bearer.status, bearer.code) == (401, "credentials_missing")
+    assert "not HTTP Basic" in bearer.json["detail"]
+    for value in ("Basic", "Basic a3c6YQ", "Basic @@@@", "Basic abcd"):  # no padding, no base64
+        unread = shared.push(packet(), by=None, headers={"Authorization": value})
+        assert (unread.status, unread.code) == (401, "credentials_missing")
+        assert "can't be read" in unread.json["detail"], value  # it is not missing
 
 
 def test_the_challenge_comes_also_when_the_client_closes(shared: Server) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import time
 
 import pytest
@@ -22,7 +23,7 @@ def refusal(body: bytes | str) -> KilowatchError:
 @pytest.mark.parametrize(
     ("body", "line", "column", "expected", "remedy"),
     [
-        ("", 1, 1, "a value", "empty"),
+        ("", 1, 1, "a value", "Content-Length"),
         (" \n ", 2, 2, "a value", "empty"),
         ("{", 1, 2, "name", "cut off"),
         ('{"id"', 1, 6, "':'", "cut off"),
@@ -38,17 +39,17 @@ def refusal(body: bytes | str) -> KilowatchError:
         ("{\"id\":'m'}", 1, 7, "a value", "double quotes"),
         ('{"id":"m",//x\n"value":1}', 1, 11, "name", "comments"),
         ('{"id":"m","value":0x1F}', 1, 20, "','", ""),
-        ('{"id":"m","value":007}', 1, 20, "','", ""),
-        ('{"id":"m","value":.5}', 1, 19, "a value", ""),
-        ('{"id":"m","value":1.}', 1, 20, "','", ""),
-        ('{"id":"m","value":+1}', 1, 19, "a value", ""),
+        ('{"id":"m","value":007}', 1, 20, "','", "leading zeros"),
+        ('{"id":"m","value":.5}', 1, 19, "a value", "both sides"),
+        ('{"id":"m","value":1.}', 1, 20, "','", "both sides"),
+        ('{"id":"m","value":+1}', 1, 19, "a value", "plus sign"),
         ('{"id":"m","value":True}', 1, 19, "a value", ""),
         ('{"id":"a\tb"}', 1, 9, "control character", ""),
         ('{"id":"a\x00b"}', 1, 9, "control character", ""),
         ('{"id":"a\\qb"}', 1, 9, "escape", ""),
         ('{"id":"a\\u12"}', 1, 10, "hexadecimal", ""),
-        ("id=m&value=1", 1, 1, "a value", ""),
-        ("<packet/>", 1, 1, "a value", ""),
+        ("id=m&value=1", 1, 1, "a value", "begins with {"),
+        ("<packet/>", 1, 1, "a value", "begins with {"),
     ],
 )
 def test_malformed_json_is_refused_with_its_place(
@@ -102,6 +103,50 @@ def test_typographic_quotes_inside_a_right_packet_are_text_like_any_other() -> N
 def test_utf_16_is_recognised(codec: str) -> None:
     """A client on Windows sends it unless told otherwise."""
     assert "UTF-16" in refusal('{"id":"m"}'.encode(codec)).remedy
+
+
+def test_a_compressed_body_without_its_header_is_recognised() -> None:
+    """A client that compresses and forgets to say so reads what to add, not of a byte 1f."""
+    body = gzip.compress(b'{"id":"m","tsISO8601":"2026-03-29T14:05Z","value":1}')
+    assert "Content-Encoding: gzip" in refusal(body).remedy
+
+
+@pytest.mark.parametrize(
+    ("value", "remedy"),
+    [
+        ('"1.5"', '"value": 1.5'),
+        ('" 1.5 "', '"value": 1.5'),
+        ('"1,5"', "decimals after a point"),
+        ('"1,500"', "decimals after a point"),  # which of two numbers it is, the sender knows
+        ('"n/a"', "null"),
+        ("true", "1 or 0"),
+        ("[1,2]", "one number"),
+        ('{"avg":1}', "one number"),
+    ],
+)
+def test_what_is_no_number_is_answered_with_how_to_write_it(value: str, remedy: str) -> None:
+    """Each kind of mistake has its own way out, for the person who reads a gateway's log."""
+    found = refusal('{"id":"m","tsISO8601":"2026-03-29T14:05Z","value":%s}' % value)  # noqa: UP031
+    assert found.code == "not_a_number"
+    assert remedy in found.remedy
+
+
+@pytest.mark.parametrize(
+    ("body", "code", "remedy"),
+    [
+        ('{"ID":"m","tsISO8601":"2026-03-29T14:05Z","value":1}', "missing_id", 'not "ID"'),
+        ('{"stream":"m","value":1}', "missing_id", 'Name it "id", not "stream"'),
+        ('{"value":1}', "missing_id", "registered with"),
+        ('{"id":"m","ts":"2026-03-29T14:05Z","value":1}', "missing_timestamp", 'not "ts"'),
+        ('{"id":"m","TsIso8601":"2026-03-29T14:05Z"}', "missing_timestamp", '"tsISO8601", not'),
+        ('{"id":"m","tsISO8601":null,"value":1}', "missing_timestamp", "such as"),
+    ],
+)
+def test_a_member_under_another_name_is_pointed_at(body: str, code: str, remedy: str) -> None:
+    """Clients of other platforms say ``ts`` or ``ID``: 'missing' alone misleads."""
+    found = refusal(body)
+    assert found.code == code
+    assert remedy in found.remedy
 
 
 def test_a_packet_that_cannot_be_read_is_filed_under_its_stream_where_it_can_be_seen() -> None:

@@ -140,7 +140,7 @@ class Reception:
             exchange.access = found
             self._serve(exchange)
         elif found is Verdict.MISSING:
-            self.replies.refuse(exchange, refusals.credentials_missing())
+            self.replies.refuse(exchange, refusals.credentials_missing(head.authorization))
         elif found is Verdict.BUSY:
             error = refusals.overloaded("Too many passwords wait to be verified.")
             self.replies.refuse(exchange, error)

@@ -109,11 +109,24 @@ def server_fault() -> KilowatchError:
     )
 
 
-def credentials_missing() -> KilowatchError:
-    """Return the challenge: some clients send credentials only after it."""
+def credentials_missing(authorization: bytes | None = None) -> KilowatchError:
+    """Return the challenge: some clients send credentials only after it.
+
+    Args:
+        authorization: The header that came, if one did: what can't be read in it is said.
+    """
+    if authorization is None:
+        detail = "This address needs a user name and a password (HTTP Basic)."
+    elif authorization.partition(b" ")[0].lower() not in (b"basic", b""):
+        detail = "The Authorization header is not HTTP Basic, which this address needs."
+    else:
+        detail = (
+            "The Authorization header can't be read: what belongs after 'Basic' is "
+            "user name, colon and password in base64, padding included."
+        )
     return KilowatchError(
         "credentials_missing",
-        "This address needs a user name and a password (HTTP Basic).",
+        detail,
         status=401,
         remedy="Send the credentials that the startup package or your administrator gave you.",
     )

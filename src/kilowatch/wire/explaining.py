@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, Final, NoReturn
 
 from kilowatch.model.errors import KilowatchError
@@ -18,6 +20,10 @@ from kilowatch.wire.timestamps import EXAMPLE, parse_timestamp
 
 SHOWN_MAX: Final = 40  # of a text that should be a number: enough to recognise it
 _PLAIN_NUMBER: Final = re.compile(r"-?\d+(\.\d+)?([eE][+-]?\d+)?", re.ASCII)
+_WITH_COMMA: Final = re.compile(r"[+-]?\d+(,\d+)+", re.ASCII)  # 1,5 or 1,500: the meter knows
+ID_NAMES: Final = frozenset({"id", "stream", "stream_id", "streamid", "meter", "meter_id"})
+TIME_NAMES: Final = frozenset({"tsiso8601", "ts", "timestamp", "time", "datetime", "date"})
+"""What clients of other platforms call the two members that each packet has."""
 ID_LENGTH_MAX: Final = 255
 DEPTH_MAX: Final = 64  # far below the interpreter's limit, and the same wherever it runs
 INTEGER_DIGITS_MAX: Final = 400  # the largest double has 309
@@ -72,16 +78,31 @@ def examine(body: bytes, form: Form) -> Packet:
     """
     text = text_of(body)
     pairs = _pairs(text, body)
-    first = _agreed(pairs, "id")
-    stream_id = _stream_id(first)
+    with _misspelt(pairs, "missing_id", "id", ID_NAMES):
+        stream_id = _stream_id(_agreed(pairs, "id"))
     try:
-        when = _agreed(pairs, "tsISO8601")
-        at_ms, offset_min, kind = parse_timestamp(_timestamp_text(when), form)
+        with _misspelt(pairs, "missing_timestamp", "tsISO8601", TIME_NAMES):
+            when = _timestamp_text(_agreed(pairs, "tsISO8601"))
+        at_ms, offset_min, kind = parse_timestamp(when, form)
         values, ignored = _values(pairs)
     except KilowatchError as refusal:
         refusal.data["stream_id"] = stream_id
         raise
     return Packet(stream_id, at_ms, offset_min, kind, values, ignored)
+
+
+@contextmanager
+def _misspelt(pairs: Pairs, code: str, right: str, others: frozenset[str]) -> Iterator[None]:
+    """Name the member that was probably meant, where the right one is missing."""
+    try:
+        yield
+    except KilowatchError as refusal:
+        meant = next((name for name, _ in pairs if name.casefold() in others), None)
+        if refusal.code != code or meant is None or meant == right:
+            raise
+        raise KilowatchError(
+            code, refusal.detail, remedy=f'Name it "{right}", not "{meant}".', data=refusal.data
+        ) from None
 
 
 def timestamp_text(body: bytes) -> str:
@@ -256,10 +277,16 @@ def _not_a_number(name: str, value: Any) -> KilowatchError:
         what = str(value)
     elif isinstance(value, str):
         what = f'the text "{mistakes.utf_8(value[:SHOWN_MAX])}"'
-        if _PLAIN_NUMBER.fullmatch(value):
-            remedy = f'Write the number without quotes: "{name}": {value}'
+        if _PLAIN_NUMBER.fullmatch(value.strip()):
+            remedy = f'Write the number without quotes: "{name}": {value.strip()}'
+        elif _WITH_COMMA.fullmatch(value.strip()):
+            remedy = "Write the number without quotes, its decimals after a point: 1234.5"
+    elif isinstance(value, bool):
+        what = "true or false"
+        remedy = "Write 1 or 0, or leave the parameter out."
     else:
-        what = "true or false" if isinstance(value, bool) else "an object or an array"
+        what = "an object" if isinstance(value, _Object) else "an array"
+        remedy = "A packet has one number for each parameter, and one time for all of them."
     return KilowatchError(
         "not_a_number",
         f'"{name}" must be a number; it is {what}.',

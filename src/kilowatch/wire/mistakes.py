@@ -29,6 +29,10 @@ _LOOSE_ID: Final = re.compile(r'"id"\s*:\s*"([^"\\\x00-\x1f]{1,255})"')
 _BEFORE_VALUE: Final = re.compile(r'"([^"\\]*)"[ \t\r\n]*:[ \t\r\n]*([+-]?1?)$')
 _C_NOT_A_NUMBER: Final = re.compile(r"[+-]?(?:nan|inf|1\.#)[\w()]{0,16}", re.IGNORECASE)
 _DECIMAL_COMMA: Final = re.compile(r"\d,[ \t]*$")
+_NUMBER_HERE: Final = re.compile(r":[ \t\r\n]*-?\d{0,40}$")  # what stands before + or . in it
+_LEADING_ZERO: Final = re.compile(r":[ \t\r\n]*-?0$")
+_NO_LEADING_ZERO: Final = "JSON writes a number without leading zeros."
+GZIP: Final = b"\x1f\x8b"  # how a compressed body begins (RFC 1952)
 
 
 def place(text: str, position: int) -> tuple[int, int]:
@@ -116,10 +120,16 @@ def _plain_quotes_help(text: str, position: int) -> bool:
 def _remedy(text: str, position: int, message: str, body: bytes) -> str:
     found = text[position : position + 1]
     utf_16 = body[:2] in (b"\xff\xfe", b"\xfe\xff") or b"\0" in body[:2]
+    at_start = not text[:position].strip()
+    number_here = _NUMBER_HERE.search(text[:position]) is not None
     cut_off = not text[position:].strip() or message.startswith("Unterminated")
     no_name = message.startswith(("Expecting property", "Illegal trailing"))
     looks_like = (
-        (not text.strip(), "The body is empty: send the packet as a JSON object."),
+        (
+            not text.strip(),
+            "The body is empty: send the packet as a JSON object, its length as Content-Length.",
+        ),
+        (body[:2] == GZIP, "The body is compressed: say so with Content-Encoding: gzip."),
         (utf_16, "The body looks like UTF-16: send UTF-8."),
         (cut_off, "The body seems cut off: check the client's buffer and Content-Length."),
         (found == "'", "JSON quotes texts and names with double quotes."),
@@ -129,6 +139,10 @@ def _remedy(text: str, position: int, message: str, body: bytes) -> str:
             found.isdigit() and _DECIMAL_COMMA.search(text[:position]),
             "Write decimals with a point.",
         ),
+        (found == "+" and number_here, "JSON writes a number without a plus sign."),
+        (found == "." and number_here, "JSON wants a digit on both sides of the decimal point."),
+        (found.isdigit() and _LEADING_ZERO.search(text[:position]), _NO_LEADING_ZERO),
+        (at_start, "The whole body is one JSON object: it begins with { and ends with }."),
     )
     return next((remedy for applies, remedy in looks_like if applies), "")
 
