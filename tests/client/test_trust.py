@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from kilowatch.client import Outcome, Pusher, PushStopped, Target, Trust
+from kilowatch.client.answers import Answer
 from kilowatch.collector import ensure_certificate
 from kilowatch.model.errors import KilowatchError
 
@@ -44,6 +45,36 @@ def test_a_self_signed_server_is_believed_only_when_it_is_named(
         listener.close()
 
     asyncio.run(run())
+
+
+def test_an_https_address_of_a_plain_server_is_told_at_once() -> None:
+    """``--url localhost:8080`` means https: a run that tried for ever would look like an outage."""
+
+    async def refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(1)
+        writer.write(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n")
+        writer.close()
+
+    async def run() -> None:
+        listener = await asyncio.start_server(refuse, "127.0.0.1", 0)
+        port = listener.sockets[0].getsockname()[1]
+        target = Target.parse(f"localhost:{port}", "u", "p")
+        async with Pusher(target) as pusher:
+            with pytest.raises(PushStopped, match="does not speak TLS") as told:
+                await pusher.push("a", PACKET)
+        assert "http://" in told.value.remedy
+        listener.close()
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize(
+    ("code", "wanted"), [("stream_unknown", "stream id"), ("path_unknown", "port"), ("", "port")]
+)
+def test_what_was_not_found_is_what_is_to_be_checked(code: str, wanted: str) -> None:
+    """A 404 of the dashboard's port says nothing about the stream, which may well be there."""
+    stopped = PushStopped(Answer(Outcome.BLOCKED, 404, code, "Not Found"), "a")
+    assert wanted in stopped.remedy
 
 
 def test_a_certificate_file_that_is_none_is_named(tmp_path: Path) -> None:

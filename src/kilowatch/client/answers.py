@@ -73,6 +73,15 @@ class Answer:
     retry_after_s: float | None = None
 
 
+_BY_CODE = {
+    "stream_unknown": "Check the stream id, and that the data point is registered.",
+    "certificate_not_trusted": "Name the server's own certificate (--cacert FILE), or give it a "
+    "trusted one.",
+    "no_tls": "Write http:// for a server on this machine, or name the port that speaks HTTPS.",
+}
+"""What a person does about it, where the status alone would send them to the wrong place."""
+
+
 class PushStopped(KilowatchError):  # noqa: N818 - it is how a run ends, named for that
     """Pushing cannot go on until a person has mended something; nothing was skipped."""
 
@@ -80,10 +89,8 @@ class PushStopped(KilowatchError):  # noqa: N818 - it is how a run ends, named f
         remedy = {
             401: "Check the user name and the password.",
             403: "Check that the credential may push this stream, and that the address is https.",
-            404: "Check the stream id, and that the data point is registered.",
-        }.get(answer.status, "Check the address of the push server.")
-        if answer.code == "certificate_not_trusted":
-            remedy = "Name the server's own certificate (--cacert FILE), or give it a trusted one."
+        }.get(answer.status, "Check host, port and path: no push server answers so.")
+        remedy = _BY_CODE.get(answer.code, remedy)
         super().__init__(
             answer.code or "stopped",
             f"Stream {stream_id}: {answer.detail or f'the server answered {answer.status}'}",

@@ -22,6 +22,9 @@ OnAnswer = Callable[[bytes, Answer], None]
 OnTrouble = Callable[[str, Answer, float], None]
 """Stream, what happened, and the pause before the next try [s]."""
 
+PLAIN_HTTP = "WRONG_VERSION_NUMBER"
+"""What OpenSSL says of a server that answers in the clear."""
+
 
 @dataclass(frozen=True, slots=True)
 class Backoff:
@@ -205,6 +208,9 @@ class Pusher:
                 return None, Answer(Outcome.BLOCKED, 0, "certificate_not_trusted", detail)
             except (OSError, TimeoutError) as error:
                 where = f"{self._target.host}:{self._target.port}"
+                if isinstance(error, ssl.SSLError) and error.reason == PLAIN_HTTP:
+                    detail = f"{where} does not speak TLS, as an https address does."
+                    return None, Answer(Outcome.BLOCKED, 0, "no_tls", detail)
                 detail = f"cannot reach {where}: {error or 'no answer in time'}"
                 return None, Answer(Outcome.LATER, 0, "no_connection", detail)
             return slot.connection, None
