@@ -113,3 +113,17 @@ def test_a_server_that_does_not_run_is_told_with_the_way_out(tmp_path: Path) -> 
     """The first thing that a newcomer forgets is to start it."""
     with pytest.raises(KilowatchError, match="kilowatch serve"):
         status.gather(DataFolder(tmp_path), 0)
+
+
+def test_a_silent_stream_whose_clock_was_ahead_is_shown_as_that(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """A packet may be dated up to 24 h ahead: "-82855 s" would tell nobody what is wrong."""
+    point = {"stream_id": "gas-1", "name": "Gas"}
+    late = [{**point, "late_s": -82_855}, {**point, "late_s": 7_200}]
+    said = {"healthy": True, "environment": "development", "faults": [], "platform": None}
+    status._show({**said, "late": late})
+    shown = capsys.readouterr().out
+    assert "23.0 h ahead of this clock" in shown
+    assert "2.0 h ago" in shown
+    assert "-82" not in shown

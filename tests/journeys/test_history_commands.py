@@ -11,7 +11,7 @@ import pytest
 
 from kilowatch import catalog
 from kilowatch.catalog.tables import AuditEntry
-from tests.journeys.pushing import client_of, startup_package
+from tests.journeys.pushing import Client, client_of, startup_package
 from tests.journeys.server import Server, kilowatch
 from tests.journeys.waiting import until
 
@@ -52,10 +52,10 @@ def test_a_person_puts_in_dismisses_and_decides(server: Server) -> None:
     said = kilowatch("history", "dismiss", stream, "--id", "999", data=server.data)
     assert "0 packets of" in said
     said = kilowatch("history", "dismiss", stream, "--id", str(kept[0.0]), data=server.data)
-    assert "1 packets of" in said
+    assert "1 packet of" in said
     said = kilowatch("history", "backfill", stream, "--id", str(kept[101.0]),
                      "--reason", "the gateway was away", data=server.data)  # fmt: skip
-    assert "1 packets were put into the history" in said
+    assert "1 packet was put into the history" in said
     amount(0, 1.0)
     amount(5, 3.0)
     kilowatch("history", "backfill", stream, data=server.data)
@@ -64,6 +64,7 @@ def test_a_person_puts_in_dismisses_and_decides(server: Server) -> None:
     assert (conflict["stored"], conflict["offered"]) == ({"value": 101.0}, {"value": 103.0})
     shown = kilowatch("history", "show", stream, data=server.data)
     assert "Contradicting what is stored: 1" in shown
+    assert "stored value 101; offered value 103" in shown
     assert "the gateway was away" in shown
     amount(0, 1.0)
     kilowatch("history", "decide", stream, "--at", "2026-03-02T10:05", "--take", "offered",
@@ -89,7 +90,16 @@ def test_a_person_puts_in_dismisses_and_decides(server: Server) -> None:
         ("dismissed", ""), ("backfilled", "the gateway was away"), ("backfilled", ""),
         ("decided for the offered values", "read on site"),
     ]  # fmt: skip
+    _the_sender_is_named(server, client, stream)
     _two_owners_of_one_stream(server, stream)
+
+
+def _the_sender_is_named(server: Server, client: Client, stream: str) -> None:
+    """Look that what a gateway backfills stands under its user name, which people know."""
+    late = json.dumps({"id": stream, "tsISO8601": "2026-03-02T09:00:00+00:00", "value": 1.0})
+    client.request("POST", "/measurements/v2/unifiedjson/?backfill=1", late.encode())
+    shown = kilowatch("history", "show", stream, data=server.data)
+    assert f"1 packet of 2026-03-02 09:00:00+00:00, push by {client.username}" in shown
 
 
 def _two_owners_of_one_stream(server: Server, stream: str) -> None:

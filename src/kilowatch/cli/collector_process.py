@@ -19,10 +19,13 @@ from kilowatch.model.lengths import DAY_S
 async def run(folder: DataFolder, settings: Settings, stop: asyncio.Event, ready: Ready) -> None:
     """Serve the push API until asked to stop."""
     registered = catalog.open(folder.catalog)
-    up = Uptime(folder.uptime("collector"), _now_ms())
-    beating = asyncio.create_task(_keep_beating(up))
+    started_ms = _now_ms()
+    up: list[Uptime] = []  # one, from when it serves: a start that is refused was no run
+    background: list[asyncio.Task[None]] = []
 
     def on_ready(addresses: Addresses) -> None:
+        up.append(Uptime(folder.uptime("collector"), started_ms))
+        background.append(asyncio.create_task(_keep_beating(up[0])))
         ports = {
             "push_http_port": addresses.http_port,
             "push_https_port": addresses.https_port,
@@ -38,9 +41,11 @@ async def run(folder: DataFolder, settings: Settings, stop: asyncio.Event, ready
     try:
         await collector.run(_settings(folder, settings), registered, stop, on_ready)
     finally:
-        beating.cancel()
+        for task in background:
+            task.cancel()
         registered.close()
-    up.end(_now_ms())
+    for one in up:
+        one.end(_now_ms())
 
 
 async def _keep_beating(up: Uptime) -> None:

@@ -12,6 +12,7 @@ import typer
 from rich.markup import escape
 
 from kilowatch.catalog import Actor
+from kilowatch.catalog.credentials import holder
 from kilowatch.catalog.settings_check import one_of
 from kilowatch.cli.ask import ask
 from kilowatch.cli.explain import instant_ms
@@ -45,9 +46,10 @@ def show(
     out.print(f"[bold]{escape(stream)}[/bold], put into history:")
     for run in story["runs"]:
         reason = f": {run['reason']}" if run["reason"] else ""
+        first, last = (_local(run[end], zone) for end in ("first_at_ms", "last_at_ms"))
+        dated = f"of {first}" if first == last else f"of {first} to {last}"
         out.print(
-            f"  {_local(run['first_received_ms'], zone)}  {run['packets']} packets of"
-            f" {_local(run['first_at_ms'], zone)} to {_local(run['last_at_ms'], zone)},"
+            f"  {_local(run['first_received_ms'], zone)}  {_packets(run['packets'])} {dated},"
             f" {run['source']} by {run['by']}{reason}",
             markup=False,
         )
@@ -57,7 +59,8 @@ def show(
     out.print(f"Contradicting what is stored: {len(story['conflicts'])}")
     for one in story["conflicts"]:
         out.print(
-            f"  {_local(one['at_ms'], zone)}  stored {one['stored']}, offered {one['offered']}",
+            f"  {_local(one['at_ms'], zone)}  stored {_values(one['stored'])};"
+            f" offered {_values(one['offered'])}",
             markup=False,
         )
 
@@ -75,7 +78,8 @@ def backfill(
     story, desk = _story(server, stream, organization), _desk(server)
     done = desk.put_in_kept(story["series"], ids, Actor.shell().name, reason)
     _audit(server, story, "backfilled", done.packets, reason)
-    paper().print(f"{done.packets} packets were put into the history of {escape(stream)}.")
+    were = "was" if done.packets == 1 else "were"
+    paper().print(f"{_packets(done.packets)} {were} put into the history of {escape(stream)}.")
 
 
 @history.command()
@@ -92,7 +96,8 @@ def dismiss(
         story = _story(server, stream, organization)  # which tells so many at once, and no more
     if gone:
         _audit(server, story, "dismissed", gone, "", ids)
-    paper().print(f"{gone} packets of {escape(stream)} were dismissed.")
+    were = "was" if gone == 1 else "were"
+    paper().print(f"{_packets(gone)} of {escape(stream)} {were} dismissed.")
 
 
 @history.command()
@@ -131,7 +136,20 @@ def decide(
 
 def _story(server: Server, stream: str, organization: str | None) -> dict[str, Any]:
     question = {"stream": stream, **owner_of_stream(server, stream, organization)}
-    return ask(server.folder.control_socket, "/history", parameters=question, what="platform")
+    story = ask(server.folder.control_socket, "/history", parameters=question, what="platform")
+    with server.reading() as session:
+        for run in story["runs"]:
+            if not run["actor"] and run["credential_id"]:
+                run["by"] = holder(session, run["credential_id"]) or run["by"]
+    return story
+
+
+def _packets(count: int) -> str:
+    return "1 packet" if count == 1 else f"{count} packets"
+
+
+def _values(values: dict[str, float]) -> str:
+    return ", ".join(f"{name} {value:.15g}" for name, value in values.items())
 
 
 def _desk(server: Server) -> HistoryDesk:

@@ -76,7 +76,7 @@ def _try(socket: Path) -> dict[str, Any] | None:
 
 
 def _show(said: dict[str, Any]) -> None:
-    console = Console(highlight=False)
+    console = Console(highlight=False, soft_wrap=True)
     state = "is [green]healthy[/green]" if said["healthy"] else "[red]needs attention[/red]"
     console.print(f"Kilowatch ({said['environment']}) {state}.")
     for fault in said["faults"]:
@@ -102,9 +102,9 @@ def _show(said: dict[str, Any]) -> None:
         if deadman := platform.get("deadman"):
             console.print(f"  deadman    {_deadman(deadman, said['now_ms'])}")
     if said["late"]:
-        table = Table("stream", "name", "last packet before")
+        table = Table("stream", "name", "last packet is dated")
         for point in sorted(said["late"], key=lambda point: -point["late_s"])[:20]:
-            table.add_row(point["stream_id"], point["name"], _duration(point["late_s"]))
+            table.add_row(point["stream_id"], point["name"], _last(point["late_s"]))
         console.print(table)
 
 
@@ -124,6 +124,11 @@ def _deadman(said: dict[str, Any], now_ms: int) -> str:
         f"{said['host']} was told {when}, every {_duration(said['interval_s'])};"
         f" {said['withheld']:,} withheld, {said['failed']:,} failed"
     )
+
+
+def _last(age_s: float) -> str:
+    """Say how old the last packet of a silent stream is; its clock may have been ahead."""
+    return f"{_duration(age_s)} ago" if age_s >= 0 else f"{_duration(-age_s)} ahead of this clock"
 
 
 def _duration(seconds: float) -> str:
