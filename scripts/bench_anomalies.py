@@ -22,16 +22,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from kilowatch.evaluation.anomalies import (
-    BUDGETS,
-    HISTORY_H,
-    Event,
-    Told,
-    alarms,
-    joined,
-    read_labels,
-    score,
-)
+from kilowatch.evaluation.anomalies import BUDGETS, HISTORY_H, alarms, joined
+from kilowatch.evaluation.anomaly_scores import Event, Told, read_labels, score
 from kilowatch.evaluation.folder import Folder, hours_of, zones
 from kilowatch.insights.anomalies import judging, scanning
 from kilowatch.insights.anomalies.measures import NAMES, OWN, Moment
@@ -225,7 +217,7 @@ def by_half(folder: Folder, halves: Path) -> dict[float, dict[str, Any]]:
         }
         for budget, found in alarms(folder, own, trees).items():
             told[budget] += found
-    labels, spans = read_labels(folder), _spans(folder)
+    (labels, _), spans = read_labels(folder), _spans(folder)
     return {budget: score(found, labels, spans) for budget, found in told.items()}
 
 
@@ -260,7 +252,7 @@ def main() -> None:
     begun = time.process_time()
     streams = measured(folder)
     print(f"{time.process_time() - begun:.0f} s of processor time to measure")
-    labels, spans = read_labels(folder), _spans(folder)
+    (labels, _), spans = read_labels(folder), _spans(folder)
     families: dict[str, Family | None] = {
         "residual z-score": residual,
         "CUSUM of days": cusum,

@@ -21,7 +21,7 @@ import lightgbm
 import numpy as np
 
 from kilowatch.evaluation.folder import Folder
-from kilowatch.evaluation.forecasts import Group, groups_of
+from kilowatch.evaluation.forecast_groups import Group, groups_of
 from kilowatch.insights.forecasting import TooLittleError, naive_scale, predict, train
 from kilowatch.insights.forecasting.features import Features, features
 from kilowatch.insights.forecasting.windows import days_of, windows

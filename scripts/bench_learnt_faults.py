@@ -19,9 +19,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from kilowatch.evaluation.anomalies import Event, read_labels
-from kilowatch.evaluation.folder import Folder, Series, on_grid
-from kilowatch.evaluation.forecasts import Cost, Group, groups_of, joined, never_seen
+from kilowatch.evaluation.anomaly_scores import Event, read_labels
+from kilowatch.evaluation.folder import Folder, on_grid
+from kilowatch.evaluation.forecast_groups import Group, groups_of, joined
+from kilowatch.evaluation.forecasts import Cost, never_seen
+from kilowatch.evaluation.rows import Series
 from kilowatch.insights.forecasting import shipped
 from kilowatch.model.blocks import Floats, Ints
 from kilowatch.model.lengths import DAY_MS, HOUR_MS
@@ -91,7 +93,7 @@ def main() -> None:
     asked.add_argument("--data", type=Path, required=True)
     folder = Folder(asked.parse_args().data)
     events: defaultdict[str, list[Event]] = defaultdict(list)
-    for event in sorted(read_labels(folder), key=lambda one: one.start_ms):
+    for event in sorted(read_labels(folder)[0], key=lambda one: one.start_ms):
         events[event.stream_id].append(event)
     sums: defaultdict[tuple[str, str], Floats] = defaultdict(lambda: np.zeros(2))
     faulted = folder.faulted()

@@ -19,16 +19,9 @@ from typing import Any
 import numpy as np
 
 from kilowatch.evaluation.folder import Folder
-from kilowatch.evaluation.forecasts import (
-    Cost,
-    Group,
-    groups_of,
-    never_seen,
-    part_of,
-    scores,
-    summary,
-    with_history,
-)
+from kilowatch.evaluation.forecast_groups import Group, groups_of, part_of
+from kilowatch.evaluation.forecast_scores import scores, summary
+from kilowatch.evaluation.forecasts import Cost, never_seen, with_history
 from kilowatch.insights.forecasting import Model
 from kilowatch.insights.hours import Bools
 

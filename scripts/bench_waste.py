@@ -20,7 +20,8 @@ import numpy as np
 
 from kilowatch.evaluation import waste as evaluation
 from kilowatch.evaluation.folder import Folder
-from kilowatch.evaluation.waste import REFERENCE_H, Judged, score
+from kilowatch.evaluation.waste import REFERENCE_H
+from kilowatch.evaluation.waste_scores import Judged, read_labels, score
 from kilowatch.insights import towt
 from kilowatch.insights.hours import WEEK_H, Hours
 from kilowatch.insights.waste import learn
@@ -206,16 +207,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, required=True)
     folder = Folder(parser.parse_args().data)
+    labels = read_labels(folder)
     print("| reference | dead band | kWh recall | kWh precision | events | background |")
     for name, need in FAMILIES.items():
-        scored = {band: score(folder, found) for band, found in judged_by(folder, need).items()}
-
+        judged = judged_by(folder, need)
+        scored = {band: score(folder, found, labels) for band, found in judged.items()}
         best = max(BANDS, key=lambda band: worth(scored[band]))
         line(name, scored[best]["by_group"]["untouched"], f"{best:.2f} of the mean load")
     found: dict[str, Judged] = {}
     for whole, group, wasteful in evaluation.pairs(folder):
         found |= evaluation.judge(whole, group, wasteful)
-    line("the platform", score(folder, found)["by_group"]["untouched"], f"chance {BAND}")
+    line("the platform", score(folder, found, labels)["by_group"]["untouched"], f"chance {BAND}")
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from kilowatch.evaluation.folder import Folder
-from kilowatch.evaluation.forecasts import Group, groups_of, part_of
+from kilowatch.evaluation.forecast_groups import Group, groups_of, part_of
 from kilowatch.insights.forecasting import Model, train
 from kilowatch.insights.hours import Bools
 

@@ -23,10 +23,11 @@ import lightgbm
 import numpy as np
 import numpy.typing as npt
 
-from kilowatch.evaluation.folder import Folder, Listed, Series, hours_of, zones
+from kilowatch.evaluation.folder import Folder, Listed, hours_of, zones
 from kilowatch.evaluation.made_up_life import live
 from kilowatch.evaluation.made_up_waste import make_up
-from kilowatch.evaluation.waste import tuned
+from kilowatch.evaluation.rows import Series
+from kilowatch.evaluation.waste_scores import tuned
 from kilowatch.insights.hours import Bools, Hours
 from kilowatch.insights.waste.days import Days
 from kilowatch.insights.waste.finding import above_need

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 
-from kilowatch.evaluation.anomalies import BUDGETS, Event, Told, run, score
+from kilowatch.evaluation.anomalies import BUDGETS, predict
+from kilowatch.evaluation.anomaly_scores import Event, Told, score
 from kilowatch.evaluation.folder import Folder
+from kilowatch.evaluation.remarks import NO_HISTORY, NOT_LISTED
 from kilowatch.insights.hours import HOUR_MS
 from kilowatch.model.insight import EventKind
 
@@ -50,9 +55,9 @@ def test_the_delay_is_that_of_the_first_hit() -> None:
     assert found["precision"] == 1
 
 
-def _folder(root: Path, *, labels: bool) -> Folder:
+def _folder(root: Path) -> tuple[Folder, str]:
     rng = np.random.default_rng(2)
-    hour = np.arange(24 * 7 * 20)
+    hour = np.arange(24 * 7 * 12)
     busy = (hour % 24 >= 8) & (hour % 24 < 18) & (hour // 24 % 7 < 5)
     values = np.where(busy, 50.0, 10.0) * np.exp(0.05 * rng.standard_normal(len(hour)))
     half = len(hour) // 2
@@ -72,32 +77,93 @@ def _folder(root: Path, *, labels: bool) -> Folder:
     ):
         names = pa.array(["a"] * len(column))
         pq.write_table(pa.table({"stream_id": names, "ts": stamps[rows], "value": column}), path)
-    if labels:
-        begun = np.datetime64(FIRST_MS + int(hour[half + 500]) * HOUR_MS, "ms")
-        (root / "anomaly" / "fault_events.csv").write_text(
-            "stream_id,kind,start,end,severity,delta,rel_effect\n"
-            f"a,dropout_zero,{begun}+00:00,{begun + np.timedelta64(11, 'h')}+00:00,1,1,1\n",
-            encoding="utf-8",
-        )
-    return Folder(root)
+    begun = np.datetime64(FIRST_MS + int(hour[half + 500]) * HOUR_MS, "ms")
+    label = f"a,dropout_zero,{begun}+00:00,{begun + np.timedelta64(11, 'h')}+00:00,1,1,1"
+    return Folder(root), label
 
 
-def test_a_fault_in_a_folder_is_found_and_written_down(tmp_path: Path) -> None:
+class _Watched(NamedTuple):
+    """A folder whose alarms are written while it has no labels, and what scores them later."""
+
+    folder: Folder
+    out: Path
+    label: str
+    scored: Callable[[], dict[str, Any]]
+
+    def score(self, *labels: str) -> dict[str, Any]:
+        """Write labels, only now, and score."""
+        path = self.folder.root / "anomaly" / "fault_events.csv"
+        head = "stream_id,kind,start,end,severity,delta,rel_effect"
+        path.write_text("\n".join((head, *labels)) + "\n", encoding="utf-8")
+        return self.scored()
+
+
+@pytest.fixture(scope="module")
+def watched(tmp_path_factory: pytest.TempPathFactory) -> _Watched:
+    """Alarms of a dropout, from a folder without labels."""
+    root = tmp_path_factory.mktemp("watched")
+    folder, label = _folder(root / "data")
+    return _Watched(folder, root / "out", label, predict(folder, root / "out"))
+
+
+def test_alarms_are_written_before_labels_are_read(watched: _Watched) -> None:
+    """Without labels nothing is scored, and the alarms are there all the same."""
+    (watched.folder.root / "anomaly" / "fault_events.csv").unlink(missing_ok=True)
+    found = watched.scored()
+    assert found["not_scored"] == "labels can't be read: fault_events.csv is not there."
+    assert found["alarms"]["1.0"] > 0
+    assert pq.read_table(watched.out / "alarms.parquet").num_rows == sum(found["alarms"].values())
+
+
+def test_a_fault_in_a_folder_is_found_and_written_down(watched: _Watched) -> None:
     """The file alone is enough to score it again: who, when, what, and within which budget."""
-    found = run(_folder(tmp_path / "data", labels=True), tmp_path / "out")
+    found = watched.score(watched.label)
     assert set(found) == {str(budget) for budget in BUDGETS}
     for one in found.values():
         assert one["recall"] == 1
         assert one["kind_right"] == 1
         assert one["delay_h_median"] <= 6
-    rows = pq.read_table(tmp_path / "out" / "alarms.parquet").to_pylist()
+    rows = pq.read_table(watched.out / "alarms.parquet").to_pylist()
     assert {row["budget"] for row in rows} == set(BUDGETS)
     assert "dropout" in {row["kind"] for row in rows}
     assert {row["stream_id"] for row in rows} == {"a"}
 
 
-def test_alarms_are_written_before_labels_are_read(tmp_path: Path) -> None:
-    """Without labels there is nothing to score, and the alarms are there all the same."""
-    with pytest.raises(FileNotFoundError):
-        run(_folder(tmp_path / "data", labels=False), tmp_path / "out")
-    assert (tmp_path / "out" / "alarms.parquet").exists()
+def test_labels_of_other_streams_or_of_no_kind_that_we_know_are_told_apart(
+    watched: _Watched,
+) -> None:
+    """An event of a stream that is not there counts nowhere; a row that can't be read is said."""
+    found = watched.score(
+        watched.label,
+        watched.label.replace("a,", "ghost,", 1),
+        "a,spike,soon,later,1,1,1",
+        watched.label.replace("dropout_zero", "gremlin").replace("+00:00", ""),
+    )
+    assert found["events_set_aside"] == "1 of streams that were not judged: ghost"
+    assert found["events_unread"] == "1 rows can't be read"
+    assert found["1.0"]["events"] == 2
+    assert found["1.0"]["recall_by_kind"] == {"dropout_zero": 1, "gremlin": 1}
+    assert found["1.0"]["kind_right"] == 1
+    assert np.isnan(watched.score()["0.5"]["recall"])
+
+
+def test_what_is_told_of_a_stream_does_not_depend_on_its_neighbours(
+    watched: _Watched, tmp_path: Path
+) -> None:
+    """One beside it that began a month earlier and one that ends later, which no list knows."""
+    folder, _ = _folder(tmp_path / "data")
+    path = folder.root / "anomaly" / "faulted.parquet"
+    own = pq.read_table(path)
+    shifted = pc.subtract(own["ts"], pa.scalar(30 * DAY_MS, pa.duration("ms")))
+    later = pc.add(own["ts"], pa.scalar(5 * DAY_MS, pa.duration("ms")))
+    more = [
+        own.set_column(0, "stream_id", pa.array([name] * len(own))).set_column(1, "ts", stamps)
+        for name, stamps in (("earlier", shifted), ("later", later))
+    ]
+    pq.write_table(pa.concat_tables([*more, own]), path)
+    predict(folder, tmp_path)
+    alone = pq.read_table(watched.out / "alarms.parquet").to_pylist()
+    together = pq.read_table(tmp_path / "alarms.parquet").to_pylist()
+    assert [one for one in together if one["stream_id"] == "a"] == alone
+    assert folder.remarks.told()[NOT_LISTED] == ["earlier", "later"]
+    assert folder.remarks.told()[NO_HISTORY] == ["earlier", "later"]

@@ -15,7 +15,7 @@ import typer
 from typer.testing import CliRunner
 
 from kilowatch.cli import evaluate
-from kilowatch.evaluation import forecasts
+from kilowatch.evaluation import forecast_groups
 from kilowatch.insights.hours import HOUR_MS
 from kilowatch.model.errors import KilowatchError
 
@@ -105,7 +105,7 @@ def test_what_cannot_be_evaluated_is_refused_with_what_to_do(tmp_path: Path) -> 
     assert refusal(tmp_path / "absent") == "no_streams"
     assert refusal(data, data) == "out_not_empty"
     assert refusal(data, data / "streams.csv") == "out_unusable"
-    (data / "streams" / "made.parquet").rename(data / "streams" / "other.parquet")
+    (data / "streams" / "made.parquet").rename(data / "streams" / "made.gone")
     assert refusal(data) == "missing_streams"
     (data / "streams.csv").write_text("stream_id,dataset\n", encoding="utf-8")
     assert refusal(data) == "missing_columns"
@@ -123,7 +123,7 @@ def test_real_meters_are_forecast_well_within_the_weekly_naive(
     The model learns on twice a year in place of each week: that takes less time, and a model that
     is older makes it harder.
     """
-    monkeypatch.setattr(forecasts, "AGAIN_DAYS", 182)
+    monkeypatch.setattr(forecast_groups, "AGAIN_DAYS", 182)
     data = tmp_path / "data"
     (data / "streams").mkdir(parents=True)
     with (REAL / "streams.csv").open(encoding="utf-8", newline="") as lines:

@@ -12,6 +12,7 @@ import pytest
 
 from kilowatch.evaluation import waste as scored
 from kilowatch.evaluation.folder import Folder
+from kilowatch.evaluation.remarks import NO_ROWS
 from kilowatch.evaluation.waste import run
 from kilowatch.insights.hours import Hours
 from kilowatch.model.blocks import Floats
@@ -72,10 +73,82 @@ def test_labels_are_read_after_the_predictions_are_written(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Without labels the predictions are there all the same; only the scores are missing."""
-    (folder / "waste" / "waste_events.csv").unlink()
-    with pytest.raises(FileNotFoundError):
-        run(Folder(folder), tmp_path)
-    assert (tmp_path / "waste.parquet").exists()
-    monkeypatch.setattr(scored, "_labels", lambda _: pytest.fail("no labels without streams"))
+    run(Folder(folder), tmp_path)
+    before = (tmp_path / "waste.parquet").read_bytes()
+    (folder / "waste" / "injected_hours.parquet").unlink()
+    found = run(Folder(folder), tmp_path)
+    assert "injected_hours.parquet can't be read" in found["not_scored"]
+    (folder / "waste" / "waste_events.csv").write_text("stream_id\n", encoding="utf-8")
+    found = run(Folder(folder), tmp_path)
+    assert "lacks the columns end, injected_kwh, kind, start" in found["not_scored"]
+    assert (tmp_path / "waste.parquet").read_bytes() == before
+    monkeypatch.setattr(scored, "read_labels", lambda _: pytest.fail("no labels without streams"))
     (folder / "waste" / "wasteful.parquet").unlink()
-    assert run(Folder(folder), tmp_path) == {"streams": 0}
+    assert run(Folder(folder), tmp_path)["streams"] == 0
+
+
+def test_each_stream_is_judged_by_itself_in_kwh_or_named_with_the_reason(
+    folder: Path, tmp_path: Path
+) -> None:
+    """Other units and other ends beside it change nothing; what has no history is not dropped.
+
+    A meter in Wh wastes the same kWh. A copy that ends sooner is not judged beyond its end.
+    """
+    run(Folder(folder), tmp_path)
+    alone = pq.read_table(tmp_path / "waste.parquet").to_pydict()
+    others = ("wh", "sooner", "short", "lost", "warm")
+    for path, column in ((folder / "streams" / "one.parquet", "value"),
+                         (folder / "waste" / "wasteful.parquet", "value")):  # fmt: skip
+        table = pq.read_table(path).select(["stream_id", "ts", column])
+        parts = [table]
+        for name in others:
+            part = table.set_column(0, "stream_id", pa.array([name] * len(table)))
+            if name == "wh":
+                part = part.set_column(2, column, pc.multiply(part[column], 1000.0))
+            if name == "sooner" and "waste" in str(path):
+                part = part.slice(0, len(part) // 2)
+            if name == "short" and "streams" in str(path):
+                part = part.slice(BEGIN - 20 * 24)
+            if name != "lost" or "waste" in str(path):
+                parts.append(part)
+        pq.write_table(pa.concat_tables(parts), path)
+    units = {"wh": "Wh", "warm": "°C"}
+    rows = "".join(
+        f"{one},one,B,electricity,{units.get(one, 'kWh')},UTC,1h,,,,\n"
+        for one in ("office", *others)
+    )
+    (folder / "streams.csv").write_text(HEAD + rows, encoding="utf-8")
+    found = run(Folder(folder), tmp_path)
+    assert found["streams"] == 3
+    assert found["left_out"] == {
+        "short": scored.TOO_SHORT,
+        "lost": f"{scored.NO_HISTORY}: {NO_ROWS}",
+        "warm": scored.NO_AMOUNT,
+    }
+    both = pq.read_table(tmp_path / "waste.parquet").to_pylist()
+    own = [row for row in both if row["stream_id"] == "office"]
+    assert own == [dict(zip(alone, row, strict=True)) for row in zip(*alone.values(), strict=True)]
+    wh = [row for row in both if row["stream_id"] == "wh"]
+    assert [row["ts"] for row in wh] == alone["ts"]
+    assert [row["waste_kwh"] for row in wh] == pytest.approx(alone["waste_kwh"])
+    sooner = [row for row in both if row["stream_id"] == "sooner"]
+    assert len(sooner) < len(own) or not own
+
+
+def test_labels_that_fit_nothing_are_counted_and_change_no_figure(
+    folder: Path, tmp_path: Path
+) -> None:
+    """Events of other streams, of no energy, from before the stream, or that can't be read."""
+    before = run(Folder(folder), tmp_path)
+    with (folder / "waste" / "waste_events.csv").open("a", encoding="utf-8") as lines:
+        lines.write(
+            "ghost,after_hours,2025-02-10T00:00:00Z,2025-03-07T00:00:00Z,5,0,1\n"
+            "office,nothing,2025-02-10T00:00:00Z,2025-03-07T00:00:00Z,0,0,1\n"
+            "office,after_hours,soon,2025-03-07T00:00:00Z,5,0,1\n"
+        )
+    found = run(Folder(folder), tmp_path)
+    assert found["events_unread"] == "1 rows can't be read"
+    assert found["events_set_aside"] == "1 of streams that were not judged: ghost"
+    assert np.isnan(found["by_kind"]["nothing"]["kwh_recall"])
+    same = ("kwh_recall", "kwh_precision", "events_half_found", "background_share")
+    assert [found[name] for name in same] == [before[name] for name in same]

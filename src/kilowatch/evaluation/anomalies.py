@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import csv
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime
+from collections import Counter
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,85 +11,78 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from kilowatch.evaluation.folder import Folder, Series, hours_of, zones
+from kilowatch.evaluation import remarks
+from kilowatch.evaluation.anomaly_scores import Event, Told, read_labels, score
+from kilowatch.evaluation.folder import Folder, alike, hours_of
+from kilowatch.evaluation.labels import set_aside
+from kilowatch.evaluation.rows import Series
 from kilowatch.insights.anomalies import Alarm, scan_within
 from kilowatch.insights.anomalies.judging import Judge
 from kilowatch.insights.hours import HOUR_MS
-from kilowatch.model.blocks import Ints
-from kilowatch.model.insight import EventKind
+from kilowatch.model.errors import KilowatchError
 
 BUDGETS = (1.0, 0.5)
 """False alarms that are put up with, for each meter and month: one operating point each."""
 HISTORY_H = 250 * 24
 """What came before is looked at for so long: the detector remembers nothing older."""
-_DAY_MS = 24 * HOUR_MS
-_AFTER_MS = 8 * _DAY_MS
-_MONTH_MS = 30.4375 * _DAY_MS
-_CALLED = {
-    "spike": {EventKind.SPIKE},
-    "dropout_zero": {EventKind.DROPOUT},
-    "stuck": {EventKind.STUCK},
-    "level_shift_up": {EventKind.LEVEL_SHIFT},
-    "night_baseload_rise": {EventKind.NIGHT_LOAD},
-    "missed_weekend_shutdown": {EventKind.MISSED_SHUTDOWN},
-    "gradual_drift": {EventKind.DRIFT, EventKind.LEVEL_SHIFT},
-    "clock_shift": {EventKind.CLOCK_SHIFT},
-    "phase_loss_down": {EventKind.PHASE_LOSS},
-    "counter_reset": {EventKind.NEGATIVE},
-}
-"""Which of our words fit a label's; a drift may be called a level shift once it is one."""
-
-
-@dataclass(frozen=True, slots=True)
-class Told:
-    """An alarm of a stream.
-
-    Attributes:
-        stream_id: Whose.
-        at_ms: When it was told [ms since 1970, UTC].
-        kind: What it said.
-        score: How unusual it was.
-    """
-
-    stream_id: str
-    at_ms: int
-    kind: EventKind
-    score: float
-
-
-@dataclass(frozen=True, slots=True)
-class Event:
-    """A labelled fault: ``start_ms`` to ``end_ms``, the end of its last hour."""
-
-    stream_id: str
-    kind: str
-    start_ms: int
-    end_ms: int
+NOTHING = "there is no anomaly/faulted.parquet, or no row in it"
+TOGETHER = 200
+"""Streams that pass by at once: more of them take no less time, and more memory."""
 
 
 def run(folder: Folder, out: Path) -> dict[str, Any]:
-    """Write the alarms of a folder's faulted streams, then score them.
+    """Write the alarms of a folder's faulted streams, then score them: ``predict`` at once."""
+    return predict(folder, out)()
+
+
+def predict(folder: Folder, out: Path) -> Callable[[], dict[str, Any]]:
+    """Write the alarms of a folder's faulted streams.
 
     Args:
-        folder: Without ``anomaly/`` the answer is empty.
+        folder: Without ``anomaly/`` there is nothing to judge.
         out: Folder for ``alarms.parquet``: ``stream_id``, ``at`` (when it was told, UTC),
             ``kind``, ``score`` and ``budget``; a row for each budget that it is told within.
 
     Returns:
-        By budget: the score as docs/reference/evaluation.md defines it, overall, by kind and by
-        dataset.
+        What reads the labels and scores the alarms, by budget: the score as
+        docs/reference/evaluation.md defines it, overall, by kind and by dataset.
     """
     faulted = folder.faulted()
-    if not faulted:
-        return {}
     told = alarms(folder, faulted)
-    _write(told, out / "alarms.parquet")
-    labels = read_labels(folder)
+    write(told, out / "alarms.parquet")
+    left_out = folder.left_out.get("faulted", {})
+    judged = {key: one for key, one in faulted.items() if key not in left_out}
+
+    def scored() -> dict[str, Any]:
+        found: dict[str, Any] = {"left_out": left_out} if left_out else {}
+        if not judged:
+            why = "no stream of anomaly/faulted.parquet can be judged" if left_out else NOTHING
+            return {"streams": 0, "not_scored": why, **found}
+        try:
+            labels, unread = read_labels(folder)
+        except KilowatchError as error:
+            count = {str(budget): len(said) for budget, said in told.items()}
+            why = f"labels can't be read: {error.detail}"
+            return {"streams": len(judged), "alarms": count, "not_scored": why, **found}
+        return {**_scored(folder, judged, told, labels, unread), **found}
+
+    return scored
+
+
+def _scored(
+    folder: Folder,
+    judged: Mapping[str, Series],
+    told: Mapping[float, list[Told]],
+    every: list[Event],
+    unread: int,
+) -> dict[str, Any]:
+    labels = [one for one in every if one.stream_id in judged]
+    aside = Counter(one.stream_id for one in every if one.stream_id not in judged)
     spans = {
-        key: (int(one.start_ms[0]), int(one.start_ms[-1]) + HOUR_MS) for key, one in faulted.items()
+        key: (int(one.start_ms[0]), int(one.start_ms[-1]) + HOUR_MS) for key, one in judged.items()
     }
-    dataset = {key: folder.listed[key].dataset for key in faulted}
-    return {
+    dataset = {key: folder.listed[key].dataset for key in judged}
+    scores = {
         str(budget): {
             **score(found, labels, spans),
             "by_dataset": {
@@ -105,12 +96,16 @@ def run(folder: Folder, out: Path) -> dict[str, Any]:
         }
         for budget, found in told.items()
     }
+    return {**scores, **set_aside(unread, aside)}
 
 
 def alarms(
     folder: Folder, faulted: Mapping[str, Series], trees: Judge | None = None
 ) -> dict[float, list[Told]]:
     """Let the streams' own history pass by, and then what is to be judged.
+
+    What is said of a stream does not depend on which others are judged with it. A stream that
+    can't be judged is put into ``folder.left_out``.
 
     Args:
         folder: Where the history is.
@@ -120,70 +115,69 @@ def alarms(
     Returns:
         What was told within each budget.
     """
-    clean = folder.streams()
+    clean = folder.streams(faulted)
+    folder.remarks.add(remarks.NO_HISTORY, faulted.keys() - clean.keys())
+    whole = {key: joined(clean.get(key), one) for key, one in faulted.items()}
     found: dict[float, list[Told]] = {budget: [] for budget in BUDGETS}
-    for (zone, weather), names in zones(folder.listed[key] for key in faulted).items():
-        series = {key: joined(clean.get(key), faulted[key]) for key in names}
-        hours = hours_of(series, zone, folder.temperature(weather))
-        begin = min(int(faulted[key].start_ms[0]) for key in names)
-        before = (begin - hours.first_ms) // HOUR_MS - HISTORY_H
-        hours = hours.hours(max(before, 0) // 24 * 24, hours.count)
-        for budget, raised in zip(BUDGETS, scan_within(hours, BUDGETS, trees), strict=True):
-            found[budget] += _from(raised, names, faulted)
+    for zone, weather, names in alike(
+        (folder.listed[key] for key in faulted), whole, at_most=TOGETHER
+    ):
+        outdoor = folder.temperature(weather)
+        for budget, told in _each(folder, whole, zone, outdoor, names, faulted, trees).items():
+            found[budget] += told
     return {
         budget: sorted(told, key=lambda one: (one.stream_id, one.at_ms))
         for budget, told in found.items()
     }
 
 
-def score(
-    told: Iterable[Told], labels: Sequence[Event], spans: Mapping[str, tuple[int, int]]
-) -> dict[str, Any]:
-    """Score alarms event by event.
+def _each(
+    folder: Folder,
+    whole: Mapping[str, Series],
+    zone: str,
+    outdoor: Series | None,
+    names: list[str],
+    faulted: Mapping[str, Series],
+    trees: Judge | None,
+) -> dict[float, list[Told]]:
+    """Judge some streams together; if that fails, each by itself: one must not stop the others."""
+    try:
+        return _judged({key: whole[key] for key in names}, zone, outdoor, faulted, trees)
+    except (ValueError, ArithmeticError, IndexError) as error:
+        if len(names) == 1:
+            why = f"{remarks.FAILED}: {error}"
+            folder.left_out.setdefault("faulted", {})[names[0]] = why
+            return {}
+    found: dict[float, list[Told]] = {budget: [] for budget in BUDGETS}
+    for one in names:
+        for budget, told in _each(folder, whole, zone, outdoor, [one], faulted, trees).items():
+            found[budget] += told
+    return found
 
-    An event is found if an alarm falls in [start, end + 24 h]; alarms closer than 24 h are one;
-    false is what lies outside of each event + 8 days, for each meter-month of that time.
 
-    Args:
-        told: Alarms.
-        labels: What was put in.
-        spans: First and last instant of each stream [ms].
-    """
-    delays: dict[Event, float] = {}
-    called: dict[Event, bool] = {}
-    false, quiet_ms = 0, 0
-    by_stream: dict[str, list[Told]] = {key: [] for key in spans}
-    for one in told:
-        by_stream[one.stream_id].append(one)
-    for key, (first, last) in spans.items():
-        own = sorted(by_stream[key], key=lambda one: one.at_ms)
-        events = [one for one in labels if one.stream_id == key]
-        for event in events:
-            hits = [one for one in own if event.start_ms <= one.at_ms <= event.end_ms + _DAY_MS]
-            if hits:
-                delays[event] = (hits[0].at_ms - event.start_ms) / HOUR_MS
-                called[event] = bool({one.kind for one in hits} & _CALLED.get(event.kind, set()))
-        windows = np.array([(one.start_ms, one.end_ms + _AFTER_MS) for one in events], np.int64)
-        at = np.array([one.at_ms for one in own], np.int64)
-        false += int((~_inside(_firsts(at), windows)).sum())
-        quiet_ms += int((~_inside(np.arange(first, last, HOUR_MS), windows)).sum()) * HOUR_MS
-    recall = len(delays) / max(len(labels), 1)
-    precision = len(delays) / max(len(delays) + false, 1)
-    waits = list(delays.values()) or [float("nan")]
+def _judged(
+    series: Mapping[str, Series],
+    zone: str,
+    outdoor: Series | None,
+    faulted: Mapping[str, Series],
+    trees: Judge | None,
+) -> dict[float, list[Told]]:
+    """Judge streams of one clock, each from 250 days before its own faulted part on."""
+    names = list(series)
+    first_ms = min(int(one.start_ms[0]) for one in series.values())
+    begins = {key: int(faulted[key].start_ms[0]) for key in names}
+    # Whole days before the beginning, of the day that the grid begins with.
+    before = {
+        key: max((begin - first_ms) // HOUR_MS - HISTORY_H, 0) // 24 * 24
+        for key, begin in begins.items()
+    }
+    from_h = min(before.values())
+    hours = hours_of(series, zone, outdoor, from_ms=first_ms + from_h * HOUR_MS)
+    for row, key in enumerate(names):
+        hours.values[row, : before[key] - from_h] = np.nan
+    raised = scan_within(hours, BUDGETS, trees)
     return {
-        "events": len(labels),
-        "recall": recall,
-        "false_alarms_per_meter_month": false / max(quiet_ms / _MONTH_MS, 1e-9),
-        "precision": precision,
-        "f1": 2 * precision * recall / max(precision + recall, 1e-9),
-        "delay_h_median": float(np.median(waits)),
-        "delay_h_p90": float(np.percentile(waits, 90)),
-        "kind_right": sum(called.values()) / max(len(called), 1),
-        "recall_by_kind": {
-            kind: sum(one in delays for one in labels if one.kind == kind)
-            / sum(one.kind == kind for one in labels)
-            for kind in sorted({one.kind for one in labels})
-        },
+        budget: _from(some, names, faulted) for budget, some in zip(BUDGETS, raised, strict=True)
     }
 
 
@@ -199,23 +193,18 @@ def joined(before: Series | None, faulted: Series) -> Series:
 
 
 def _from(raised: list[Alarm], names: list[str], faulted: Mapping[str, Series]) -> list[Told]:
+    """Return alarms that were opened while a stream's faulted part passed by."""
     told = [Told(names[one.stream], one.at_ms, one.kind, one.score) for one in raised if one.open]
-    return [one for one in told if one.at_ms > faulted[one.stream_id].start_ms[0]]
+    spans = {key: faulted[key].start_ms[[0, -1]] for key in names}
+    return [
+        one
+        for one in told
+        if spans[one.stream_id][0] < one.at_ms <= spans[one.stream_id][1] + HOUR_MS
+    ]
 
 
-def _firsts(at: Ints) -> Ints:
-    """Return the first of each group of instants that are closer than 24 h."""
-    return at[np.concatenate([[True], np.diff(at) >= _DAY_MS])] if len(at) else at
-
-
-def _inside(at: Ints, windows: Ints) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
-    inside = np.zeros(len(at), np.bool_)
-    for first, last in windows:
-        inside |= (at >= first) & (at <= last)
-    return inside
-
-
-def _write(told: Mapping[float, list[Told]], path: Path) -> None:
+def write(told: Mapping[float, list[Told]], path: Path) -> None:
+    """Write alarms, a row for each budget that they are told within."""
     rows = [(one, budget) for budget, found in told.items() for one in found]
     path.parent.mkdir(parents=True, exist_ok=True)
     pq.write_table(
@@ -230,18 +219,3 @@ def _write(told: Mapping[float, list[Told]], path: Path) -> None:
         ),
         path,
     )
-
-
-def read_labels(folder: Folder) -> list[Event]:
-    """Read what was put in: after the alarms were written, and not before."""
-    with (folder.root / "anomaly" / "fault_events.csv").open(encoding="utf-8", newline="") as lines:
-        return [
-            Event(
-                row["stream_id"], row["kind"], _ms(row["start"]), _ms(row["end"]) + HOUR_MS
-            )
-            for row in csv.DictReader(lines)
-        ]  # fmt: skip
-
-
-def _ms(stamp: str) -> int:
-    return int(datetime.fromisoformat(stamp).timestamp()) * 1000

@@ -7,29 +7,33 @@ scores, which come after the predictions, and by nobody else.
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from kilowatch.catalog.places import country_of_zone
-from kilowatch.insights.hours import COVERED_MIN, HOUR_MS, Hours
-from kilowatch.model.blocks import Floats, Ints
+from kilowatch.evaluation import remarks, rows
+from kilowatch.evaluation.hourly import by_hours
+from kilowatch.evaluation.remarks import Remarks
+from kilowatch.evaluation.rows import Series
+from kilowatch.insights.hours import HOUR_MS, Hours
+from kilowatch.model.blocks import Floats
+from kilowatch.model.errors import KilowatchError
 from kilowatch.model.public_holidays import public_holidays
 from kilowatch.model.units import UNITS
 from kilowatch.model.zones import Zone
 
 REGIONS = {"GB": "ENG"}
 """Region of a country where it matters and the time zone does not say it."""
+COLDEST_C, HOTTEST_C = -80.0, 60.0
+"""No weather station outside of Antarctica has measured less or more [°C]."""
 
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """A row of ``streams.csv``."""
+    """A row of ``streams.csv``; ``unit`` is that of the file of values where it says one."""
 
     stream_id: str
     dataset: str
@@ -40,24 +44,17 @@ class Listed:
     weather_id: str
 
 
-@dataclass(frozen=True, slots=True)
-class Series:
-    """One stream's hours with a value, sorted.
-
-    Attributes:
-        start_ms: Starts, shape (n,) [ms since 1970, UTC].
-        values: Values, shape (n,) [the stream's unit].
-    """
-
-    start_ms: Ints
-    values: Floats
-
-
 class Folder:
     """A folder laid out as docs/reference/evaluation.md says.
 
     Args:
         root: The folder.
+
+    Attributes:
+        listed: Rows of ``streams.csv`` by stream, and of streams that only another file knows.
+        remarks: What was noticed of the data so far.
+        left_out: Streams of which nothing can be said, and why, by file: ``streams``,
+            ``faulted``, ``wasteful``.
 
     Raises:
         FileNotFoundError: It has no ``streams.csv``.
@@ -65,93 +62,155 @@ class Folder:
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        with (root / "streams.csv").open(encoding="utf-8", newline="") as lines:
-            self.listed = {
-                row["stream_id"]: Listed(
-                    row["stream_id"], row["dataset"], row["building"], row["utility"],
-                    row["unit"], row["tz"], row["weather_id"],
-                )
-                for row in csv.DictReader(lines)
-            }  # fmt: skip
+        self.remarks = Remarks()
+        self.left_out: dict[str, dict[str, str]] = {}
+        self.listed: dict[str, Listed] = {}
+        with (root / "streams.csv").open(
+            encoding="utf-8-sig", errors="replace", newline=""
+        ) as lines:
+            for row in csv.DictReader(lines):
+                self._list({key: (row[key] or "").strip() for key in row if isinstance(key, str)})
+        self.ids = tuple(self.listed)
 
-    def streams(self) -> dict[str, Series]:
-        """Return the untouched streams by id."""
+    def _list(self, row: Mapping[str, str]) -> None:
+        name = row["stream_id"]
+        if not name:
+            return
+        if name in self.listed:
+            self.remarks.add(remarks.TWICE_LISTED, [name])
+        zone = row.get("tz", "")
+        try:
+            Zone.of(zone)
+        except (ValueError, OSError):
+            self.remarks.add(remarks.NO_ZONE, [name])
+            zone = "UTC"
+        self.listed[name] = Listed(
+            name, row.get("dataset", ""), row.get("building", "") or name, row.get("utility", ""),
+            row.get("unit", ""), zone, row.get("weather_id", ""),
+        )  # fmt: skip
+
+    def streams(self, wanted: Collection[str] | None = None) -> dict[str, Series]:
+        """Return the untouched streams by id, in the order of ``streams.csv``.
+
+        Args:
+            wanted: Those that are asked for; None: all that are listed.
+        """
+        asked = [key for key in self.ids if wanted is None or key in wanted]
         found: dict[str, Series] = {}
-        for dataset in sorted({one.dataset for one in self.listed.values()}):
-            found |= self.table(self.root / "streams" / f"{dataset}.parquet")
-        return {key: found[key] for key in self.listed if key in found}
+        usual = [
+            self.root / "streams" / f"{name}.parquet"
+            for name in sorted({self.listed[key].dataset for key in asked})
+        ]
+        for path in usual:
+            found |= self._part(path, set(asked))
+        missing = set(asked) - set(found) - set(self.left_out.get("streams", ()))
+        if missing:
+            for path in sorted((self.root / "streams").rglob("*.parquet")):
+                if path not in usual:
+                    more = self._part(path, missing)
+                    self.remarks.add(remarks.ELSEWHERE, more)
+                    found |= more
+        for key in asked:
+            if key not in found:
+                self.left_out.setdefault("streams", {}).setdefault(key, remarks.NO_ROWS)
+        return {key: found[key] for key in asked if key in found}
+
+    def _part(self, path: Path, wanted: Collection[str]) -> dict[str, Series]:
+        return self.table(path, wanted=wanted, role="streams")
 
     def faulted(self) -> dict[str, Series]:
         """Return the streams that faults were put into, by id."""
-        return self.table(self.root / "anomaly" / "faulted.parquet")
+        return self.table(self.root / "anomaly" / "faulted.parquet", role="faulted")
 
     def wasteful(self) -> dict[str, Series]:
         """Return the streams that waste was put into, by id."""
-        return self.table(self.root / "waste" / "wasteful.parquet")
+        return self.table(self.root / "waste" / "wasteful.parquet", role="wasteful")
 
     def temperature(self, weather_id: str) -> Series | None:
         """Return measured outdoor temperature [°C], or None where there is none."""
-        path = self.root / "weather" / f"{weather_id}.parquet"
-        if not weather_id or not path.exists():
+        if not weather_id:
             return None
-        table = pq.read_table(path)
-        return _series(table, "temp_c")
+        zones = {one.zone for one in self.listed.values() if one.weather_id == weather_id}
+        whom = [one.stream_id for one in self.listed.values() if one.weather_id == weather_id]
+        try:
+            measured = rows.weather(
+                self.root / "weather" / f"{weather_id}.parquet", Zone.of(min(zones)), self.remarks
+            )
+        except KilowatchError:
+            self.remarks.add(remarks.NO_WEATHER, whom)
+            return None
+        odd = (measured.values < COLDEST_C) | (measured.values > HOTTEST_C)
+        if odd.any():
+            self.remarks.add(remarks.BAD_WEATHER, whom)
+        return Series(measured.start_ms, np.where(odd, np.nan, measured.values))
 
-    def table(self, path: Path, column: str = "value") -> dict[str, Series]:
+    def table(
+        self, path: Path, column: str = "value", *, wanted: Collection[str] | None = None,
+        role: str = "",
+    ) -> dict[str, Series]:  # fmt: skip
         """Return a column of a file of streams by id; nothing where there is no such file.
 
-        Values of intervals shorter than an hour are brought to hours.
+        Values of intervals shorter than an hour are brought to hours; streams of which nothing
+        is left are put into ``left_out``.
+
+        Args:
+            path: The file.
+            column: What the values are called.
+            wanted: Streams that are asked for; None: all.
+            role: Under which name ``left_out`` has them.
+
+        Raises:
+            KilowatchError: The file is no such file.
         """
         if not path.exists():
             return {}
-        table = pq.read_table(path)
-        names = table.column("stream_id").combine_chunks().dictionary_encode()
-        codes = names.indices.to_numpy(zero_copy_only=False)
-        whole = _series(table, column)
+        read = rows.read(path, column, wanted)
+        if role == "streams":
+            self.remarks.add(remarks.LEFT_LYING, read.others - set(self.ids))
         found = {}
-        for code, name in enumerate(names.dictionary.to_pylist()):
-            rows = codes == code
-            order = np.argsort(whole.start_ms[rows], kind="stable")
-            listed = self.listed.get(name)
-            unit = UNITS.get(listed.unit) if listed is not None else None
-            amount = unit is None or unit.behaviour == "amount"
-            own = Series(whole.start_ms[rows][order], whole.values[rows][order])
-            found[name] = _hourly(own, listed.zone if listed else "UTC", amount=amount)
+        for key, series in rows.by_stream(read, self._zone, self.remarks).items():
+            listed = self._known(key, read.units.get(key, ""))
+            hours, noticed = by_hours(series, Zone.of(listed.zone), amount=adds_up(listed.unit))
+            if np.isfinite(hours.values).any():
+                found[key] = hours
+                for one in noticed:
+                    self.remarks.add(one, [key])
+            else:
+                why = noticed[0] if noticed else remarks.NO_ROWS
+                self.left_out.setdefault(role, {})[key] = why
         return found
 
+    def _zone(self, key: str) -> Zone:
+        return Zone.of(self.listed[key].zone if key in self.listed else "UTC")
 
-def _series(table: pa.Table, column: str) -> Series:
-    starts = pc.cast(_instants(table.column("ts")), pa.timestamp("ms", "UTC"))
-    values = table.column(column).to_numpy().astype(np.float64)
-    return Series(pc.cast(starts, pa.int64()).to_numpy(), values)
+    def _known(self, key: str, unit: str) -> Listed:
+        """Return what is known of a stream, with the unit of the file of its values."""
+        listed = self.listed.get(key)
+        if listed is None:
+            self.remarks.add(remarks.NOT_LISTED, [key])
+            listed = Listed(key, "", key, "", "", "UTC", "")
+        said = named(unit) or named(listed.unit) or listed.unit or unit
+        if named(unit) and named(listed.unit) and named(unit) != named(listed.unit):
+            self.remarks.add(remarks.OTHER_UNIT, [key])
+        if not said or said not in UNITS:
+            self.remarks.add(remarks.NO_UNIT, [key])
+        self.listed[key] = replace(listed, unit=said)
+        return self.listed[key]
 
 
-def _instants(stamps: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Read ISO 8601 with an offset; files may also hold true timestamps."""
-    if not pa.types.is_string(stamps.type) and not pa.types.is_large_string(stamps.type):
-        return stamps
-    return pc.cast(stamps, pa.timestamp("ms", "UTC"))
+def named(unit: str) -> str:
+    """Return a unit as we write it (``m³`` is ``m3``), or "" where we do not know it."""
+    if unit in UNITS:
+        return unit
+    return _SPELT.get(unit.replace("³", "3").casefold(), "")
 
 
-def _hourly(series: Series, zone: str, *, amount: bool) -> Series:
-    """Return a stream by hours of its clock: sums of amounts, means of everything else.
+_SPELT = {symbol.casefold(): symbol for symbol in UNITS if symbol} | {"c": "°C", "degc": "°C"}
 
-    An hour of which a part is missing is taken for as much of it as is there.
-    """
-    if len(series.start_ms) < 2:
-        return series
-    step_ms = int(np.median(np.diff(series.start_ms)))
-    if not 0 < step_ms < HOUR_MS:
-        return series
-    clock = Zone.of(zone)
-    past = clock.local_ms(series.start_ms) % HOUR_MS  # hours of half-hour zones begin at :30 UTC
-    known = np.isfinite(series.values)
-    hours, place = np.unique((series.start_ms - past)[known], return_inverse=True)
-    count = np.bincount(place, minlength=len(hours))
-    mean = np.bincount(place, series.values[known], minlength=len(hours)) / count
-    enough = count * step_ms >= COVERED_MIN * HOUR_MS
-    values = mean * (HOUR_MS / step_ms) if amount else mean
-    return Series(hours[enough], values[enough])
+
+def adds_up(unit: str) -> bool:
+    """Return whether values of a unit are amounts, or are taken for them."""
+    return not unit or unit not in UNITS or UNITS[unit].behaviour == "amount"
 
 
 def hours_of(
@@ -219,3 +278,21 @@ def zones(listed: Iterable[Listed]) -> dict[tuple[str, str], list[str]]:
     for one in listed:
         grouped.setdefault((one.zone, one.weather_id), []).append(one.stream_id)
     return grouped
+
+
+def alike(
+    listed: Iterable[Listed], series: Mapping[str, Series], at_most: int | None = None
+) -> Iterator[tuple[str, str, list[str]]]:
+    """Yield streams that fit on one grid of hours: zone, weather, ids.
+
+    Args:
+        listed: The streams.
+        series: Their hours, by id: the minute at which they begin is shared too.
+        at_most: Streams at once.
+    """
+    for (zone, weather), names in zones(listed).items():
+        phases = {key: int(series[key].start_ms[0]) % HOUR_MS for key in names}
+        for phase in sorted(set(phases.values())):
+            same = [key for key in names if phases[key] == phase]
+            for first in range(0, len(same), at_most or len(same)):
+                yield zone, weather, same[first : first + (at_most or len(same))]

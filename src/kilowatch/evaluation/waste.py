@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import csv
-import hashlib
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,79 +13,144 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from kilowatch.evaluation.folder import Folder, Series, hours_of, on_grid, zones
-from kilowatch.insights.hours import HOUR_MS, Hours
+from kilowatch.evaluation import remarks
+from kilowatch.evaluation.folder import Folder, alike, hours_of, on_grid
+from kilowatch.evaluation.rows import Series
+from kilowatch.evaluation.waste_scores import Judged, read_labels, score
+from kilowatch.insights.hours import HOUR_MS, Bools, Hours
 from kilowatch.insights.waste import learn, waste
-from kilowatch.model.blocks import Floats, Ints
+from kilowatch.insights.waste.reference import MIN_DAYS
+from kilowatch.model.errors import KilowatchError
+from kilowatch.model.units import UNITS
 
 REFERENCE_H = 365 * 24
 """The reference period: the year before the streams are judged, as the platform does by rule."""
-
-
-@dataclass(frozen=True, slots=True)
-class Judged:
-    """One stream, judged as it was and with waste put in.
-
-    Attributes:
-        start_ms: Start of each hour, shape (hours,) [ms since 1970, UTC].
-        original: Measured, shape (hours,) [kWh].
-        found: Waste found in it, shape (hours,) [kWh].
-        found_wasteful: Waste found in the wasteful copy, shape (hours,) [kWh].
-    """
-
-    start_ms: Ints
-    original: Floats
-    found: Floats
-    found_wasteful: Floats
+ALMOST_H = 330 * 24
+"""A reference period with fewer hours than this is said to be short."""
+TOGETHER = 50
+"""Streams that are judged at once: what is looked at takes 10 MB each."""
+NOTHING = "there is no waste/wasteful.parquet, or no row in it"
+NO_HISTORY = "nothing in streams/ to learn its need from"
+TOO_SHORT = "less than 28 days of history in the 365 before its wasteful copy begins"
+NO_AMOUNT = "a unit without an amount that could be wasted"
 
 
 def run(folder: Folder, out: Path) -> dict[str, Any]:
-    """Judge the streams that have a wasteful copy, write ``waste.parquet``, then score it.
+    """Judge the streams that have a wasteful copy, and score it: ``predict`` at once."""
+    return predict(folder, out)()
 
-    The labels are read after ``waste.parquet`` is written.
+
+def predict(folder: Folder, out: Path) -> Callable[[], dict[str, Any]]:
+    """Judge the streams that have a wasteful copy, and write ``waste.parquet``.
 
     Args:
         folder: Streams and labels.
         out: Where to write; it exists.
 
     Returns:
-        Scores; without wasteful streams ``{"streams": 0}``.
+        What reads the labels and returns scores; without wasteful streams they say so.
     """
     began = time.process_time()
     judged: dict[str, Judged] = {}
     for whole, group, wasteful in pairs(folder):
         judged |= judge(whole, group, wasteful)
+    for key, one in judged.items():
+        judged[key] = one.times(amount_of(folder.listed[key].unit)[0])
     spent_s = time.process_time() - began
     _write(judged, out / "waste.parquet")
-    if not judged:
-        return {"streams": 0}
-    scored = score(folder, judged)
-    scored["ms_per_stream_year"] = round(1000 * spent_s / (2 * len(judged)), 2)
+    left_out = folder.left_out.get("wasteful", {})
+
+    def scored() -> dict[str, Any]:
+        found: dict[str, Any] = {"left_out": left_out} if left_out else {}
+        if not judged:
+            why = "no stream of waste/wasteful.parquet can be judged" if left_out else NOTHING
+            return {"streams": 0, "not_scored": why, **found}
+        found["timing"] = {"ms_per_stream_year": round(1000 * spent_s / (2 * len(judged)), 2)}
+        try:
+            labels = read_labels(folder)
+        except KilowatchError as error:
+            why = f"labels can't be read: {error.detail}"
+            return {"streams": len(judged), "not_scored": why, **found}
+        return {**score(folder, judged, labels), **found}
+
     return scored
+
+
+def amount_of(unit: str) -> tuple[float, bool]:
+    """Return what an hour's value of a unit is multiplied by for kWh, and whether that is so.
+
+    Units that are no energy are brought to their amount (m3); unknown ones stay as they are, and
+    are taken for kWh. Units without an amount (°C) give 0.
+    """
+    if not unit or unit not in UNITS:
+        return 1.0, True
+    known = UNITS[unit]
+    if not known.amount:
+        return 0.0, False
+    energy = known.amount == "Wh"
+    return known.factor * known.amount_factor / (1000 if energy else 1), energy
 
 
 def pairs(folder: Folder) -> Iterator[tuple[Hours, list[str], Hours]]:
     """Yield streams that share a clock and a beginning: as they were, their ids, with waste.
 
-    Both begin with the reference period, ``REFERENCE_H`` hours, which is the same in both.
+    Both begin with the reference period, ``REFERENCE_H`` hours, which is the same in both, and end
+    with the wasteful copy of each stream. Streams that can't be judged are put into
+    ``folder.left_out``.
     """
     altered = folder.wasteful()
-    streams = folder.streams()
-    both = [folder.listed[key] for key in altered if key in streams and key in folder.listed]
-    for (zone, weather_id), ids in zones(both).items():
+    streams = folder.streams(altered)
+    left_out = folder.left_out.setdefault("wasteful", {})
+    both = []
+    for key in altered:
+        factor, energy = amount_of(folder.listed[key].unit)
+        if not factor:
+            left_out[key] = NO_AMOUNT
+        elif key not in streams:
+            why = folder.left_out.get("streams", {}).get(key, "not listed")
+            left_out[key] = f"{NO_HISTORY}: {why}"
+        else:
+            both.append(folder.listed[key])
+            folder.remarks.add(remarks.NO_ENERGY, [] if energy else [key])
+    for zone, weather_id, ids in alike(both, altered):
         temperature = folder.temperature(weather_id)
         starts = {key: int(altered[key].start_ms[0]) for key in ids}
         for first_ms in sorted(set(starts.values())):
             group = [key for key in ids if starts[key] == first_ms]
-            end_ms = max(int(altered[key].start_ms[-1]) for key in group) + HOUR_MS
-            past_ms = first_ms - REFERENCE_H * HOUR_MS
-            before = {key: streams[key] for key in group}
-            whole = hours_of(before, zone, temperature, from_ms=past_ms, to_ms=end_ms)
-            values = whole.values.copy()
-            for row, key in enumerate(group):
-                later = whole.count - REFERENCE_H
-                values[row, REFERENCE_H:] = on_grid(altered[key], first_ms, later)
-            yield whole, group, replace(whole, values=values)
+            for first in range(0, len(group), TOGETHER):
+                some = {key: (streams[key], altered[key]) for key in group[first:][:TOGETHER]}
+                whole, wasteful = _laid(some, zone, temperature, first_ms)
+                fits = _long_enough(folder, whole, list(some))
+                if fits.any():
+                    kept = [key for key, fit in zip(some, fits, strict=True) if fit]
+                    yield whole.only(fits), kept, wasteful.only(fits)
+
+
+def _laid(
+    some: dict[str, tuple[Series, Series]], zone: str, temperature: Series | None, first_ms: int
+) -> tuple[Hours, Hours]:
+    end_ms = max(int(altered.start_ms[-1]) for _, altered in some.values()) + HOUR_MS
+    past_ms = first_ms - REFERENCE_H * HOUR_MS
+    before = {key: own for key, (own, _) in some.items()}
+    whole = hours_of(before, zone, temperature, from_ms=past_ms, to_ms=end_ms)
+    values = whole.values.copy()
+    for row, (_, altered) in enumerate(some.values()):
+        later = whole.count - REFERENCE_H
+        values[row, REFERENCE_H:] = on_grid(altered, first_ms, later)
+        end = REFERENCE_H + (int(altered.start_ms[-1]) - first_ms) // HOUR_MS + 1
+        whole.values[row, end:] = np.nan
+    return whole, replace(whole, values=values)
+
+
+def _long_enough(folder: Folder, whole: Hours, ids: list[str]) -> Bools:
+    """Return which streams have a reference period, and say which have none or a short one."""
+    known = np.sum(~np.isnan(whole.values[:, :REFERENCE_H]), axis=1)
+    for key, hours in zip(ids, known.tolist(), strict=True):
+        if hours < MIN_DAYS * 24:
+            folder.left_out["wasteful"][key] = TOO_SHORT
+        elif hours < ALMOST_H:
+            folder.remarks.add(remarks.SHORT_REFERENCE, [key])
+    return np.asarray(known >= MIN_DAYS * 24)
 
 
 def judge(whole: Hours, group: list[str], wasteful: Hours) -> dict[str, Judged]:
@@ -123,113 +186,3 @@ def _write(judged: dict[str, Judged], path: Path) -> None:
         }
     )
     pq.write_table(table, path)
-
-
-@dataclass(frozen=True, slots=True)
-class Put:
-    """An event that was put in: stream, kind, first and last hour, and how much."""
-
-    stream_id: str
-    kind: str
-    start_ms: int
-    end_ms: int
-    kwh: float
-
-
-def score(folder: Folder, judged: dict[str, Judged]) -> dict[str, Any]:
-    """Score what was found against what was put in, as docs/reference/evaluation.md defines it."""
-    events, injected = _labels(folder)
-    added = {
-        key: on_grid(injected.get(key, _NONE), int(one.start_ms[0]), len(one.start_ms))
-        for key, one in judged.items()
-    }
-    added = {key: np.nan_to_num(hours) for key, hours in added.items()}
-    events = [one for one in events if one.stream_id in judged]
-    utility = {key: folder.listed[key].utility for key in judged}
-    building = {key: folder.listed[key].building for key in judged}
-    groups = {"all": list(judged)}
-    for name in sorted(set(utility.values())):
-        groups[name] = [key for key in judged if utility[key] == name]
-    groups["tuned"] = [key for key in judged if tuned(building[key])]
-    groups["untouched"] = [key for key in judged if not tuned(building[key])]
-    found = {
-        name: _scores(keys, judged, added, [e for e in events if e.stream_id in set(keys)])
-        for name, keys in groups.items()
-        if keys
-    }
-    kinds = {
-        kind: _by_kind(judged, [e for e in events if e.kind == kind])
-        for kind in sorted({e.kind for e in events})
-    }
-    return {"streams": len(judged), **found.pop("all"), "by_group": found, "by_kind": kinds}
-
-
-_NONE = Series(np.empty(0, np.int64), np.empty(0))
-
-
-def tuned(building: str) -> bool:
-    """Return whether operating points were chosen on a building: by its name's hash, half."""
-    return hashlib.sha256(building.encode()).digest()[-1] % 2 == 0
-
-
-def _labels(folder: Folder) -> tuple[list[Put], dict[str, Series]]:
-    root = folder.root / "waste"
-    with (root / "waste_events.csv").open(encoding="utf-8", newline="") as lines:
-        events = [
-            Put(row["stream_id"], row["kind"], _ms(row["start"]), _ms(row["end"]),
-                float(row["injected_kwh"]))
-            for row in csv.DictReader(lines)
-        ]  # fmt: skip
-    return events, folder.table(root / "injected_hours.parquet", "injected_kwh")
-
-
-def _ms(stamp: str) -> int:
-    value = pc.cast(pa.scalar(stamp), pa.timestamp("ms", "UTC"))
-    return int(pc.cast(value, pa.int64()).as_py())
-
-
-def _window(one: Judged, event: Put) -> slice:
-    first = (event.start_ms - int(one.start_ms[0])) // HOUR_MS
-    return slice(max(first, 0), (event.end_ms - int(one.start_ms[0])) // HOUR_MS + 1)
-
-
-def _share(judged: dict[str, Judged], event: Put) -> float:
-    """Return which share of an event was found, over and above what is found without it."""
-    one = judged[event.stream_id]
-    part = _window(one, event)
-    return float((one.found_wasteful[part].sum() - one.found[part].sum()) / event.kwh)
-
-
-def _scores(
-    keys: list[str], judged: dict[str, Judged], added: dict[str, Floats], events: list[Put]
-) -> dict[str, float]:
-    more = sum(float(judged[k].found_wasteful.sum() - judged[k].found.sum()) for k in keys)
-    put = sum(float(added[k].sum()) for k in keys)
-    inside = overlap = 0.0
-    for key in keys:
-        window = np.zeros(len(added[key]), np.bool_)
-        for event in events:
-            if event.stream_id == key:
-                window[_window(judged[key], event)] = True
-        flagged = judged[key].found_wasteful[window]
-        inside += float(flagged.sum())
-        overlap += float(np.minimum(flagged, added[key][window]).sum())
-    shares = [_share(judged, event) for event in events if event.kwh > 0]
-    used = sum(float(np.nansum(judged[k].original)) for k in keys)
-    background = sum(float(judged[k].found.sum()) for k in keys)
-    return {
-        "kwh_recall": round(more / put, 4) if put else float("nan"),
-        "kwh_precision": round(overlap / inside, 4) if inside else float("nan"),
-        "events_half_found": round(float(np.mean([s >= 0.5 for s in shares])), 4),
-        "background_share": round(background / used, 4),
-    }
-
-
-def _by_kind(judged: dict[str, Judged], events: list[Put]) -> dict[str, float]:
-    shares = np.array([_share(judged, event) for event in events])
-    kwh = np.array([event.kwh for event in events])
-    return {
-        "events": len(events),
-        "kwh_recall": round(float(np.average(shares, weights=kwh)), 4),
-        "events_half_found": round(float(np.mean(shares >= 0.5)), 4),
-    }
