@@ -34,7 +34,6 @@ class Family:
         role: How it is aggregated.
         group: Heading in the dashboard's control panel.
         suffixes: What follows the underscore for phases 1, 2 and 3; empty if none.
-        ours: True for the parameters that Kilowatch added to the contract.
     """
 
     name: str
@@ -44,7 +43,6 @@ class Family:
     role: Role
     group: str
     suffixes: tuple[str, ...] = ("1", "2", "3")
-    ours: bool = False
 
     @property
     def total(self) -> int:
@@ -66,13 +64,13 @@ FAMILIES: tuple[Family, ...] = (
     Family("c", 5, "Current", "A", Role.GAUGE, "Current"),
     Family("pC", 6, "Active energy, imported", "Wh", Role.REGISTER, "Energy"),
     Family("v", 7, "Line-to-line voltage", "V", Role.GAUGE, "Voltage", ("12", "23", "31")),
-    Family("pF", 8, "Power factor", "", Role.RATIO, "Power factor", ours=True),
-    Family("thdV", 9, "Voltage distortion (THD)", "%", Role.GAUGE, "THD", ours=True),
-    Family("thdC", 10, "Current distortion (THD)", "%", Role.GAUGE, "THD", ours=True),
-    Family("pE", 11, "Active energy, exported", "Wh", Role.REGISTER, "Energy", ours=True),
-    Family("qC", 12, "Reactive energy, imported", "varh", Role.REGISTER, "Energy", ours=True),
-    Family("qE", 13, "Reactive energy, exported", "varh", Role.REGISTER, "Energy", ours=True),
-    Family("f", 14, "Frequency", "Hz", Role.GAUGE, "Frequency", (), ours=True),
+    Family("pF", 8, "Power factor", "", Role.RATIO, "Power factor"),
+    Family("thdV", 9, "Voltage distortion (THD)", "%", Role.GAUGE, "THD"),
+    Family("thdC", 10, "Current distortion (THD)", "%", Role.GAUGE, "THD"),
+    Family("pE", 11, "Active energy, exported", "Wh", Role.REGISTER, "Energy"),
+    Family("qC", 12, "Reactive energy, imported", "varh", Role.REGISTER, "Energy"),
+    Family("qE", 13, "Reactive energy, exported", "varh", Role.REGISTER, "Energy"),
+    Family("f", 14, "Frequency", "Hz", Role.GAUGE, "Frequency", ()),
 )
 
 FAMILY_BY_NUMBER: dict[int, Family] = {family.number: family for family in FAMILIES}

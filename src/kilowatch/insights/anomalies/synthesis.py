@@ -29,14 +29,12 @@ class Fault:
         variant: Which of its forms.
         first: First hour that it changes.
         last: Hour after the last one.
-        effect: Mean absolute change over the mean of the hours.
     """
 
     kind: EventKind
     variant: str
     first: int
     last: int
-    effect: float
 
 
 Change = Callable[[Floats, int, np.random.Generator], tuple[int, int, Floats] | None]
@@ -79,10 +77,11 @@ def inject(
             begin, end, new = piece
             old = changed[begin:end]
             known = ~np.isnan(old) & ~np.isnan(new)
+            # Mean absolute change over the mean of the hours: less than a hundredth is none.
             effect = float(np.abs(new - old)[known].sum() / (np.abs(old[known]).sum() + 1e-9))
             if known.any() and (effect > 0.01 or name == "stuck"):
                 changed[begin:end] = new
-                found.append(Fault(kind, name, begin, end, effect))
+                found.append(Fault(kind, name, begin, end))
                 at = end
         at += int((9 + rng.exponential(max(every_days - 18, 1))) * _DAY)
     return changed, found

@@ -38,8 +38,6 @@ class Days:
         temperature: Likewise [°C], or None.
         kind: Day of the week, Monday is 0, a holiday is a Sunday, shape (streams, days).
         holiday: Shape (streams, days).
-        hour_index: Index into ``hours`` of each cell, −1 where the cell does not occur,
-            shape (days, 24).
         cell: Cell (day × 24 + hour) of each hour, shape (hours,).
     """
 
@@ -48,7 +46,6 @@ class Days:
     temperature: Floats | None
     kind: Ints
     holiday: Bools
-    hour_index: Ints
     cell: Ints
 
 
@@ -75,10 +72,7 @@ def days_of(hours: Hours) -> Days:
     weekday = (np.arange(first, first + count) + 3) % 7
     kind = np.where(holiday, SUNDAY, weekday[None, :])
     temperature = None if hours.temperature_c is None else laid(hours.temperature_c)
-    return Days(
-        first, laid(hours.values), temperature, kind, holiday,
-        hour_index.reshape(count, 24), cell,
-    )  # fmt: skip
+    return Days(first, laid(hours.values), temperature, kind, holiday, cell)
 
 
 @dataclass(frozen=True, slots=True)
