@@ -38,11 +38,18 @@ from kilowatch.dashboard.behind import shares_of
 from kilowatch.dashboard.chart_files import csv_answer
 from kilowatch.dashboard.chart_period import Span
 from kilowatch.dashboard.data import json_answer
-from kilowatch.dashboard.drawn import means_of, rate_unit
+from kilowatch.dashboard.drawn import means_of
 from kilowatch.dashboard.figures import figures
 from kilowatch.dashboard.heat_cells import Cells, cells_of, changing_days, scale_of, skipped
+from kilowatch.dashboard.heat_choices import (
+    BINS_MIN,
+    Choice,
+    bin_min_of,
+    choice_of,
+    choices_of,
+    grouped,
+)
 from kilowatch.dashboard.needs import View
-from kilowatch.dashboard.offered import Parameter, parameters_of, phase_title
 from kilowatch.dashboard.periods import Grain, iso_local, offsets
 from kilowatch.dashboard.point_chart import (
     PointDays,
@@ -54,7 +61,6 @@ from kilowatch.dashboard.point_chart import (
 from kilowatch.dashboard.rooms import Rooms, point_of, rooms_of
 from kilowatch.dashboard.words import t
 from kilowatch.model.blocks import Floats, IntervalBlock
-from kilowatch.model.errors import KilowatchError
 from kilowatch.model.lengths import HOUR_S
 from kilowatch.model.parameters import channel_name
 from kilowatch.model.points import DataPoint
@@ -62,44 +68,7 @@ from kilowatch.model.site_facts import SiteFacts
 from kilowatch.model.zones import Zone
 
 ASKED = ("channel", "period", "date", "until", "bin")
-BINS_MIN = (15, 30, 60)
-"""Lengths of a cell on offer [min]; a year of five minutes is 105,120 cells, and nobody's eyes."""
-USUAL_MIN = 30
-LONG_DAYS = 92
-"""Above, an hour is usual: hours are stored, and a year of finer intervals is added up."""
 EPOCH = date(1970, 1, 1)
-
-
-@dataclass(frozen=True, slots=True)
-class Choice:
-    """Something that can be drawn: a parameter, of one phase or over all of them.
-
-    Attributes:
-        name: Word in the address, that of the channel.
-        title: What people call it.
-        code: Channel.
-        parameter: What it belongs to.
-    """
-
-    name: str
-    title: str
-    code: int
-    parameter: Parameter
-
-    @property
-    def amounts(self) -> bool:
-        """Whether it is energy or a volume: it is drawn as its rate."""
-        return self.parameter.measure == "amount"
-
-    @property
-    def apart(self) -> bool:
-        """Whether it is one phase of several."""
-        return self.code != self.parameter.total and self.parameter.total is not None
-
-    @property
-    def unit(self) -> str:
-        """Unit of what is drawn."""
-        return rate_unit(self.parameter.unit) if self.amounts else self.parameter.unit
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +113,7 @@ def _heatmap(request: Request) -> Response:
     context = {
         "page": "heat_map",
         "asked": asked,
-        "groups": _groups(asked.choices),
+        "groups": grouped(asked.choices),
         "export_href": _export_href(asked),
     }
     return point_page(request, "heatmap.html", asked.days, asked.query, context)
@@ -162,9 +131,9 @@ def read(request: Request, point: DataPoint) -> Asked:
     bins = tuple(one for one in BINS_MIN if one * 60 >= point.interval_s)
     return Asked(
         days,
-        _chosen(choices, query["channel"]),
+        choice_of(choices, query["channel"]),
         choices,
-        _bin(bins, query["bin"], days.span.days, point.interval_s),
+        bin_min_of(bins, query["bin"], days.span.days, point.interval_s),
         bins,
     )
 
@@ -179,52 +148,6 @@ def _export_href(asked: Asked) -> str:
         if asked.choice.apart:
             more["phases"] = "apart"
     return export_href([f"p{asked.days.point.id}"], asked.span, **more)
-
-
-def choices_of(point: DataPoint, channels: Sequence[int]) -> list[Choice]:
-    """Return what can be drawn of a data point: sums over phases first, then each phase."""
-    found: dict[str, Choice] = {}
-    for parameter in parameters_of(point, channels):
-        codes = (
-            parameter.phases if parameter.total is None else (parameter.total, *parameter.phases)
-        )
-        for code in codes:
-            title = " ".join(part for part in (parameter.title, phase_title(code)) if part)
-            name = channel_name(code)
-            found.setdefault(name, Choice(name, title, code, parameter))
-    return list(found.values())
-
-
-def _chosen(choices: Sequence[Choice], name: str) -> Choice | None:
-    if not choices:
-        return None
-    if name:
-        for one in choices:
-            if one.name == name:
-                return one
-        raise KilowatchError(
-            "bad_channel",
-            f"This data point has no channel {name!r}.",
-            remedy=f"It has {', '.join(one.name for one in choices)}.",
-        )
-    return next((one for one in choices if one.name in ("aP", "value")), choices[0])
-
-
-def _bin(bins: Sequence[int], text: str, days: int, interval_s: int) -> int:
-    if text and text not in [str(one) for one in BINS_MIN]:
-        raise KilowatchError(
-            "bad_bin", f"{text!r} is no length of a cell.", remedy="Use 15, 30 or 60 minutes."
-        )
-    stored = days > LONG_DAYS and interval_s != USUAL_MIN * 60
-    wanted = int(text) if text else 60 if stored else USUAL_MIN
-    return max(wanted, min(bins, default=wanted))
-
-
-def _groups(choices: Sequence[Choice]) -> dict[str, list[Choice]]:
-    found: dict[str, list[Choice]] = {}
-    for one in choices:
-        found.setdefault(one.parameter.group, []).append(one)
-    return found
 
 
 def _cells(rooms: Rooms, asked: Asked) -> tuple[Cells, IntervalBlock]:
