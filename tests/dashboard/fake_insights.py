@@ -58,6 +58,7 @@ class FakeInsights:
     standings: dict[int, Standing] = field(default_factory=dict)
     openings: dict[int, tuple[bool, ...]] = field(default_factory=dict)
     behind: Backlog = field(default_factory=Backlog)
+    error: float = 0.71
 
     def backlog(self) -> Backlog:
         """Return how far it is: as a test says."""
@@ -130,7 +131,7 @@ class FakeInsights:
         ends = []
         for period, grain in (("day", "day"), ("week", "week"), ("month", "month")):
             ends.append(self._ahead(point, period, grain, newest))
-        return Outlook(newest, "prior-1", hours, tuple(ends), 0.71, 0.9)
+        return Outlook(newest, "prior-1", hours, tuple(ends), self.error, 0.9)
 
     def _ahead(self, point: DataPoint, period: str, grain: str, newest: int) -> Ahead:
         from kilowatch.model.calendar import grain_end_ms, grain_start_ms  # noqa: PLC0415

@@ -5,12 +5,17 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import date
 from html import unescape
 from pathlib import Path
 
 import pytest
+from sqlalchemy import select
 from starlette.testclient import TestClient
 
+from kilowatch import catalog as catalogs
+from kilowatch.catalog import prices
+from kilowatch.catalog.tables import Organisation
 from kilowatch.dashboard.home import late_points
 from kilowatch.dashboard.home_figures import like_of, lines_of
 from kilowatch.dashboard.measures import change, shown
@@ -151,6 +156,18 @@ def test_a_change_that_rounds_to_nothing_has_no_sign() -> None:
     assert change(-0.004) == change(0.004) == "0 %"
     assert change(-0.006) == "\N{MINUS SIGN}1 %"
     assert change(0.126) == "+13 %"
+
+
+def test_what_a_month_will_cost_is_at_the_price_of_today_as_on_forecast(own: House) -> None:
+    """A contract that began on the fifth is in force: the first of the month is no reason."""
+    furnish(own.world, 20)
+    with own.world.catalog.change(catalogs.Actor("test")) as change:
+        owner = change.session.scalars(select(Organisation).filter_by(name="Acme")).one()
+        draft = prices.PriceDraft("electricity", 0.31, "new contract", from_day=date(2026, 11, 5))
+        prices.set_price(change, owner, draft)
+    (line,) = lines_of(own.world.app.state.rooms, [own.world.point("hvac")])
+    assert line.month.worth.price is not None
+    assert line.month.worth.price.label == "new contract"
 
 
 def test_figures_of_an_old_history_name_their_day(own: House) -> None:

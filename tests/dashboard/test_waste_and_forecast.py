@@ -191,6 +191,11 @@ def test_a_forecast_says_which_model_and_how_good_it_was(
         assert words in text
     assert "71 % " in text
     assert "0.2187 EUR/kWh (contract 2026)" in text
+    world.extra["insights"].error = float("nan")
+    steady = page(admin, f"/forecast?point={world.point('chiller').id}")
+    world.extra["insights"].error = 0.71
+    assert "was never wrong" in steady, "a plant that runs by the clock has nothing to compare with"
+    assert "before there are seven days" not in steady
     answer = admin.get(f"/data/forecast?point={world.point('main').id}").json()["chart"]
     assert len(answer["forecast"]["start"]) == 48
     assert answer["forecast"]["start"][0] >= answer["actual"]["start"][-1]

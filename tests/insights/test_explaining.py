@@ -109,6 +109,11 @@ def test_a_sentence_does_not_contradict_its_figures() -> None:
     dip = explain(event(EventKind.SPIKE, 1, amount=-264_000.0), about())
     assert dip.title == "Main supply: a dip"
     assert "a gap in what was counted" in dip.sentence
+    pause = {"actual": 11_300.0, "expected": 21_700.0, "hours": 16, "zero_h": 9}
+    out = explain(event(EventKind.DROPOUT, 16, amount=-167e3, evidence=pause), about())
+    assert "instead of 21.7 kW, nothing at all for 9 h of it;" in out.sentence
+    assert explain(event(EventKind.DROPOUT), about()).title == "Main supply: some hours without use"
+    assert "one such hour" not in explain(event(EventKind.SPIKE, 5), about()).sentence
     shift = {"actual": 31e3, "expected": 9e3, "hours": 48, "shift_h": 0}
     assert "0 h" not in explain(event(EventKind.CLOCK_SHIFT, evidence=shift), about()).sentence
 

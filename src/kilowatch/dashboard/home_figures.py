@@ -118,7 +118,7 @@ def _stand(
 ) -> Stand:
     from_ms, to_ms = span
     count = max(0, -(-(to_ms - from_ms) // HOUR_MS))
-    wanted, compared, ahead, known = 0.0, 0.0, 0.0, 0
+    wanted, compared, ahead, known, made_ms = 0.0, 0.0, 0.0, 0, from_ms
     by_point: dict[int, float] = {}
     complete = rooms.insights is not None
     for point in points:
@@ -138,6 +138,7 @@ def _stand(
         end = next((e for e in outlook.ends if e.period == period), None) if outlook else None
         if end is not None and from_ms < end.end_ms and math.isfinite(float(end.amount[1])):
             ahead += float(end.amount[1])
+            made_ms = max(made_ms, outlook.made_ms if outlook else 0)
         else:
             complete = False
     coming = ahead if complete else None
@@ -149,7 +150,7 @@ def _stand(
         counted,
         compared / wanted - 1 if wanted > 0 else None,
         coming,
-        worth(facts, points[0], coming, from_ms) if coming is not None else NOTHING,
+        worth(facts, points[0], coming, made_ms) if coming is not None else NOTHING,
         compared,
         wanted,
         by_point,

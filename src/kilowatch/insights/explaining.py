@@ -168,6 +168,8 @@ def _title(event: InsightEvent, about: About, words: Words) -> str:
     title = TITLES[event.kind]
     if is_dip(event):
         return "a dip"
+    if event.kind is EventKind.DROPOUT and event.amount > 0:
+        return "some hours without use"
     if _feeds_in(event):
         return f"{'less' if event.amount >= 0 else 'more'} was fed in than expected"
     if event.is_waste and about.amount_unit and math.isfinite(event.amount):
@@ -255,6 +257,9 @@ def _levels(event: InsightEvent, about: About, words: Words) -> str:
     text = f"{words.quantity(actual, unit)} on average instead of {words.quantity(expected, unit)}"
     if 0 < told.get("hours", 0) < round((event.end_ms - event.start_ms) / HOUR_MS):
         text += f", in {told['hours']:,.0f} h"
+    zero = told.get("zero_h", 0)
+    if event.kind is EventKind.DROPOUT and actual and zero > 0:
+        text += f", nothing at all for {zero:.0f} h of it"
     wasted = _wasted(event)
     if len(wasted) < 2 or not event.is_waste:
         return text
@@ -303,15 +308,24 @@ def _guess(event: InsightEvent, about: About) -> str:
             return ""
         stayed = STAYED_ON.get(about.utility, "something was not switched off")
         return f"it looks as if {stayed}"
-    if is_dip(event):
-        return "one such hour is mostly a gap in what was counted"
+    if event.kind is EventKind.SPIKE:
+        return _spiked(event)
     less = event.kind in {_K.PHASE_LOSS, _K.DROPOUT}
     if _feeds_in(event) or (less and event.amount > 0):
         return ""  # what the kind is mostly caused by would contradict the figures
-    missing = 1 - event.evidence.get("ratio", 1.0) if event.kind is _K.PHASE_LOSS else 0.0
-    if missing > 0:
+    missing = 1 - (event.evidence.get("ratio") or 1.0)
+    if event.kind is EventKind.PHASE_LOSS and missing > 0:
         return f"{PLAIN.share(missing)} of the load is missing: {GUESSES[event.kind]}"
     return GUESSES.get(event.kind, "")
+
+
+def _spiked(event: InsightEvent) -> str:
+    """Return what a spike is mostly: of some hours something else than of one."""
+    if event.end_ms - event.start_ms > 2 * HOUR_MS:
+        return "something large ran, or stood still, for some hours, or a meter counted wrong"
+    return (
+        "one such hour is mostly a gap in what was counted" if is_dip(event) else GUESSES[_K.SPIKE]
+    )
 
 
 def _when(event: InsightEvent, zone: Zone, words: Words) -> str:
