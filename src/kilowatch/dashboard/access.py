@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from enum import Enum
+from typing import TypeVar
 from urllib.parse import urlencode
 
 from sqlalchemy.orm import Session
@@ -19,7 +20,10 @@ from starlette.routing import Route
 
 from kilowatch.catalog import sessions
 from kilowatch.catalog.rights import Action, Person, has_tool, is_partner, may, may_anywhere
-from kilowatch.catalog.tables import Organisation
+from kilowatch.catalog.tables import Credential, Organisation
+from kilowatch.catalog.tables_alerts import AlertChannel, AlertRule
+from kilowatch.catalog.tables_estate import ImportDraft, PackageLink
+from kilowatch.catalog.tables_imports import HistoryFile, ImportProfile
 from kilowatch.catalog.tools import TOOLS
 from kilowatch.dashboard.numbers import whole_number
 from kilowatch.dashboard.registry import may_point
@@ -217,6 +221,37 @@ def _number(request: Request, name: str, query: str = "") -> int:
 def not_found() -> KilowatchError:
     """Return the answer to what is not there, or not there for this person."""
     return KilowatchError("not_found", "There is nothing here for you to see.", status=404)
+
+
+Owned = TypeVar(
+    "Owned",
+    AlertChannel,
+    AlertRule,
+    Credential,
+    HistoryFile,
+    ImportDraft,
+    ImportProfile,
+    PackageLink,
+)
+"""What belongs to an organisation and is asked for by its number."""
+
+
+def row_here(session: Session, request: Request, table: type[Owned], number: int) -> Owned:
+    """Return a row of the organisation that a request names, and of no other one.
+
+    Args:
+        session: Where to look.
+        request: A request behind a door of an organisation.
+        table: Which kind.
+        number: Its number, as the address has it.
+
+    Raises:
+        KilowatchError: 404 ``not_found``, also where it is another organisation's.
+    """
+    row = session.get(table, number)
+    if row is None or row.organisation_id != visit_of(request).organisation_id:
+        raise not_found()
+    return row
 
 
 def asked_organisation(request: Request, session: Session | None = None) -> Organisation:

@@ -23,7 +23,7 @@ from kilowatch.catalog.tables import (
     Site,
     User,
 )
-from kilowatch.dashboard.access import Access, Door, asked_organisation, not_found
+from kilowatch.dashboard.access import Access, Door, asked_organisation, row_here
 from kilowatch.dashboard.admin_frame import (
     asked_of,
     organisations_for,
@@ -35,7 +35,7 @@ from kilowatch.dashboard.admin_frame import (
 from kilowatch.dashboard.asking import actor_of
 from kilowatch.dashboard.curl import curl_line
 from kilowatch.dashboard.numbers import whole_number
-from kilowatch.dashboard.rooms import rooms_of, visit_of
+from kilowatch.dashboard.rooms import rooms_of
 from kilowatch.dashboard.words import t
 from kilowatch.model.errors import KilowatchError
 
@@ -306,10 +306,7 @@ def _last_packets(request: Request, credential: Credential, reached: list[Any]) 
 
 
 def _credential(session: Session, request: Request) -> Credential:
-    credential = session.get(Credential, request.path_params["credential_id"])
-    if credential is None or credential.organisation_id != visit_of(request).organisation_id:
-        raise not_found()
-    return credential
+    return row_here(session, request, Credential, request.path_params["credential_id"])
 
 
 def _state(credential: Credential) -> str:

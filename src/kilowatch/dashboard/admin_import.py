@@ -18,7 +18,7 @@ from kilowatch.catalog import bulk, bulk_apply, bulk_plan, sheets
 from kilowatch.catalog.bulk import Action, Plan
 from kilowatch.catalog.sheets import Sheet
 from kilowatch.catalog.tables_estate import ImportDraft
-from kilowatch.dashboard.access import Access, Door, asked_organisation, not_found
+from kilowatch.dashboard.access import Access, Door, asked_organisation, not_found, row_here
 from kilowatch.dashboard.admin_frame import paged, problems_of, section_page
 from kilowatch.dashboard.asking import actor_of
 from kilowatch.dashboard.rooms import rooms_of, visit_of
@@ -197,13 +197,8 @@ def _first(plan: Plan) -> str:
 
 def _draft(session: Session, request: Request) -> tuple[ImportDraft, Sheet]:
     """Return the file that the path names, if the person brought it to this organisation."""
-    visit = visit_of(request)
-    draft = session.get(ImportDraft, request.path_params["draft_id"])
-    if (
-        draft is None
-        or draft.organisation_id != visit.organisation_id
-        or draft.user_id != visit.person.id
-    ):
+    draft = row_here(session, request, ImportDraft, request.path_params["draft_id"])
+    if draft.user_id != visit_of(request).person.id:
         raise not_found()
     return draft, bulk.read(zlib.decompress(draft.content))
 

@@ -25,7 +25,7 @@ from kilowatch.catalog.startup import Prepared, StartupPackage, Wishes
 from kilowatch.catalog.tables import User
 from kilowatch.catalog.tables_estate import PackageLink
 from kilowatch.dashboard import open_forms
-from kilowatch.dashboard.access import Access, Door, not_found
+from kilowatch.dashboard.access import Access, Door, row_here
 from kilowatch.dashboard.admin_frame import (
     organisations_for,
     problems_of,
@@ -283,10 +283,7 @@ def _state(link: PackageLink, now_ms: int) -> str:
 
 
 def _link(session: Session, request: Request) -> PackageLink:
-    link = session.get(PackageLink, request.path_params["link_id"])
-    if link is None or link.organisation_id != visit_of(request).organisation_id:
-        raise not_found()
-    return link
+    return row_here(session, request, PackageLink, request.path_params["link_id"])
 
 
 def _trust(environment: str) -> str:

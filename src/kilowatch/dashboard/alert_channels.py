@@ -12,7 +12,7 @@ from starlette.responses import RedirectResponse, Response
 
 from kilowatch.catalog import alerts
 from kilowatch.catalog.tables_alerts import AlertChannel
-from kilowatch.dashboard.access import Access, Door, not_found
+from kilowatch.dashboard.access import Access, Door, row_here
 from kilowatch.dashboard.asking import actor_of
 from kilowatch.dashboard.notifications import frame, number_in, on_clock, zone_of
 from kilowatch.dashboard.rooms import rooms_of, visit_of
@@ -215,10 +215,7 @@ def _form(
 
 
 def _row(session: Session, request: Request) -> AlertChannel:
-    row = session.get(AlertChannel, number_in(request, "channel_id"))
-    if row is None or row.organisation_id != visit_of(request).organisation_id:
-        raise not_found()
-    return row
+    return row_here(session, request, AlertChannel, number_in(request, "channel_id"))
 
 
 _CHANNELS = "/organization/{organisation_id:number}/channels"

@@ -16,7 +16,7 @@ from kilowatch.catalog import alerts, data_points, registry
 from kilowatch.catalog.alerts import Watched
 from kilowatch.catalog.tables import DataPoint, Organisation
 from kilowatch.catalog.tables_alerts import RULE_KINDS, AlertRule
-from kilowatch.dashboard.access import Access, Door, not_found
+from kilowatch.dashboard.access import Access, Door, not_found, row_here
 from kilowatch.dashboard.asking import actor_of
 from kilowatch.dashboard.notifications import frame, number_in
 from kilowatch.dashboard.numbers import whole_number
@@ -297,10 +297,7 @@ def _rule_id(request: Request) -> int:
 
 
 def _row(session: Session, request: Request) -> AlertRule:
-    row = session.get(AlertRule, _rule_id(request))
-    if row is None or row.organisation_id != visit_of(request).organisation_id:
-        raise not_found()
-    return row
+    return row_here(session, request, AlertRule, _rule_id(request))
 
 
 def _uses(session: Session, rule_id: int) -> dict[int, list[int]]:

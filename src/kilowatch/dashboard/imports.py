@@ -21,7 +21,7 @@ from kilowatch.client import columns as shapes
 from kilowatch.client.columns import PARAMETERS, Column, Shape
 from kilowatch.client.guessing import Look, look
 from kilowatch.client.history import PutIn
-from kilowatch.dashboard.access import Access, Door, asked_organisation, not_found
+from kilowatch.dashboard.access import Access, Door, asked_organisation, not_found, row_here
 from kilowatch.dashboard.admin_frame import organisations_for, problems_of
 from kilowatch.dashboard.asking import actor_of
 from kilowatch.dashboard.backfilling import reason_of
@@ -307,10 +307,8 @@ def _discard(request: Request) -> Response:
 
 def _remove_profile(request: Request) -> Response:
     with rooms_of(request).registry.catalog.change(actor_of(request)) as change:
-        row = change.session.get(ImportProfile, request.path_params["profile_id"])
-        if row is None or row.organisation_id != visit_of(request).organisation_id:
-            raise not_found()
-        change.session.delete(row)
+        number = request.path_params["profile_id"]
+        change.session.delete(row_here(change.session, request, ImportProfile, number))
     return RedirectResponse(_base(request), status_code=303)
 
 
@@ -337,14 +335,9 @@ def _known(request: Request) -> tuple[dict[str, str], dict[str, DataPoint]]:
 
 def _file(request: Request) -> HistoryFile:
     """Return the file that the path names, if the person brought it to this organisation."""
-    visit = visit_of(request)
     with rooms_of(request).registry.catalog.reading() as session:
-        row = session.get(HistoryFile, request.path_params["file_id"])
-    if (
-        row is None
-        or row.organisation_id != visit.organisation_id
-        or row.user_id != visit.person.id
-    ):
+        row = row_here(session, request, HistoryFile, request.path_params["file_id"])
+    if row.user_id != visit_of(request).person.id:
         raise not_found()
     return row
 
