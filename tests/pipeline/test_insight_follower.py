@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from kilowatch.insights import anomalies
 from kilowatch.pipeline.insight import models, stepping
 from kilowatch.pipeline.insight.file import InsightFile
 from tests.pipeline.insight_world import MONDAY_MS, WEEK_H, Building, meter, office
@@ -98,3 +99,54 @@ def test_a_stop_does_not_wait_for_the_month_that_is_looked_at(
     before = building.view.expected(point, MONDAY_MS, MONDAY_MS + 3 * 7 * DAY_MS)
     np.testing.assert_array_equal(after.rate, before.rate)
     assert len(after.start_ms) == 3 * WEEK_H - 24
+
+
+def test_a_day_of_half_an_hour_more_is_looked_at_like_any_other(tmp_path: Path) -> None:
+    """Lord Howe Island moves its clocks by half an hour: a band of 24 hours meets 24.5.
+
+    It had stopped the insights of every stream of the installation, for good.
+    """
+    building = Building(tmp_path, [meter(1, zone="Australia/Lord_Howe", interval_s=1800)])
+    first_ms = MONDAY_MS + 77 * DAY_MS  # 18 March 2024; the clocks go back on 7 April
+    half_hours = 2 * 24 * 25
+    for half in range(half_hours):
+        building.world.log.push(1, first_ms + half * HOUR_MS // 2, {"value": 9_000.0 + half % 7})
+        if half % 40 == 39:  # live: a band is kept from one look to the next
+            building.world.catch_up()
+            building.follow()
+    kept = InsightFile(building.path).kept()[1]
+    assert first_ms + half_hours * HOUR_MS // 2 - kept.cursor_ms <= HOUR_MS
+    assert building.follower.backlog.fault == ""
+
+
+def test_a_stream_that_can_not_be_looked_at_does_not_hold_up_the_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One stream's data that nobody thought of is told by its name; its neighbours go on."""
+    now_s = [0.0]
+    building = Building(tmp_path, [meter(1), meter(2), meter(3)])
+    building.push({series: office(1, series) for series in (1, 2, 3)})
+    building.start(clock=lambda: now_s[0])
+    scan = anomalies.scan
+
+    def broken(state: Any, hours: Any, *rest: Any) -> Any:
+        if bad[0] and np.isclose(hours.values[:, 0], strange).any():
+            raise ValueError("a shape that nobody thought of")
+        return scan(state, hours, *rest)
+
+    bad, strange = [True], office(1, 2)[0]
+    monkeypatch.setattr(anomalies, "scan", broken)
+    for _ in range(3):  # together, one by one, and nothing more to do
+        building.follow()
+    kept = InsightFile(building.path).kept()
+    week_ms = MONDAY_MS + 7 * DAY_MS
+    assert [week_ms - kept[one].cursor_ms <= HOUR_MS for one in (1, 3)] == [True, True]
+    assert 2 not in kept
+    assert "'meter-2' alone, a shape that nobody" in building.follower.backlog.fault
+    bad[0] = False
+    building.follow()
+    assert 2 not in InsightFile(building.path).kept()  # it waits
+    now_s[0] += 61.0
+    building.follow()
+    assert week_ms - InsightFile(building.path).kept()[2].cursor_ms <= HOUR_MS
+    assert (building.follower.backlog.streams, building.follower.backlog.fault) == (0, "")

@@ -26,6 +26,7 @@ from kilowatch.model.points import DataPoint
 from kilowatch.model.site_facts import SiteFacts
 from kilowatch.model.zones import Zone
 from kilowatch.pipeline.insight import states
+from kilowatch.pipeline.insight.apart import OF_A_STREAM, Apart
 from kilowatch.pipeline.insight.calendars import Calendar
 from kilowatch.pipeline.insight.electrics import Nominal
 from kilowatch.pipeline.insight.file import InsightFile
@@ -182,6 +183,7 @@ class Follower:
         self._training = Training(
             self._file, self._surroundings, settings.clock, settings.train_again_s
         )
+        self._apart = Apart(settings.clock)
         self.backlog = Backlog()
         if self._file.meta("layout") != states.LAYOUT:
             self._file.forget(self._kept)  # another version's detector can't go on with it
@@ -231,6 +233,10 @@ class Follower:
                 self._look(step)
             except StepGivenUpError:
                 break
+            except OF_A_STREAM as error:
+                self._apart.failed(step.subjects, error)
+                continue
+            self._apart.went_well(step.subjects)
             done += len(step.subjects) * ((step.until_ms - step.from_ms) // HOUR_MS)
         left = [(one.until_ms - self._kept[one.subject.series].cursor_ms) // HOUR_MS for one in due]
         behind = sum(hours > 0 for hours in left)
@@ -242,6 +248,7 @@ class Follower:
             self.backlog.looked_at + done,
             self._training.running,
             self._training.fault,
+            self._apart.fault,
         )
         return done > 0 and behind > 0
 
@@ -379,12 +386,16 @@ class Follower:
 
     def _steps(self, due: list[_Due]) -> list[Step]:
         """Put together what can be looked at together: live hours first, then the oldest."""
-        groups: dict[tuple[bool, int, str, bool, bool], list[_Due]] = {}
+        groups: dict[tuple[bool, int, str, bool, bool, int], list[_Due]] = {}
         for one in due:
-            alike = (one.kept.zone, one.subject.is_amount, one.outdoor)
+            series = one.subject.series
+            if self._apart.waits(series):
+                continue
+            alone = series if self._apart.is_alone(series) else 0
+            alike = (one.kept.zone, one.subject.is_amount, one.outdoor, alone)
             groups.setdefault((not one.is_live, one.kept.cursor_ms, *alike), []).append(one)
         steps = []
-        for (_, cursor_ms, zone, _, _), some in sorted(groups.items(), key=lambda item: item[0]):
+        for (_, cursor_ms, zone, *_), some in sorted(groups.items(), key=lambda item: item[0]):
             # Histories of different beginnings meet at the beginning of a month.
             month_ms = int(grain_end_ms([cursor_ms], "month", Zone.of(zone))[0])
             some.sort(key=lambda one: (one.until_ms, one.subject.series))

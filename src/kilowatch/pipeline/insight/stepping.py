@@ -288,7 +288,8 @@ class _Days:
         middle = np.full((self.hours.streams, last - first), np.nan)
         if length:
             band = states.bands(self.remembered, day_ms, length)
-            middle = band[2][:, first - day : last - day]
+            said = band[2][:, first - day : last - day]
+            middle[:, : said.shape[1]] = said  # a day of 24.5 hours has one that no band knows
         try:
             scan, alarms = anomalies.scan(scan, self.hours.hours(first, last), middle)
         except (ImportError, OSError) as error:  # without LightGBM bands go on
