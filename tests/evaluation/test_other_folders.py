@@ -80,7 +80,7 @@ def test_what_cannot_be_judged_is_named_and_the_rest_goes_on(tmp_path: Path) -> 
     assert set(found["noticed"][remarks.NO_WEATHER]) >= {"s1", "s2"}
     assert "can't be read" in found["waste"]["failed"]
     assert found["anomalies"]["not_scored"].startswith("labels can't be read")
-    assert "waste failed: KilowatchError" in said
+    assert "waste failed: /" in said
     assert "noticed: time zone unknown: taken for UTC: 1 (s4)" in said
     assert "forecast left out: no value in any file: 1 (s3)" in said
 

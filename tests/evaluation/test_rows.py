@@ -94,6 +94,20 @@ def test_a_file_that_is_none_is_refused_with_its_name(tmp_path: Path) -> None:
         weather(tmp_path / "none.parquet", LONDON, Remarks())
 
 
+def test_a_file_of_winter_follows_the_history_that_shows_a_clock_of_utc(tmp_path: Path) -> None:
+    """Stamps without an offset mean the same in all files of a stream."""
+    (tmp_path / "streams.csv").write_text(
+        "stream_id,dataset,tz,unit\na,one,Europe/London,kWh\n", encoding="utf-8"
+    )
+    for name, day in (("streams/one", "2019-03-31"), ("anomaly/faulted", "2019-07-01")):
+        stamps = [f"{day}T00:00:00", f"{day}T01:00:00", f"{day}T02:00:00"]
+        rows = {"stream_id": ["a"] * 3, "ts": stamps, "value": [1.0, 2.0, 3.0]}
+        (tmp_path / name).parent.mkdir()
+        pq.write_table(pa.table(rows), tmp_path / f"{name}.parquet")
+    first = Folder(tmp_path).faulted()["a"].start_ms[0]
+    assert first == np.datetime64("2019-07-01", "ms").astype(np.int64)
+
+
 def test_streams_are_found_in_whatever_file_they_are_and_lost_ones_are_named(
     tmp_path: Path,
 ) -> None:

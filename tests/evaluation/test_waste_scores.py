@@ -77,7 +77,7 @@ def test_labels_are_read_after_the_predictions_are_written(
     before = (tmp_path / "waste.parquet").read_bytes()
     (folder / "waste" / "injected_hours.parquet").unlink()
     found = run(Folder(folder), tmp_path)
-    assert "injected_hours.parquet can't be read" in found["not_scored"]
+    assert "injected_hours.parquet is not there" in found["not_scored"]
     (folder / "waste" / "waste_events.csv").write_text("stream_id\n", encoding="utf-8")
     found = run(Folder(folder), tmp_path)
     assert "lacks the columns end, injected_kwh, kind, start" in found["not_scored"]

@@ -96,7 +96,8 @@ def _timed(part: Part, timing: dict[str, Any], work: Callable[[], Any]) -> Any:
     try:
         return work()
     except Exception as error:  # noqa: BLE001 - whatever it is: it is told, and the others go on
-        return {"failed": f"{type(error).__name__}: {error}"}
+        said = "" if isinstance(error, KilowatchError) else f"{type(error).__name__}: "
+        return {"failed": f"{said}{error}"}
     finally:
         spent = timing.setdefault(part, {"wall_s": 0.0, "processor_s": 0.0})
         spent["wall_s"] = round(spent["wall_s"] + time.monotonic() - began, 1)

@@ -139,6 +139,9 @@ class Folder:
         except KilowatchError:
             self.remarks.add(remarks.NO_WEATHER, whom)
             return None
+        if not np.isfinite(measured.values).any():
+            self.remarks.add(remarks.NO_WEATHER, whom)
+            return None
         odd = (measured.values < COLDEST_C) | (measured.values > HOTTEST_C)
         if odd.any():
             self.remarks.add(remarks.BAD_WEATHER, whom)
@@ -165,6 +168,8 @@ class Folder:
         if not path.exists():
             return {}
         read = rows.read(path, column, wanted)
+        if role in ("faulted", "wasteful") and read.naive.any():
+            self.streams(set(read.names))  # whose stamps may tell that they are UTC
         if role == "streams":
             self.remarks.add(remarks.LEFT_LYING, read.others - set(self.ids))
         found = {}

@@ -31,10 +31,13 @@ NO_WEATHER = "weather file absent or not to be read: judged without temperature"
 BAD_WEATHER = "temperatures below -80 or above 60 °C: taken for missing"
 
 NO_HISTORY = "no values in streams/ before the faulted part: watched from its first hour on"
+NO_ORIGINAL = (
+    "untouched stream unknown for more than a tenth of the wasteful copy: no comparison there"
+)
 SHORT_REFERENCE = (
     "less than 330 of the 365 days before the wasteful copy are known: judged by those"
 )
-NO_ENERGY = "unit that is no energy: waste_kwh has m3, or the unit itself"
+NO_ENERGY = "unit that is no energy: waste_kwh has the hour's value in that unit"
 
 NO_ROWS = "no value in any file"
 TOO_COARSE = "intervals longer than an hour: nothing can be said of its hours"
@@ -51,6 +54,10 @@ class Remarks:
         """Remember that something holds for some streams."""
         for one in stream_ids:
             self._found.setdefault(what, {})[one] = None
+
+    def holds(self, what: str, stream_id: str) -> bool:
+        """Return whether something was noticed of a stream."""
+        return stream_id in self._found.get(what, ())
 
     def told(self) -> dict[str, list[str]]:
         """Return stream ids by what holds for them."""

@@ -88,7 +88,7 @@ def read(path: Path, column: str, wanted: Collection[str] | None = None) -> Rows
     except (OSError, pa.ArrowException) as error:
         raise KilowatchError(
             "unreadable_file",
-            f"{path} can't be read: {error}.",
+            f"{path} can't be read: {str(error).rstrip('.')}.",
             remedy="docs/reference/evaluation.md says what the file holds.",
         ) from error
 
@@ -256,10 +256,11 @@ def weather(path: Path, zone: Zone, seen: Remarks) -> Series:
         table = pq.ParquetFile(path).read(columns=["ts", "temp_c"]).combine_chunks()
         stamps, values = (table.column(name).chunk(0) for name in ("ts", "temp_c"))
         at_ms, naive = instants(stamps)
-        read = Rows([path.stem], np.array([len(at_ms)]), at_ms, naive, _numbers(values), {}, set())
+        name = f"weather/{path.stem}"
+        read = Rows([name], np.array([len(at_ms)]), at_ms, naive, _numbers(values), {}, set())
     except (OSError, pa.ArrowException, KeyError, IndexError) as error:
         raise KilowatchError("unreadable_file", f"{path} can't be read: {error}.") from error
-    return by_stream(read, lambda _: zone, seen)[path.stem]
+    return by_stream(read, lambda _: zone, seen)[name]
 
 
 def by_stream(rows: Rows, zone_of: Callable[[str], Zone], seen: Remarks) -> dict[str, Series]:
@@ -280,8 +281,10 @@ def by_stream(rows: Rows, zone_of: Callable[[str], Zone], seen: Remarks) -> dict
         if naive.any():
             at_ms = at_ms.copy()
             known = naive & (at_ms != UNKNOWN)
-            at_ms[known], local = on_clock(at_ms[known], zone_of(name))
-            seen.add(remarks.NAIVE if local else remarks.NAIVE_UTC, [name])
+            in_utc = seen.holds(remarks.NAIVE_UTC, name)
+            zone = Zone.of("UTC") if in_utc else zone_of(name)
+            at_ms[known], local = on_clock(at_ms[known], zone)
+            seen.add(remarks.NAIVE if local and not in_utc else remarks.NAIVE_UTC, [name])
         found[name] = _sorted(name, at_ms, rows.values[part], seen)
     return found
 

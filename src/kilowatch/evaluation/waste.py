@@ -27,6 +27,8 @@ REFERENCE_H = 365 * 24
 """The reference period: the year before the streams are judged, as the platform does by rule."""
 ALMOST_H = 330 * 24
 """A reference period with fewer hours than this is said to be short."""
+COMPARED_MIN = 0.9
+"""Share of a wasteful copy for which the untouched stream has to be known."""
 TOGETHER = 50
 """Streams that are judged at once: what is looked at takes 10 MB each."""
 NOTHING = "there is no waste/wasteful.parquet, or no row in it"
@@ -79,16 +81,17 @@ def predict(folder: Folder, out: Path) -> Callable[[], dict[str, Any]]:
 def amount_of(unit: str) -> tuple[float, bool]:
     """Return what an hour's value of a unit is multiplied by for kWh, and whether that is so.
 
-    Units that are no energy are brought to their amount (m3); unknown ones stay as they are, and
-    are taken for kWh. Units without an amount (°C) give 0.
+    Units that are no energy (m3, L/s) stay as they are, and so do unknown ones, which are taken for
+    kWh. Units without an amount (°C) give 0.
     """
     if not unit or unit not in UNITS:
         return 1.0, True
     known = UNITS[unit]
     if not known.amount:
         return 0.0, False
-    energy = known.amount == "Wh"
-    return known.factor * known.amount_factor / (1000 if energy else 1), energy
+    if known.amount != "Wh":
+        return 1.0, False
+    return known.factor * known.amount_factor / 1000, True
 
 
 def pairs(folder: Folder) -> Iterator[tuple[Hours, list[str], Hours]]:
@@ -120,7 +123,7 @@ def pairs(folder: Folder) -> Iterator[tuple[Hours, list[str], Hours]]:
             for first in range(0, len(group), TOGETHER):
                 some = {key: (streams[key], altered[key]) for key in group[first:][:TOGETHER]}
                 whole, wasteful = _laid(some, zone, temperature, first_ms)
-                fits = _long_enough(folder, whole, list(some))
+                fits = _long_enough(folder, whole, wasteful, list(some))
                 if fits.any():
                     kept = [key for key, fit in zip(some, fits, strict=True) if fit]
                     yield whole.only(fits), kept, wasteful.only(fits)
@@ -142,14 +145,20 @@ def _laid(
     return whole, replace(whole, values=values)
 
 
-def _long_enough(folder: Folder, whole: Hours, ids: list[str]) -> Bools:
-    """Return which streams have a reference period, and say which have none or a short one."""
+def _long_enough(folder: Folder, whole: Hours, wasteful: Hours, ids: list[str]) -> Bools:
+    """Return which streams have a reference period, and say what is missing of whom."""
     known = np.sum(~np.isnan(whole.values[:, :REFERENCE_H]), axis=1)
     for key, hours in zip(ids, known.tolist(), strict=True):
         if hours < MIN_DAYS * 24:
             folder.left_out["wasteful"][key] = TOO_SHORT
         elif hours < ALMOST_H:
             folder.remarks.add(remarks.SHORT_REFERENCE, [key])
+    part = slice(REFERENCE_H, None)
+    there, both = ~np.isnan(wasteful.values[:, part]), ~np.isnan(whole.values[:, part])
+    compared = np.sum(there & both, axis=1) / np.maximum(np.sum(there, axis=1), 1)
+    for key, share in zip(ids, compared.tolist(), strict=True):
+        if share < COMPARED_MIN and key not in folder.left_out["wasteful"]:
+            folder.remarks.add(remarks.NO_ORIGINAL, [key])
     return np.asarray(known >= MIN_DAYS * 24)
 
 

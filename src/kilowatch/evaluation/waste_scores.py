@@ -14,6 +14,7 @@ from kilowatch.evaluation.folder import Folder
 from kilowatch.evaluation.rows import Series, by_stream, read
 from kilowatch.insights.hours import HOUR_MS
 from kilowatch.model.blocks import Floats, Ints
+from kilowatch.model.errors import KilowatchError
 from kilowatch.model.zones import Zone
 
 NONE = float("nan")
@@ -87,6 +88,8 @@ def read_labels(folder: Folder) -> Labels:
             events.append(Put(stream, row["kind"], start, end, float(row["injected_kwh"])))
         except ValueError:
             unread += 1
+    if not (root / "injected_hours.parquet").exists():
+        raise KilowatchError("unreadable_file", "injected_hours.parquet is not there.")
     rows = read(root / "injected_hours.parquet", "injected_kwh")
     clocks = {key: one.zone for key, one in folder.listed.items()}
     injected = by_stream(rows, lambda key: Zone.of(clocks.get(key, "UTC")), folder.remarks)
