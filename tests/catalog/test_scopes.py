@@ -86,9 +86,7 @@ def test_a_credential_reaches_its_scope_and_nothing_else(
     credential = directory.credential(world.issued[scope, environment].credential.username)
     assert credential is not None
     found = {place: directory.find(credential, place) for place in PLACES}
-    assert {p for p, point in found.items() if point and directory.allows(credential, point)} == (
-        reaches
-    )
+    assert {p for p, point in found.items() if point and credential.allowed(point)} == (reaches)
     assert found["elsewhere"] is not None
     assert found["theirs"] is None
     assert directory.stream(credential.organisation_id, "theirs") is None
@@ -131,7 +129,7 @@ def test_a_person_pushes_with_their_own_account_in_every_organisation_they_belon
     reached = {
         place
         for place in PLACES
-        if (found := directory.find(person, place)) and directory.allows(person, found)
+        if (found := directory.find(person, place)) and person.allowed(found)
     }
     assert reached == {"main", "other on site", "theirs"}
     # A generated credential of the same person belongs to one organisation.

@@ -43,7 +43,7 @@ def test_what_it_hands_out_works(shell: Shell, acme: dict[str, Any]) -> None:
     for stream_id in acme["streams"].values():
         point = directory.find(credential, stream_id)
         assert point is not None
-        assert directory.allows(credential, point)
+        assert credential.allowed(point)
     assert sessions.authenticate(
         opened, key, email=acme["dashboard_user"], password=acme["dashboard_password"], address=""
     )

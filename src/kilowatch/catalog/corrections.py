@@ -85,7 +85,7 @@ def add(change: Change, data_point_id: int, draft: Draft) -> Row:
     count = select(func.count()).where(
         Row.data_point_id == point.id, Row.undone_at_ms.is_(None), Row.kind != "comment"
     )
-    if draft.kind != "comment" and change.session.scalar(count) >= CORRECTIONS_MAX:  # type: ignore[operator]
+    if draft.kind != "comment" and (change.session.scalar(count) or 0) >= CORRECTIONS_MAX:
         raise KilowatchError(
             "too_many_corrections",
             f"{point.name} has {CORRECTIONS_MAX} corrections already.",

@@ -64,7 +64,7 @@ class Directory:
     def find(self, credential: CredentialRecord, stream_id: str) -> DataPoint | None:
         """Return the data point that a packet means, in any organisation of the credential.
 
-        None is answered 404; whether it is allowed (else 403) is ``allows``. Of a person's
+        None is answered 404; whether it is allowed (else 403) the credential tells. Of a person's
         several organisations, one where the stream is allowed comes first.
         """
         found = None
@@ -74,10 +74,6 @@ class Directory:
             if point.organisation_id in credential.looks_in:
                 found = point
         return found
-
-    def allows(self, credential: CredentialRecord, point: DataPoint) -> bool:
-        """Tell whether the credential's scope covers the data point."""
-        return credential.allowed(point)
 
     def by_series(self, series: int) -> DataPoint | None:
         """Return the data point of a series, also of one that it had before going live."""
