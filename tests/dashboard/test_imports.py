@@ -11,10 +11,9 @@ from typing import Any
 import pytest
 from starlette.testclient import TestClient
 
-from kilowatch.catalog import people, registry
+from kilowatch.catalog import import_profiles, people, registry
 from kilowatch.catalog.tables import AuditEntry
 from kilowatch.catalog.tables_imports import HistoryFile, ImportProfile
-from kilowatch.dashboard import imports
 from kilowatch.pipeline import importing
 from tests.dashboard.conftest import Logged, form_token
 from tests.dashboard.worlds import PASSWORD, STRANGER, VIEWER, World
@@ -168,7 +167,7 @@ def test_a_profile_too_many_is_refused_and_not_forgotten(
     admin: TestClient, base: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Who is told nothing looks for it the month after; the file itself is not begun either."""
-    monkeypatch.setattr(imports, "PROFILES_MAX", 0)
+    monkeypatch.setattr(import_profiles, "PROFILES_MAX", 0)
     address = upload(admin, base, b"when,reading\n2026-10-01 10:00,1\n")
     sent = columns(admin, address, stream="acme-gas", profile_name="One too many")
     answer = admin.post(address, data=sent, headers=PAGE)

@@ -9,12 +9,12 @@ from copy import copy
 from typing import Any
 
 from sqlalchemy import delete, select
-from sqlalchemy.orm import Session
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import FormData, UploadFile
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
+from kilowatch.catalog import import_profiles
 from kilowatch.catalog.places import zones
 from kilowatch.catalog.tables_imports import HistoryFile, ImportProfile
 from kilowatch.client import columns as shapes
@@ -40,7 +40,6 @@ KEPT_MS = 24 * HOUR_MS  # a file that nobody put in within a day was a try
 FORM_BYTES = 16_384
 MAPPING_BYTES = 65_536
 PROPOSED_MAX = 500  # data points offered while typing; any other name is found too
-PROFILES_MAX = 100
 
 
 async def first(request: Request) -> Response:
@@ -115,7 +114,7 @@ def _start(request: Request, problems: dict[str, str]) -> Response:
             HistoryFile.organisation_id == organisation.id, HistoryFile.user_id == user_id
         )
         files = session.execute(own.order_by(HistoryFile.id.desc())).all()
-        profiles = _profiles(session, organisation.id)
+        profiles = import_profiles.listing(session, organisation.id)
     context = {
         "files": files, "profiles": profiles, "fields": {"profile": ""},
         "megabytes": BYTES_MAX // 1024 // 1024,
@@ -201,7 +200,9 @@ def _check(request: Request, form: FormData) -> Response:
     try:
         shape = shape_of(form, Shape.of_json(row.shape), streams)
         if kept := " ".join(str(form.get("profile_name", "")).split())[:100]:
-            _keep_profile(request, kept, shape)
+            number = asked_organisation(request).id
+            with rooms.registry.catalog.change(actor_of(request)) as change:
+                import_profiles.keep(change, number, kept, shape.as_json())
     except KilowatchError as error:
         return _mapping(request, problems_of(error), form)
     with rooms.registry.catalog.bookkeeping() as session:
@@ -210,39 +211,6 @@ def _check(request: Request, form: FormData) -> Response:
     task = Task(text, shape, points, streams, rooms.clock())
     rooms.jobs.check(row.id, task, rooms.view)
     return _to_outcome(request, row)
-
-
-def _keep_profile(request: Request, name: str, shape: Shape) -> None:
-    """Keep how a file is read under a name; one of that name is replaced.
-
-    Raises:
-        KilowatchError: ``too_many_profiles``.
-    """
-    organisation_id = asked_organisation(request).id
-    with rooms_of(request).registry.catalog.change(actor_of(request)) as change:
-        found = select(ImportProfile).where(
-            ImportProfile.organisation_id == organisation_id, ImportProfile.name == name
-        )
-        row = change.session.scalar(found)
-        if row is not None:
-            row.shape = shape.as_json()
-            return
-        if len(_profiles(change.session, organisation_id)) >= PROFILES_MAX:
-            raise KilowatchError(
-                "too_many_profiles",
-                f"{PROFILES_MAX} profiles are kept already.",
-                status=422,
-                remedy="Remove one, give the name of one that this replaces, or leave it out.",
-                data={"field": "profile_name"},
-            )
-        change.session.add(
-            ImportProfile(
-                organisation_id=organisation_id,
-                name=name,
-                shape=shape.as_json(),
-                created_at_ms=change.now_ms,
-            )
-        )
 
 
 def _outcome(request: Request) -> Response:
@@ -310,11 +278,6 @@ def _remove_profile(request: Request) -> Response:
         number = request.path_params["profile_id"]
         change.session.delete(row_here(change.session, request, ImportProfile, number))
     return RedirectResponse(_base(request), status_code=303)
-
-
-def _profiles(session: Session, organisation_id: int) -> list[ImportProfile]:
-    mine = select(ImportProfile).where(ImportProfile.organisation_id == organisation_id)
-    return list(session.scalars(mine.order_by(ImportProfile.name)))
 
 
 def _known(request: Request) -> tuple[dict[str, str], dict[str, DataPoint]]:
