@@ -100,3 +100,28 @@ def test_what_feeds_a_data_point_changes_from_a_date_on(shell: Shell, gas: str) 
         assert shell("data-point", "set", gas, "--feeder", wrong, "--always").refusal
     shell("data-point", "set", gas, "--feeder", "none", "--always")
     assert "Nothing is dated" in shell("data-point", "history", gas).text
+
+
+def test_a_local_time_that_never_came_or_came_twice_is_not_guessed(shell: Shell, gas: str) -> None:
+    """In the nights when the clocks change, an exchange an hour off would count an hour twice."""
+    exchange = ("data-point", "exchange", gas, "--last", "9", "--first", "0", "--at")
+    skipped = shell(*exchange, "2025-03-30T01:30").refusal
+    assert "never came" in str(skipped)
+    twice = shell(*exchange, "2025-10-26T01:30").refusal
+    assert "2025-10-26T01:30+01:00 for the first, 2025-10-26T01:30+00:00 for" in str(twice)
+    shell(*exchange, "2025-10-26T01:30+00:00")
+    assert "exchange at 2025-10-26 01:30:00+00:00" in shell("data-point", "history", gas).text
+    assert shell("data-point", "set", gas, "--multiplier", "4", "--from", "2025-03-30").text
+
+
+def test_a_stream_id_that_only_one_organisation_has_says_whose_it_is(
+    shell: Shell, gas: str
+) -> None:
+    """The newcomer pastes the id from the list, and is not asked what the list just said."""
+    names = ("--organization", "Other", "--email", "b@example.com")
+    shell("startup-package", *names)
+    assert "Nothing is dated" in shell("data-point", "history", gas).text
+    asked = shell("data-point", "history", "Gas main").refusal  # a name may be anybody's
+    assert "Which organisation?" in str(asked)
+    shell("data-point", "add", "--name", "B", "--stream-id", gas, "--organization", "Other")
+    assert "Which organisation?" in str(shell("data-point", "history", gas).refusal)

@@ -122,3 +122,15 @@ def test_secrets_do_not_show_when_settings_are_printed(tmp_path: Path) -> None:
     assert settings.mail_password == "hush hush"
     assert "hush" not in repr(settings)
     assert "abab" not in repr(settings)
+
+
+def test_a_word_that_a_setting_does_not_know_is_answered_with_those_that_it_knows(
+    tmp_path: Path,
+) -> None:
+    """``--environment prod`` is a guess at a word that the answer can simply say."""
+    with pytest.raises(KilowatchError, match="environment: invalid enum value 'prod'") as caught:
+        load(tmp_path, {"environment": "prod"}, {})
+    assert caught.value.remedy == "It is one of: development, production."
+    with pytest.raises(KilowatchError, match="push_http_port") as caught:
+        load(tmp_path, {"push_http_port": "many"}, {})
+    assert "settings.md" in caught.value.remedy

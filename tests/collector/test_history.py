@@ -78,7 +78,7 @@ def test_what_is_newer_is_an_ordinary_packet(server: Server) -> None:
     assert server.push(packet(at=EARLIER, aP_1=2.0), by=None, path=BACKFILL).status == 401
 
 
-@answers("`?backfill=` with anything but 1 or 0")
+@answers("`?backfill=` with anything but yes (1, true, yes, nothing) or no (0, false, no)")
 def test_an_unclear_wish_is_refused(server: Server) -> None:
     """Nobody's history is changed by a mistyped address; other queries change nothing."""
     for query in ("backfill=perhaps", "backfill=1&backfill=1", "backfill=1&reason=" + "x" * 201):

@@ -65,7 +65,7 @@ def measurements(server: Server, registered: Catalog) -> Iterator[tuple[View, Di
     """
     configure_logs("warning", "export")  # to standard error: the file may go to standard output
     folder = server.folder
-    with alone(folder, "platform"):
+    with alone(folder, "platform", "It is starting or stopping: ask again in a moment."):
         watch = DirectoryWatch(registered, server.environment)
         reader, streams = LogReader(folder.log), Streams()
         try:

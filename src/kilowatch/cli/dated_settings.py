@@ -19,7 +19,7 @@ from kilowatch.catalog.tables import DataPoint, Organisation, Site
 from kilowatch.cli.explain import instant_ms
 from kilowatch.cli.folder import DEFAULT
 from kilowatch.cli.options import Data
-from kilowatch.cli.registration import AsJson, OrganisationName, Server, organisation_named, paper
+from kilowatch.cli.registration import AsJson, OrganisationName, Server, organisation_of, paper
 from kilowatch.model.errors import KilowatchError
 from kilowatch.model.points import BEHAVIOURS, CLOCKS, STAMPS
 
@@ -314,7 +314,7 @@ def _changing(
 
 def _found(session: Session, organization: str | None, stream: str) -> tuple[DataPoint, str]:
     """Return a data point, and the time zone of its site."""
-    owner = organisation_named(session, organization)
+    owner = organisation_of(session, organization, stream)
     point = data_points.find_data_point(session, owner, stream)
     return point, session.get_one(Site, point.site_id).zone
 

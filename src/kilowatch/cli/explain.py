@@ -59,7 +59,33 @@ def instant_ms(text: str, zone: str) -> int:
         ) from None
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=ZoneInfo(zone))
+        if len(text) > len("2026-11-23"):  # a day begins when it begins, whatever the clocks do
+            _check_wall_clock(text, moment)
     return round(moment.astimezone(UTC).timestamp() * 1000)
+
+
+def _check_wall_clock(text: str, moment: datetime) -> None:
+    """Refuse a local time that was skipped, or came twice: which instant is meant is a guess."""
+    again = moment.replace(fold=1)
+    if moment.utcoffset() == again.utcoffset():
+        return
+    if moment.astimezone(UTC).astimezone(moment.tzinfo).replace(tzinfo=None, fold=0) == (
+        moment.replace(tzinfo=None)
+    ):
+        raise KilowatchError(
+            "wrong_time",
+            f"{text} came twice there: the clocks went back.",
+            remedy=f"Write {_minutes(moment)} for the first, {_minutes(again)} for the second.",
+        )
+    raise KilowatchError(
+        "wrong_time",
+        f"{text} never came there: the clocks went forward.",
+        remedy="Write a time before or after the hour that was skipped.",
+    )
+
+
+def _minutes(moment: datetime) -> str:
+    return moment.isoformat(timespec="minutes")
 
 
 def _show(story: dict[str, Any]) -> None:

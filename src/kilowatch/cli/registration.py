@@ -174,6 +174,21 @@ def organisation_named(session: Session, name: str | None) -> Organisation:
     )
 
 
+def organisation_of(session: Session, name: str | None, stream: str) -> Organisation:
+    """Return the organisation that is named, the only one, or the only one with that stream.
+
+    Raises:
+        KilowatchError: ``unknown_organisation``, or ``which_organisation`` where several can be
+            meant and none is named.
+    """
+    if name is None:
+        owners = select(Organisation).join(DataPoint, DataPoint.organisation_id == Organisation.id)
+        found = session.scalars(owners.where(DataPoint.stream_id == stream)).all()
+        if len(found) == 1:
+            return found[0]
+    return organisation_named(session, name)
+
+
 def owner_of_stream(server: Server, stream: str, name: str | None) -> dict[str, int]:
     """Return what tells the platform whose stream is meant; nothing while only one can be.
 

@@ -101,7 +101,11 @@ def run(
 
 
 @contextlib.contextmanager
-def alone(folder: DataFolder, name: str) -> Iterator[None]:
+def alone(
+    folder: DataFolder,
+    name: str,
+    remedy: str = "Stop it first, or choose another folder with --data.",
+) -> Iterator[None]:
     """Hold what says that this folder has its collector, or its platform."""
     with (folder.root / f"{name}.lock").open("a") as lock:
         try:
@@ -110,7 +114,7 @@ def alone(folder: DataFolder, name: str) -> Iterator[None]:
             raise KilowatchError(
                 "already_running",
                 f"The {name} of {folder.root} is already running.",
-                remedy="Stop it first, or choose another folder with --data.",
+                remedy=remedy,
             ) from None
         yield
 

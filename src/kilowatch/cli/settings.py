@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from email.utils import parseaddr
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 from urllib.parse import urlsplit
 
 import msgspec
@@ -137,12 +137,26 @@ def load(folder: Path, flags: Mapping[str, Any], environ: Mapping[str, str]) -> 
         settings = msgspec.convert(values, Settings, strict=False)
         _check(settings)
     except ValueError as error:
+        said, choices = _named(str(error))
         raise KilowatchError(
             "wrong_setting",
-            f"A setting has a value that it can't take: {error}.",
-            remedy="See docs/reference/settings.md for what each one takes.",
+            f"A setting has a value that it can't take: {said}.",
+            remedy=f"It is one of: {', '.join(choices)}."
+            if choices
+            else "See docs/reference/settings.md for what each one takes.",
         ) from None
     return settings
+
+
+def _named(said: str) -> tuple[str, tuple[str, ...]]:
+    """Put the setting before what is wrong with it, and say what it can be."""
+    what, _, place = said.partition(" - at `$.")
+    name = place.rstrip("`")
+    if not name:
+        return said, ()
+    kind = get_type_hints(Settings).get(name)
+    choices = get_args(kind) if get_origin(kind) is Literal else ()
+    return f"{name}: {what[:1].lower()}{what[1:]}", choices
 
 
 def _check(settings: Settings) -> None:
