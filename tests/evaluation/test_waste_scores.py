@@ -12,8 +12,9 @@ import pytest
 
 from kilowatch.evaluation import waste as scored
 from kilowatch.evaluation.folder import Folder
-from kilowatch.evaluation.remarks import NO_ROWS
+from kilowatch.evaluation.remarks import FAILED, NO_ROWS
 from kilowatch.evaluation.waste import run
+from kilowatch.evaluation.waste_scores import Judged
 from kilowatch.insights.hours import Hours
 from kilowatch.model.blocks import Floats
 from tests.insights.waste_world import YEAR_H, index, office
@@ -133,6 +134,31 @@ def test_each_stream_is_judged_by_itself_in_kwh_or_named_with_the_reason(
     assert [row["waste_kwh"] for row in wh] == pytest.approx(alone["waste_kwh"])
     sooner = [row for row in both if row["stream_id"] == "sooner"]
     assert len(sooner) < len(own) or not own
+
+
+def test_a_stream_that_fails_does_not_take_its_batch_with_it(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Streams are judged in batches; after a failure each of the batch is judged by itself."""
+    asked: list[list[str]] = []
+
+    def judge(_: Hours, group: list[str], __: Hours) -> dict[str, Judged]:
+        asked.append(group)
+        if "bad" in group:
+            raise ValueError("no need can be learnt")
+        return {key: Judged(np.zeros(1, np.int64), *np.ones((3, 1))) for key in group}
+
+    for path in (folder / "streams" / "one.parquet", folder / "waste" / "wasteful.parquet"):
+        table = pq.read_table(path)
+        other = table.set_column(0, "stream_id", pa.array(["bad"] * len(table)))
+        pq.write_table(pa.concat_tables([table, other]), path)
+    with (folder / "streams.csv").open("a", encoding="utf-8") as lines:
+        lines.write("bad,one,B,electricity,kWh,UTC,1h,,,,\n")
+    monkeypatch.setattr(scored, "judge", judge)
+    found = run(Folder(folder), tmp_path)
+    assert asked == [["office", "bad"], ["office"], ["bad"]]
+    assert found["left_out"] == {"bad": f"{FAILED}: no need can be learnt"}
+    assert pq.read_table(tmp_path / "waste.parquet")["stream_id"].to_pylist() == ["office"]
 
 
 def test_labels_that_fit_nothing_are_counted_and_change_no_figure(

@@ -65,7 +65,7 @@ def evaluate(
     folder = read(data)
     make_ready(out, data)
     parts = [part for part in Part if not only or part in only]
-    say(f"{len(folder.ids)} streams in {data}")
+    say(f"{len(folder.ids)} {'stream' if len(folder.ids) == 1 else 'streams'} in {data}")
     timing: dict[str, Any] = {"machine": platform.machine(), "cores": os.cpu_count()}
     scorings = {part: _timed(part, timing, partial(PARTS[part], folder, out)) for part in parts}
     scores: dict[str, Any] = {"kilowatch": __version__}
@@ -73,6 +73,7 @@ def evaluate(
         found = scoring if isinstance(scoring, dict) else _timed(part, timing, scoring)
         timing[part] |= found.pop("timing", {})
         scores[part] = found
+        _save(scores, out / "scores.json")
         for line in told(part, found):
             say(line)
     noticed = folder.remarks.told()

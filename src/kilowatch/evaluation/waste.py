@@ -55,7 +55,7 @@ def predict(folder: Folder, out: Path) -> Callable[[], dict[str, Any]]:
     began = time.process_time()
     judged: dict[str, Judged] = {}
     for whole, group, wasteful in pairs(folder):
-        judged |= judge(whole, group, wasteful)
+        judged |= _each(folder, whole, group, wasteful)
     for key, one in judged.items():
         judged[key] = one.times(amount_of(folder.listed[key].unit)[0])
     spent_s = time.process_time() - began
@@ -160,6 +160,21 @@ def _long_enough(folder: Folder, whole: Hours, wasteful: Hours, ids: list[str]) 
         if share < COMPARED_MIN and key not in folder.left_out["wasteful"]:
             folder.remarks.add(remarks.NO_ORIGINAL, [key])
     return np.asarray(known >= MIN_DAYS * 24)
+
+
+def _each(folder: Folder, whole: Hours, group: list[str], wasteful: Hours) -> dict[str, Judged]:
+    """Judge some streams together; if that fails, each by itself: one must not stop the others."""
+    try:
+        return judge(whole, group, wasteful)
+    except (ValueError, ArithmeticError, IndexError) as error:
+        if len(group) == 1:
+            folder.left_out["wasteful"][group[0]] = f"{remarks.FAILED}: {error}"
+            return {}
+    found: dict[str, Judged] = {}
+    for row, key in enumerate(group):
+        part = slice(row, row + 1)
+        found |= _each(folder, whole.only(part), [key], wasteful.only(part))
+    return found
 
 
 def judge(whole: Hours, group: list[str], wasteful: Hours) -> dict[str, Judged]:
