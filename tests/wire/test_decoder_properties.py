@@ -175,7 +175,8 @@ def test_merged_partial_packets_hold_the_later_value_of_each_parameter(
     if single:
         earlier, later = {VALUE: next(iter(earlier.values()))}, {VALUE: next(iter(later.values()))}
     names = {**{c: n for n, c in WIRE_CHANNELS.items()}, VALUE: "value"}
-    extra = {"größe": [1]} if unknown else {}
+    said = {"serial": "A-1", "ok": True, "count": 7}
+    extra = {"größe": [1], "\ud800": "\udfff", "huge": 10**30, **said} if unknown else {}
 
     def body(values: dict[int, float]) -> bytes:
         named = {names[channel]: value for channel, value in values.items()}
@@ -188,6 +189,8 @@ def test_merged_partial_packets_hold_the_later_value_of_each_parameter(
     assert found.ignored == second.ignored
     assert (found.stream_id, found.at_ms, found.offset_min) == ("m", first.at_ms, 120)
     assert STAMP.encode() in merged
+    if unknown:  # what a client told beside its readings comes back as it told it
+        assert json.loads(merged).items() >= said.items()
 
 
 @given(values=CHANNELS, order=st.randoms(use_true_random=False), channel=st.integers(0, 5))

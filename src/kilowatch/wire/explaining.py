@@ -105,9 +105,27 @@ def _misspelt(pairs: Pairs, code: str, right: str, others: frozenset[str]) -> It
         ) from None
 
 
-def timestamp_text(body: bytes) -> str:
-    """Return ``tsISO8601`` of a body that was accepted, as it was pushed."""
-    return _timestamp_text(_agreed(_pairs(text_of(body), body), "tsISO8601"))
+def as_pushed(body: bytes) -> tuple[str, dict[str, Any]]:
+    """Return ``tsISO8601`` of a body that was accepted, and its unknown parameters, as pushed.
+
+    Of an unknown parameter a text, a number and a truth value are kept; what is none of these, or
+    a number that no double holds, is ``None``.
+    """
+    pairs = _pairs(text_of(body), body)
+    unknown = {
+        mistakes.utf_8(name): _plain(value)
+        for name, value in pairs
+        if name not in WIRE_NAMES and name not in ("id", "tsISO8601")
+    }
+    return _timestamp_text(_agreed(pairs, "tsISO8601")), unknown
+
+
+def _plain(value: Any) -> Any:
+    if type(value) is str:
+        return mistakes.utf_8(value)
+    if type(value) is int and abs(value) >= 2**63:
+        return None
+    return value if type(value) in (bool, int, float) else None
 
 
 def _pairs(text: str, body: bytes) -> Pairs:

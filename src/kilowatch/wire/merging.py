@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from kilowatch.model.parameters import PARAMETER_BY_CHANNEL, VALUE
-from kilowatch.wire.explaining import timestamp_text
+from kilowatch.wire.explaining import as_pushed
 from kilowatch.wire.timestamps import format_timestamp
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ def encode_merged(earlier: Packet, later: Packet, body: bytes) -> bytes:
     """Write the measurement that a partial packet and the one before it make together.
 
     Identity, timestamp and unknown parameters are those of the later packet, as it was
-    pushed; of a parameter in both, the later value wins.
+    pushed (``as_pushed``); of a parameter in both, the later value wins.
 
     Args:
         earlier: Packet of the same stream and instant.
@@ -64,9 +64,9 @@ def encode_merged(earlier: Packet, later: Packet, body: bytes) -> bytes:
         UTF-8 JSON that decodes to the merged packet.
     """
     assert earlier.at_ms == later.at_ms
-    merged: dict[str, Any] = {"id": later.stream_id, "tsISO8601": timestamp_text(body)}
-    merged |= _named({**earlier.values, **later.values})
-    merged.update(dict.fromkeys(later.ignored))
+    stamp, unknown = as_pushed(body)
+    merged: dict[str, Any] = {"id": later.stream_id, "tsISO8601": stamp}
+    merged |= _named({**earlier.values, **later.values}) | unknown
     return msgspec.json.encode(merged)
 
 
