@@ -172,7 +172,13 @@ def test_a_register_that_was_set_back_saved_nobody_anything(
                  amount=-9e9, evidence={"actual": -4.5e9, "expected": 12e3})  # fmt: skip
     insights = world.extra["insights"]
     insights.put(back)
+    sold = replace(back, id="sold", evidence={"actual": -25e3, "expected": -34e3})
+    dip = replace(back, id="dip", kind=EventKind.SPIKE)
+    insights.put(sold, dip)
     text, home = page(admin, address(world, "main", back)), page(admin, "/")
+    for one, name in ((sold, "Unusual feed-in"), (dip, "Dip")):
+        assert f"{name}</h1>" in page(admin, address(world, "main", one))
+        insights.found[back.series].remove(one)
     insights.found[back.series].remove(back)
     assert "data-currency" not in text
     assert "a register was reset" in text
@@ -407,6 +413,7 @@ def test_what_was_resolved_shows_what_is_saved_since(tmp_path: Path) -> None:
     assert "0.2187 EUR/kWh (contract 2026)" in text
     amount = float(text.split('class="figure-of"><data value="')[1].split('"')[0])
     assert amount == pytest.approx(14 * 24 * EXTRA_W, rel=0.1)
+    assert "Money saved" in text, "a saving is no cost"
     made.writer.close()
     made.log.close()
     made.catalog.close()

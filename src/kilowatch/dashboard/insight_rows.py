@@ -19,7 +19,7 @@ from kilowatch.dashboard.rooms import Rooms, rooms_of, visit_of
 from kilowatch.dashboard.words import t
 from kilowatch.dashboard.worth import Worth, worth_of_more
 from kilowatch.insights.expecting import expected_by
-from kilowatch.insights.explaining import About, Explained, explain, is_dip
+from kilowatch.insights.explaining import About, Explained, explain, feeds_in, is_dip
 from kilowatch.model.insight import EventKind, InsightEvent
 from kilowatch.model.points import DataPoint
 from kilowatch.model.site_facts import Price, SiteFacts
@@ -64,12 +64,19 @@ class Shown:
     @property
     def title(self) -> str:
         """What happened, in a few words."""
-        return t("event_kind_dip") if is_dip(self.event) else t(f"event_kind.{self.event.kind}")
+        return t(f"event_kind{self._face}")
 
     @property
     def about(self) -> str:
         """What such an event means."""
-        return t("event_about_dip") if is_dip(self.event) else t(f"event_about.{self.event.kind}")
+        return t(f"event_about{self._face}")
+
+    @property
+    def _face(self) -> str:
+        """Which words its kind has: of two kinds they depend on the direction."""
+        if is_dip(self.event):
+            return "_dip"
+        return "_feeds_in" if feeds_in(self.event) else f".{self.event.kind}"
 
     @property
     def sentence(self) -> str:

@@ -158,7 +158,7 @@ def is_dip(event: InsightEvent) -> bool:
     return event.kind is EventKind.SPIKE and event.amount < 0
 
 
-def _feeds_in(event: InsightEvent) -> bool:
+def feeds_in(event: InsightEvent) -> bool:
     """Tell whether what is called negative was to be expected so: a meter that feeds in."""
     expected = event.evidence.get("expected")
     return event.kind is EventKind.NEGATIVE and expected is not None and expected < 0
@@ -170,7 +170,7 @@ def _title(event: InsightEvent, about: About, words: Words) -> str:
         return "a dip"
     if event.kind is EventKind.DROPOUT and event.amount > 0:
         return "some hours without use"
-    if _feeds_in(event):
+    if feeds_in(event):
         return f"{'less' if event.amount >= 0 else 'more'} was fed in than expected"
     if event.is_waste and about.amount_unit and math.isfinite(event.amount):
         return f"{title}, {words.quantity(event.amount, about.amount_unit)} more than needed"
@@ -311,7 +311,7 @@ def _guess(event: InsightEvent, about: About) -> str:
     if event.kind is EventKind.SPIKE:
         return _spiked(event)
     less = event.kind in {_K.PHASE_LOSS, _K.DROPOUT}
-    if _feeds_in(event) or (less and event.amount > 0):
+    if feeds_in(event) or (less and event.amount > 0):
         return ""  # what the kind is mostly caused by would contradict the figures
     missing = 1 - (event.evidence.get("ratio") or 1.0)
     if event.kind is EventKind.PHASE_LOSS and missing > 0:
