@@ -113,16 +113,26 @@ def _begin(state: State, moment: Moment, group: Group, fresh: Bools, hour: Hour)
     state.begun[rows, group] = hour.start_ms - earlier * HOUR_MS
     state.held[rows, group] = level_now(state, rows, int(state.day[rows[0]]))
     state.sums[rows, group] = 0
-    for back in range(1, int(earlier.max()) + 1):
-        # All of a run has the value that it has now; it is part of what the event comes to.
-        before = rows[earlier >= back]
-        days, of_day = divmod(hour.of_day - back, 24)
-        usual = state.expect[before, max(1 + days, 0), of_day]
-        past = np.stack([moment.value[before], usual, np.ones(len(before))], axis=1)
-        known = ~np.isnan(usual)
-        state.sums[before[known], group] += past[known, None]
+    if earlier.any():
+        state.sums[rows, group] += _run(state, moment, rows, earlier, hour)[:, None]
     state.peak[rows, group] = -np.inf
     state.figure[rows, group] = np.nan
+
+
+def _run(state: State, moment: Moment, rows: Ints, earlier: Ints, hour: Hour) -> Floats:
+    """Return actual, expected and hours of runs that began some hours ago, shape (rows, 3).
+
+    All of a run has the value that it has now. What was expected is known of today and yesterday;
+    of the days before it is taken to be like yesterday.
+    """
+    expect = state.expect[rows, :2].reshape(len(rows), -1)
+    before = expect[:, : 24 + hour.of_day][:, ::-1]
+    near = np.minimum(earlier, before.shape[1])
+    usual = np.where(np.arange(before.shape[1]) < near[:, None], before, 0.0).sum(axis=1)
+    usual += np.where(earlier > near, (earlier - near) * expect[:, :24].mean(axis=1), 0.0)
+    known = ~np.isnan(usual)
+    found = np.stack([moment.value[rows] * earlier, usual, earlier.astype(np.float64)], axis=1)
+    return np.where(known[:, None], found, 0.0)
 
 
 def _earlier(moment: Moment, rows: Ints, group: Group) -> Ints:
