@@ -137,9 +137,10 @@ def test_labels_of_other_streams_or_of_no_kind_that_we_know_are_told_apart(
         watched.label,
         watched.label.replace("a,", "ghost,", 1),
         "a,spike,soon,later,1,1,1",
+        "a,spike,2020-01-01T00:00:00Z,2020-01-01T05:00:00Z,1,1,1",
         watched.label.replace("dropout_zero", "gremlin").replace("+00:00", ""),
     )
-    assert found["events_set_aside"] == "1 of streams that were not judged: ghost"
+    assert found["events_set_aside"] == "2 of streams or times that were not judged: ghost, a"
     assert found["events_unread"] == "1 rows can't be read"
     assert found["1.0"]["events"] == 2
     assert found["1.0"]["recall_by_kind"] == {"dropout_zero": 1, "gremlin": 1}

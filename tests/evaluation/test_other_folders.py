@@ -10,11 +10,14 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
+import pytest
 import typer
 from typer.testing import CliRunner
 
 from kilowatch.cli import evaluate
-from kilowatch.evaluation import remarks
+from kilowatch.evaluation import anomalies, remarks
+from kilowatch.evaluation.anomaly_scores import Event, read_labels
+from kilowatch.evaluation.folder import Folder
 from kilowatch.evaluation.forecast_groups import NO_DAY
 from kilowatch.evaluation.forecast_scores import NO_SCALE
 from kilowatch.insights.hours import HOUR_MS
@@ -85,11 +88,21 @@ def test_what_cannot_be_judged_is_named_and_the_rest_goes_on(tmp_path: Path) -> 
     assert "forecast left out: no value in any file: 1 (s3)" in said
 
 
-def test_labels_of_one_part_wait_for_the_predictions_of_all(tmp_path: Path) -> None:
-    """What the first part would read is made by the last one: no label was looked for before."""
-    data = made(tmp_path / "data", streams=1, days=3)
-    said = str(run(data, tmp_path / "out"))
-    assert said.index("waste: predictions done") < said.index("anomalies not scored")
-    assert {one.name for one in (tmp_path / "out").iterdir()} >= {
-        "forecast.parquet", "alarms.parquet", "waste.parquet", "scores.json", "timing.json"
-    }  # fmt: skip
+def test_labels_of_one_part_wait_for_the_predictions_of_all(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """When labels of faults are looked for, waste is written down already."""
+    data, out = made(tmp_path / "data", streams=1, days=3), tmp_path / "out"
+    (data / "anomaly").mkdir()
+    rows = pq.read_table(data / "streams" / "made.parquet")
+    pq.write_table(rows, data / "anomaly" / "faulted.parquet")
+    there: list[set[str]] = []
+
+    def looked(folder: Folder) -> tuple[list[Event], int]:
+        there.append({one.name for one in out.iterdir()})
+        return read_labels(folder)
+
+    monkeypatch.setattr(anomalies, "read_labels", looked)
+    said = str(run(data, out))
+    assert there[0] >= {"forecast.parquet", "alarms.parquet", "waste.parquet"}
+    assert "anomalies not scored: labels can't be read: fault_events.csv is not there" in said

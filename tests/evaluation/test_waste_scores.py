@@ -170,11 +170,12 @@ def test_labels_that_fit_nothing_are_counted_and_change_no_figure(
         lines.write(
             "ghost,after_hours,2025-02-10T00:00:00Z,2025-03-07T00:00:00Z,5,0,1\n"
             "office,nothing,2025-02-10T00:00:00Z,2025-03-07T00:00:00Z,0,0,1\n"
+            "office,nothing,2020-01-01T00:00:00Z,2020-02-01T00:00:00Z,5,0,1\n"
             "office,after_hours,soon,2025-03-07T00:00:00Z,5,0,1\n"
         )
     found = run(Folder(folder), tmp_path)
     assert found["events_unread"] == "1 rows can't be read"
-    assert found["events_set_aside"] == "1 of streams that were not judged: ghost"
+    assert found["events_set_aside"] == "2 of streams or times that were not judged: ghost, office"
     assert np.isnan(found["by_kind"]["nothing"]["kwh_recall"])
     same = ("kwh_recall", "kwh_precision", "events_half_found", "background_share")
     assert [found[name] for name in same] == [before[name] for name in same]

@@ -76,11 +76,11 @@ def _scored(
     every: list[Event],
     unread: int,
 ) -> dict[str, Any]:
-    labels = [one for one in every if one.stream_id in judged]
-    aside = Counter(one.stream_id for one in every if one.stream_id not in judged)
     spans = {
         key: (int(one.start_ms[0]), int(one.start_ms[-1]) + HOUR_MS) for key, one in judged.items()
     }
+    labels = [one for one in every if _seen(one, spans)]
+    aside = Counter(one.stream_id for one in every if not _seen(one, spans))
     dataset = {key: folder.listed[key].dataset for key in judged}
     scores = {
         str(budget): {
@@ -97,6 +97,12 @@ def _scored(
         for budget, found in told.items()
     }
     return {**scores, **set_aside(unread, aside)}
+
+
+def _seen(event: Event, spans: Mapping[str, tuple[int, int]]) -> bool:
+    """Return whether an event lies in the time for which its stream was watched."""
+    first, last = spans.get(event.stream_id, (0, 0))
+    return event.end_ms > first and event.start_ms < last
 
 
 def alarms(

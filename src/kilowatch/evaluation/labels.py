@@ -56,12 +56,12 @@ def set_aside(unread: int, unknown: Mapping[str, int]) -> dict[str, str]:
 
     Args:
         unread: Rows that can't be read.
-        unknown: Number of events of each stream that was not judged.
+        unknown: Number of events of each stream in a time for which it was not judged.
     """
     said = {}
     if unread:
         said["events_unread"] = f"{unread} rows can't be read"
     if unknown:
-        count = sum(unknown.values())
-        said["events_set_aside"] = f"{count} of streams that were not judged: {', '.join(unknown)}"
+        count, names = sum(unknown.values()), ", ".join(unknown)
+        said["events_set_aside"] = f"{count} of streams or times that were not judged: {names}"
     return said

@@ -108,8 +108,8 @@ def score(folder: Folder, judged: dict[str, Judged], labels: Labels) -> dict[str
         Figures; NaN where there is nothing to divide by.
     """
     added = {key: _hour_sums(labels.injected.get(key, _EMPTY), one) for key, one in judged.items()}
-    events = [one for one in labels.events if one.stream_id in judged]
-    aside = Counter(one.stream_id for one in labels.events if one.stream_id not in judged)
+    events = [one for one in labels.events if _seen(judged, one)]
+    aside = Counter(one.stream_id for one in labels.events if not _seen(judged, one))
     utility = {key: folder.listed[key].utility for key in judged}
     building = {key: folder.listed[key].building for key in judged}
     groups = {"all": list(judged)}
@@ -151,6 +151,12 @@ def tuned(building: str) -> bool:
 def _window(one: Judged, event: Put) -> slice:
     first, last = ((at - int(one.start_ms[0])) // HOUR_MS for at in (event.start_ms, event.end_ms))
     return slice(max(first, 0), max(last + 1, 0))
+
+
+def _seen(judged: dict[str, Judged], event: Put) -> bool:
+    """Return whether an event lies in the time for which its stream was judged."""
+    one = judged.get(event.stream_id)
+    return one is not None and len(one.start_ms[_window(one, event)]) > 0
 
 
 def _share(judged: dict[str, Judged], event: Put) -> float:
