@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -146,3 +147,18 @@ def test_a_formula_is_registered_changed_and_shown(shell: Shell, acme: dict[str,
     assert "no formula named" in str(nobody.refusal)
     refused = shell("data-point", "formula", "Wrong", "--text", "[Heta] * 2").refusal
     assert "Did you mean [Heat]?" in str(refused)
+
+
+def test_beside_a_demo_a_command_says_how_it_is_asked(tmp_path: Path) -> None:
+    """Who tries a command while the demo runs would read that nothing is there, and believe it."""
+    own = Shell(tmp_path / "kilowatch-data")
+    assert "kilowatch-demo" not in own("data-point", "list").text
+    Shell(tmp_path / "kilowatch-demo")("data-point", "list")
+    for command in (("data-point", "list"), ("credential", "list")):
+        assert "For the demo that is --data kilowatch-demo." in own(*command).text
+    stopped = own("status").refusal
+    assert stopped is not None
+    assert stopped.remedy.endswith("For the demo that is --data kilowatch-demo.")
+    elsewhere = Shell(tmp_path / "another")("status").refusal
+    assert elsewhere is not None
+    assert "demo" not in elsewhere.remedy

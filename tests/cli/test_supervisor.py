@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import subprocess
+import sys
 from dataclasses import asdict
 from pathlib import Path
 
@@ -44,3 +47,28 @@ def test_a_refusal_of_a_child_reaches_the_operator_in_its_own_words(tmp_path: Pa
 
     with pytest.raises(KilowatchError, match="not a network"):
         asyncio.run(start())
+
+
+def test_a_child_whose_parent_is_gone_before_it_is_ready_ends_without_a_stack(
+    tmp_path: Path,
+) -> None:
+    """A parent may be ended while a child starts: that is no fault of the child's."""
+    program = (
+        "import os, sys\n"
+        "from kilowatch.cli import child\n"
+        "async def run(folder, settings, stop, ready):\n"
+        "    ready({})\n"
+        "    await stop.wait()\n"
+        "sys.modules['nobody'] = type('nobody', (), {'run': staticmethod(run)})\n"
+        "child.PROCESSES['nobody'] = 'nobody'\n"
+        "life, parent = os.pipe()\n"
+        "heard, ready = os.pipe()\n"
+        "os.write(parent, sys.argv[1].encode() + b'\\n')\n"
+        "os.close(parent), os.close(heard)\n"
+        "sys.exit(child.main(['nobody', str(life), str(ready)]))\n"
+    )
+    told = json.dumps({"folder": str(tmp_path), "settings": asdict(Settings())})
+    done = subprocess.run(
+        [sys.executable, "-c", program, told], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")

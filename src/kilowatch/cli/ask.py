@@ -7,6 +7,7 @@ from typing import Any
 
 import httpx
 
+from kilowatch.cli.folder import demo_beside
 from kilowatch.model.errors import KilowatchError
 
 TIMEOUT_S = 30.0
@@ -39,7 +40,8 @@ def ask(
         raise KilowatchError(
             "not_running",
             f"The {what} does not answer at {socket}.",
-            remedy="Start it with `kilowatch serve`, or name its data folder with --data.",
+            remedy="Start it with `kilowatch serve`, or name its data folder with --data."
+            + demo_beside(socket.parent),
         ) from None
     said: dict[str, Any] = answer.json()
     if answer.is_error:

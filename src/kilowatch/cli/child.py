@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import importlib
 import json
 import os
@@ -54,7 +55,8 @@ def main(arguments: list[str]) -> int:
     run: Process = importlib.import_module(PROCESSES[name]).run
 
     def say(message: dict[str, Any]) -> None:
-        os.write(ready, json.dumps(message).encode() + b"\n")
+        with contextlib.suppress(BrokenPipeError):  # the parent is gone: the lifeline ends us
+            os.write(ready, json.dumps(message).encode() + b"\n")
         os.close(ready)
 
     async def live() -> None:

@@ -15,7 +15,7 @@ from kilowatch.catalog import credentials, data_points, people, registry
 from kilowatch.catalog.credentials import Target
 from kilowatch.catalog.settings_check import one_of
 from kilowatch.catalog.tables import SCOPES, Credential, Organisation
-from kilowatch.cli.folder import DEFAULT
+from kilowatch.cli.folder import DEFAULT, demo_beside
 from kilowatch.cli.options import Data
 from kilowatch.cli.registration import (
     AsJson,
@@ -95,7 +95,7 @@ def list_all(
         typer.echo(json.dumps(found, indent=1, ensure_ascii=False))
         return
     if not rows:
-        paper().print("There is no credential yet.")
+        paper().print("There is no credential yet." + demo_beside(data.absolute()))
         return
     table = Table(box=None, pad_edge=False)
     table.add_column("user name", no_wrap=True)

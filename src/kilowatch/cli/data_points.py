@@ -14,7 +14,7 @@ from kilowatch.catalog.places import DEFAULT_ZONE, check_zone
 from kilowatch.catalog.settings_check import Settings, one_of
 from kilowatch.catalog.tables import DataPoint, Organisation, Site
 from kilowatch.cli import dated_settings, formulas
-from kilowatch.cli.folder import DEFAULT
+from kilowatch.cli.folder import DEFAULT, demo_beside
 from kilowatch.cli.options import Data
 from kilowatch.cli.registration import (
     AsJson,
@@ -134,7 +134,7 @@ def list_all(
     if not rows:
         paper().print(
             "No data point is registered yet. Begin with 'kilowatch startup-package' or "
-            "'kilowatch data-point add'.",
+            "'kilowatch data-point add'." + demo_beside(data.absolute()),
             markup=False,
         )
         return

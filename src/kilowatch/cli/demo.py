@@ -17,7 +17,7 @@ from kilowatch import catalog, demo
 from kilowatch.catalog import secrets
 from kilowatch.cli import serve
 from kilowatch.cli import settings as settings_module
-from kilowatch.cli.folder import DataFolder
+from kilowatch.cli.folder import DEMO, DataFolder
 from kilowatch.cli.settings import Settings
 from kilowatch.client import Answer, Trust
 from kilowatch.demo import Account, Progress
@@ -25,11 +25,9 @@ from kilowatch.model.errors import KilowatchError
 
 log = structlog.get_logger("demo")
 
-FOLDER = Path("kilowatch-demo")
-
 
 def run_demo(
-    data: Annotated[Path, typer.Option("--data", help="The demo's own data folder.")] = FOLDER,
+    data: Annotated[Path, typer.Option("--data", help="The demo's own data folder.")] = DEMO,
     history_days: Annotated[int, typer.Option(help="Length of the history.", min=1, max=365)] = 365,
     push_http_port: serve.PushHttpPort = None,
     push_https_port: serve.PushHttpsPort = None,

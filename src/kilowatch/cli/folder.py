@@ -15,6 +15,7 @@ from typing import Any
 from kilowatch.model.errors import KilowatchError
 
 DEFAULT = Path("kilowatch-data")
+DEMO = Path("kilowatch-demo")
 
 SOCKET_PATH_MAX = 100
 """A Unix socket's path holds 107 bytes on Linux and 103 on macOS; deeper folders get theirs
@@ -148,3 +149,10 @@ def _unusable(root: Path, error: OSError) -> KilowatchError:
         f"The data folder {root} can't be used: {error.strerror}.",
         remedy="Choose another one with --data, or give this user the right to write there.",
     )
+
+
+def demo_beside(root: Path) -> str:
+    """Return how to ask the demo, where somebody asked the default folder beside the demo's."""
+    demo = root.parent / DEMO.name
+    asked_for_it = root.name == DEFAULT.name and (demo / "catalog.sqlite").exists()
+    return f" For the demo that is --data {DEMO.name}." if asked_for_it else ""
