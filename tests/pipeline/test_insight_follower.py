@@ -119,6 +119,21 @@ def test_a_day_of_half_an_hour_more_is_looked_at_like_any_other(tmp_path: Path) 
     assert building.follower.backlog.fault == ""
 
 
+def test_a_day_of_27_hours_is_looked_at_like_any_other(tmp_path: Path) -> None:
+    """Casey Station set its clocks back by three hours: the day before began 27 hours ago."""
+    supply = meter(1, zone="Antarctica/Casey", kind="electrical", behaviour="register")
+    building = Building(tmp_path, [supply])
+    first_ms = MONDAY_MS - 300 * DAY_MS  # 7 March 2023; it happened on the 9th
+    for hour in range(96):
+        building.world.log.push(1, first_ms + hour * HOUR_MS, {"pC_1": 900.0 * hour})
+        if hour % 12 == 11:
+            building.world.catch_up()
+            building.follow()
+    kept = InsightFile(building.path).kept()[1]
+    assert first_ms + 95 * HOUR_MS - kept.cursor_ms <= HOUR_MS
+    assert building.follower.backlog.fault == ""
+
+
 def test_a_stream_that_can_not_be_looked_at_does_not_hold_up_the_others(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

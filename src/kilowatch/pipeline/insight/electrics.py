@@ -15,6 +15,7 @@ import numpy as np
 
 from kilowatch.insights.electrical import Electrical, Fault, Limits, faults
 from kilowatch.model.blocks import Floats, IntervalBlock
+from kilowatch.model.calendar import grain_start_ms
 from kilowatch.model.insight import EventKind, InsightEvent
 from kilowatch.model.lengths import DAY_MS, HOUR_MS
 from kilowatch.model.parameters import AP, RP
@@ -83,7 +84,7 @@ def check(
     from_ms = midnight_ms - WINDOW_MS
     block = view.series_many([subject.point], CHANNELS, from_ms, midnight_ms, "interval")
     found: list[Fault] = []
-    day_ms = int(zone.day_starts_within(midnight_ms - 26 * HOUR_MS, midnight_ms)[-1])
+    day_ms = int(grain_start_ms([midnight_ms - 1], "day", zone)[0])
     if len(block):
         monday = (int(zone.day_index([midnight_ms])[0]) + 3) % 7 == 0
         data = _laid(block, subject.point.interval_s)
