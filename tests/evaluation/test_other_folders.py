@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import sys
+from io import BytesIO, TextIOWrapper
 from pathlib import Path
 from typing import Any
 
@@ -86,6 +88,15 @@ def test_what_cannot_be_judged_is_named_and_the_rest_goes_on(tmp_path: Path) -> 
     assert "waste failed: /" in said
     assert "noticed: time zone unknown: taken for UTC: 1 (s4)" in said
     assert "forecast left out: no value in any file: 1 (s3)" in said
+
+
+def test_a_terminal_without_our_characters_stops_no_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A log file in an old encoding, a stream with a Greek name: a question mark stands for it."""
+    old = TextIOWrapper(BytesIO(), encoding="latin-1")
+    monkeypatch.setattr(sys, "stdout", old)
+    evaluate.say("forecast … 3 °C of Ωmega")
+    old.seek(0)
+    assert old.read() == "forecast ? 3 °C of ?mega\n"
 
 
 def test_labels_of_one_part_wait_for_the_predictions_of_all(

@@ -6,6 +6,7 @@ import csv
 import json
 import os
 import platform
+import sys
 import time
 from collections.abc import Callable
 from enum import StrEnum
@@ -108,8 +109,9 @@ def _timed(part: Part, timing: dict[str, Any], work: Callable[[], Any]) -> Any:
 
 
 def say(line: str) -> None:
-    """Print a line, as it is."""
-    paper().print(line, markup=False)
+    """Print a line, as far as where it goes to has its characters."""
+    encoding = sys.stdout.encoding or "utf-8"
+    paper().print(line.encode(encoding, "replace").decode(encoding), markup=False)
 
 
 def read(data: Path) -> Folder:
