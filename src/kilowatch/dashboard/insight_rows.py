@@ -64,19 +64,20 @@ class Shown:
     @property
     def title(self) -> str:
         """What happened, in a few words."""
-        return t(f"event_kind{self._face}")
+        if is_dip(self.event):
+            return t("event_kind_dip")
+        if feeds_in(self.event):
+            return t("event_kind_feeds_in")
+        return t(f"event_kind.{self.event.kind}")
 
     @property
     def about(self) -> str:
         """What such an event means."""
-        return t(f"event_about{self._face}")
-
-    @property
-    def _face(self) -> str:
-        """Which words its kind has: of two kinds they depend on the direction."""
         if is_dip(self.event):
-            return "_dip"
-        return "_feeds_in" if feeds_in(self.event) else f".{self.event.kind}"
+            return t("event_about_dip")
+        if feeds_in(self.event):
+            return t("event_about_feeds_in")
+        return t(f"event_about.{self.event.kind}")
 
     @property
     def sentence(self) -> str:
