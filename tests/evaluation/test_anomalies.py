@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -12,11 +13,14 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 
+from kilowatch.evaluation import anomalies
 from kilowatch.evaluation.anomalies import BUDGETS, predict
 from kilowatch.evaluation.anomaly_scores import Event, Told, score
 from kilowatch.evaluation.folder import Folder
 from kilowatch.evaluation.remarks import NO_HISTORY, NOT_LISTED
-from kilowatch.insights.hours import HOUR_MS
+from kilowatch.evaluation.rows import Series
+from kilowatch.insights.anomalies import Alarm
+from kilowatch.insights.hours import HOUR_MS, Hours
 from kilowatch.model.insight import EventKind
 
 DAY_MS = 24 * HOUR_MS
@@ -127,6 +131,33 @@ def test_a_fault_in_a_folder_is_found_and_written_down(watched: _Watched) -> Non
     assert {row["budget"] for row in rows} == set(BUDGETS)
     assert "dropout" in {row["kind"] for row in rows}
     assert {row["stream_id"] for row in rows} == {"a"}
+
+
+def test_each_stream_has_its_own_history_however_early_its_neighbours_begin(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The detector looks back for so many days from where a stream is judged, and no further."""
+    seen: list[Hours] = []
+
+    def scan(hours: Hours, *_: object) -> list[list[Alarm]]:
+        seen.append(hours)
+        return [[] for _ in BUDGETS]
+
+    folder, _ = _folder(tmp_path / "data")
+    clean, faulted = folder.streams()["a"], folder.faulted()["a"]
+    later = Series(faulted.start_ms[240:], faulted.values[240:])
+    path = folder.root / "streams" / "one.parquet"
+    own = pq.read_table(path)
+    other = own.set_column(0, "stream_id", pa.array(["b"] * len(own)))
+    pq.write_table(pa.concat_tables([own, other]), path)
+    folder.ids = ("a", "b")
+    folder.listed["b"] = replace(folder.listed["a"], stream_id="b")
+    monkeypatch.setattr(anomalies, "HISTORY_H", 480)
+    monkeypatch.setattr(anomalies, "scan_within", scan)
+    anomalies.alarms(folder, {"a": faulted, "b": later})
+    begun = [int(np.flatnonzero(~np.isnan(row))[0]) for row in seen[0].values]
+    assert begun == [0, 240]
+    assert seen[0].first_ms == faulted.start_ms[0] - 480 * HOUR_MS > clean.start_ms[0]
 
 
 def test_labels_of_other_streams_or_of_no_kind_that_we_know_are_told_apart(

@@ -139,11 +139,17 @@ def test_each_stream_is_judged_by_itself_in_kwh_or_named_with_the_reason(
 def test_a_stream_that_fails_does_not_take_its_batch_with_it(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Streams are judged in batches; after a failure each of the batch is judged by itself."""
-    asked: list[list[str]] = []
+    """Streams are judged in batches; after a failure each of the batch is judged by itself.
 
-    def judge(_: Hours, group: list[str], __: Hours) -> dict[str, Judged]:
+    Of a copy that ends sooner than those beside it no hour is compared after its end.
+    """
+    asked: list[list[str]] = []
+    known: dict[str, list[int]] = {}
+
+    def judge(whole: Hours, group: list[str], wasteful: Hours) -> dict[str, Judged]:
         asked.append(group)
+        for row, key in enumerate(group):
+            known[key] = [int((~np.isnan(one.values[row])).sum()) for one in (whole, wasteful)]
         if "bad" in group:
             raise ValueError("no need can be learnt")
         return {key: Judged(np.zeros(1, np.int64), *np.ones((3, 1))) for key in group}
@@ -151,12 +157,15 @@ def test_a_stream_that_fails_does_not_take_its_batch_with_it(
     for path in (folder / "streams" / "one.parquet", folder / "waste" / "wasteful.parquet"):
         table = pq.read_table(path)
         other = table.set_column(0, "stream_id", pa.array(["bad"] * len(table)))
-        pq.write_table(pa.concat_tables([table, other]), path)
+        sooner = other.slice(0, 24 * 7) if path.name == "wasteful.parquet" else other
+        pq.write_table(pa.concat_tables([table, sooner]), path)
     with (folder / "streams.csv").open("a", encoding="utf-8") as lines:
         lines.write("bad,one,B,electricity,kWh,UTC,1h,,,,\n")
     monkeypatch.setattr(scored, "judge", judge)
     found = run(Folder(folder), tmp_path)
     assert asked == [["office", "bad"], ["office"], ["bad"]]
+    assert known["bad"] == [scored.REFERENCE_H + 24 * 7] * 2
+    assert known["office"] == [scored.REFERENCE_H + WEEKS * 7 * 24 - BEGIN] * 2
     assert found["left_out"] == {"bad": f"{FAILED}: no need can be learnt"}
     assert pq.read_table(tmp_path / "waste.parquet")["stream_id"].to_pylist() == ["office"]
 
@@ -166,11 +175,13 @@ def test_labels_that_fit_nothing_are_counted_and_change_no_figure(
 ) -> None:
     """Events of other streams, of no energy, from before the stream, or that can't be read."""
     before = run(Folder(folder), tmp_path)
+    begin = pq.read_table(folder / "waste" / "wasteful.parquet")["ts"][0].as_py()
+    days = [np.datetime64(begin[:10]) - back for back in (9, 5)]
     with (folder / "waste" / "waste_events.csv").open("a", encoding="utf-8") as lines:
         lines.write(
             "ghost,after_hours,2025-02-10T00:00:00Z,2025-03-07T00:00:00Z,5,0,1\n"
             "office,nothing,2025-02-10T00:00:00Z,2025-03-07T00:00:00Z,0,0,1\n"
-            "office,nothing,2020-01-01T00:00:00Z,2020-02-01T00:00:00Z,5,0,1\n"
+            f"office,nothing,{days[0]}T00:00:00Z,{days[1]}T00:00:00Z,5,0,1\n"
             "office,after_hours,soon,2025-03-07T00:00:00Z,5,0,1\n"
         )
     found = run(Folder(folder), tmp_path)
