@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from kilowatch.client.history import HistoryDesk
+from kilowatch.collector.history import BYTES_MAX
 from kilowatch.log import LogReader
 from kilowatch.log.records import BACKFILLED, KEPT
 from kilowatch.model.errors import KilowatchError
@@ -171,6 +172,8 @@ def test_a_request_that_is_too_large_or_unreadable_is_refused(
         with pytest.raises(KilowatchError) as refusal:
             desk._ask("/history/packets", asked)
         assert refusal.value.code == code
+        if code == "body_too_large":  # its own limit, not that of a packet
+            assert f"({BYTES_MAX / 1024:g} KiB)" in refusal.value.detail
 
 
 def test_a_collector_that_is_away_is_named(tmp_path: Any) -> None:

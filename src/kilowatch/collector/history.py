@@ -207,7 +207,7 @@ async def _body(request: Request) -> bytes:
     async for piece in request.stream():
         body += piece
         if len(body) > BYTES_MAX:
-            raise refusals.body_too_large(BYTES_MAX)
+            raise refusals.body_too_large(BYTES_MAX, history=True)
     return bytes(body)
 
 

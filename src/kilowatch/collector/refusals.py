@@ -42,13 +42,22 @@ def head_too_large(settings: CollectorSettings) -> KilowatchError:
     )
 
 
-def body_too_large(limit: int) -> KilowatchError:
-    """Return the refusal of a body over the limit, before or after decompression [bytes]."""
+def body_too_large(limit: int, *, history: bool = False) -> KilowatchError:
+    """Return the refusal of a body over the limit, before or after decompression.
+
+    Args:
+        limit: The most that it may have [bytes].
+        history: Whether it would have been many packets of a history, not one.
+    """
+    whole = "one request of a history" if history else "one packet"
     return KilowatchError(
         "body_too_large",
-        f"The body is larger than {limit} bytes (64 KiB), the most that one packet may have.",
+        f"The body is larger than {limit} bytes ({limit / 1024:g} KiB), the most that {whole} "
+        "may have.",
         status=413,
-        remedy="Send one packet per request; a packet has a few hundred bytes.",
+        remedy="Send fewer packets in each request."
+        if history
+        else "Send one packet per request; a packet has a few hundred bytes.",
     )
 
 
