@@ -20,8 +20,9 @@ from kilowatch.evaluation.folder import Folder
 from kilowatch.evaluation.remarks import NO_HISTORY, NOT_LISTED
 from kilowatch.evaluation.rows import Series
 from kilowatch.insights.anomalies import Alarm
-from kilowatch.insights.hours import HOUR_MS, Hours
+from kilowatch.insights.hours import Hours
 from kilowatch.model.insight import EventKind
+from kilowatch.model.lengths import HOUR_MS
 
 DAY_MS = 24 * HOUR_MS
 SPANS = {"a": (0, 365 * DAY_MS)}

@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from kilowatch.evaluation.folder import Folder, country_of, hours_of
-from kilowatch.insights.hours import HOUR_MS
+from kilowatch.model.lengths import HOUR_MS
 
 HEAD = "stream_id,dataset,building,utility,unit,tz,resolution,first,last,rows,weather_id\n"
 

@@ -16,8 +16,8 @@ from typer.testing import CliRunner
 
 from kilowatch.cli import evaluate
 from kilowatch.evaluation import forecast_groups
-from kilowatch.insights.hours import HOUR_MS
 from kilowatch.model.errors import KilowatchError
+from kilowatch.model.lengths import HOUR_MS
 
 HEAD = "stream_id,dataset,building,utility,unit,tz,resolution,first,last,rows,weather_id\n"
 FIRST_MS = 1_704_067_200_000  # 2024-01-01 00:00 in London

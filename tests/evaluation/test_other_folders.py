@@ -22,7 +22,7 @@ from kilowatch.evaluation.anomaly_scores import Event, read_labels
 from kilowatch.evaluation.folder import Folder
 from kilowatch.evaluation.forecast_groups import NO_DAY
 from kilowatch.evaluation.forecast_scores import NO_SCALE
-from kilowatch.insights.hours import HOUR_MS
+from kilowatch.model.lengths import HOUR_MS
 from tests.evaluation.test_forecasts import HEAD, made, run
 
 UTC = pa.timestamp("ms", "UTC")

@@ -13,8 +13,8 @@ from kilowatch.evaluation import remarks
 from kilowatch.evaluation.folder import Folder
 from kilowatch.evaluation.remarks import Remarks
 from kilowatch.evaluation.rows import by_stream, on_clock, read, weather
-from kilowatch.insights.hours import HOUR_MS
 from kilowatch.model.errors import KilowatchError
+from kilowatch.model.lengths import HOUR_MS
 from kilowatch.model.zones import Zone
 
 LONDON = Zone.of("Europe/London")

@@ -18,8 +18,8 @@ from kilowatch.evaluation.labels import set_aside
 from kilowatch.evaluation.rows import Series
 from kilowatch.insights.anomalies import Alarm, scan_within
 from kilowatch.insights.anomalies.judging import Judge
-from kilowatch.insights.hours import HOUR_MS
 from kilowatch.model.errors import KilowatchError
+from kilowatch.model.lengths import HOUR_MS
 
 BUDGETS = (1.0, 0.5)
 """False alarms that are put up with, for each meter and month: one operating point each."""

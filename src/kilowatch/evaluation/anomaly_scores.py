@@ -10,9 +10,9 @@ import numpy as np
 
 from kilowatch.evaluation import labels as files
 from kilowatch.evaluation.folder import Folder
-from kilowatch.insights.hours import HOUR_MS
 from kilowatch.model.blocks import Ints
 from kilowatch.model.insight import EventKind
+from kilowatch.model.lengths import HOUR_MS
 
 NONE = float("nan")
 _DAY_MS = 24 * HOUR_MS

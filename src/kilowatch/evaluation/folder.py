@@ -18,9 +18,10 @@ from kilowatch.evaluation import remarks, rows
 from kilowatch.evaluation.hourly import by_hours
 from kilowatch.evaluation.remarks import Remarks
 from kilowatch.evaluation.rows import Series
-from kilowatch.insights.hours import HOUR_MS, Hours
+from kilowatch.insights.hours import Hours
 from kilowatch.model.blocks import Floats
 from kilowatch.model.errors import KilowatchError
+from kilowatch.model.lengths import DAY_MS, HOUR_MS
 from kilowatch.model.public_holidays import public_holidays
 from kilowatch.model.units import UNITS
 from kilowatch.model.zones import Zone
@@ -261,7 +262,7 @@ def holiday_hours(
 ) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
     """Return which hours lie on a public holiday of a zone's country, shape (count,)."""
     clock = Zone.of(zone)
-    days = clock.local_ms(first_ms + np.arange(count, dtype=np.int64) * HOUR_MS) // 86_400_000
+    days = clock.local_ms(first_ms + np.arange(count, dtype=np.int64) * HOUR_MS) // DAY_MS
     unique, inverse = np.unique(days, return_inverse=True)
     dates = unique.astype("datetime64[D]").astype(object)
     country, region = country_of(zone)

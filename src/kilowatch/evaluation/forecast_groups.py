@@ -10,6 +10,7 @@ import numpy as np
 from kilowatch.evaluation.folder import Folder, Listed, alike, hours_of
 from kilowatch.insights.hours import Bools, Hours
 from kilowatch.model.blocks import Floats, Ints
+from kilowatch.model.lengths import DAY_MS
 
 TEST_DAYS = 365
 """The last year is forecast: every season and every holiday once."""
@@ -75,9 +76,9 @@ def groups_of(folder: Folder) -> list[Group]:
 
 def _group(listed: list[Listed], hours: Hours, begin_ms: int, end_ms: int) -> Group:
     midnights = np.flatnonzero(np.diff(hours.day, prepend=hours.day[0] - 1))
-    span_days = (end_ms - begin_ms) / 86_400_000
+    span_days = (end_ms - begin_ms) / DAY_MS
     days = TEST_DAYS if span_days >= 2 * TEST_DAYS - 7 else int(span_days / 2)
-    last_day = int(hours.zone.local_ms(np.array([end_ms]))[0]) // 86_400_000
+    last_day = int(hours.zone.local_ms(np.array([end_ms]))[0]) // DAY_MS
     first = int(np.searchsorted(hours.day[midnights], last_day + 1 - days))
     return Group(
         tuple(listed), hours, midnights, max(first, 1)

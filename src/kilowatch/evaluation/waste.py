@@ -17,10 +17,11 @@ from kilowatch.evaluation import remarks
 from kilowatch.evaluation.folder import Folder, alike, hours_of, on_grid
 from kilowatch.evaluation.rows import Series
 from kilowatch.evaluation.waste_scores import Judged, read_labels, score
-from kilowatch.insights.hours import HOUR_MS, Bools, Hours
+from kilowatch.insights.hours import Bools, Hours
 from kilowatch.insights.waste import learn, waste
 from kilowatch.insights.waste.reference import MIN_DAYS
 from kilowatch.model.errors import KilowatchError
+from kilowatch.model.lengths import HOUR_MS
 from kilowatch.model.units import UNITS
 
 REFERENCE_H = 365 * 24

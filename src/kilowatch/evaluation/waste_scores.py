@@ -12,9 +12,9 @@ import numpy as np
 from kilowatch.evaluation import labels as files
 from kilowatch.evaluation.folder import Folder
 from kilowatch.evaluation.rows import Series, by_stream, read
-from kilowatch.insights.hours import HOUR_MS
 from kilowatch.model.blocks import Floats, Ints
 from kilowatch.model.errors import KilowatchError
+from kilowatch.model.lengths import HOUR_MS
 from kilowatch.model.zones import Zone
 
 NONE = float("nan")

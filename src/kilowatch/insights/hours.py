@@ -9,8 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from kilowatch.model.blocks import Floats, Ints
-from kilowatch.model.lengths import DAY_MS
-from kilowatch.model.lengths import HOUR_MS as HOUR_MS  # noqa: PLC0414 - the step of these grids
+from kilowatch.model.lengths import DAY_MS, HOUR_MS
 from kilowatch.model.zones import Zone
 
 WEEK_H = 168
