@@ -149,16 +149,21 @@ def test_a_formula_is_registered_changed_and_shown(shell: Shell, acme: dict[str,
     assert "Did you mean [Heat]?" in str(refused)
 
 
-def test_beside_a_demo_a_command_says_how_it_is_asked(tmp_path: Path) -> None:
-    """Who tries a command while the demo runs would read that nothing is there, and believe it."""
-    own = Shell(tmp_path / "kilowatch-data")
+@pytest.mark.parametrize("deep", ["", "a" * 100])
+def test_beside_a_demo_a_command_says_how_it_is_asked(tmp_path: Path, deep: str) -> None:
+    """Who tries a command while the demo runs would read that nothing is there, and believe it.
+
+    The sockets of a deep folder lie elsewhere.
+    """
+    here = tmp_path / deep
+    own = Shell(here / "kilowatch-data")
     assert "kilowatch-demo" not in own("data-point", "list").text
-    Shell(tmp_path / "kilowatch-demo")("data-point", "list")
+    Shell(here / "kilowatch-demo")("data-point", "list")
     for command in (("data-point", "list"), ("credential", "list")):
         assert "For the demo that is --data kilowatch-demo." in own(*command).text
     stopped = own("status").refusal
     assert stopped is not None
     assert stopped.remedy.endswith("For the demo that is --data kilowatch-demo.")
-    elsewhere = Shell(tmp_path / "another")("status").refusal
+    elsewhere = Shell(here / "another")("status").refusal
     assert elsewhere is not None
     assert "demo" not in elsewhere.remedy

@@ -28,8 +28,12 @@ def _gather(
     platform: dict[str, Any] | None,
     now_ms: int = 0,
 ) -> dict[str, Any]:
-    answers = {"collector.sock": collector, "control.sock": copy.deepcopy(platform)}
-    monkeypatch.setattr(status, "_try", lambda socket: answers[socket.name])
+    answers = {True: collector, False: copy.deepcopy(platform)}
+
+    def answer(_folder: DataFolder, *, collector: bool = False) -> dict[str, Any] | None:
+        return answers[collector]
+
+    monkeypatch.setattr(status, "_try", answer)
     return status.gather(DataFolder(folder), now_ms)
 
 

@@ -2,25 +2,30 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import httpx
 
-from kilowatch.cli.folder import demo_beside
+from kilowatch.cli.folder import DataFolder, demo_beside
 from kilowatch.model.errors import KilowatchError
 
 TIMEOUT_S = 30.0
 
 
 def ask(
-    socket: Path, path: str, *, parameters: dict[str, Any] | None = None, what: str = "server"
+    folder: DataFolder,
+    path: str,
+    *,
+    collector: bool = False,
+    parameters: dict[str, Any] | None = None,
+    what: str = "server",
 ) -> dict[str, Any]:
     """Ask a process of the running server something.
 
     Args:
-        socket: The process's Unix socket.
+        folder: The server's data folder.
         path: Path of the question, for example ``/status``.
+        collector: Whether the collector is asked, not the platform.
         parameters: Query parameters.
         what: What to call the process when it does not answer.
 
@@ -30,6 +35,7 @@ def ask(
     Raises:
         KilowatchError: ``not_running``, or the error that the process answered with.
     """
+    socket = folder.collector_socket if collector else folder.control_socket
     transport = httpx.HTTPTransport(uds=str(socket))
     try:
         with httpx.Client(
@@ -41,7 +47,7 @@ def ask(
             "not_running",
             f"The {what} does not answer at {socket}.",
             remedy="Start it with `kilowatch serve`, or name its data folder with --data."
-            + demo_beside(socket.parent),
+            + demo_beside(folder.root.absolute()),
         ) from None
     said: dict[str, Any] = answer.json()
     if answer.is_error:

@@ -33,7 +33,7 @@ def explain(
     server = Server.of(data)
     owner = owner_of_stream(server, stream, organization)
     question = {"stream": stream, "time": time, **owner}
-    story = ask(server.folder.control_socket, "/explain", parameters=question, what="platform")
+    story = ask(server.folder, "/explain", parameters=question, what="platform")
     if as_json:
         typer.echo(json.dumps(story, indent=1))
         return

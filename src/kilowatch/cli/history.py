@@ -136,7 +136,7 @@ def decide(
 
 def _story(server: Server, stream: str, organization: str | None) -> dict[str, Any]:
     question = {"stream": stream, **owner_of_stream(server, stream, organization)}
-    story = ask(server.folder.control_socket, "/history", parameters=question, what="platform")
+    story = ask(server.folder, "/history", parameters=question, what="platform")
     with server.reading() as session:
         for run in story["runs"]:
             if not run["actor"] and run["credential_id"]:

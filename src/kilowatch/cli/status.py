@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import time
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -45,9 +44,9 @@ def gather(folder: DataFolder, now_ms: int) -> dict[str, Any]:
     Raises:
         KilowatchError: ``not_running`` when neither process answers.
     """
-    collector, platform = _try(folder.collector_socket), _try(folder.control_socket)
+    collector, platform = _try(folder, collector=True), _try(folder)
     if collector is None and platform is None:
-        ask(folder.control_socket, "/status")  # raises, with the way out
+        ask(folder, "/status")  # raises, with the way out
     report = judge(Facts(collector, platform, folder.maintenance.exists(), now_ms))
     late = [
         {**point, "late_s": round((now_ms - point["last_ms"]) / 1000)}
@@ -68,9 +67,9 @@ def gather(folder: DataFolder, now_ms: int) -> dict[str, Any]:
     }
 
 
-def _try(socket: Path) -> dict[str, Any] | None:
+def _try(folder: DataFolder, *, collector: bool = False) -> dict[str, Any] | None:
     try:
-        return ask(socket, "/status")
+        return ask(folder, "/status", collector=collector)
     except KilowatchError:
         return None
 
