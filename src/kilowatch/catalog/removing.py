@@ -47,9 +47,8 @@ def remove_organisation(change: Change, organisation: Organisation) -> None:
         KilowatchError: ``not_empty``.
     """
     stored = fresh(change.session, organisation)
-    sites = _count(change.session, Site, Site.organisation_id == stored.id)
-    if sites:
-        raise _not_empty(stored.name, sites, "site", "Remove its sites first.")
+    count = _count(change.session, Site, Site.organisation_id == stored.id)
+    _must_be_empty(stored.name, count, "site", "Remove its sites first.")
     with _nothing_else_refers(stored.name):
         for table in _owned():
             here = select(table).where(table.organisation_id == stored.id)
@@ -79,9 +78,8 @@ def remove_site(change: Change, site: Site) -> None:
         KilowatchError: ``not_empty``, or ``still_used`` while a credential reaches it.
     """
     stored = fresh(change.session, site)
-    meters = _count(change.session, Meter, Meter.site_id == stored.id)
-    if meters:
-        raise _not_empty(stored.name, meters, "meter", "Remove or move them first.")
+    count = _count(change.session, Meter, Meter.site_id == stored.id)
+    _must_be_empty(stored.name, count, "meter", "Remove or move them first.")
     used = list(change.session.scalars(select(Credential).where(Credential.site_id == stored.id)))
     if any(one.revoked_at_ms is None for one in used):
         raise KilowatchError(
@@ -107,9 +105,8 @@ def remove_meter(change: Change, meter: Meter) -> None:
         KilowatchError: ``not_empty``.
     """
     stored = fresh(change.session, meter)
-    points = _count(change.session, DataPoint, DataPoint.meter_id == stored.id)
-    if points:
-        raise _not_empty(stored.name, points, "data point", "Move them to another meter first.")
+    count = _count(change.session, DataPoint, DataPoint.meter_id == stored.id)
+    _must_be_empty(stored.name, count, "data point", "Move them to another meter first.")
     for fed in change.session.scalars(select(Meter).where(Meter.parent_id == stored.id)):
         fed.parent_id = stored.parent_id
     for one in change.session.scalars(select(Appliance).where(Appliance.meter_id == stored.id)):
@@ -127,9 +124,8 @@ def remove_appliance(change: Change, appliance: Appliance) -> None:
         KilowatchError: ``not_empty``.
     """
     stored = fresh(change.session, appliance)
-    points = _count(change.session, DataPoint, DataPoint.appliance_id == stored.id)
-    if points:
-        raise _not_empty(stored.name, points, "data point", "Move them to another place first.")
+    count = _count(change.session, DataPoint, DataPoint.appliance_id == stored.id)
+    _must_be_empty(stored.name, count, "data point", "Move them to another place first.")
     with _nothing_else_refers(stored.name):
         change.session.delete(stored)
         change.session.flush()
@@ -139,14 +135,20 @@ def _count(session: Session, table: type[Table], where: ColumnElement[bool]) -> 
     return session.scalar(select(func.count()).select_from(table).where(where)) or 0
 
 
-def _not_empty(name: str, count: int, what: str, remedy: str) -> KilowatchError:
-    return KilowatchError(
-        "not_empty",
-        f"{name} has {count} {what}{'s' if count > 1 else ''}, so it is not removed.",
-        status=409,
-        remedy=remedy,
-        data={"count": count},
-    )
+def _must_be_empty(name: str, count: int, what: str, remedy: str) -> None:
+    """Refuse to remove what still has something.
+
+    Raises:
+        KilowatchError: ``not_empty``.
+    """
+    if count:
+        raise KilowatchError(
+            "not_empty",
+            f"{name} has {count} {what}{'s' if count > 1 else ''}, so it is not removed.",
+            status=409,
+            remedy=remedy,
+            data={"count": count},
+        )
 
 
 @contextmanager

@@ -191,7 +191,7 @@ def shown_events(
         if series in by_series
         for event in events
     ]
-    return _rows(request, pairs, sites)
+    return shown_of(request, pairs, sites)
 
 
 @dataclass(frozen=True, slots=True)
@@ -265,15 +265,23 @@ def laid_out(
     assert insights is not None
     found = [(insights.event(one.brief.id), one.point) for one in events]
     there = [(event, point) for event, point in found if event is not None]
-    return _rows(request, there, sites, said)
+    return shown_of(request, there, sites, said)
 
 
-def _rows(
+def shown_of(
     request: Request,
     pairs: Sequence[tuple[InsightEvent, DataPoint]],
     sites: Mapping[int, tuple[str, str]],
     said: Mapping[str, Said] | None = None,
 ) -> list[Shown]:
+    """Return events as people read them, each with the data point that it was seen at.
+
+    Args:
+        request: Whose.
+        pairs: The events.
+        sites: Names of sites and organisations by the site's number.
+        said: The verdict that counts of each event, where it was read before.
+    """
     rooms = rooms_of(request)
     facts, now_ms = rooms.registry.facts() if pairs else {}, rooms.clock()
     if said is None:
@@ -314,15 +322,6 @@ def shown_event(
     """Return one event as people read it."""
     (row,) = shown_of(request, [(event, point)], sites)
     return row
-
-
-def shown_of(
-    request: Request,
-    pairs: Sequence[tuple[InsightEvent, DataPoint]],
-    sites: Mapping[int, tuple[str, str]],
-) -> list[Shown]:
-    """Return events as people read them, each with the data point that it was seen at."""
-    return _rows(request, pairs, sites)
 
 
 def _names(request: Request, events: Sequence[InsightEvent]) -> dict[int, str]:

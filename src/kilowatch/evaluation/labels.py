@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Mapping
-from datetime import datetime
 from pathlib import Path
 
 from kilowatch.evaluation.folder import Folder
+from kilowatch.evaluation.rows import UNKNOWN, of_one
 from kilowatch.model.errors import KilowatchError
 from kilowatch.model.zones import Zone
 
@@ -42,13 +42,14 @@ def instant_ms(text: str, folder: Folder, stream_id: str) -> int:
     Raises:
         ValueError: It is none.
     """
-    read = datetime.fromisoformat(text)
-    if read.tzinfo is not None:
-        return round(read.timestamp() * 1000)
+    at_ms, naive = of_one(text)
+    if at_ms == UNKNOWN:
+        raise ValueError(f"{text!r} is no stamp")
+    if not naive:
+        return at_ms
     listed = folder.listed.get(stream_id)
-    wall_ms = round((read - datetime(1970, 1, 1)).total_seconds() * 1000)  # noqa: DTZ001 - a clock
     zone = Zone.of(listed.zone if listed else "UTC")
-    return int(zone.wall_to_instant_ms([wall_ms]).at_ms[0])
+    return int(zone.wall_to_instant_ms([at_ms]).at_ms[0])
 
 
 def set_aside(unread: int, unknown: Mapping[str, int]) -> dict[str, str]:

@@ -226,11 +226,12 @@ def _of_text(stamps: pa.Array) -> tuple[Ints, Bools]:
         return _ms(read), np.full(len(stamps), zone is None)
     read_ms, naive = np.full(len(stamps), UNKNOWN), np.zeros(len(stamps), np.bool_)
     for row, text in enumerate(stamps.to_pylist()):
-        read_ms[row], naive[row] = _of_one(text)
+        read_ms[row], naive[row] = of_one(text)
     return read_ms, naive
 
 
-def _of_one(text: str | None) -> tuple[int, bool]:
+def of_one(text: str | None) -> tuple[int, bool]:
+    """Read one stamp as ``instants`` reads many."""
     try:
         read = datetime.fromisoformat((text or "").strip())
     except ValueError:

@@ -1,4 +1,4 @@
-"""Leaves out the few hours that no use explains: spikes, and registers that were set back."""
+"""Leaves out hours that no use explains: spikes, registers set back, a meter that stood still."""
 
 from __future__ import annotations
 
@@ -13,6 +13,9 @@ ABSURD = 3.0
 _EXTREME = 0.01
 _OUT = 4.0
 """A stream is looked at for such hours where one is so many deviations from the mean."""
+
+_STILL_H, _ZERO_H, _RARE = 12, 3, 0.1
+"""A meter stands still after 12 equal hours, or 3 of zero, if that is rare."""
 
 
 def bounded(line: Floats, far: float = FAR) -> Floats:
@@ -51,3 +54,38 @@ def bounded(line: Floats, far: float = FAR) -> Floats:
     kept, own = line.copy(), line[rows]
     kept[rows] = np.where((own < low - room) | (own > high + room), np.nan, own)
     return kept
+
+
+def trusted(line: Floats) -> Floats:
+    """Leave out hours that look like a fault: a meter that stood still, fell to zero or leapt.
+
+    Where standing still is what a stream does for more than a tenth of the time (a building that
+    is shut, gas in summer), or leaping for more than a hundredth, it is no fault; so a fault that
+    stays becomes the truth.
+
+    Args:
+        line: Shape (streams, hours), in any unit; NaN where unknown.
+
+    Returns:
+        Same shape, NaN where an hour was left out.
+    """
+    line = bounded(line)
+    same = line[:, 1:] == line[:, :-1]
+    zero = (line == 0).sum(axis=1)
+    rows = np.flatnonzero((same.sum(axis=1) >= _STILL_H - 1) | (zero >= _ZERO_H))
+    if not len(rows):
+        return line
+    line, same = line.copy(), same[rows]
+    some = line[rows]
+    place = np.arange(line.shape[1])
+    edge = np.ones((len(rows), 1), np.bool_)
+    begins = np.concatenate([edge, ~same], axis=1)
+    ends = np.concatenate([~same, edge], axis=1)
+    first = np.maximum.accumulate(np.where(begins, place, 0), axis=1)
+    last = np.minimum.accumulate(np.where(ends, place, line.shape[1])[:, ::-1], axis=1)[:, ::-1]
+    length = last - first + 1
+    known = (~np.isnan(some)).sum(axis=1)
+    suspect = ((length >= _STILL_H) & ~np.isnan(some)) | ((length >= _ZERO_H) & (some == 0))
+    rare = suspect.sum(axis=1) < _RARE * known
+    line[rows] = np.where(suspect & rare[:, None], np.nan, some)
+    return line

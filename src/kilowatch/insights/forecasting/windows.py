@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from kilowatch.insights.bounds import bounded
+from kilowatch.insights.bounds import trusted
 from kilowatch.insights.hours import Bools, Hours
 from kilowatch.model.blocks import Floats, Ints
 
@@ -23,9 +23,6 @@ AHEAD_DAYS = 3
 """Local days that a horizon of 48 hours can touch."""
 
 SUNDAY = 6
-
-_STILL_H, _ZERO_H, _RARE = 12, 3, 0.1
-"""A meter stands still after 12 equal hours, or 3 of zero, if that is rare."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +110,7 @@ def windows(days: Days, streams: Ints, rows: Ints, hour: Ints) -> Windows:
     count = days.values.shape[1]
     values = _rows(days.values, streams, past)
     values[:, -1][np.arange(24) >= hour[:, None]] = np.nan
-    values = trusted(values)
+    values = trusted(values.reshape(len(rows), -1)).reshape(values.shape)
     temperature = np.full((len(rows), whole.shape[1], 24), np.nan)
     if days.temperature is not None:
         temperature = _rows(days.temperature, streams, whole)
@@ -123,38 +120,6 @@ def windows(days: Days, streams: Ints, rows: Ints, hour: Ints) -> Windows:
     kind = np.where(inside, days.kind[streams[:, None], at], weekday)
     holiday = inside & days.holiday[streams[:, None], at]
     return Windows(values, temperature, kind, holiday, hour, days.first + rows)
-
-
-def trusted(values: Floats) -> Floats:
-    """Leave out hours that look like a fault: a meter that stood still, fell to zero or leapt.
-
-    Where standing still is what a stream does for more than a tenth of the time (a building that
-    is shut, gas in summer), or leaping for more than a hundredth, it is no fault; so a fault that
-    stays becomes the truth.
-
-    Args:
-        values: Shape (n, days, 24).
-    """
-    line = bounded(values.reshape(len(values), -1))
-    same = line[:, 1:] == line[:, :-1]
-    zero = (line == 0).sum(axis=1)
-    rows = np.flatnonzero((same.sum(axis=1) >= _STILL_H - 1) | (zero >= _ZERO_H))
-    if not len(rows):
-        return line.reshape(values.shape)
-    line, same = line.copy(), same[rows]
-    some = line[rows]
-    place = np.arange(line.shape[1])
-    edge = np.ones((len(rows), 1), np.bool_)
-    begins = np.concatenate([edge, ~same], axis=1)
-    ends = np.concatenate([~same, edge], axis=1)
-    first = np.maximum.accumulate(np.where(begins, place, 0), axis=1)
-    last = np.minimum.accumulate(np.where(ends, place, line.shape[1])[:, ::-1], axis=1)[:, ::-1]
-    length = last - first + 1
-    known = (~np.isnan(some)).sum(axis=1)
-    suspect = ((length >= _STILL_H) & ~np.isnan(some)) | ((length >= _ZERO_H) & (some == 0))
-    rare = suspect.sum(axis=1) < _RARE * known
-    line[rows] = np.where(suspect & rare[:, None], np.nan, some)
-    return line.reshape(values.shape)
 
 
 def _rows(of: Floats, streams: Ints, rows: Ints) -> Floats:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from kilowatch.insights.forecasting import windows
+from kilowatch.insights.bounds import trusted
 from kilowatch.insights.hours import Bools, Hours
 from kilowatch.insights.load_shape import NEAR_BASE, NEAR_PEAK, percentile
 from kilowatch.model.blocks import Floats
@@ -35,8 +35,8 @@ def standing(hours: Hours, opening: Bools) -> list[Standing]:
     """
     always = np.asarray(opening.all(axis=1))[:, None]
     shut: Bools = np.asarray(~opening[:, hours.hour_of_week] | hours.holidays | always)
-    trusted = windows.trusted(hours.values[:, None])[:, 0]
-    values = np.where(shut, trusted, np.nan)
+    sound = trusted(hours.values)
+    values = np.where(shut, sound, np.nan)
     month = hours.local_ms.astype("datetime64[ms]").astype("datetime64[M]")
     best = np.full(hours.streams, np.nan)
     best_ms = np.zeros(hours.streams, np.int64)
@@ -51,7 +51,7 @@ def standing(hours: Hours, opening: Bools) -> list[Standing]:
         best_ms[better] = hours.start_ms[int(np.argmax(here))]
     recent = slice(max(hours.count - RECENT_H, 0), None)
     base = percentile(values[:, recent], NEAR_BASE)
-    late = trusted[:, recent]
+    late = sound[:, recent]
     peak = percentile(late, NEAR_PEAK)
     known = ~np.isnan(late)
     mean = np.nansum(late, axis=1) / np.maximum(known.sum(axis=1), 1)
