@@ -9,6 +9,7 @@ import pytest
 
 from kilowatch.model.points import DataPoint
 from kilowatch.notify.book import Book
+from kilowatch.notify.desk import Reader
 from kilowatch.notify.needs import Sources, Tiding
 from kilowatch.notify.service import Notifier, NotifySettings
 from tests.notify.worlds import HOUR_MS, KEY, FakeFindings, World
@@ -99,6 +100,48 @@ def test_what_was_over_before_it_could_be_told_is_told_once(world: Watched) -> N
     assert world.alerts()[0].closed_ms is not None
 
 
+def test_a_finding_that_is_no_more_or_over_in_a_history_computed_again_reminds_nobody(
+    world: Watched,
+) -> None:
+    """Readings were corrected: one finding ended earlier, one never was, and one is left."""
+    world.rule("sentinel", channels=[world.channel()], remind_min=60)
+    world.run()
+    for name in ("ended", "none", "left"):
+        world.insights.tell(weekend(world.points[0], name, title=name))
+    world.run(seconds=120)
+    ended = weekend(world.points[0], "ended", title="ended, 12 kWh in all", over=True)
+    world.insights.ended = {"ended": ended, "none": None}
+    world.run(seconds=120)
+    assert [one.title for one in world.said("recovery")] == ["Over: ended, 12 kWh in all"]
+    assert {one.subject: one.ended_why for one in world.alerts()} == {
+        "ended": "over", "none": "corrected", "left": "",
+    }  # fmt: skip
+    world.run(seconds=2 * HOUR_MS / 1000, step_s=60)
+    assert {one.title for one in world.said("reminder")} == {"Still: left"}
+    world.insights.tell(weekend(world.points[0], "none", over=True))  # and no word of it comes late
+    world.run(seconds=120)
+    assert len(world.said("recovery")) == 1
+
+
+def test_a_finding_names_no_data_point_to_somebody_who_may_not_read_it(world: Watched) -> None:
+    """Who was granted one meter reads what happened there, and not what the others are called."""
+    world.rule("sentinel", channels=[world.channel()])
+    world.run()
+    mine, other = world.points[:2]
+    sentence = "Saturday 14 March: 214 kWh more than normal."
+    world.insights.tell(weekend(mine, lines=(sentence, f"Seen at {other.name} too.")))
+    world.run(seconds=120)
+    assert f"{sentence}\nSeen at {other.name} too." in world.said("opened")[0].body
+    organisation = frozenset({mine.organisation_id})
+    tenant = Reader(frozenset(), organisation, lambda point_id: point_id == mine.id)
+    (shown,) = world.notifier.desk.alerts(tenant, lasting=True)
+    assert shown.lines[0] == sentence
+    assert other.name not in "\n".join((shown.title, *shown.lines))
+    manager = Reader(organisation, frozenset(), lambda _point_id: True)
+    (shown,) = world.notifier.desk.alerts(manager, lasting=True)
+    assert f"Seen at {other.name} too." in shown.lines
+
+
 def test_a_rule_takes_only_what_it_is_about_and_keeps_its_quiet_hours(world: Watched) -> None:
     """Who wants waste hears nothing of meters, and nobody is woken for either."""
     channels = [world.channel()]  # it is 14:22 in Dublin
@@ -125,4 +168,22 @@ def test_a_book_of_the_version_before_findings_is_brought_up_to_date(tmp_path: P
     plain.close()
     book = Book(path)
     assert book.rows("SELECT subject, text, over FROM alert") == []
+    book.close()
+
+
+def test_a_book_that_names_others_in_a_sentence_is_brought_up_to_date(tmp_path: Path) -> None:
+    """Old alerts tell whoever was granted one meter nothing of the others either."""
+    path = tmp_path / "notify.sqlite"
+    Book(path).close()
+    with sqlite3.connect(path) as plain:
+        plain.execute(
+            "INSERT INTO alert(rule_id, rule_name, kind, organisation_id, opened_ms, tell_ms, text)"
+            " VALUES (1, 'Found', 'sentinel', 1, 1, 1, ?)",
+            ("Main: a weekend\nSaturday: 2 kWh more; seen at Cold room too.",),
+        )
+        plain.execute("PRAGMA user_version = 2")
+    plain.close()
+    book = Book(path)
+    ((text,),) = book.rows("SELECT text FROM alert")
+    assert text == "Main: a weekend\nSaturday: 2 kWh more.\nSeen at Cold room too."
     book.close()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -281,6 +281,7 @@ class FakeFindings:
     """Findings as the insights tell them: numbered, in order, and kept."""
 
     told: list[tuple[int, Tiding]] = field(default_factory=list)
+    ended: dict[str, Tiding | None] = field(default_factory=dict)
 
     def tell(self, tiding: Tiding) -> Tiding:
         """Something was found, or is over."""
@@ -290,3 +291,7 @@ class FakeFindings:
     def changes(self, after: int, limit: int) -> list[tuple[int, Tiding]]:
         """Return what changed."""
         return self.told[after : after + limit]
+
+    def over(self, event_ids: Collection[str]) -> Mapping[str, Tiding | None]:
+        """Return what is over, or no more, without having been told so."""
+        return {name: self.ended[name] for name in event_ids if name in self.ended}

@@ -11,7 +11,7 @@ from kilowatch.model.lengths import HOUR_MS
 from kilowatch.model.site_facts import DayRange, SiteFacts
 from kilowatch.pipeline.insight import Knowledge
 from kilowatch.pipeline.insight.file import InsightFile
-from kilowatch.pipeline.insight.records import Commit, Filed, event_key
+from kilowatch.pipeline.insight.records import Commit, Filed, Kept, event_key
 from kilowatch.pipeline.insight.settling import Settler
 from kilowatch.pipeline.insight.subjects import Subject, subject_of
 from kilowatch.pipeline.insight.view import InsightView
@@ -142,6 +142,34 @@ def test_a_finding_keeps_its_name_when_history_is_computed_again(tmp_path: Path)
     ((event,),) = site.shown().values()
     assert (event.id, event.start_ms, event.amount) == (before.id, start_ms, 220_000.0)
     assert site.told() == [(before.id, False), (before.id, True)]  # found anew, told once
+
+
+def test_a_finding_is_no_more_once_its_history_was_looked_at_as_far_as_before(
+    tmp_path: Path,
+) -> None:
+    """Until then it may come again; a kill meanwhile does not make news of the whole history."""
+    site = Site(tmp_path)
+    kept, again = weekend(2, 3), weekend(2, 5)
+    kept_until_ms = again.end_ms
+    looked = Kept("1", "Europe/Dublin", MONDAY_MS, kept_until_ms)
+    site.find(kept, again)
+    site.file.commit(Commit(kept={2: (looked, b"")}))
+    ids = {kept.id, again.id}
+    site.file.forget([2])
+    site.file.forget([2])  # once more before anything was looked at: it stays known how far it was
+    assert site.view.gone(ids) == set()
+    former = site.view.former(kept.id)
+    assert former is not None
+    assert (former.kind, former.start_ms, former.series) == (kept.kind, kept.start_ms, 2)
+    site.file.close()
+    opened = InsightFile(tmp_path / "insights.sqlite")
+    assert opened.quiet_ms(2) == kept_until_ms
+    half = replace(looked, cursor_ms=kept.end_ms, quiet_ms=kept_until_ms)
+    opened.commit(Commit(kept={2: (half, b"")}, events=[Filed(kept.id, kept)]))
+    assert site.view.gone(ids) == set()
+    opened.commit(Commit(kept={2: (replace(half, cursor_ms=kept_until_ms), b"")}))
+    assert site.view.gone(ids) == {again.id}
+    opened.close()
 
 
 def test_a_changed_calendar_makes_the_past_anew_and_a_coming_holiday_does_not(

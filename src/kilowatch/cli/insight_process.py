@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -12,7 +13,7 @@ from kilowatch.catalog.histories import nominal_voltages
 from kilowatch.cli.directory_watch import DirectoryWatch
 from kilowatch.cli.folder import DataFolder
 from kilowatch.insights.expecting import expected_by
-from kilowatch.insights.explaining import About, explain
+from kilowatch.insights.explaining import About, explain, seen_too
 from kilowatch.insights.hours import Bools, Hours
 from kilowatch.model.insight import InsightEvent, Verdict
 from kilowatch.model.lengths import HOUR_MS
@@ -217,16 +218,38 @@ class Tidings:
             after = notices[-1][0]  # of data points that are gone
         return []
 
+    def over(self, event_ids: Collection[str]) -> Mapping[str, Tiding | None]:
+        """Return those of some findings that are over; None for one that is no more."""
+        found: dict[str, Tiding | None] = {}
+        for event_id in event_ids:
+            event = self._view.event(event_id)
+            if event is not None and not event.open:
+                tiding = self._told(event, over=True)
+                if tiding is not None:
+                    found[event_id] = tiding
+        return found | dict.fromkeys(self._view.gone(set(event_ids) - found.keys()))
+
     def _tiding(self, event_id: str, *, over: bool) -> Tiding | None:
         event = self._view.event(event_id)
-        point = None if event is None else self._watch.now().by_series(event.series)
-        if event is None or point is None:
+        if event is not None:
+            return self._told(event, over=over)
+        # Its history is being looked at again. A notice is given once, so it is told by its kind.
+        former = self._view.former(event_id)
+        tiding = None if former is None else self._told(former, over=over)
+        return None if tiding is None else replace(tiding, lines=())
+
+    def _told(self, event: InsightEvent, *, over: bool) -> Tiding | None:
+        directory = self._watch.now()
+        point = directory.by_series(event.series)
+        if point is None:
             return None
         told = explain(event, self._about(event, point))
+        others = [one.name for one in map(directory.by_series, event.others) if one is not None]
+        lines = (told.sentence, seen_too(others)) if others else (told.sentence,)
         return Tiding(
             event.id, point.organisation_id, point.site_id, point.id,
             is_waste=event.is_waste, over=over, since_ms=event.start_ms,
-            title=told.title, lines=(told.sentence,),
+            title=told.title, lines=lines,
         )  # fmt: skip
 
     def _about(self, event: InsightEvent, point: DataPoint) -> About:
@@ -236,8 +259,6 @@ class Tidings:
         price = None
         if site is not None and unit:
             price = site.price_at(point.utility, event.start_ms, unit)
-        directory = self._watch.now()
-        others = [directory.by_series(one) for one in event.others]
         return About(
             point.name,
             point.utility,
@@ -245,5 +266,4 @@ class Tidings:
             _RATE.get(unit, f"{unit}/h") if unit else point.unit_of_value.canonical,
             Zone.of(point.zone),
             price,
-            [one.name for one in others if one is not None],
         )

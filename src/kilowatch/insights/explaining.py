@@ -153,6 +153,16 @@ def explain(event: InsightEvent, about: About, words: Words = PLAIN) -> Explaine
     )
 
 
+def seen_too(names: Sequence[str]) -> str:
+    """Return where else the same was seen, as a sentence.
+
+    Example:
+        >>> seen_too(["Supply", "Cold room"])
+        'Seen at Supply and Cold room too.'
+    """
+    return f"Seen at {_listed(names)} too."
+
+
 def is_dip(event: InsightEvent) -> bool:
     """Tell whether a spike goes down: a few hours far below what was expected."""
     return event.kind is EventKind.SPIKE and event.amount < 0

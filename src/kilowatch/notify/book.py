@@ -20,7 +20,7 @@ import msgspec
 from kilowatch.model.errors import KilowatchError
 
 APPLICATION_ID: Final = 0x4B574E42  # "KWNB"
-VERSION: Final = 2
+VERSION: Final = 3
 
 _TABLES: Final = f"""
 CREATE TABLE state(name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
@@ -62,14 +62,19 @@ CREATE TABLE attempt(
 CREATE INDEX attempt_delivery ON attempt(delivery_id);
 PRAGMA application_id = {APPLICATION_ID};
 """
-_SECOND: Final = f"""
+_SECOND: Final = """
 ALTER TABLE alert ADD COLUMN subject TEXT NOT NULL DEFAULT '';
 ALTER TABLE alert ADD COLUMN text TEXT NOT NULL DEFAULT '';
 ALTER TABLE alert ADD COLUMN over INTEGER NOT NULL DEFAULT 0;
 CREATE INDEX alert_subject ON alert(subject) WHERE subject <> '';
-PRAGMA user_version = {VERSION};
+PRAGMA user_version = 2;
 """
 """Version 2 knows findings: which one an alert is about, in its own words."""
+_THIRD: Final = f"""
+UPDATE alert SET text = replace(text, '; seen at ', '.' || char(10) || 'Seen at ');
+PRAGMA user_version = {VERSION};
+"""
+"""Version 3 names other data points in a line of their own: not everybody may read all of them."""
 
 
 class Alert(msgspec.Struct, frozen=True):
@@ -206,11 +211,11 @@ class Book:
 
     def _bring_up(self, path: Path | None) -> None:
         found = self._connection.pragma("user_version")
-        if found == 0:
-            self._connection.execute(f"BEGIN IMMEDIATE; {_TABLES} {_SECOND} COMMIT")
-        elif (found, self._connection.pragma("application_id")) == (1, APPLICATION_ID):
-            self._connection.execute(f"BEGIN IMMEDIATE; {_SECOND} COMMIT")
-        elif (found, self._connection.pragma("application_id")) != (VERSION, APPLICATION_ID):
+        ours = found == 0 or self._connection.pragma("application_id") == APPLICATION_ID
+        if ours and found < VERSION:
+            steps = " ".join((_TABLES, _SECOND, _THIRD)[found:])
+            self._connection.execute(f"BEGIN IMMEDIATE; {steps} COMMIT")
+        elif (found, ours) != (VERSION, True):
             raise _unreadable(path, f"it has version {found}, this program writes {VERSION}")
 
     @contextmanager

@@ -289,6 +289,9 @@ class Desk:
             title, lines = self._engine.speaker.words_of(
                 alert, terms, told, self._clock(), over=over
             )
+        if alert.subject and not whole:
+            # What is between what happened and where names data points that others may read.
+            lines = [*lines[:-1][:1], *lines[-1:]]
         return Shown(
             alert,
             mine[:MEMBERS_MAX],

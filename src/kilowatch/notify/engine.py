@@ -32,6 +32,7 @@ log = structlog.get_logger("notify")
 
 FEED_MAX = 2_000  # silences in one transaction
 SUMS_EVERY_MS = MINUTE_MS  # a sum so far moves slowly, and costs more to read than a value
+SETTLE_EVERY_MS = MINUTE_MS  # findings whose history became another one: nobody waits for those
 KEPT_MS = 400 * DAY_MS  # a year of history, and the month before
 TIDY_EVERY_MS = 6 * HOUR_MS
 
@@ -70,6 +71,7 @@ class Engine:
         self._changed: set[int] = set()
         self._summed: set[int] = set()
         self._sums_ms = 0
+        self._settled_ms = 0
         self._next_ms = 0
         self._tidy_ms = 0
         self._reconcile = False
@@ -165,6 +167,11 @@ class Engine:
                 tidings = [tiding for _, tiding in found]
                 changed |= sentinel.take(tx, self.rules, self._names, tidings, self._clock())
                 move_cursor(tx, after, sentinel.FEED)
+        now_ms = self._clock()
+        if now_ms >= self._settled_ms + SETTLE_EVERY_MS:
+            self._settled_ms = now_ms
+            with self._book.writing() as tx:
+                changed |= sentinel.settle(tx, self._book, self._insights, now_ms)
         return changed
 
     def judge_values(self) -> bool:

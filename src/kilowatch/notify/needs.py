@@ -6,7 +6,7 @@ called on it, so that a test, or another engine, can stand in.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
@@ -47,7 +47,8 @@ class Tiding:
         over: Whether it is over.
         since_ms: When it began [ms since 1970, UTC].
         title: One line.
-        lines: What was expected, what happened, and what it costs.
+        lines: What was expected, what happened, and what it costs, in one line; then what names
+            other data points, for those who may read all of them.
     """
 
     event_id: str
@@ -66,6 +67,13 @@ class InsightFeed(Protocol):
 
     def changes(self, after: int, limit: int) -> list[tuple[int, Tiding]]:
         """Return what changed after a number, in its order; numbers rise and are durable."""
+        ...
+
+    def over(self, event_ids: Collection[str]) -> Mapping[str, Tiding | None]:
+        """Return those of some findings that are over, with their last words.
+
+        None stands for one that is no more: its history was computed again, and it is not in it.
+        """
         ...
 
 

@@ -13,8 +13,8 @@ import apsw
 
 from kilowatch.notify.book import Alert, Book, Member, insert
 from kilowatch.notify.names import Names
-from kilowatch.notify.needs import Points, Tiding
-from kilowatch.notify.raising import OVER, SWITCHED_OFF
+from kilowatch.notify.needs import InsightFeed, Points, Tiding
+from kilowatch.notify.raising import CORRECTED, OVER, SWITCHED_OFF
 from kilowatch.notify.rules import About, Rule, Rules
 
 FEED = "insights"
@@ -57,6 +57,26 @@ def reconcile(tx: apsw.Connection, book: Book, rules: Rules, points: Points, now
     return changed
 
 
+def settle(tx: apsw.Connection, book: Book, insights: InsightFeed, now_ms: int) -> bool:
+    """End the alerts of findings that are over, or no more, without having said so.
+
+    History that is computed again may end a finding, join it to another or not have it at all:
+    nobody finds its end then. An alert would last, and remind people, for ever.
+    """
+    lasting = book.all(Alert, "WHERE kind = ? AND ended_ms IS NULL AND over = 0", KIND)
+    over = insights.over({alert.subject for alert in lasting}) if lasting else {}
+    changed = False
+    for alert in lasting:
+        tiding = over.get(alert.subject)
+        if tiding is not None:
+            _go_on(tx, alert.id, tiding, now_ms, told=alert.told_ms is not None)
+            changed = True
+        elif alert.subject in over:
+            end(tx, alert.id, now_ms, CORRECTED, closed=True)
+            changed = True
+    return changed
+
+
 def end(
     tx: apsw.Connection, alert_id: int, now_ms: int, why: str = OVER, *, closed: bool = False
 ) -> None:
@@ -80,25 +100,31 @@ def _take(tx: apsw.Connection, rule: Rule, names: Names, tiding: Tiding, now_ms:
         "SELECT id, told_ms, ended_ms FROM alert WHERE subject = ? AND rule_id = ?",
         (tiding.event_id, rule.id),
     ).fetchall()
-    text = "\n".join((tiding.title, *tiding.lines))
     if not known:
-        _open(tx, rule, names, tiding, text, now_ms)
+        _open(tx, rule, names, tiding, now_ms)
         return True
     ((alert_id, told_ms, ended_ms),) = known
     if ended_ms is not None:
         return False
-    tx.execute("UPDATE alert SET text = ? WHERE id = ?", (text, alert_id))
-    if tiding.over:
-        if told_ms is None:  # it waits for quiet hours to end: it is news all the same
-            tx.execute("UPDATE alert SET over = 1 WHERE id = ?", (alert_id,))
-        else:
-            end(tx, alert_id, now_ms)
+    _go_on(tx, alert_id, tiding, now_ms, told=told_ms is not None)
     return True
 
 
-def _open(
-    tx: apsw.Connection, rule: Rule, names: Names, tiding: Tiding, text: str, now_ms: int
-) -> None:
+def _go_on(tx: apsw.Connection, alert_id: int, tiding: Tiding, now_ms: int, *, told: bool) -> None:
+    tx.execute("UPDATE alert SET text = ? WHERE id = ?", (_text(tiding), alert_id))
+    if not tiding.over:
+        return
+    if told:
+        end(tx, alert_id, now_ms)
+    else:  # it waits for quiet hours to end: it is news all the same
+        tx.execute("UPDATE alert SET over = 1 WHERE id = ?", (alert_id,))
+
+
+def _text(tiding: Tiding) -> str:
+    return "\n".join((tiding.title, *tiding.lines))
+
+
+def _open(tx: apsw.Connection, rule: Rule, names: Names, tiding: Tiding, now_ms: int) -> None:
     allowed = rule.allowed_from_ms(now_ms, names.zone(tiding.site_id))
     alert_id = insert(
         tx,
@@ -112,7 +138,7 @@ def _open(
                 "opened_ms": now_ms,
                 "tell_ms": now_ms if allowed is None else allowed,
                 "subject": tiding.event_id,
-                "text": text,
+                "text": _text(tiding),
                 "over": int(tiding.over),
             }
         ],

@@ -74,6 +74,9 @@ MIGRATIONS: tuple[str, ...] = (
     CREATE INDEX waste_changed ON waste (revision) WHERE revision > 0;
     CREATE TABLE waste_forgotten (series INTEGER PRIMARY KEY, revision INTEGER NOT NULL);
     """,
+    """
+    CREATE TABLE quiet (series INTEGER PRIMARY KEY, until_ms INTEGER NOT NULL);
+    """,
 )
 """Statements that lead from one version of the file to the next; the first make version 1."""
 
@@ -126,6 +129,20 @@ class InsightFile:
             "SELECT series, basis, zone, birth_ms, cursor_ms, quiet_ms FROM stream"
         )
         return {series: Kept(*rest) for series, *rest in rows}
+
+    def quiet_ms(self, series: int) -> int:
+        """Return how far a stream had been looked at when its history became another one.
+
+        Kept here from the moment on at which it is forgotten: a crash before the first look at the
+        new history must not make news of the old one.
+
+        Returns:
+            As ``Kept.quiet_ms``; 0 if that never happened [ms since 1970, UTC].
+        """
+        found: int | None = self._connection.execute(
+            "SELECT until_ms FROM quiet WHERE series = ?", (series,)
+        ).get
+        return found or 0
 
     def states(self, series: Iterable[int]) -> dict[int, bytes]:
         """Return the states of some streams, packed."""
@@ -258,6 +275,12 @@ class InsightFile:
                     "INSERT OR REPLACE INTO former (id, series, kind, start_ms, end_ms, told_ms,"
                     " told_wall_ms) SELECT id, series, kind, start_ms, end_ms, told_ms,"
                     " told_wall_ms FROM event WHERE series = ?",
+                    (one,),
+                )
+                self._connection.execute(
+                    "INSERT INTO quiet (series, until_ms) SELECT series, max(quiet_ms, cursor_ms)"
+                    " FROM stream WHERE series = ? ON CONFLICT (series) DO UPDATE"
+                    " SET until_ms = max(until_ms, excluded.until_ms)",
                     (one,),
                 )
                 for table in _OF_STREAM:

@@ -379,7 +379,9 @@ class Follower:
 
     def _begin(self, series: int, reach: Reach, basis: str) -> Kept:
         before = self._kept.get(series)
-        quiet_ms = 0 if before is None else max(before.quiet_ms, before.cursor_ms)
+        quiet_ms = self._file.quiet_ms(series)
+        if before is not None:
+            quiet_ms = max(quiet_ms, before.quiet_ms, before.cursor_ms)
         birth_ms = int(grain_start_ms([reach.first_ms], "day", Zone.of(reach.zone))[0])
         kept = self._kept[series] = Kept(basis, reach.zone, birth_ms, birth_ms, quiet_ms)
         return kept

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import numpy as np
 
 from kilowatch.model.insight import (
     EventBrief,
+    EventKind,
     Expected,
     InsightEvent,
     Outlook,
@@ -238,6 +240,31 @@ class InsightView:
             (after, limit),
         )
         return [(number, event_id, bool(over)) for number, event_id, over in rows]
+
+    def former(self, event_id: str) -> InsightEvent | None:
+        """Return what is left of an event whose history is another one now: no figures."""
+        rows = self._reader.rows(
+            "SELECT id, series, kind, start_ms, end_ms, coalesce(told_ms, end_ms) FROM former"
+            " WHERE id = ?",
+            (event_id,),
+        )
+        for name, series, kind, start_ms, end_ms, found_ms in rows:
+            return InsightEvent(
+                name, series, EventKind(kind), start_ms, end_ms, open=True, found_ms=found_ms,
+                amount=math.nan, confidence=0.0,
+            )  # fmt: skip
+        return None
+
+    def gone(self, event_ids: Iterable[str]) -> set[str]:
+        """Return which events are no more, though their history was looked at as far as before."""
+        rows = self._reader.rows(
+            "SELECT former.id FROM former JOIN stream USING (series) LEFT JOIN quiet USING (series)"
+            " WHERE former.id IN (SELECT value FROM json_each(?))"
+            " AND stream.cursor_ms >= coalesce(quiet.until_ms, stream.quiet_ms)"
+            " AND former.id NOT IN (SELECT id FROM event)",
+            (msgspec.json.encode(list(event_ids)).decode(),),
+        )
+        return {event_id for (event_id,) in rows}
 
     def close(self) -> None:
         """Let go of the file."""
