@@ -23,7 +23,7 @@ from kilowatch.model.insight import (
 from kilowatch.model.lengths import HOUR_MS
 from kilowatch.model.points import DataPoint
 from kilowatch.model.zones import Zone
-from kilowatch.pipeline.insight.follower import Backlog
+from kilowatch.pipeline.insight.knowledge import Backlog
 from tests.dashboard.fakes import FakeView
 
 WEEK_MS = 168 * HOUR_MS

@@ -20,7 +20,7 @@ from kilowatch.dashboard.home import late_points
 from kilowatch.dashboard.home_figures import like_of, lines_of
 from kilowatch.dashboard.measures import change, shown
 from kilowatch.model.insight import InsightEvent
-from kilowatch.pipeline.insight.follower import Backlog
+from kilowatch.pipeline.insight.knowledge import Backlog
 from tests.dashboard.fakes import DAY_MS
 from tests.dashboard.house import House, post
 from tests.dashboard.insight_world import furnish

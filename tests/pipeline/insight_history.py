@@ -15,12 +15,15 @@ from typing import Any
 import numpy as np
 
 from kilowatch.model.blocks import Floats, IntervalBlock
+from kilowatch.model.calendar import Grain
 from kilowatch.model.lengths import HOUR_MS
 from kilowatch.model.points import DataPoint
 from kilowatch.model.site_facts import SiteFacts
+from kilowatch.model.zones import Zone
 from kilowatch.pipeline.insight import Follower, FollowSettings, InsightView, Knowledge
 from kilowatch.pipeline.insight.columns import EVENT, decode
 from kilowatch.pipeline.insight.reader import InsightReader
+from kilowatch.pipeline.rollups import roll_up
 from kilowatch.pipeline.state import Progress, StreamState
 from kilowatch.pipeline.streams import Streams
 from tests.pipeline.insight_world import MONDAY_MS
@@ -40,10 +43,9 @@ class AllHours:
         _channels: Sequence[int],
         from_ms: int,
         to_ms: int,
-        grain: object,
+        grain: Grain,
     ) -> IntervalBlock:
-        """Return hours."""
-        assert grain == "hour"
+        """Return hours, or what they roll up to."""
         parts = []
         for point in points:
             own = self.values[point.series]
@@ -51,7 +53,8 @@ class AllHours:
             last = max((to_ms - MONDAY_MS) // HOUR_MS, 0)
             parts.append(_block(point, own[first:last], MONDAY_MS + first * HOUR_MS))
             self.read += len(own[first:last])
-        return IntervalBlock.concatenate(parts)
+        hours = IntervalBlock.concatenate(parts)
+        return hours if grain == "hour" else roll_up(hours, grain, Zone.of(points[0].zone))
 
 
 def _block(point: DataPoint, values: Floats, from_ms: int) -> IntervalBlock:
@@ -117,6 +120,7 @@ class History:
         facts = facts or {}
         self.knowledge = knowledge or Knowledge(facts=lambda: facts)
         self.follower: Follower
+        self.first_ms = dict.fromkeys(values, MONDAY_MS)
         self.seconds = 0.0
 
     def start(self, name: str = "insights.sqlite", **settings: Any) -> Follower:
@@ -143,7 +147,7 @@ class History:
             generation=self.generation[series],
             settings=settings,
             since_ms=end_ms,
-            first_ms=MONDAY_MS,
+            first_ms=self.first_ms[series],
             last_ms=end_ms,
         )
         self.streams.states[series] = StreamState(progress=progress, packets=hours)

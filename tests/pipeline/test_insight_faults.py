@@ -12,7 +12,7 @@ from kilowatch.insights.hours import Bools, Hours
 from kilowatch.model.blocks import Floats
 from kilowatch.model.lengths import HOUR_MS
 from kilowatch.pipeline.insight import InsightView
-from kilowatch.pipeline.insight.follower import Knowledge
+from kilowatch.pipeline.insight.knowledge import Knowledge
 from kilowatch.pipeline.insight.subjects import Subject, subject_of
 from kilowatch.pipeline.insight.surroundings import Faults, Surroundings
 from tests.pipeline.insight_history import History, Snapshot

@@ -23,8 +23,8 @@ from kilowatch.model.blocks import Floats, IntervalBlock
 from kilowatch.model.lengths import DAY_MS, HOUR_MS
 from kilowatch.model.points import DataPoint
 from kilowatch.model.zones import Zone
+from kilowatch.pipeline.insight import Follower, FollowSettings
 from kilowatch.pipeline.insight.file import InsightFile
-from kilowatch.pipeline.insight.follower import Follower, FollowSettings
 from kilowatch.pipeline.insight.records import Commit, Kept
 from kilowatch.pipeline.insight.states import LAYOUT, Remembered, encode
 from kilowatch.pipeline.state import Progress, StreamState

@@ -22,7 +22,7 @@ from kilowatch.model.site_facts import SiteFacts
 from kilowatch.model.verdicts import Said
 from kilowatch.model.zones import Zone
 from kilowatch.notify.needs import Tiding
-from kilowatch.pipeline.insight.follower import Follower, Knowledge
+from kilowatch.pipeline.insight import Follower, Knowledge
 from kilowatch.pipeline.insight.subjects import Subject, subject_of
 from kilowatch.pipeline.insight.surroundings import Surroundings
 from kilowatch.pipeline.insight.view import InsightView

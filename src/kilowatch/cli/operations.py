@@ -25,7 +25,7 @@ from kilowatch.health.uptime import Run
 from kilowatch.log import LogReader
 from kilowatch.model.durations import Durations
 from kilowatch.model.errors import KilowatchError
-from kilowatch.pipeline.insight.follower import Backlog
+from kilowatch.pipeline.insight.knowledge import Backlog
 from kilowatch.pipeline.streams import Streams
 from kilowatch.pipeline.view import View
 

@@ -9,7 +9,8 @@ Read first: ``follower.py`` (which hours are due), ``stepping.py`` (what is done
 ``file.py`` (what is kept), ``view.py`` (what readers get).
 """
 
-from kilowatch.pipeline.insight.follower import Follower, FollowSettings, Knowledge
+from kilowatch.pipeline.insight.follower import Follower
+from kilowatch.pipeline.insight.knowledge import FollowSettings, Knowledge
 from kilowatch.pipeline.insight.view import InsightView
 
 __all__ = ["FollowSettings", "Follower", "InsightView", "Knowledge"]

@@ -88,6 +88,8 @@ NEWEST_REVISION = (
 
 _OF_STREAM = ("event", "expected", "waste", "standing", "opening", "reference", "stream")
 """Tables that hold what was found of a stream."""
+_LEARNT = ("standing", "opening", "reference")
+"""Those of them that hold what was learnt."""
 
 
 class InsightFile:
@@ -219,6 +221,8 @@ class InsightFile:
 
     def _write(self, commit: Commit) -> None:
         run = self._connection.executemany
+        for table in _LEARNT:
+            run(f"DELETE FROM {table} WHERE series = ?", [(one,) for one in commit.anew])
         run(
             "INSERT OR REPLACE INTO stream (series, basis, zone, birth_ms, cursor_ms, quiet_ms,"
             " state) VALUES (?, ?, ?, ?, ?, ?, ?)",

@@ -7,9 +7,8 @@ by how far the stream's own data have come, never by the clock on the wall.
 from __future__ import annotations
 
 import threading
-import time
 from bisect import bisect_right
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -28,14 +27,15 @@ from kilowatch.model.zones import Zone
 from kilowatch.pipeline.insight import states
 from kilowatch.pipeline.insight.apart import OF_A_STREAM, Apart
 from kilowatch.pipeline.insight.calendars import Calendar
-from kilowatch.pipeline.insight.electrics import Nominal
 from kilowatch.pipeline.insight.file import InsightFile
+from kilowatch.pipeline.insight.knowledge import Backlog, FollowSettings, Knowledge
 from kilowatch.pipeline.insight.models import standing_in, usable
-from kilowatch.pipeline.insight.records import Kept
+from kilowatch.pipeline.insight.pauses import PAUSE_MS, Pauses
+from kilowatch.pipeline.insight.records import Commit, Kept
 from kilowatch.pipeline.insight.settling import STALE_MS, Settler
 from kilowatch.pipeline.insight.stepping import Step, StepGivenUpError, Stepper
 from kilowatch.pipeline.insight.subjects import Reach, Reaches, Subject, made_of, subject_of
-from kilowatch.pipeline.insight.surroundings import LATE_MS, FactsNow, Faults, Surroundings
+from kilowatch.pipeline.insight.surroundings import LATE_MS, Surroundings
 from kilowatch.pipeline.insight.training import Training
 from kilowatch.pipeline.streams import PointsNow, Streams
 from kilowatch.pipeline.view import View
@@ -46,70 +46,6 @@ LIVE_H = 48
 """Streams that are no further behind go before those whose history is looked at."""
 STANDING_D = 396
 """Thirteen months: every season can be the best month [days]."""
-
-
-@dataclass(frozen=True, slots=True)
-class FollowSettings:
-    """How insights follow.
-
-    Attributes:
-        tick_s: Between two looks at who is due [s].
-        slice_s: Longest work before looking again, so that live hours do not wait for
-            history [s].
-        streams: Most streams that are looked at together.
-        retry_s_max: Longest wait after a failure [s].
-        train_again_s: Least time between two trainings; infinite for none at all [s].
-        clock: Seconds that never go back.
-        wall_ms: The clock on the wall [ms since 1970, UTC].
-    """
-
-    tick_s: float = 5.0
-    slice_s: float = 2.0
-    streams: int = 256
-    retry_s_max: float = 60.0
-    train_again_s: float = 3_600.0
-    clock: Callable[[], float] = time.monotonic
-    wall_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000
-
-
-@dataclass(frozen=True, slots=True)
-class Knowledge:
-    """What insights know besides measurements; each is asked for as it is now.
-
-    Attributes:
-        facts: Facts of sites by number; the same object while nothing changed.
-        above: Of a site's streams, the stream that feeds each one.
-        expects: Whether somebody has said that an event is to be expected.
-        faults: Which hours of some streams somebody has called faulty; None where nobody can.
-        nominal: A data point's nominal voltage at an instant; None where nobody has set one [V].
-    """
-
-    facts: FactsNow = dict
-    above: Callable[[int], Mapping[int, int | None]] = lambda _site: {}
-    expects: Callable[[InsightEvent, Subject], bool] = lambda _event, _subject: False
-    faults: Faults | None = None
-    nominal: Nominal = lambda _subject, _at_ms: None
-
-
-@dataclass(frozen=True, slots=True)
-class Backlog:
-    """How far insights are behind.
-
-    Attributes:
-        streams: Streams with hours that are due.
-        hours: Those hours, summed over streams.
-        looked_at: Hours looked at since the start, summed over streams.
-        training: Whether a model is being trained.
-        training_fault: Why the last one could not be, or an empty string.
-        fault: Why insights do not go on, or an empty string.
-    """
-
-    streams: int = 0
-    hours: int = 0
-    looked_at: int = 0
-    training: bool = False
-    training_fault: str = ""
-    fault: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,6 +119,7 @@ class Follower:
         self._training = Training(
             self._file, self._surroundings, settings.clock, settings.train_again_s
         )
+        self._pauses = Pauses(view, self._file)
         self._apart = Apart(settings.clock)
         self.backlog = Backlog()
         if self._file.meta("layout") != states.LAYOUT:
@@ -225,11 +162,14 @@ class Follower:
             return False
         ends_s = self._settings.clock() + self._settings.slice_s
         due = self._due()
-        done = 0
+        done, passed = 0, False
         for step in self._steps(due):
             if self._stop.is_set() or (done and self._settings.clock() >= ends_s):
                 break
             try:
+                if self._pass_over(step):
+                    passed = True  # whoever begins anew is put together with others next time
+                    continue
                 self._look(step)
             except StepGivenUpError:
                 break
@@ -250,7 +190,16 @@ class Follower:
             self._training.fault,
             self._apart.fault,
         )
-        return done > 0 and behind > 0
+        return (done > 0 or passed) and behind > 0
+
+    def _pass_over(self, step: Step) -> bool:
+        """Let streams begin anew behind a pause of more than a year; tell whether any did."""
+        old = [s for s, k in zip(step.series, step.kept, strict=True)
+               if k.birth_ms < k.cursor_ms and self._until[s] - k.birth_ms > PAUSE_MS]  # fmt: skip
+        commit, over = self._pauses.passed(step, self._until, self._file.states(old))
+        if commit.kept:
+            self._commit(step, commit, over)
+        return bool(commit.kept)
 
     def _look(self, step: Step) -> None:
         known = [
@@ -259,15 +208,17 @@ class Follower:
             if kept.cursor_ms > kept.birth_ms
         ]
         found = self._stepper.look(step, self._file.states(known), self._file.references(known))
-        commit = found.commit
-        if found.events:
+        self._stand(step, found.commit.standings)
+        self._commit(step, found.commit, found.events)
+
+    def _commit(self, step: Step, commit: Commit, events: list[InsightEvent]) -> None:
+        if events:
             news_ms = {
                 subject.series: max(kept.quiet_ms, self._until[subject.series] - STALE_MS)
                 for subject, kept in zip(step.subjects, step.kept, strict=True)
             }
-            settled = self._settler.settle(found.events, self._facts, news_ms)
+            settled = self._settler.settle(events, self._facts, news_ms)
             commit.events, commit.notices = settled.events, settled.notices
-        self._stand(step, commit.standings)
         self._file.commit(commit)
         self._kept.update({series: kept for series, (kept, _) in commit.kept.items()})
 
@@ -373,8 +324,7 @@ class Follower:
         ]
         for series in changed:
             kept = self._kept[series]
-            quiet_ms = max(kept.quiet_ms, kept.cursor_ms)
-            self._kept[series] = replace(kept, cursor_ms=kept.birth_ms, quiet_ms=quiet_ms)
+            self._kept[series] = replace(kept, basis="")  # from its first reading on
         self._file.forget(changed)
 
     def _begin(self, series: int, reach: Reach, basis: str) -> Kept:

@@ -22,7 +22,8 @@ class Kept:
     Attributes:
         basis: What they rest on: generations of its grid and of its site's temperature.
         zone: Of its site.
-        birth_ms: Start of the local day of its first reading [ms since 1970, UTC].
+        birth_ms: Start of the local day of its first reading, or of the first one behind more than
+            400 days without any [ms since 1970, UTC].
         cursor_ms: Everything before this hour has been looked at [ms since 1970, UTC].
         quiet_ms: What was found before this was found once already: nobody is told again
             [ms since 1970, UTC].
@@ -116,6 +117,7 @@ class Commit:
         references: What streams need, by series, packed.
         openings: Learnt opening hours by series, as bytes.
         standings: What is always on, by series, packed.
+        anew: Streams of which nothing that was learnt holds any more; what was found stays.
     """
 
     kept: dict[int, tuple[Kept, bytes]] = field(default_factory=dict)
@@ -126,3 +128,4 @@ class Commit:
     references: dict[int, bytes] = field(default_factory=dict)
     openings: dict[int, bytes] = field(default_factory=dict)
     standings: dict[int, bytes] = field(default_factory=dict)
+    anew: list[int] = field(default_factory=list)

@@ -26,7 +26,7 @@ from kilowatch.model.points import DataPoint
 from kilowatch.pipeline.insight.briefs import Briefs, numbers, portions, touching
 from kilowatch.pipeline.insight.columns import SHOWN, shown_of, unpacked
 from kilowatch.pipeline.insight.file import NEWEST_REVISION
-from kilowatch.pipeline.insight.follower import Backlog
+from kilowatch.pipeline.insight.knowledge import Backlog
 from kilowatch.pipeline.insight.outlooks import Outlooks
 from kilowatch.pipeline.insight.reader import InsightReader
 from kilowatch.pipeline.insight.surroundings import Surroundings
