@@ -109,6 +109,24 @@ def test_what_was_left_on_shows_in_the_least_of_days_and_in_some_hours() -> None
     assert column["over_high"][thursday, 22] < column["over"][thursday, 22]
 
 
+def test_a_weekend_as_it_should_be_is_no_waste_after_one_that_was() -> None:
+    """Ventilation that ran for a weekend and was mended is over: the next is not held against it.
+
+    The gate looks at the same hour of the days before, and goes on to expect as much.
+    """
+    steady = with_values(PAST, WORLD.values[:, :YEAR_H] * 0 + np.round(WORLD.values[:, :YEAR_H], -4))
+    reference = learn(steady)
+    values = np.round(WORLD.values, -4)
+    first = index(WORLD, 60, 5, 0)
+    values[:, first : first + 54] += 12_000.0
+    hours = with_values(WORLD, values).hours(YEAR_H - 12 * 168, WORLD.count)
+    rate, _ = waste(reference, hours)
+    at = first - (YEAR_H - 12 * 168)
+    assert (rate[:, at + 6 : at + 48] > 9_000.0).all()
+    after = rate[:, at + 7 * 24 : at + 9 * 24]
+    assert not after.any()
+
+
 def test_a_wider_dead_band_never_finds_more() -> None:
     """Each hour's waste falls to nothing as the band is widened, and never rises."""
     noisy = _later((YEAR_H + 400, YEAR_H + 700, 6_000.0))

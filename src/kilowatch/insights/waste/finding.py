@@ -29,10 +29,16 @@ ORDINARY, SMALL = 1.5, 0.08
 need than this many reaches of the building, or by this share of the mean load if that is less."""
 RISEN = 0.03
 """This hour of ten days, likewise: a base that creeps up stands out later [share of mean load]."""
+_REACH = NAMES.index("reach")
 LEAP, LEAP_H = 1.0, 3
 """An hour that stands further above the highest need than this many times what the highest and the
 lowest lie apart (or the mean load, if that is more) is a leap, and waste only from the third on:
 what leaps for an hour or two is a meter's fault more often than a use."""
+ROOM = 2.0
+"""Reaches of the building that an hour's waste may be more than what stands above the need. After a
+weekend that was wasted, the gate goes on to expect as much of the next."""
+TRIFLE = 0.01
+"""Less than this is no waste [share of mean load]."""
 CLOSED_DAY = 0.7
 """Part of the dead band that is enough on a holiday: it is over before it could be confirmed."""
 NOISY = 0.8
@@ -95,7 +101,9 @@ def waste(
     likely = (_smooth(days, seen.days, chance) > limit) & _stands_out(seen)
     likely &= ~_leaps(reference, hours, days)[:, seen.days]
     above = np.zeros(likely.shape)
-    above[likely] = _amount(above_need(seen)[likely], gate.size(seen.table[likely]))
+    asked = seen.table[likely]
+    reach = asked[:, _REACH].astype(np.float64)
+    above[likely] = _amount(above_need(seen)[likely], gate.size(asked), reach)
     flagged = above > 0
     kinds = _kinds(reference, hours, days)[:, seen.days]
     _whole_nights(kinds, flagged)
@@ -172,13 +180,16 @@ def above_need(seen: Signs, bounds: tuple[float, float] = LEVEL, grown: float = 
     return np.maximum(np.nan_to_num(seen.over - level), 0.0)
 
 
-def _amount(above: Floats, size: Floats) -> Floats:
+def _amount(above: Floats, size: Floats, reach: Floats) -> Floats:
     """Return how much of hours would be waste, same shape [share of scale].
 
     Where the gate takes the waste to be larger than what stands above the need, the hour was on
-    its low side: the truth lies between the two.
+    its low side: the truth lies between the two. Of a building so steady that no hour is on its low
+    side by as much, that is what stands above; where nothing does, nothing was wasted.
     """
-    return np.maximum(above, np.maximum(size + above, 0.0) / 2)
+    found = np.maximum(above, np.maximum(size + above, 0.0) / 2)
+    found = np.minimum(found, above + ROOM * np.nan_to_num(reach, nan=np.inf))
+    return np.where(found > TRIFLE, found, 0.0)
 
 
 def _smooth(days: Days, asked: Ints, chance: Floats) -> Floats:
