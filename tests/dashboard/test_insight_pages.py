@@ -18,7 +18,8 @@ from kilowatch.catalog import verdicts
 from kilowatch.dashboard.event_quantity import quantity
 from kilowatch.dashboard.hourly import NO_HOURS, hourly, in_short
 from kilowatch.dashboard.insight_period import stretch
-from kilowatch.dashboard.insight_rows import state_of
+from kilowatch.dashboard.insight_rows import Shown, state_of
+from kilowatch.dashboard.worth import NOTHING
 from kilowatch.model.blocks import IntervalBlock
 from kilowatch.model.insight import EventKind, InsightEvent, Verdict
 from kilowatch.model.lengths import HOUR_MS
@@ -382,6 +383,26 @@ def test_a_comment_alone_leaves_an_event_open() -> None:
     said = Said(1, "e", 1, EventKind.SPIKE, 0, 1, None, "once", None, "hm", "a", 0)
     assert state_of(said, 5) == "open"
     assert state_of(replace(said, verdict=Verdict.ACKNOWLEDGED), 5) == "acknowledged"
+
+
+def test_a_title_says_no_more_than_was_seen(world: World) -> None:
+    """A phase is lost where its current is gone, and weather is mild where somebody measures it."""
+    point = world.point("main")
+    lost = event(point.series, EventKind.PHASE_LOSS, 0, 24, amount=-5e4)
+    seen = replace(lost, evidence={"phase": 2})
+    high = event(point.series, EventKind.OVER_CONDITIONING, 0, 24)
+    titles = {
+        (one.title, one.about[:12])
+        for one in (
+            *(Shown(of, point, "", NOTHING, None, "open") for of in (lost, seen, high)),
+            Shown(high, point, "", NOTHING, None, "open", weather=False),
+        )
+    }
+    assert titles == {
+        ("Part of the load is gone", "A steady sha"), ("Loss of a phase", "One phase is"),
+        ("Heating or cooling in mild weather", "More in open"),
+        ("Higher use in open hours", "More than th"),
+    }  # fmt: skip
 
 
 def test_every_word_of_the_glossary_has_a_place(admin: TestClient) -> None:

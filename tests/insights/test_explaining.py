@@ -2,7 +2,7 @@
 
 import pytest
 
-from kilowatch.insights.explaining import About, explain
+from kilowatch.insights.explaining import About, explain, variant
 from kilowatch.model.insight import EventKind, InsightEvent
 from kilowatch.model.lengths import HOUR_MS
 from kilowatch.model.site_facts import Price
@@ -98,7 +98,10 @@ def test_a_sentence_does_not_contradict_its_figures() -> None:
     """A third is not missing where more was used, and no register is reset where power is sold."""
     evidence = {"actual": 253e3, "expected": 335e3, "ratio": 253 / 335, "hours": 48}
     lost = explain(event(EventKind.PHASE_LOSS, amount=-3.9e6, evidence=evidence), about())
-    assert "24 % of the load is missing: look at fuses" in lost.sentence
+    assert "24 % of the load is missing: a part of the plant is off, or a phase" in lost.sentence
+    assert lost.title == "Main supply: a part of the load is gone, as if a phase were lost"
+    phase = explain(event(EventKind.PHASE_LOSS, evidence={"phase": 2}), about())
+    assert phase.title == "Main supply: a phase is lost"
     more = explain(event(EventKind.PHASE_LOSS, evidence=evidence), about())
     assert "missing" not in more.sentence
     sold = {"actual": -24.9e3, "expected": -33.6e3, "hours": 48}
@@ -116,6 +119,20 @@ def test_a_sentence_does_not_contradict_its_figures() -> None:
     assert "one such hour" not in explain(event(EventKind.SPIKE, 5), about()).sentence
     shift = {"actual": 31e3, "expected": 9e3, "hours": 48, "shift_h": 0}
     assert "0 h" not in explain(event(EventKind.CLOCK_SHIFT, evidence=shift), about()).sentence
+
+
+def test_no_weather_is_called_mild_that_nobody_knows() -> None:
+    """Without an outdoor temperature open hours are just that, in a sentence and its parts."""
+    high = event(EventKind.OVER_CONDITIONING)
+    assert "than such weather needs" in explain(high, about()).sentence
+    parts = [{"kind": "over_conditioning", "amount": 200e3}, {"kind": "weekend", "amount": 14e3}]
+    joined = event(EventKind.OVER_CONDITIONING, evidence=high.evidence | {"parts": parts})
+    for one, words in ((high, "than such hours need"), (joined, "of it in open hours")):
+        told = explain(one, about(weather=False))
+        assert words in told.sentence
+        assert "mild" not in told.title + told.sentence
+        assert "heating" not in told.title + told.sentence
+    assert [variant(high, weather=known) for known in (True, False)] == ["", "open_hours"]
 
 
 def test_numbers_and_times_are_written_as_on_the_pages() -> None:

@@ -114,9 +114,8 @@ def test_a_weekend_as_it_should_be_is_no_waste_after_one_that_was() -> None:
 
     The gate looks at the same hour of the days before, and goes on to expect as much.
     """
-    steady = with_values(PAST, WORLD.values[:, :YEAR_H] * 0 + np.round(WORLD.values[:, :YEAR_H], -4))
-    reference = learn(steady)
     values = np.round(WORLD.values, -4)
+    reference = learn(with_values(PAST, values[:, :YEAR_H]))
     first = index(WORLD, 60, 5, 0)
     values[:, first : first + 54] += 12_000.0
     hours = with_values(WORLD, values).hours(YEAR_H - 12 * 168, WORLD.count)

@@ -266,4 +266,5 @@ class Tidings:
             _RATE.get(unit, f"{unit}/h") if unit else point.unit_of_value.canonical,
             Zone.of(point.zone),
             price,
+            weather=site is not None and site.temperature_point is not None,
         )

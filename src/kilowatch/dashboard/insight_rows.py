@@ -19,7 +19,7 @@ from kilowatch.dashboard.rooms import Rooms, rooms_of, visit_of
 from kilowatch.dashboard.words import t
 from kilowatch.dashboard.worth import Worth, worth_of_more
 from kilowatch.insights.expecting import expected_by
-from kilowatch.insights.explaining import About, Explained, explain, feeds_in, is_dip
+from kilowatch.insights.explaining import About, Explained, explain, variant
 from kilowatch.model.insight import EventKind, InsightEvent
 from kilowatch.model.points import DataPoint
 from kilowatch.model.site_facts import Price, SiteFacts
@@ -45,6 +45,7 @@ class Shown:
         state: One of ``STATES``.
         others: What people call the other data points on which it was seen.
         like: What was said of another event that makes this one expected; None where nothing does.
+        weather: Whether the outdoor temperature of the site is known.
     """
 
     event: InsightEvent
@@ -55,6 +56,7 @@ class Shown:
     state: str
     others: tuple[str, ...] = ()
     like: Said | None = None
+    weather: bool = True
 
     @property
     def tone(self) -> str:
@@ -64,20 +66,17 @@ class Shown:
     @property
     def title(self) -> str:
         """What happened, in a few words."""
-        if is_dip(self.event):
-            return t("event_kind_dip")
-        if feeds_in(self.event):
-            return t("event_kind_feeds_in")
-        return t(f"event_kind.{self.event.kind}")
+        return t(f"event_kind{self._called}")
 
     @property
     def about(self) -> str:
         """What such an event means."""
-        if is_dip(self.event):
-            return t("event_about_dip")
-        if feeds_in(self.event):
-            return t("event_about_feeds_in")
-        return t(f"event_about.{self.event.kind}")
+        return t(f"event_about{self._called}")
+
+    @property
+    def _called(self) -> str:
+        special = variant(self.event, weather=self.weather)
+        return f"_{special}" if special else f".{self.event.kind}"
 
     @property
     def sentence(self) -> str:
@@ -106,6 +105,7 @@ class Shown:
             Zone.of(self.point.zone),
             price,
             self.others,
+            self.weather,
         )
         return explain(self.event, about)
 
@@ -352,7 +352,9 @@ def _shown(
     others = tuple(names[one] for one in event.others if one in names)
     value = worth_of(event, point, facts)
     state = state_of(said, now_ms) if like is None else "expected"
-    return Shown(event, point, site, value, said, state, others, like)
+    about = facts.get(point.site_id)
+    weather = about is not None and about.temperature_point is not None
+    return Shown(event, point, site, value, said, state, others, like, weather)
 
 
 def when_text(at_ms: int, zone: str, *, after: int | None = None) -> str:

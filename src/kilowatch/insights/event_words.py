@@ -15,7 +15,7 @@ TITLES = {
     _K.MISSED_SHUTDOWN: "not switched off on a day off",
     _K.DRIFT: "drifting away from what is usual",
     _K.CLOCK_SHIFT: "the daily rhythm has shifted",
-    _K.PHASE_LOSS: "a part of the load is gone, as if a phase were lost",
+    _K.PHASE_LOSS: "a phase is lost",
     _K.NEGATIVE: "negative consumption",
     _K.VOLTAGE: "voltage outside its limits",
     _K.UNBALANCE: "phases carry unequal loads",
@@ -77,5 +77,18 @@ GUESSES = {
     _K.PHASE_SUM: "a transformer's ratio or direction is registered wrong on one phase",
     _K.EARLY_START: "plant starts before people come",
     _K.BASELOAD_CREEP: "something that is always on was added or does not rest any more",
-    _K.OVER_CONDITIONING: "heating and cooling may work against each other",
+    _K.OVER_CONDITIONING: "heating and cooling work against each other, or more was switched on",
 }
+
+LOAD_GONE = "a part of the load is gone, as if a phase were lost"
+"""What the loss of a phase is called where only the energy was looked at, and its guess."""
+LOAD_GONE_GUESS = "a part of the plant is off, or a phase has lost its fuse or current transformer"
+
+OPEN_HOURS = {
+    "title": "more than usual in open hours",
+    "normal": "such hours need",
+    "of_it": " in open hours",
+    "guess": "something was added or runs longer; without an outdoor temperature nobody can say"
+    " whether the weather called for it",
+}
+"""What is said of open hours at a site whose weather nobody knows."""

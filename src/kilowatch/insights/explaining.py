@@ -15,9 +15,12 @@ from typing import Protocol
 
 from kilowatch.insights.event_words import (
     GUESSES,
+    LOAD_GONE,
+    LOAD_GONE_GUESS,
     NORMAL,
     OF_IT,
     OF_SOME_HOURS,
+    OPEN_HOURS,
     STAYED_ON,
     TITLES,
 )
@@ -105,6 +108,7 @@ class About:
         zone: The site's clock.
         price: The price in force when it began; None where there is none.
         others: What people call the other data points on which it was seen.
+        weather: Whether the outdoor temperature of its site is known.
     """
 
     name: str
@@ -114,6 +118,7 @@ class About:
     zone: Zone
     price: Price | None = None
     others: Sequence[str] = ()
+    weather: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,10 +179,29 @@ def feeds_in(event: InsightEvent) -> bool:
     return event.kind is EventKind.NEGATIVE and expected is not None and expected < 0
 
 
-def _title(event: InsightEvent, about: About, words: Words) -> str:
-    title = TITLES[event.kind]
+def variant(event: InsightEvent, *, weather: bool = True) -> str:
+    """Return what an event is called where its kind would say too much or too little; "" elsewhere.
+
+    Args:
+        event: What happened.
+        weather: Whether the outdoor temperature of its site is known.
+    """
     if is_dip(event):
+        return "dip"
+    if feeds_in(event):
+        return "feeds_in"
+    if event.kind is EventKind.PHASE_LOSS and "phase" not in event.evidence:
+        return "load_gone"
+    return "open_hours" if event.kind is EventKind.OVER_CONDITIONING and not weather else ""
+
+
+def _title(event: InsightEvent, about: About, words: Words) -> str:
+    special = variant(event, weather=about.weather)
+    title = OPEN_HOURS["title"] if special == "open_hours" else TITLES[event.kind]
+    if special == "dip":
         return "a dip"
+    if special == "load_gone":
+        return LOAD_GONE
     if event.kind is EventKind.DROPOUT and event.amount > 0:
         return "some hours without use"
     if feeds_in(event):
@@ -203,7 +227,7 @@ def _amount(event: InsightEvent, about: About, words: Words) -> str:
             return text
     else:
         direction = "more" if event.amount >= 0 else "less"
-        text = f"{size} {direction} than {_normal(event)}"
+        text = f"{size} {direction} than {_normal(event, about)}"
     money = _money(event, about)
     if money is not None and about.price is not None:
         text += f", about {words.money(abs(money), about.price.currency)}"
@@ -234,12 +258,16 @@ def _nights(event: InsightEvent) -> float:
     return more if more >= 0.005 else 0.0
 
 
-def _normal(event: InsightEvent) -> str:
+def _normal(event: InsightEvent, about: About) -> str:
     """Return what an event is more or less than."""
     if event.amount < 0:
         return "expected"
     kinds = {kind for kind, _ in _wasted(event)}
-    return "needed" if len(kinds) > 1 else NORMAL.get(event.kind, "expected")
+    if len(kinds) > 1:
+        return "needed"
+    if variant(event, weather=about.weather) == "open_hours":
+        return OPEN_HOURS["normal"]
+    return NORMAL.get(event.kind, "expected")
 
 
 def _wasted(event: InsightEvent) -> list[tuple[str, float]]:
@@ -275,6 +303,8 @@ def _levels(event: InsightEvent, about: About, words: Words) -> str:
         return text
     most = words.quantity(max(amount for _, amount in wasted), about.amount_unit)
     of_it = OF_IT[event.kind] if len({kind for kind, _ in wasted}) > 1 else ""
+    if of_it and variant(event, weather=about.weather) == "open_hours":
+        of_it = OPEN_HOURS["of_it"]
     return f"{most} of it{of_it}: {text}"
 
 
@@ -323,10 +353,12 @@ def _guess(event: InsightEvent, about: About) -> str:
     less = event.kind in {_K.PHASE_LOSS, _K.DROPOUT}
     if feeds_in(event) or (less and event.amount > 0):
         return ""  # what the kind is mostly caused by would contradict the figures
+    special = variant(event, weather=about.weather)
+    guess = LOAD_GONE_GUESS if special == "load_gone" else GUESSES.get(event.kind, "")
     missing = 1 - (event.evidence.get("ratio") or 1.0)
     if event.kind is EventKind.PHASE_LOSS and missing > 0:
-        return f"{PLAIN.share(missing)} of the load is missing: {GUESSES[event.kind]}"
-    return GUESSES.get(event.kind, "")
+        return f"{PLAIN.share(missing)} of the load is missing: {guess}"
+    return OPEN_HOURS["guess"] if special == "open_hours" else guess
 
 
 def _spiked(event: InsightEvent) -> str:
