@@ -235,7 +235,11 @@ def test_parameters_are_chosen_by_group_and_one_stays(live_world: World, watched
 CHANGES = """async () => {
     const page = document.querySelector("script[src$='breakdown/page.js']").src;
     const { changeText } = await import(page.replace("page.js", "compare.js"));
-    return [0.4, 0.6].map((complete) => changeText({ share: 119, difference: 5, complete }, "Wh"));
+    const { changed } = await import(page.replace("breakdown/page.js", "numbers.js"));
+    const beside = (complete) => changeText({ share: 1.19, difference: 5, complete }, "Wh");
+    return [beside(0.4), beside(0.6),
+      changeText({ share: 53.83, difference: 4300, complete: 1 }, "Wh"),
+      changed(-0.0001, -3, "Wh"), changed(null, -3, "Wh")];
 }"""
 
 
@@ -255,9 +259,12 @@ def test_a_comparison_stands_in_graph_figures_table_and_address(
     page.get_by_text("Table", exact=True).click()
     expect(page.locator("#table td[data-key=beside]").first).not_to_be_empty()
     expect(page.locator("#table td[data-key=change]")).to_have_count(7)
-    barely, enough = page.evaluate(CHANGES)
-    assert (barely, enough) == ("–", "+11,900\N{NO-BREAK SPACE}%"), (
+    barely, enough, *others = page.evaluate(CHANGES)
+    assert (barely, enough) == ("–", "+119\N{NO-BREAK SPACE}%"), (
         "too little of a side is nothing to compare with"
+    )
+    assert others == ["+4.3 kWh", "±0\N{NO-BREAK SPACE}%", "\N{MINUS SIGN}3 Wh"], (
+        "from almost nothing an amount is told, not +5,383 %"
     )
     page.get_by_text("Graph", exact=True).click()
     page.get_by_label("Compare with").select_option("point")

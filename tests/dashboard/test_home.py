@@ -16,6 +16,7 @@ from starlette.testclient import TestClient
 from kilowatch import catalog as catalogs
 from kilowatch.catalog import prices
 from kilowatch.catalog.tables import Organisation
+from kilowatch.dashboard import home
 from kilowatch.dashboard.home import late_points
 from kilowatch.dashboard.home_figures import like_of, lines_of
 from kilowatch.dashboard.measures import change, shown
@@ -156,6 +157,23 @@ def test_a_change_that_rounds_to_nothing_has_no_sign() -> None:
     assert change(-0.004) == change(0.004) == "0 %"
     assert change(-0.006) == "\N{MINUS SIGN}1 %"
     assert change(0.126) == "+13 %"
+
+
+def test_against_almost_nothing_the_amount_is_told(
+    world: World, admin: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A cellar that was to use 80 Wh and used 4.38 kWh: nobody learns anything from +5383 %."""
+    lines = lines_of(world.app.state.rooms, [world.point("hvac")])
+    cellar = replace(lines[0].today, change=4_380 / 80 - 1, compared=4_380.0, expected=80.0)
+    monkeypatch.setattr(home, "lines_of", lambda *_: [replace(lines[0], today=cellar)])
+    (row,) = re.findall(
+        r'<tr><th scope="row".*?</tr>',
+        page(admin, f"/home/site/{world.sites['Office Dublin']}"),
+        re.DOTALL,
+    )
+    told = re.sub(r"<[^>]+>", " ", row)
+    assert re.search(r"\+ *4.3 kWh +almost nothing was expected", told), told
+    assert "5375" not in told
 
 
 def test_what_a_month_will_cost_is_at_the_price_of_today_as_on_forecast(own: House) -> None:

@@ -92,6 +92,10 @@ def test_every_figure_of_a_sentence_agrees_with_the_others() -> None:
     assert "the nights took 25 % more than usual: in all 214 kWh more than expected, about 47" in (
         explain(nights, about()).sentence
     )
+    nights.evidence["night_ratio"] = 54.83
+    assert "the nights, when almost nothing is usual, took more: in all 214 kWh more than" in (
+        explain(nights, about()).sentence
+    )
 
 
 def test_a_sentence_does_not_contradict_its_figures() -> None:

@@ -116,6 +116,7 @@ from kilowatch.dashboard.security import BODY_BYTES_MAX, BodyLimit, SecurityHead
 from kilowatch.dashboard.settings import DashboardSettings
 from kilowatch.dashboard.static_files import PackedAnswers, Static
 from kilowatch.dashboard.words import t, utc
+from kilowatch.model.changes import tells
 from kilowatch.model.errors import KilowatchError
 from kilowatch.notify.desk import Desk
 from kilowatch.notify.mail import Mailer, NoMailer
@@ -343,6 +344,7 @@ def _templates(static: str) -> Jinja2Templates:
     environment.globals["utc"] = utc
     environment.globals["as_measure"] = shown
     environment.globals["as_change"] = change
+    environment.globals["tells"] = tells
     environment.globals["as_money"] = money
     environment.globals["modules"] = Modules(STATIC / "js", f"{static}/js")
     return Jinja2Templates(env=environment)

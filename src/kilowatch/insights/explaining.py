@@ -24,6 +24,7 @@ from kilowatch.insights.event_words import (
     STAYED_ON,
     TITLES,
 )
+from kilowatch.model.changes import tells
 from kilowatch.model.insight import EventKind, InsightEvent
 from kilowatch.model.lengths import DAY_MS, HOUR_MS
 from kilowatch.model.site_facts import EARNED, Price
@@ -245,7 +246,10 @@ def _earned(event: InsightEvent, about: About) -> str:
 def _some_hours(event: InsightEvent, size: str, words: Words) -> str:
     """Return what an event of some hours comes to, where the others took less still."""
     found = f"{OF_SOME_HOURS[event.kind]} took more than usual"
-    if more := _nights(event):
+    more = _nights(event)
+    if more and not tells(more):
+        found = f"{OF_SOME_HOURS[event.kind]}, when almost nothing is usual, took more"
+    elif more:
         found = f"{OF_SOME_HOURS[event.kind]} took {words.share(more)} more than usual"
     if event.amount < 0:
         return f"{found}, the other hours less: in all {size} less than expected"

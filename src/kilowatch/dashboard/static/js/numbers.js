@@ -51,6 +51,21 @@ const tenth = new Intl.NumberFormat(locale, { style: "percent", minimumFractionD
 /** The same with its tenth always, for shares that stand below each other. */
 export const shareAlike = (value) => tenth.format(value).replace(/(\d)%$/, "$1\u00a0%");
 
+/** From ten times on there was almost nothing to measure a change by: `tells` of model/changes.py. */
+const ALMOST_NOTHING = 9;
+export const tells = (part) => part !== null && Math.abs(part) < ALMOST_NOTHING;
+
+/**
+ * A change with its sign, "+8.2 %"; as an amount, "+4.3 kWh", where a share would say "+5,383 %".
+ * `part` is null where there was nothing; `write` writes a share.
+ */
+export function changed(part, difference, unit, write = share) {
+  const by = tells(part) ? part : difference;
+  const value = tells(part) ? write(Math.abs(part)) : withUnit(Math.abs(difference), unit);
+  const none = !by || (tells(part) && value === write(0));
+  return `${none ? "±" : by > 0 ? "+" : "−"}${value}`;
+}
+
 /** A value with its unit in three digits: "61.3 kW"; in the unit of `like`, the largest beside it. */
 export function withUnit(value, unit, like) {
   if (value === null || value === undefined) return "–";

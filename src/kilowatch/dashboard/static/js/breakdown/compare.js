@@ -1,5 +1,5 @@
 // The other side of a comparison: which days it is, what changed, and the choice of a data point.
-import { share, withUnit } from "../numbers.js";
+import { changed, share, withUnit } from "../numbers.js";
 import { dateText } from "../sitetime.js";
 import { t } from "../words.js";
 
@@ -21,10 +21,7 @@ export function what(compare) {
 export function changeText(change, unit) {
   if (!change) return "";
   if (change.complete < HALF) return "–";
-  const value = change.share === null || (change.of === "mean" && unit === "°C") ? withUnit(Math.abs(change.difference), unit) : share(Math.abs(change.share));
-  const rounds = change.share !== null && value === share(0);
-  const sign = rounds ? "±" : change.difference > 0 ? "+" : change.difference < 0 ? "−" : "±";
-  return `${sign}${value}`;
+  return changed(change.of === "mean" && unit === "°C" ? null : change.share, change.difference, unit);
 }
 
 /** "+8.2% vs Sun 8 Nov", and how much of the other side is known. */

@@ -131,7 +131,7 @@ export function draw(host, answer, panels, time, over = null, all = false) {
         const value = own ? own[column_.key] : null;
         const known = value !== null && value !== undefined;
         if (column_.change) {
-          return cell("td", known ? changeText({ of: "", share: value, difference: own.difference }, "") : "–",
+          return cell("td", known ? changeText({ of: "", share: value, difference: own.difference }, column_.panel.unit) : "–",
             { class: "num", "data-value": known ? value : "", "data-key": "change" });
         }
         return cell("td", known ? column_.format(value) : "–", { class: "num",

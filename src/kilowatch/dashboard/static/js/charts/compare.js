@@ -1,6 +1,6 @@
 // Compare: bars or lines side by side, a table of the same, and the ranking.
 import { submitting } from "../insight/finder.js";
-import { alike, count, fullWithUnit, money, scaleFor, share, shareAlike, short, withUnit } from "../numbers.js";
+import { alike, changed, count, fullWithUnit, money, scaleFor, share, shareAlike, short, tells, withUnit } from "../numbers.js";
 import { dateText } from "../sitetime.js";
 import { tied, whyButton } from "../why.js";
 import { asRead } from "../units.js";
@@ -23,7 +23,8 @@ const moneyWord = () => (data.utility === "production" ? "tile.earned" : "drawn.
 const fully = (value) => fullWithUnit(value, data.unit);
 /** A difference of two levels with its sign: not the share of one of them, as 20 °C is no double of 10. */
 const apart = (value, write) => `${write(Math.abs(value)) === write(0) ? "±" : value > 0 ? "+" : "−"}${write(Math.abs(value))}`;
-const signed = (value) => `${value > 0 ? "+" : value < 0 ? "−" : "±"}${shareAlike(Math.abs(value))}`;
+/** What an item changed by, and what else is to be said of it below. */
+const changeOf = (item) => changed(item.change, item.own_compared - item.other_compared, data.unit, shareAlike);
 
 function bucketText(i, long = false) {
   const [first, last] = [data.first[i], data.last[i]];
@@ -171,9 +172,9 @@ function ranking() {
     tr.append(cell("drawn.complete", shareAlike(item.complete)));
     if (data.other) {
       const change = data.level ? item.difference : item.change;
-      const td = cell("drawn.change", change === null ? "–" : data.level ? apart(change, differences) : signed(change));
+      const td = cell("drawn.change", change === null ? "–" : data.level ? apart(change, differences) : changeOf(item));
       if (!data.level && change !== null) td.className = `num ${change > 0.005 ? "over" : change < -0.005 ? "under" : ""}`;
-      td.append(element("br"), element("span", "muted small", change === null ? t("drawn.no_days") : t("drawn.compared_days", { n: count(item.compared) })));
+      td.append(element("br"), element("span", "muted small", change === null ? t("drawn.no_days") : [t("drawn.compared_days", { n: count(item.compared) }), data.level || tells(change) ? "" : t("drawn.from_nothing")].filter(Boolean).join(", ")));
       tr.append(td);
     }
     return tr;

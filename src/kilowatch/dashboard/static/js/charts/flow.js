@@ -1,6 +1,6 @@
 // Energy flow: bands from the supply to where it goes, and a table that says the same.
 import { submitting } from "../insight/finder.js";
-import { fullWithUnit, share, withUnit } from "../numbers.js";
+import { fullWithUnit, share, tells, withUnit } from "../numbers.js";
 import { t } from "../words.js";
 import { element, fetched, start, tile } from "./fetching.js";
 import { tied, whyButton } from "../why.js";
@@ -144,7 +144,8 @@ function findings() {
   into.replaceChildren(...data.surplus.map((one) => {
     const box = element("div", "notice late");
     const p = element("p");
-    const more = one.own > 0 ? ` (${share(one.below / one.own - 1)})` : "";
+    const part = one.own > 0 ? one.below / one.own - 1 : null;
+    const more = tells(part) ? ` (${share(part)})` : "";
     p.append(element("span", "", t("drawn.surplus", { name: one.name, below: withUnit(one.below, data.unit), own: withUnit(one.own, data.unit), more })), " ",
       element("a", "", t("drawn.surplus_next"), { href: `/quality/${one.point}` }));
     box.append(p);

@@ -1,6 +1,6 @@
 // Load profile: a small plot for each kind of day, the duration curve, figures and peak days.
 import { submitting } from "../insight/finder.js";
-import { count, fullWithUnit, scaleFor, share, short, withUnit } from "../numbers.js";
+import { changed, count, fullWithUnit, scaleFor, share, short, withUnit } from "../numbers.js";
 import { SiteTime, dateText } from "../sitetime.js";
 import { asRead } from "../units.js";
 import { t } from "../words.js";
@@ -136,7 +136,8 @@ function facts() {
   const lines = rows.map(([key, word]) => {
     const tr = element("tr");
     const [a, b] = [mine.figures[key], other.figures[key]];
-    const change = a === null || b === null || !b ? "–" : key === "complete" ? "" : signed(a / b - 1);
+    const unit = key === "load_factor" || key === "complete" ? "" : key === "high_h" ? "h" : data.unit;
+    const change = key === "complete" ? "" : differs(a, b, unit);
     tr.append(element("th", "", t(word), { scope: "row" }), element("td", "num", figure(key, a)), element("td", "num", figure(key, b)), element("td", "num", change));
     return tr;
   });
@@ -144,14 +145,14 @@ function facts() {
     const [a, b] = [kindOf(mine, kind)?.amount ?? null, kindOf(other, kind)?.amount ?? null];
     if (!data.amount_unit || (a === null && b === null)) continue;
     const tr = element("tr");
-    tr.append(element("th", "", t("drawn.a_day", { kind: t(`drawn_kind.${kind}`) }), { scope: "row" }), element("td", "num", withUnit(a, data.amount_unit)), element("td", "num", withUnit(b, data.amount_unit)), element("td", "num", a === null || !b ? "–" : signed(a / b - 1)));
+    tr.append(element("th", "", t("drawn.a_day", { kind: t(`drawn_kind.${kind}`) }), { scope: "row" }), element("td", "num", withUnit(a, data.amount_unit)), element("td", "num", withUnit(b, data.amount_unit)), element("td", "num", differs(a, b, data.amount_unit)));
     lines.push(tr);
   }
   document.getElementById("own-head").textContent = mine.name;
   document.getElementById("other-head").textContent = other.name;
   compared.querySelector("tbody").replaceChildren(...lines);
 }
-const signed = (value) => `${value > 0 ? "+" : value < 0 ? "−" : "±"}${share(Math.abs(value))}`;
+const differs = (a, b, unit) => (a === null || !b ? "–" : changed((a - b) / Math.abs(b), a - b, unit));
 
 function peaks() {
   const body = document.querySelector("#peaks tbody");
