@@ -14,6 +14,7 @@ from kilowatch.catalog.formulas import Wish
 from kilowatch.catalog.tables import Site
 from kilowatch.catalog.tables_alerts import AlertRule
 from kilowatch.model.points import DataPoint
+from kilowatch.model.silences import Silence
 from kilowatch.notify import raising
 from kilowatch.notify.speaking import UPDATE_EVERY_MS
 from tests.notify.worlds import HOUR_MS, MIN_MS, World
@@ -31,6 +32,28 @@ def test_a_silent_data_point_is_told_with_time_gateway_and_link(world: World) ->
     )
     assert "Office Dublin, Acme" in mail.body
     assert f"https://energy.example/breakdown/{world.points[0].id}" in mail.body
+
+
+def test_the_end_of_a_silence_is_told_although_rules_change_in_that_moment(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A person saves a rule as the meter speaks again: what lasts is as far as what was heard."""
+    one = world.points[0]
+    world.rule(channels=[world.channel()])
+    world.silent(one)
+    world.run(seconds=10)
+    lasting, moments = world.feed.open, [one]
+
+    def meanwhile() -> list[Silence]:
+        if moments:
+            world.again(moments.pop())
+        return lasting()
+
+    monkeypatch.setattr(world.feed, "open", meanwhile)
+    world.rule(name="Another", channels=[])
+    world.run(seconds=10)
+    assert not moments
+    assert [mail.what for mail in world.said()] == ["opened", "recovery"]
 
 
 def test_from_the_due_time_to_the_message_it_takes_less_than_ten_seconds(world: World) -> None:

@@ -6,6 +6,7 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
+import apsw
 import numpy as np
 import pytest
 
@@ -15,6 +16,7 @@ from kilowatch.model.errors import KilowatchError
 from kilowatch.model.parameters import AP, PC
 from kilowatch.model.points import DataPoint
 from kilowatch.notify.quantities import QUANTITIES, parse_limit, shown
+from kilowatch.notify.raising import Raiser
 from kilowatch.notify.rules import Rule, Rules, Terms
 from kilowatch.notify.values import thresholds
 from tests.notify.worlds import DAY_MS, HOUR_MS, NOW_MS, FakeView, Last, World
@@ -42,6 +44,42 @@ def test_a_value_past_the_limit_is_told_with_value_and_limit(world: World) -> No
     assert mail.body.startswith(
         "Active power of Main supply has been above 50 kW since 14:25 (61.2 kW)."
     )
+
+
+def test_a_value_that_nobody_had_judged_before_a_crash_is_told_after_it(world: World) -> None:
+    """The packet was stored, the platform killed, and the meter sends the next one tomorrow."""
+    world.rule("threshold", channels=[world.channel()], **OVER_50_KW)
+    world.run()
+    world.read(world.points[0], 61_000.0)
+    world.reopen()
+    world.run(seconds=5)
+    assert [one.what for one in world.said()] == ["opened"]
+    world.reopen()
+    world.run(seconds=5)
+    assert len(world.said()) == 1
+
+
+def test_a_value_is_judged_again_when_the_alert_could_not_be_written(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The disk was full when it was past the limit: it is told when there is room."""
+    world.rule("threshold", channels=[world.channel()], **OVER_50_KW)
+    world.rule("cumulated", channels=[world.channel("sum")], quantity="pC", limit=1_000.0,
+               unit="Wh", period="day")  # fmt: skip
+    world.run(seconds=120)
+
+    def full(*_: object) -> None:
+        raise apsw.FullError
+
+    with monkeypatch.context() as disk:
+        disk.setattr(Raiser, "verdicts", full)
+        world.read(world.points[0], 61_000.0)
+        world.read(world.points[1], float("nan"), channel=PC, amount=5_000.0)
+        with pytest.raises(apsw.FullError):
+            world.notifier.engine.judge_values()
+    world.run(seconds=120)
+    assert {alert.kind for alert in world.alerts()} == {"threshold", "cumulated"}
+    assert len(world.said("opened")) == 2
 
 
 def test_consecutive_readings_are_counted(world: World) -> None:

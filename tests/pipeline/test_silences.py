@@ -334,6 +334,37 @@ def test_numbers_are_never_given_twice_even_when_the_file_is_gone(tmp_path: Path
     assert [number > first for number, _ in nights.feed()] == [True]
 
 
+def test_what_lasts_is_never_behind_the_feed_that_tells_of_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever compares the two at any moment must not take a beginning for an end."""
+    silences = Silences(tmp_path / "silences.sqlite", START_MS)
+    moments = []
+
+    class Look:
+        """Looks at both whenever the lock is let go of."""
+
+        lock = silences._lock
+
+        def __enter__(self) -> None:
+            self.lock.acquire()
+
+        def __exit__(self, *_: object) -> None:
+            self.lock.release()
+            ((told,),) = silences._connection.execute(
+                "SELECT count(*) - 2 * count(ended_ms) FROM change"
+            )
+            moments.append((told, len(silences._open)))
+
+    monkeypatch.setattr(silences, "_lock", Look())
+    silence = Silence(1, 1, 1, 1, 1, START_MS, START_MS + FIVE, START_MS + FIVE)
+    silences.found([(silence, 1)])
+    silences.ended({1: START_MS + 2 * FIVE})
+    monkeypatch.undo()
+    silences.close()
+    assert moments == [(1, 1), (0, 0)]
+
+
 def test_a_broken_file_is_put_aside_and_what_lasts_is_found_again(tmp_path: Path) -> None:
     """A damaged list of silences stops neither the pages nor the finding of silences."""
     nights = Nights(tmp_path, point(1))

@@ -76,6 +76,7 @@ class Engine:
         self._tidy_ms = 0
         self._reconcile = False
         self._judged = False
+        self._anew = True
         self.rules = Rules(-1, [], [])
 
     @property
@@ -130,6 +131,23 @@ class Engine:
         self._reconcile = True
 
     def _take_silences(self, *, all_open: bool) -> bool:
+        changed = self._take_changes()
+        if not all_open:
+            return changed
+        lasting = self._feed.open()
+        while self._feed.changes(self._book.cursor(), 1):
+            # What lasts is to be as far as what was taken in: the end of a silence between the
+            # two would be told as nothing, and its beginning as no longer known.
+            changed |= self._take_changes()
+            lasting = self._feed.open()
+        with self._book.writing() as tx:
+            raiser = Raiser(tx, self._book, self.rules, self._names, self._clock())
+            points = self._points()
+            raiser.reconcile(lasting, points, self._made_of.of(points))
+            raiser.finish()
+        return changed | raiser.changed
+
+    def _take_changes(self) -> bool:
         changed = False
         after = self._book.cursor()
         while found := self._feed.changes(after, FEED_MAX):
@@ -140,14 +158,6 @@ class Engine:
                 raiser.silences((one for _, one in found), self._made_of.of(self._points()), still)
                 raiser.finish()
                 move_cursor(tx, after)
-            changed |= raiser.changed
-        if all_open:
-            lasting = [one for one in self._feed.open() if one.ended_ms is None]
-            with self._book.writing() as tx:
-                raiser = Raiser(tx, self._book, self.rules, self._names, self._clock())
-                points = self._points()
-                raiser.reconcile(lasting, points, self._made_of.of(points))
-                raiser.finish()
             changed |= raiser.changed
         return changed
 
@@ -183,22 +193,33 @@ class Engine:
         rules = self.rules_of_now()
         with self._lock:
             series, self._changed = self._changed, set()
+            if self._anew:  # what came before a crash was stored, and maybe not judged
+                series.update(self._points().points)
+                self._anew = False
         if not rules.watch_values:
             return False
-        points = self._known(series)
-        self._summed.update(series)
-        now_ms = self._clock()
         try:
-            verdicts = list(thresholds(self._view, rules, points, now_ms))
-            if now_ms >= self._sums_ms + SUMS_EVERY_MS:
-                self._sums_ms = now_ms
-                verdicts += sums(self._view, rules, self._known(self._summed), now_ms)
-                self._summed.clear()
+            return self._judge_series(rules, series)
         except KilowatchError as error:  # the store opens, or is busy: the next pass asks again
             log.debug("values could not be read", reason=error.detail)
             self.changed(series)
             return False
-        return self._judge(rules, verdicts)
+        except BaseException:  # a full disk: what was not judged is judged when there is room
+            self.changed(series)
+            raise
+
+    def _judge_series(self, rules: Rules, series: set[int]) -> bool:
+        points = self._known(series)
+        self._summed.update(series)
+        now_ms = self._clock()
+        verdicts = list(thresholds(self._view, rules, points, now_ms))
+        if now_ms < self._sums_ms + SUMS_EVERY_MS:
+            return self._judge(rules, verdicts)
+        verdicts += sums(self._view, rules, self._known(self._summed), now_ms)
+        judged = self._judge(rules, verdicts)
+        self._sums_ms = now_ms
+        self._summed.clear()
+        return judged
 
     def _judge(self, rules: Rules, verdicts: list[Verdict]) -> bool:
         if not verdicts:

@@ -126,13 +126,13 @@ class Silences:
     def found(self, silences: Iterable[tuple[Silence, int]]) -> None:
         """Announce silences, durably and together; each with the last packet before it."""
         new = list(silences)
-        with self._lock, self._connection:
-            self._tell(silence for silence, _ in new)
-            self._connection.executemany(
-                f"INSERT INTO open (last_seq, {_SILENCE}) VALUES (?, {_MARKS})",
-                [(last_seq, *astuple(silence)) for silence, last_seq in new],
-            )
         with self._lock:
+            with self._connection:
+                self._tell(silence for silence, _ in new)
+                self._connection.executemany(
+                    f"INSERT INTO open (last_seq, {_SILENCE}) VALUES (?, {_MARKS})",
+                    [(last_seq, *astuple(silence)) for silence, last_seq in new],
+                )
             self._open.update({silence.series: (silence, seq) for silence, seq in new})
 
     def ended(self, ended_ms: Mapping[int, int]) -> None:
@@ -144,12 +144,12 @@ class Silences:
         over = [
             replace(self._open[series][0], ended_ms=at_ms) for series, at_ms in ended_ms.items()
         ]
-        with self._lock, self._connection:
-            self._tell(over)
-            self._connection.executemany(
-                "DELETE FROM open WHERE series = ?", [(series,) for series in ended_ms]
-            )
         with self._lock:
+            with self._connection:
+                self._tell(over)
+                self._connection.executemany(
+                    "DELETE FROM open WHERE series = ?", [(series,) for series in ended_ms]
+                )
             for series in ended_ms:
                 del self._open[series]
 
