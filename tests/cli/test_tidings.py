@@ -6,6 +6,7 @@ from typing import Any, cast
 
 from kilowatch.cli.directory_watch import DirectoryWatch
 from kilowatch.cli.insight_process import Catalogued, Tidings
+from kilowatch.model.lengths import DAY_MS
 from kilowatch.model.points import DataPoint
 from kilowatch.pipeline.insight.file import InsightFile
 from kilowatch.pipeline.insight.records import Commit, Filed, Kept
@@ -45,13 +46,18 @@ def test_a_notice_is_told_and_an_end_is_known_although_history_is_computed_again
     one, other = meter(1), meter(2)
     registered = Registered({1: one, 2: other})
     view = InsightView(tmp_path / "insights.sqlite")
-    tidings = Tidings(view, cast("DirectoryWatch", registered), cast("Catalogued", registered))
+    tidings = Tidings(
+        view, cast("DirectoryWatch", registered), cast("Catalogued", registered),
+        lambda: MONDAY_MS + 400 * DAY_MS,
+    )  # fmt: skip
     stays, goes = weekend(1, 3, others=(2,)), weekend(1, 5)
     looked = Kept("1", "Europe/Dublin", MONDAY_MS, goes.end_ms)
     filed = [Filed(event.id, event, told_ms=event.found_ms) for event in (stays, goes)]
     file.commit(Commit({1: (looked, b"")}, filed, [(stays.id, False), (goes.id, False)]))
     first = [tiding for _, tiding in tidings.changes(0, 10)]
     assert first[0].lines[1:] == (f"Seen at {other.name} too.",)
+    assert first[0].title.endswith(" (2024)"), "a replay of last year is told with its year"
+    assert " January 2024" in first[0].lines[0]
     assert other.name not in first[0].title + first[0].lines[0]
     file.forget([1])
     again = [tiding for _, tiding in tidings.changes(0, 10)]

@@ -1,5 +1,8 @@
 """Events in sentences that a facility manager reads once."""
 
+from datetime import datetime
+from typing import Any
+
 import pytest
 
 from kilowatch.insights.explaining import About, explain, variant
@@ -43,6 +46,27 @@ def test_a_weekend_reads_as_people_would_say_it() -> None:
         "lighting was not switched off; seen at Ventilation and Floor 2 too."
     )
     assert told.price == "0.22 EUR/kWh (contract)"
+
+
+@pytest.mark.parametrize(
+    ("today", "changes", "when", "title"),
+    [
+        ("2024-12-31", {}, "Saturday 14 to Sunday 15 September: ", "needed"),
+        ("2026-01-02", {}, "Saturday 14 to Sunday 15 September 2024: ", "needed (2024)"),
+        ("2026-01-02", {"hours": 5}, "Saturday 14 September 2024, 00:00 to 05:00: ", "(2024)"),
+        ("2026-01-02", {"open": True, "hours": 60}, "Since Saturday 14 September 2024: ", "(2024)"),
+        ("2025-01-02", {"hours": 2700}, "14 September 2024 to Saturday 4 January: ", "needed"),
+        ("2026-01-02", {"hours": 2700}, "September 2024 to Saturday 4 January 2025: ", "(2025)"),
+    ],
+)
+def test_another_year_than_this_one_is_named(
+    today: str, changes: dict[str, Any], when: str, title: str
+) -> None:
+    """Saturday 14 September is the last one to everybody, unless a year is told."""
+    now_ms = round(datetime.fromisoformat(f"{today}T12:00Z").timestamp() * 1000)
+    told = explain(event(EventKind.WEEKEND, **changes), about(today_ms=now_ms))
+    assert when in told.sentence
+    assert told.title.endswith(title)
 
 
 def test_what_a_roof_did_not_give_was_not_earned() -> None:

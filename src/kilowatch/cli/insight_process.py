@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Collection, Mapping, Sequence
+import time
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -198,10 +199,18 @@ class Tidings:
         view: What was found.
         watch: The registered data points.
         known: Prices.
+        wall_ms: The clock on the wall [ms since 1970, UTC].
     """
 
-    def __init__(self, view: InsightView, watch: DirectoryWatch, known: Catalogued) -> None:
+    def __init__(
+        self,
+        view: InsightView,
+        watch: DirectoryWatch,
+        known: Catalogued,
+        wall_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
+    ) -> None:
         self._view = view
+        self._wall_ms = wall_ms
         self._watch = watch
         self._known = known
 
@@ -267,4 +276,5 @@ class Tidings:
             Zone.of(point.zone),
             price,
             weather=site is not None and site.temperature_point is not None,
+            today_ms=self._wall_ms(),
         )

@@ -46,6 +46,8 @@ class Shown:
         others: What people call the other data points on which it was seen.
         like: What was said of another event that makes this one expected; None where nothing does.
         weather: Whether the outdoor temperature of the site is known.
+        today_ms: What time it is: a sentence names other years; None for none
+            [ms since 1970, UTC].
     """
 
     event: InsightEvent
@@ -57,6 +59,7 @@ class Shown:
     others: tuple[str, ...] = ()
     like: Said | None = None
     weather: bool = True
+    today_ms: int | None = None
 
     @property
     def tone(self) -> str:
@@ -106,6 +109,7 @@ class Shown:
             price,
             self.others,
             self.weather,
+            self.today_ms,
         )
         return explain(self.event, about)
 
@@ -354,7 +358,7 @@ def _shown(
     state = state_of(said, now_ms) if like is None else "expected"
     about = facts.get(point.site_id)
     weather = about is not None and about.temperature_point is not None
-    return Shown(event, point, site, value, said, state, others, like, weather)
+    return Shown(event, point, site, value, said, state, others, like, weather, now_ms)
 
 
 def when_text(at_ms: int, zone: str, *, after: int | None = None) -> str:

@@ -10,8 +10,6 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from typing import Protocol
 
 from kilowatch.insights.event_words import (
     GUESSES,
@@ -24,77 +22,14 @@ from kilowatch.insights.event_words import (
     STAYED_ON,
     TITLES,
 )
+from kilowatch.insights.writing import PLAIN, Words, span_text, year_text
 from kilowatch.model.changes import tells
 from kilowatch.model.insight import EventKind, InsightEvent
-from kilowatch.model.lengths import DAY_MS, HOUR_MS
+from kilowatch.model.lengths import HOUR_MS
 from kilowatch.model.site_facts import EARNED, Price
 from kilowatch.model.zones import Zone
 
 _K = EventKind
-_MINUS = "\N{MINUS SIGN}"
-_STEPS = ((1e9, "G"), (1e6, "M"), (1e3, "k"))
-_WRITTEN = {"m3": "m³", "m3/h": "m³/h"}
-
-
-class Words(Protocol):
-    """How numbers and times are written; a page brings its reader's own."""
-
-    def quantity(self, value: float, unit: str) -> str:
-        """Write a value in a canonical unit: Wh, W, m3, m3/h or another."""
-        ...
-
-    def money(self, value: float, currency: str) -> str:
-        """Write an amount of money."""
-        ...
-
-    def share(self, value: float) -> str:
-        """Write a share, 1 being all."""
-        ...
-
-    def day(self, at_ms: int, zone: Zone, *, month: bool) -> str:
-        """Write a day of the week and the month, with the month's name or without it."""
-        ...
-
-    def clock(self, at_ms: int, zone: Zone) -> str:
-        """Write a time of day."""
-        ...
-
-
-class PlainWords:
-    """English, to three significant digits."""
-
-    def quantity(self, value: float, unit: str) -> str:
-        """Write a value with the prefix that fits it.
-
-        Example:
-            >>> PlainWords().quantity(214_300.0, "Wh"), PlainWords().quantity(24_774.0, "m3")
-            ('214 kWh', '24,774 m³')
-        """
-        if unit in {"W", "Wh", "var", "varh", "VA"}:
-            for step, prefix in _STEPS:
-                if abs(value) >= step * 0.9995:
-                    return f"{_digits(value / step)} {prefix}{unit}"
-        return f"{_digits(value)} {_WRITTEN.get(unit, unit)}".strip()
-
-    def money(self, value: float, currency: str) -> str:
-        """Write an amount of money; cents below ten only."""
-        return f"{value:.2f} {currency}" if abs(value) < 10 else f"{value:,.0f} {currency}"
-
-    def share(self, value: float) -> str:
-        """Write a share in percent."""
-        return f"{100 * value:.0f} %"
-
-    def day(self, at_ms: int, zone: Zone, *, month: bool) -> str:
-        """Write a day, as in ``Saturday 14 September``."""
-        there = _wall(at_ms, zone)
-        return f"{there:%A} {there.day}{f' {there:%B}' if month else ''}"
-
-    def clock(self, at_ms: int, zone: Zone) -> str:
-        """Write a time of day, as in ``09:15``."""
-        return f"{_wall(at_ms, zone):%H:%M}"
-
-
-PLAIN = PlainWords()
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +45,8 @@ class About:
         price: The price in force when it began; None where there is none.
         others: What people call the other data points on which it was seen.
         weather: Whether the outdoor temperature of its site is known.
+        today_ms: When it is read: other years than that of this instant are named; None names one
+            only where an event lies in two [ms since 1970, UTC].
     """
 
     name: str
@@ -120,6 +57,7 @@ class About:
     price: Price | None = None
     others: Sequence[str] = ()
     weather: bool = True
+    today_ms: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,8 +91,8 @@ def explain(event: InsightEvent, about: About, words: Words = PLAIN) -> Explaine
     said = "; ".join(part for part in parts if part)
     money = _money(event, about)
     return Explained(
-        f"{about.name}: {_title(event, about, words)}",
-        f"{_when(event, about.zone, words)}: {said}.",
+        f"{about.name}: {_title(event, about, words)}{_of_year(event, about)}",
+        f"{_when(event, about, words)}: {said}.",
         "" if money is None else str(about.price),
     )
 
@@ -374,37 +312,18 @@ def _spiked(event: InsightEvent) -> str:
     )
 
 
-def _when(event: InsightEvent, zone: Zone, words: Words) -> str:
-    last_ms = max(event.end_ms - 1, event.start_ms)
-    days = int(zone.day_index([last_ms])[0] - zone.day_index([event.start_ms])[0])
-    begun, last = (_wall(at_ms, zone) for at_ms in (event.start_ms, last_ms))
-    year = f" {begun.year}" if begun.year != last.year else ""
-    if event.open and event.end_ms - event.start_ms > 2 * DAY_MS:
-        return f"Since {words.day(event.start_ms, zone, month=True)}{year}"
-    if not days:
-        span = words.day(event.start_ms, zone, month=True)
-        if event.end_ms - event.start_ms < 23 * HOUR_MS:
-            end = words.clock(event.end_ms, zone).replace("00:00", "24:00")
-            span += f", {words.clock(event.start_ms, zone)} to {end}"
-        return span
-    same = begun.month == last.month and not year
-    first = words.day(event.start_ms, zone, month=not same)
-    return f"{first}{year} to {words.day(last_ms, zone, month=True)}"
+def _of_year(event: InsightEvent, about: About) -> str:
+    """Return the year of an event for its title, where it is over and not of this one."""
+    year = year_text(max(event.end_ms - 1, event.start_ms), about.zone, about.today_ms)
+    return f" ({year.strip()})" if year else ""
+
+
+def _when(event: InsightEvent, about: About, words: Words) -> str:
+    span_ms = (event.start_ms, event.end_ms)
+    return span_text(span_ms, about.zone, words, lasts=event.open, today_ms=about.today_ms)
 
 
 def _listed(names: Sequence[str]) -> str:
     if len(names) > 3:
         return f"{', '.join(names[:2])} and {len(names) - 2} more"
     return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
-
-
-def _digits(value: float) -> str:
-    if value == 0 or not math.isfinite(value):
-        return f"{value:g}"
-    decimals = max(0, 2 - math.floor(math.log10(abs(value))))
-    text = f"{value:,.{decimals}f}".replace("-", _MINUS)
-    return text.rstrip("0").rstrip(".") if "." in text else text
-
-
-def _wall(at_ms: int, zone: Zone) -> datetime:
-    return datetime.fromtimestamp(int(zone.local_ms([at_ms])[0]) / 1000, UTC)
