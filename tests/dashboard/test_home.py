@@ -8,13 +8,14 @@ from dataclasses import replace
 from datetime import date
 from html import unescape
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import select
 from starlette.testclient import TestClient
 
 from kilowatch import catalog as catalogs
-from kilowatch.catalog import prices
+from kilowatch.catalog import prices, verdicts
 from kilowatch.catalog.tables import Organisation
 from kilowatch.dashboard import home
 from kilowatch.dashboard.home import late_points
@@ -72,6 +73,24 @@ def test_what_was_answered_no_longer_waits_on_home(own: House) -> None:
     assert f'id="event-{found["weekend"].id}"' in page(client)
     assert post(client, path, f"{path}/say", verdict="acknowledged").status_code == 303
     assert f'id="event-{found["weekend"].id}"' not in page(client)
+
+
+def test_what_people_have_said_is_read_once(
+    admin: TestClient, found: dict[str, InsightEvent], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is expected is asked for what waits and for what is laid out, in one look."""
+    assert found
+    looks: list[str] = []
+    for name in ("of_events", "teaching"):
+        was = getattr(verdicts, name)
+
+        def noted(*asked: object, name: str = name, was: Any = was) -> Any:
+            looks.append(name)
+            return was(*asked)
+
+        monkeypatch.setattr(verdicts, name, noted)
+    assert "/event/" in page(admin)
+    assert sorted(looks) == ["of_events", "teaching"]
 
 
 def test_what_has_stopped_last_stands_first(world: World) -> None:

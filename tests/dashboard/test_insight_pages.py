@@ -15,10 +15,11 @@ from hypothesis import strategies as st
 from starlette.testclient import TestClient
 
 from kilowatch.catalog import verdicts
+from kilowatch.dashboard.answered import state_of
 from kilowatch.dashboard.event_quantity import quantity
 from kilowatch.dashboard.hourly import NO_HOURS, hourly, in_short
 from kilowatch.dashboard.insight_period import stretch
-from kilowatch.dashboard.insight_rows import Shown, state_of
+from kilowatch.dashboard.insight_rows import Shown
 from kilowatch.dashboard.worth import NOTHING
 from kilowatch.model.blocks import IntervalBlock
 from kilowatch.model.insight import EventKind, InsightEvent, Verdict

@@ -9,25 +9,21 @@ from typing import Any
 
 from starlette.requests import Request
 
-from kilowatch.catalog import verdicts
+from kilowatch.dashboard.answered import Answers, answers, state_of
 from kilowatch.dashboard.event_ranking import Ranked, costliest, costliest_of, rank_of, ranked
 from kilowatch.dashboard.hourly import unit_of_amount, unit_of_rate
 from kilowatch.dashboard.periods import local_day
 from kilowatch.dashboard.quality_periods import local_text
 from kilowatch.dashboard.registry import may_point
-from kilowatch.dashboard.rooms import Rooms, rooms_of, visit_of
+from kilowatch.dashboard.rooms import rooms_of, visit_of
 from kilowatch.dashboard.words import t
 from kilowatch.dashboard.worth import Worth, worth_of_more
-from kilowatch.insights.expecting import expected_by
 from kilowatch.insights.explaining import About, Explained, explain, variant
 from kilowatch.model.insight import EventKind, InsightEvent
 from kilowatch.model.points import DataPoint
 from kilowatch.model.site_facts import Price, SiteFacts
 from kilowatch.model.verdicts import Said
 from kilowatch.model.zones import Zone
-
-STATES = ("open", "acknowledged", "snoozed", "expected", "fault", "resolved")
-"""What an event is to people: open until somebody has said something, or a snooze is over."""
 
 BADGES = {"open": "late", "fault": "bad", "resolved": "good"}
 
@@ -232,30 +228,29 @@ def waiting_events(
     rooms = rooms_of(request)
     assert rooms.insights is not None
     briefs, now_ms = rooms.insights.briefs(points, from_ms, to_ms), rooms.clock()
-    said: dict[str, Said] = {}
-    with rooms.registry.catalog.reading() as session:
-        for owner in {point.organisation_id for point in points}:
-            said |= verdicts.of_events(session, owner)
-        teaching = verdicts.teaching(session)
+    told = answers(rooms, points)
     by_series, facts = {point.series: point for point in points}, rooms.registry.facts()
-    taught = [point for point in points if point.id in teaching]
+    taught = [point for point in points if point.id in told.teaching]
     found = rooms.insights.events(taught, from_ms, to_ms) if taught else {}
-    pairs = [(event, by_series[series]) for series, some in found.items() for event in some]
-    answered = _likes(pairs, teaching).keys() | said.keys()
+    expected = {
+        event.id
+        for series, some in found.items()
+        for event in some
+        if told.like(event, by_series[series]) is not None
+    }
     everything = [
         one
         for one in ranked(briefs, by_series, facts)
-        if one.brief.id not in answered
-        or (one.brief.id in said and state_of(said[one.brief.id], now_ms) == "open")
+        if one.brief.id not in expected and state_of(told.said.get(one.brief.id), now_ms) == "open"
     ]
-    return Waiting(laid_out(request, costliest(everything, count), sites, said), everything)
+    return Waiting(laid_out(request, costliest(everything, count), sites, told), everything)
 
 
 def laid_out(
     request: Request,
     events: Sequence[Ranked],
     sites: Mapping[int, tuple[str, str]],
-    said: Mapping[str, Said] | None = None,
+    told: Answers | None = None,
 ) -> list[Shown]:
     """Return ranked events as people read them; what is gone meanwhile is left out.
 
@@ -263,20 +258,20 @@ def laid_out(
         request: Behind a door.
         events: Which.
         sites: Names of sites and organisations by the site's number.
-        said: What people have said of them, where that has been read already.
+        told: What people have said of them, where that has been read already.
     """
     insights = rooms_of(request).insights
     assert insights is not None
     found = [(insights.event(one.brief.id), one.point) for one in events]
     there = [(event, point) for event, point in found if event is not None]
-    return shown_of(request, there, sites, said)
+    return shown_of(request, there, sites, told)
 
 
 def shown_of(
     request: Request,
     pairs: Sequence[tuple[InsightEvent, DataPoint]],
     sites: Mapping[int, tuple[str, str]],
-    said: Mapping[str, Said] | None = None,
+    told: Answers | None = None,
 ) -> list[Shown]:
     """Return events as people read them, each with the data point that it was seen at.
 
@@ -284,32 +279,15 @@ def shown_of(
         request: Whose.
         pairs: The events.
         sites: Names of sites and organisations by the site's number.
-        said: The verdict that counts of each event, where it was read before.
+        told: What people have said of them, where that has been read already.
     """
     rooms = rooms_of(request)
     facts, now_ms = rooms.registry.facts() if pairs else {}, rooms.clock()
-    if said is None:
-        said = _said(rooms, pairs)
+    if told is None:
+        told = answers(rooms, [point for _, point in pairs], [event.id for event, _ in pairs])
     names = _names(request, [event for event, _ in pairs])
-    likes = {}
-    if pairs:
-        with rooms.registry.catalog.reading() as session:
-            likes = _likes(pairs, verdicts.teaching(session))
-    rows = [_shown(event, point, sites, facts, (said.get(event.id), likes.get(event.id)), now_ms,
-                   names) for event, point in pairs]  # fmt: skip
+    rows = [_shown(event, point, sites, facts, told, now_ms, names) for event, point in pairs]
     return sorted(rows, key=lambda one: one.rank)
-
-
-def _likes(
-    pairs: Sequence[tuple[InsightEvent, DataPoint]], teaching: Mapping[int, Sequence[Said]]
-) -> dict[str, Said]:
-    """Return, of events that are like one that was called expected, what was said of that one."""
-    return {
-        event.id: like
-        for event, point in pairs
-        if point.id in teaching
-        and (like := expected_by(teaching[point.id], event, Zone.of(point.zone))) is not None
-    }
 
 
 def worth_of(event: InsightEvent, point: DataPoint, facts: Mapping[int, SiteFacts]) -> Worth:
@@ -345,13 +323,11 @@ def _shown(
     point: DataPoint,
     sites: Mapping[int, tuple[str, str]],
     facts: Mapping[int, SiteFacts],
-    told: tuple[Said | None, Said | None],
+    told: Answers,
     now_ms: int,
     names: Mapping[int, str],
 ) -> Shown:
-    said, like = told
-    if said is not None:
-        like = None  # what was said of the event itself goes before
+    said, like = told.said.get(event.id), told.like(event, point)
     site = sites.get(point.site_id, ("", ""))[0]
     others = tuple(names[one] for one in event.others if one in names)
     value = worth_of(event, point, facts)
@@ -383,25 +359,6 @@ def when_text(at_ms: int, zone: str, *, after: int | None = None) -> str:
         return clock
     weekday, month = t(f"day.{day.weekday()}")[:3], t(f"month.{day.month}")[:3]
     return f"{weekday} {day.day} {month} {day.year}, {clock}"
-
-
-def state_of(said: Said | None, now_ms: int) -> str:
-    """Return what an event is to people: one of ``STATES``."""
-    if said is None or said.verdict is None or not said.silences(now_ms):
-        return "open"
-    return str(said.verdict)
-
-
-def _said(rooms: Rooms, pairs: Sequence[tuple[InsightEvent, DataPoint]]) -> dict[str, Said]:
-    by_owner: dict[int, list[str]] = {}
-    for event, point in pairs:
-        by_owner.setdefault(point.organisation_id, []).append(event.id)
-    found: dict[str, Said] = {}
-    if by_owner:
-        with rooms.registry.catalog.reading() as session:
-            for owner, ids in by_owner.items():
-                found |= verdicts.of_events(session, owner, ids)
-    return found
 
 
 def kinds_of(rows: Sequence[Shown]) -> list[EventKind]:

@@ -15,6 +15,7 @@ from starlette.responses import Response
 
 from kilowatch.dashboard.access import Access, Door
 from kilowatch.dashboard.admin_frame import Paged, asked_of, paged
+from kilowatch.dashboard.answered import STATES
 from kilowatch.dashboard.hourly import (
     actual_columns,
     band_columns,
@@ -24,7 +25,7 @@ from kilowatch.dashboard.hourly import (
     unit_of_rate,
 )
 from kilowatch.dashboard.insight_period import LENGTHS, Stretch, behind, stretch
-from kilowatch.dashboard.insight_rows import ORDERS, STATES, Shown, kinds_of, shown_events
+from kilowatch.dashboard.insight_rows import ORDERS, Shown, kinds_of, shown_events
 from kilowatch.dashboard.needs import Insights
 from kilowatch.dashboard.numbers import whole_number
 from kilowatch.dashboard.periods import offsets

@@ -1,0 +1,65 @@
+"""What people have said of events, read once for all that a page needs of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from kilowatch.catalog import verdicts
+from kilowatch.dashboard.rooms import Rooms
+from kilowatch.insights.expecting import expected_by
+from kilowatch.model.insight import InsightEvent
+from kilowatch.model.points import DataPoint
+from kilowatch.model.verdicts import Said
+from kilowatch.model.zones import Zone
+
+STATES = ("open", "acknowledged", "snoozed", "expected", "fault", "resolved")
+"""What an event is to people: open until somebody has said something, or a snooze is over."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """What was said.
+
+    Attributes:
+        said: The verdict that counts, by the event's id.
+        teaching: By data point, verdicts that make events like theirs expected too.
+    """
+
+    said: Mapping[str, Said] = field(default_factory=dict)
+    teaching: Mapping[int, Sequence[Said]] = field(default_factory=dict)
+
+    def like(self, event: InsightEvent, point: DataPoint) -> Said | None:
+        """Return what was said of another event that makes this one expected, or None.
+
+        What was said of the event itself goes before.
+        """
+        if event.id in self.said or point.id not in self.teaching:
+            return None
+        return expected_by(self.teaching[point.id], event, Zone.of(point.zone))
+
+
+def answers(rooms: Rooms, points: Iterable[DataPoint], ids: Iterable[str] | None = None) -> Answers:
+    """Read what was said of events at data points.
+
+    Args:
+        rooms: The catalogue's.
+        points: Where the events were found; that the person may read them has been seen to.
+        ids: Of which events; None for all of their organisations.
+    """
+    owners = {point.organisation_id for point in points}
+    if not owners:
+        return Answers()
+    wanted = None if ids is None else set(ids)
+    said: dict[str, Said] = {}
+    with rooms.registry.catalog.reading() as session:
+        for owner in owners:
+            said |= verdicts.of_events(session, owner, wanted)
+        return Answers(said, verdicts.teaching(session))
+
+
+def state_of(said: Said | None, now_ms: int) -> str:
+    """Return what an event is to people by what was said of it: one of ``STATES``."""
+    if said is None or said.verdict is None or not said.silences(now_ms):
+        return "open"
+    return str(said.verdict)
