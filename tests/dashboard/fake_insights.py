@@ -145,7 +145,13 @@ class FakeInsights:
         sums = rest.sum(axis=1)[[0, 2, 4]] if rest.size else np.zeros(3)
         peaks = rest.max(axis=1)[[0, 2, 4]] if rest.size else np.zeros(3)
         most = float(known.rate.max()) if len(known.rate) else 0.0
-        return Ahead(period, end, so_far, so_far + sums, np.maximum(peaks, most))
+        days = np.array([begin, *zone.day_starts_within(begin + 1, end)], np.int64)
+        coming = self.expected(point, newest, end)
+        starts = np.concatenate([known.start_ms, coming.start_ms])
+        hours = np.concatenate([known.rate, coming.rate[2]])
+        place = np.searchsorted(days, starts, side="right") - 1
+        daily = np.bincount(place, weights=hours, minlength=len(days))
+        return Ahead(period, end, so_far, so_far + sums, np.maximum(peaks, most), days, daily)
 
     def waste(self, points: Sequence[DataPoint], from_ms: int, to_ms: int) -> WasteHours:
         """Return the wasted hours that were given."""

@@ -18,6 +18,7 @@ from kilowatch import catalog as catalogs
 from kilowatch.catalog import prices, verdicts
 from kilowatch.catalog.tables import Organisation
 from kilowatch.dashboard import home
+from kilowatch.dashboard.forecast_page import ends_of
 from kilowatch.dashboard.home import late_points
 from kilowatch.dashboard.home_figures import like_of, lines_of
 from kilowatch.dashboard.measures import change, shown
@@ -195,16 +196,33 @@ def test_against_almost_nothing_the_amount_is_told(
     assert "5375" not in told
 
 
-def test_what_a_month_will_cost_is_at_the_price_of_today_as_on_forecast(own: House) -> None:
-    """A contract that began on the fifth is in force: the first of the month is no reason."""
+def test_what_a_month_will_cost_has_each_day_at_its_own_price_as_on_forecast(own: House) -> None:
+    """A contract that began on the fifth did not price the four days before it."""
     furnish(own.world, 20)
     with own.world.catalog.change(catalogs.Actor("test")) as change:
         owner = change.session.scalars(select(Organisation).filter_by(name="Acme")).one()
         draft = prices.PriceDraft("electricity", 0.31, "new contract", from_day=date(2026, 11, 5))
         prices.set_price(change, owner, draft)
-    (line,) = lines_of(own.world.app.state.rooms, [own.world.point("hvac")])
-    assert line.month.worth.price is not None
-    assert line.month.worth.price.label == "new contract"
+    rooms, point = own.world.app.state.rooms, own.world.point("hvac")
+    (line,) = lines_of(rooms, [point])
+    outlook = rooms.outlooks.of(rooms.insights, point)
+    month = outlook.ends[2]
+    before = month.daily[:4].sum() / 1000
+    cost = 0.2187 * before + 0.31 * (month.amount[1] / 1000 - before)
+    assert line.month.worth.money == pytest.approx(cost)
+    assert [one.label for one in line.month.worth.all_prices] == ["contract 2026", "new contract"]
+    ends = ends_of(outlook, point, rooms.registry.facts()[point.site_id])
+    low, middle, high = (one.money for one in ends[2].worth)
+    assert middle == pytest.approx(cost)
+    assert high - middle == pytest.approx(0.31 * (month.amount[2] - month.amount[1]) / 1000)
+    assert low <= middle
+    text = page(own.log_in(ADMIN), f"/forecast?point={point.id}")
+    assert "0.2187 EUR/kWh (contract 2026)" in text
+    assert "(new contract)" in text
+    facts = replace(rooms.registry.facts()[point.site_id], prices=line.month.worth.all_prices[1:])
+    assert ends_of(outlook, point, facts)[2].worth[1].money == pytest.approx(
+        0.31 * month.amount[1] / 1000
+    ), "days before the first price have that price too"
 
 
 def test_figures_of_an_old_history_name_their_day(own: House) -> None:

@@ -1,5 +1,6 @@
 """What is coming, made when somebody asks."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -7,6 +8,7 @@ import numpy as np
 import pytest
 
 from kilowatch.insights.outlook import rest
+from kilowatch.model.blocks import IntervalBlock
 from kilowatch.model.lengths import HOUR_MS
 from kilowatch.pipeline.insight import InsightView
 from kilowatch.pipeline.insight.subjects import subject_of
@@ -75,6 +77,42 @@ def test_an_hour_that_no_use_explains_is_no_reason_to_be_unsure(tmp_path: Path) 
         assert np.isclose(more, 1e9 - use[NOW_H - 24 * 9] if one.period == "month" else 0.0)
         np.testing.assert_allclose(same.amount - more, one.amount, rtol=0.03)
     assert other.error == pytest.approx(plain.error, rel=0.1)
+
+
+def test_a_gap_that_a_register_counted_across_is_in_the_sum_and_no_other_is_hidden(
+    tmp_path: Path,
+) -> None:
+    """A month can't come to less than was counted of it; of what nobody counted the hours are told.
+
+    The days are those of the sum: with them each has the price of its own date.
+    """
+    use = office(18, 3)
+    first, end = NOW_H - 5 * 24, NOW_H - 3 * 24
+    lost = use.copy()
+    lost[first:end] = np.nan
+    history, view = followed(tmp_path, lost)
+    point = history.points.points[1]
+    outlook = view.outlook(point)
+    assert outlook is not None
+    assert [one.missing_h for one in outlook.ends] == [0, 0, 48]
+    read = history.view.series_many
+    after_ms, counted = MONDAY_MS + end * HOUR_MS, float(use[first:end].sum())
+
+    def register(*asked: Any) -> IntervalBlock:
+        rows = read(*asked)
+        return replace(rows, unallocated=np.where(rows.start_ms == after_ms, counted, np.nan))
+
+    history.view.series_many = register  # type: ignore[method-assign]
+    bridged = view.outlook(point)
+    assert bridged is not None
+    assert [one.missing_h for one in bridged.ends] == [0, 0, 0]
+    for one, other in zip(bridged.ends, outlook.ends, strict=True):
+        more = counted if one.period == "month" else 0.0
+        assert np.isclose(one.so_far, other.so_far + more)
+        np.testing.assert_allclose(one.amount, other.amount + more)
+        assert np.isclose(one.daily.sum(), one.amount[1])
+        assert one.days_ms[-1] < one.end_ms
+    assert [len(one.days_ms) for one in bridged.ends] == [1, 7, 31]
 
 
 def test_nothing_is_said_before_there_is_anything_to_say_it_from(tmp_path: Path) -> None:

@@ -34,7 +34,7 @@ from kilowatch.dashboard.registry import may_export
 from kilowatch.dashboard.rooms import Rooms, point_of, rooms_of, visit_of
 from kilowatch.dashboard.shell import page
 from kilowatch.dashboard.words import t
-from kilowatch.dashboard.worth import Worth, basis_of, worth
+from kilowatch.dashboard.worth import Worth, basis_of, worth_of_days
 from kilowatch.model.errors import KilowatchError
 from kilowatch.model.insight import Ahead, Expected, Outlook
 from kilowatch.model.lengths import HOUR_MS
@@ -205,7 +205,7 @@ def _behind(
             Part(t("why.measured"), end.ahead.so_far, end.unit),
             Part(t("why.to_come"), end.amounts[1] - end.ahead.so_far, end.unit),
         ],
-        price=[str(one) for one in (middle.price, middle.factor) if one is not None],
+        price=[str(one) for one in (*middle.all_prices, *middle.all_factors)],
         each=False,
         notes=[
             (t("why.worth"), worth_of),
@@ -284,11 +284,19 @@ def ends_of(outlook: Outlook, point: DataPoint, facts: SiteFacts | None) -> list
             ahead,
             unit_of_amount(point),
             unit_of_rate(point),
-            tuple(worth(facts, point, float(one), outlook.made_ms) for one in ahead.amount),  # type: ignore[arg-type]
+            tuple(
+                worth_of_days(facts, point, float(one), days_of(ahead), outlook.made_ms)
+                for one in ahead.amount
+            ),  # type: ignore[arg-type]
             day_text(local_day(ahead.end_ms - 1, point.zone)),
         )
         for ahead in outlook.ends
     ]
+
+
+def days_of(ahead: Ahead) -> dict[int, float]:
+    """Return which of its days takes what of the middle sum, by its start [Wh or m³]."""
+    return dict(zip(ahead.days_ms.tolist(), ahead.daily.tolist(), strict=True))
 
 
 def sources_of(hours: Expected) -> list[str]:

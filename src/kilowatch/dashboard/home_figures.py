@@ -19,7 +19,7 @@ from kilowatch.dashboard.periods import bounds, local_day, midnight_ms
 from kilowatch.dashboard.quality_periods import day_text
 from kilowatch.dashboard.rooms import Rooms
 from kilowatch.dashboard.words import t
-from kilowatch.dashboard.worth import NOTHING, Worth, worth
+from kilowatch.dashboard.worth import NOTHING, Worth, worth_of_days
 from kilowatch.model.lengths import HOUR_MS
 from kilowatch.model.points import DataPoint
 from kilowatch.pipeline.tree_eras import amount_of
@@ -120,7 +120,8 @@ def _stand(
     count = max(0, -(-(to_ms - from_ms) // HOUR_MS))
     wanted, compared, ahead, known, made_ms = 0.0, 0.0, 0.0, 0, from_ms
     by_point: dict[int, float] = {}
-    complete = rooms.insights is not None
+    days: dict[int, float] = {}
+    complete, known_days = rooms.insights is not None, True
     for point in points:
         own = found[point.series].on_grid(from_ms, count)
         known += int(np.isfinite(own).sum())
@@ -138,6 +139,9 @@ def _stand(
         end = next((e for e in outlook.ends if e.period == period), None) if outlook else None
         if end is not None and from_ms < end.end_ms and math.isfinite(float(end.amount[1])):
             ahead += float(end.amount[1])
+            known_days &= len(end.days_ms) > 0
+            for day_ms, some in zip(end.days_ms.tolist(), end.daily.tolist(), strict=True):
+                days[day_ms] = days.get(day_ms, 0.0) + some
             made_ms = max(made_ms, outlook.made_ms if outlook else 0)
         else:
             complete = False
@@ -150,7 +154,9 @@ def _stand(
         counted,
         compared / wanted - 1 if wanted > 0 else None,
         coming,
-        worth(facts, points[0], coming, made_ms) if coming is not None else NOTHING,
+        worth_of_days(facts, points[0], coming, days if known_days else {}, made_ms)
+        if coming is not None
+        else NOTHING,
         compared,
         wanted,
         by_point,
@@ -194,7 +200,7 @@ def behind_line(request: Request, line: Line, day: str, month: str) -> dict[str,
         parts=[Part(by_id[one].name, amount, line.unit) for one, amount in largest[:NAMED]]
         if len(largest) > 1
         else (),
-        price=[str(one) for one in (worth.price, worth.factor) if one is not None],
+        price=[str(one) for one in (*worth.all_prices, *worth.all_factors)],
         each=False,
         notes=[(name, _told(one, line.unit)) for name, one in ((day, line.today), (month, stand))],
     ).columns()

@@ -54,7 +54,8 @@ def _home(request: Request) -> Response:
             stand.compared if stand.expected > 0 else None,
             stand.expected if stand.expected > 0 else None, stand.ahead, line.unit,
             stand.known / stand.hours if stand.hours else None,
-            stand.worth.money, stand.worth.currency, str(stand.worth.price or ""),
+            stand.worth.money, stand.worth.currency,
+            "; ".join(map(str, stand.worth.all_prices)),
             stand.worth.carbon_kg,
         ]
         for line in lines_of(rooms, points)
@@ -94,7 +95,8 @@ def _ends(request: Request, points: Sequence[DataPoint]) -> Iterator[list[object
                 names.get(point.site_id, ("", ""))[0], point.name, end.title,
                 iso_local(end.ahead.end_ms, point.zone), iso_local(outlook.made_ms, point.zone),
                 end.ahead.so_far, *end.amounts, end.unit, *end.peaks, end.rate_unit,
-                middle.money, middle.currency, str(middle.price or ""), middle.carbon_kg,
+                middle.money, middle.currency, "; ".join(map(str, middle.all_prices)),
+                middle.carbon_kg,
                 "".join(sources_of(outlook.hours)[:1]), finite(outlook.error),
             ]  # fmt: skip
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from kilowatch.dashboard.hourly import unit_of_amount
@@ -21,17 +21,31 @@ class Worth:
         price: What that rests on.
         carbon_kg: CO2 equivalent [kg].
         factor: What that rests on.
+        prices: Each price that it rests on, where there are several: of days before another one.
+        factors: Likewise.
     """
 
     money: float | None = None
     price: Price | None = None
     carbon_kg: float | None = None
     factor: CarbonFactor | None = None
+    prices: tuple[Price, ...] = ()
+    factors: tuple[CarbonFactor, ...] = ()
 
     @property
     def currency(self) -> str:
         """Currency of the money; empty where there is none."""
         return self.price.currency if self.price else ""
+
+    @property
+    def all_prices(self) -> tuple[Price, ...]:
+        """Every price that it rests on."""
+        return self.prices or ((self.price,) if self.price is not None else ())
+
+    @property
+    def all_factors(self) -> tuple[CarbonFactor, ...]:
+        """Every factor that it rests on."""
+        return self.factors or ((self.factor,) if self.factor is not None else ())
 
 
 NOTHING = Worth()
@@ -69,6 +83,62 @@ def worth_of_more(facts: SiteFacts | None, point: DataPoint, more: float, at_ms:
     money = value.price.cost_of_more(more, canonical) if value.price else None
     carbon = value.factor.more_kg(more, canonical) if value.factor else None
     return replace(value, money=money, carbon_kg=carbon)
+
+
+def worth_of_days(
+    facts: SiteFacts | None, point: DataPoint, amount: float, days: Mapping[int, float], at_ms: int
+) -> Worth:
+    """Return what an amount of some days is worth, each day at its own price and factor.
+
+    Args:
+        facts: Of the site; None where it has none.
+        point: What counts it.
+        amount: How much [Wh or m³]; what it differs from the sum of the days is worth what the
+            days from ``at_ms`` on are on average.
+        days: What each day takes, by its start [ms since 1970, UTC]; none where nobody knows.
+        at_ms: When nobody knows; and for days before the first price [ms since 1970, UTC].
+    """
+    plain = worth(facts, point, amount, at_ms)
+    if not days or (plain.money is None and plain.carbon_kg is None):
+        return plain
+    each = {day: _of_day(facts, point, some, day, plain) for day, some in days.items()}
+    parts = [one for one in each.values() if one.price or one.factor]
+    prices = tuple(dict.fromkeys(one.price for one in parts if one.price))
+    factors = tuple(dict.fromkeys(one.factor for one in parts if one.factor))
+    if len({one.currency for one in prices}) > 1:
+        return plain
+    ahead = [day for day in days if day >= at_ms] or [max(days)]
+    off, coming = amount - sum(days.values()), sum(days[day] for day in ahead)
+    money, carbon = (
+        None
+        if of_all is None
+        else sum(of(one) for one in parts)
+        + (sum(of(each[day]) for day in ahead) / coming if coming else of_all / (amount or 1)) * off
+        for of_all, of in ((plain.money, _money), (plain.carbon_kg, _carbon))
+    )
+    return replace(plain, money=money, carbon_kg=carbon, prices=prices, factors=factors)
+
+
+def _of_day(
+    facts: SiteFacts | None, point: DataPoint, amount: float, day_ms: int, otherwise: Worth
+) -> Worth:
+    """Return what a day's amount is worth; before the first price, at the one that stands."""
+    found, canonical = worth(facts, point, amount, day_ms), unit_of_amount(point)
+    if found.price is None and otherwise.price is not None:
+        money = otherwise.price.cost(amount, canonical)
+        found = replace(found, money=money, price=otherwise.price)
+    if found.factor is None and otherwise.factor is not None:
+        mass = otherwise.factor.mass_kg(amount, canonical)
+        found = replace(found, carbon_kg=mass, factor=otherwise.factor)
+    return found
+
+
+def _money(one: Worth) -> float:
+    return one.money or 0.0
+
+
+def _carbon(one: Worth) -> float:
+    return one.carbon_kg or 0.0
 
 
 @dataclass(slots=True)
@@ -127,8 +197,8 @@ def basis_of(values: Iterable[Worth]) -> tuple[list[Price], list[CarbonFactor]]:
     prices: dict[Price, None] = {}
     factors: dict[CarbonFactor, None] = {}
     for value in values:
-        if value.price is not None and value.money is not None:
-            prices[value.price] = None
-        if value.factor is not None and value.carbon_kg is not None:
-            factors[value.factor] = None
+        if value.money is not None:
+            prices |= dict.fromkeys(value.all_prices)
+        if value.carbon_kg is not None:
+            factors |= dict.fromkeys(value.all_factors)
     return list(prices), list(factors)

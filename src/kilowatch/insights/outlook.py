@@ -32,6 +32,16 @@ def beyond(past: Floats, first: int, count: int) -> Floats:
     return out
 
 
+def ahead(past: Floats, rate: Floats, count: int) -> Floats:
+    """Return the middle of each of the next hours, shape (count,) [W or m³/h]; 0 where unknown.
+
+    Arguments as of ``rest``.
+    """
+    near = min(count, rate.shape[1])
+    far = beyond(past, near, count - near) if count > near else np.empty(0)
+    return np.asarray(np.nan_to_num(np.concatenate([rate[2, :near], far])), np.float64)
+
+
 def rest(past: Floats, rate: Floats, count: int) -> Floats:
     """Return the sum of the next ``count`` hours at 5, 50 and 95 %, shape (3,) [Wh or m³].
 
@@ -46,8 +56,7 @@ def rest(past: Floats, rate: Floats, count: int) -> Floats:
     """
     near = min(count, rate.shape[1])
     middle = rate[2, :near]
-    far = beyond(past, near, count - near) if count > near else np.empty(0)
-    total = float(np.nansum(middle) + np.nansum(far))
+    total = float(ahead(past, rate, count).sum())
     off = _off(past, count)
     if len(off):
         off = off - np.median(off)  # what all guesses were off by is no reason for a skew band

@@ -156,9 +156,13 @@ class Ahead:
     Attributes:
         period: ``day``, ``week`` or ``month``.
         end_ms: When it is over [ms since 1970, UTC].
-        so_far: What was measured [Wh or m³].
+        so_far: What was counted, across gaps too [Wh or m³].
         amount: Whole sum at 5, 50 and 95 %, shape (3,) [Wh or m³].
         peak: Highest hourly mean at 5, 50 and 95 %, shape (3,) [W or m³/h].
+        days_ms: Starts of its local days, shape (days,) [ms since 1970, UTC]; none where nobody
+            has to know which day takes what.
+        daily: What of the middle sum each of them takes, shape (days,) [Wh or m³].
+        missing_h: Hours that have passed of which nothing is known, nor counted later [h].
     """
 
     period: str
@@ -166,6 +170,9 @@ class Ahead:
     so_far: float
     amount: Floats
     peak: Floats
+    days_ms: Ints = field(default_factory=lambda: np.empty(0, np.int64))
+    daily: Floats = field(default_factory=lambda: np.empty(0))
+    missing_h: int = 0
 
 
 @dataclass(frozen=True, slots=True)

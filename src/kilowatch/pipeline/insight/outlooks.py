@@ -10,7 +10,7 @@ import numpy as np
 from kilowatch.insights.bounds import ABSURD, bounded
 from kilowatch.insights.forecasting import Model, predict
 from kilowatch.insights.hours import WEEK_H, Hours
-from kilowatch.insights.outlook import rest
+from kilowatch.insights.outlook import ahead, rest
 from kilowatch.model.blocks import Floats
 from kilowatch.model.calendar import Grain, grain_end_ms, grain_start_ms
 from kilowatch.model.insight import Ahead, Expected, Outlook
@@ -22,7 +22,7 @@ from kilowatch.pipeline.insight.columns import unpacked
 from kilowatch.pipeline.insight.models import is_new, standing_in, usable
 from kilowatch.pipeline.insight.reader import InsightReader
 from kilowatch.pipeline.insight.subjects import subject_of
-from kilowatch.pipeline.insight.surroundings import Surroundings
+from kilowatch.pipeline.insight.surroundings import Counted, Surroundings
 
 HORIZON_H = 48
 PAST_H = 14 * WEEK_H
@@ -80,7 +80,9 @@ class Outlooks:
         expected = Expected(said.start_ms, made_ms, rate, tuple(said.source) * HORIZON_H)
         error, coverage = self._judged(point.series, hours, now_ms)
         past, sure = hours.values[0, :PAST_H], bounded(sound.values[:, :PAST_H], ABSURD)[0]
-        ends = tuple(_ahead(period, past, sure, rate, now_ms, zone) for period in PERIODS)
+        begins = [int(grain_start_ms([now_ms], one, zone)[0]) for one in PERIODS]
+        counted = self._surroundings.counted(subject, min(begins), now_ms)
+        ends = tuple(_ahead(period, past, counted, sure, rate, now_ms, zone) for period in PERIODS)
         version = "" if model is None else model.version
         return Outlook(now_ms, version, expected, ends, error, coverage)
 
@@ -129,17 +131,33 @@ class Outlooks:
 
 
 def _ahead(
-    period: Grain, past: Floats, sound: Floats, rate: Floats, now_ms: int, zone: Zone
+    period: Grain,
+    past: Floats,
+    counted: Counted,
+    sound: Floats,
+    rate: Floats,
+    now_ms: int,
+    zone: Zone,
 ) -> Ahead:
-    """Return what a period comes to: what was used, and the rest as the sound hours say."""
+    """Return what a period comes to: what was counted, and the rest as the sound hours say."""
     start_ms = int(grain_start_ms([now_ms], period, zone)[0])
     end_ms = int(grain_end_ms([now_ms], period, zone)[0])
     done = min((now_ms - start_ms) // HOUR_MS, len(past))
     known = past[len(past) - done :]
-    so_far = float(np.nansum(known)) if done else 0.0
     count = max((end_ms - now_ms) // HOUR_MS, 1)
     near = min(count, rate.shape[1])
     highest = float(np.nanmax(known)) if np.isfinite(known).any() else -np.inf
     with np.errstate(invalid="ignore"):
         peak = np.array([max(highest, float(np.nanmax(rate[row, :near]))) for row in (0, 2, 4)])
-    return Ahead(str(period), end_ms, so_far, so_far + rest(sound, rate, count), peak)
+    so_far = counted.amount[len(counted.amount) - done :]
+    hourly = np.concatenate([so_far, ahead(sound, rate, count)])
+    days_ms = np.array([start_ms, *zone.day_starts_within(start_ms + 1, end_ms)], np.int64)
+    when = now_ms + (np.arange(len(hourly)) - done) * HOUR_MS
+    place = np.searchsorted(days_ms, when, side="right") - 1
+    daily = np.asarray(
+        np.bincount(np.maximum(place, 0), weights=hourly, minlength=len(days_ms)), np.float64
+    )
+    total = float(so_far.sum())
+    missing = int(counted.missing[len(counted.missing) - done :].sum())
+    amount = total + rest(sound, rate, count)
+    return Ahead(str(period), end_ms, total, amount, peak, days_ms, daily, missing)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 
 import numpy as np
 
-from kilowatch.insights.hours import Bools, Hours
+from kilowatch.insights.hours import COVERED_MIN, Bools, Hours
 from kilowatch.model.blocks import Floats
 from kilowatch.model.lengths import DAY_MS, HOUR_MS
 from kilowatch.model.site_facts import SiteFacts
@@ -26,6 +26,19 @@ LATE_MS = 6 * HOUR_MS
 """How long a stream's hours wait for the temperature of the same hours, in the time of the data."""
 
 _EPOCH = date(1970, 1, 1)
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """What a stream counted, hour by hour, as Breakdown has it.
+
+    Attributes:
+        amount: Of each hour, and across the gaps that end there, shape (hours,) [Wh or m³].
+        missing: Hours of which nothing is known, nor was it counted later, shape (hours,).
+    """
+
+    amount: Floats
+    missing: Bools
 
 
 class Surroundings:
@@ -101,6 +114,29 @@ class Surroundings:
             ahead = np.full((len(subjects), count - known), np.nan)
             outdoor = np.concatenate([outdoor, ahead], axis=1)
         return Hours(from_ms, values, zone, closed, outdoor)
+
+    def counted(self, subject: Subject, from_ms: int, to_ms: int) -> Counted:
+        """Return what a stream counted in a stretch of hours; of a gauge, its means.
+
+        Raises:
+            KilowatchError: 503 from the store.
+        """
+        count = (to_ms - from_ms) // HOUR_MS
+        rows = self.view.series_many([subject.point], [subject.channel], from_ms, to_ms, "hour")
+        column = (rows.start_ms - from_ms) // HOUR_MS
+        inside = (rows.channel == subject.channel) & (column >= 0) & (column < count)
+        rows, column = rows.take(inside), column[inside]
+        amount, later, covered = np.zeros(count), np.zeros(count, np.bool_), np.zeros(count)
+        later[column] = np.nan_to_num(rows.unallocated) != 0
+        own = rows.amount if subject.is_amount else rows.mean
+        amount[column] = np.nan_to_num(own) + np.nan_to_num(rows.unallocated)
+        covered[column] = rows.covered_ms
+        missing = covered < COVERED_MIN * HOUR_MS
+        edges = np.flatnonzero(np.diff(np.concatenate([[False], missing, [False]]).astype(np.int8)))
+        for first, end in edges.reshape(-1, 2).tolist():  # a register has counted across this gap
+            if later[max(end - 1, 0) : end + 1].any():
+                missing[first:end] = False
+        return Counted(amount, missing)
 
     def sound(self, subjects: Sequence[Subject], hours: Hours) -> Hours:
         """Return hours to learn from: those that a person has called faulty are unknown."""
