@@ -150,7 +150,7 @@ class FakeInsights:
         starts = np.concatenate([known.start_ms, coming.start_ms])
         hours = np.concatenate([known.rate, coming.rate[2]])
         place = np.searchsorted(days, starts, side="right") - 1
-        daily = np.bincount(place, weights=hours, minlength=len(days))
+        daily = np.bincount(place, weights=hours, minlength=len(days)).astype(np.float64)
         return Ahead(period, end, so_far, so_far + sums, np.maximum(peaks, most), days, daily)
 
     def waste(self, points: Sequence[DataPoint], from_ms: int, to_ms: int) -> WasteHours:

@@ -212,7 +212,7 @@ def test_what_a_month_will_cost_has_each_day_at_its_own_price_as_on_forecast(own
     assert line.month.worth.money == pytest.approx(cost)
     assert [one.label for one in line.month.worth.all_prices] == ["contract 2026", "new contract"]
     ends = ends_of(outlook, point, rooms.registry.facts()[point.site_id])
-    low, middle, high = (one.money for one in ends[2].worth)
+    low, middle, high = (one.money or 0.0 for one in ends[2].worth)
     assert middle == pytest.approx(cost)
     assert high - middle == pytest.approx(0.31 * (month.amount[2] - month.amount[1]) / 1000)
     assert low <= middle

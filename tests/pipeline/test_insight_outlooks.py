@@ -102,7 +102,7 @@ def test_a_gap_that_a_register_counted_across_is_in_the_sum_and_no_other_is_hidd
         rows = read(*asked)
         return replace(rows, unallocated=np.where(rows.start_ms == after_ms, counted, np.nan))
 
-    history.view.series_many = register  # type: ignore[method-assign]
+    history.view.series_many = register  # type: ignore[assignment, method-assign]
     bridged = view.outlook(point)
     assert bridged is not None
     assert [one.missing_h for one in bridged.ends] == [0, 0, 0]
