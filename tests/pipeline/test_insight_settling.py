@@ -144,6 +144,34 @@ def test_a_finding_keeps_its_name_when_history_is_computed_again(tmp_path: Path)
     assert site.told() == [(before.id, False), (before.id, True)]  # found anew, told once
 
 
+def test_what_was_one_finding_and_is_several_now_loses_none(tmp_path: Path) -> None:
+    """Each has a name of its own, in whichever order they come, and the first keeps the old one."""
+    long = weekend(2, 3, end_ms=MONDAY_MS + 40 * DAY_MS)
+    parts = [replace(long, end_ms=long.start_ms + DAY_MS, open=False)]
+    for days in (7, 14):
+        start_ms = long.start_ms + days * DAY_MS
+        key = event_key(2, "weekend", start_ms)
+        parts.append(replace(long, id=key, start_ms=start_ms, end_ms=start_ms + DAY_MS, open=False))
+    for number, batches in enumerate(
+        ([parts], [parts[::-1]], [[one] for one in parts], [[one] for one in parts[::-1]])
+    ):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        site = Site(folder)
+        site.find(long)
+        site.file.forget([2])
+        for batch in batches:
+            site.find(*batch)
+        events = site.shown()[2]
+        assert [one.start_ms for one in events] == [one.start_ms for one in parts]
+        names = [one.id for one in events]
+        assert long.id in names
+        assert len(set(names)) == 3
+        if len(batches) == 1:
+            assert names[0] == long.id
+        site.file.close()
+
+
 def test_a_finding_is_no_more_once_its_history_was_looked_at_as_far_as_before(
     tmp_path: Path,
 ) -> None:

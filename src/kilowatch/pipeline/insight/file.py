@@ -19,7 +19,7 @@ import structlog
 
 from kilowatch.pipeline.damaged import opened_or_anew
 from kilowatch.pipeline.insight.columns import SHOWN, encode, event_of, packed, row_of, shown_of
-from kilowatch.pipeline.insight.records import Commit, Filed, Kept
+from kilowatch.pipeline.insight.records import Commit, Filed, Kept, event_key
 
 logger = structlog.get_logger("insights")
 
@@ -184,35 +184,46 @@ class InsightFile:
     def named(self, filed: list[Filed]) -> list[Filed]:
         """Give events the names that they had before their history was computed again.
 
-        An event is the same if it is of the same kind at the same stream and shares time.
+        An event is the same if it is of the same kind at the same stream and shares time. One that
+        was long may be several now: the one that begins as it did has its name, else the first; no
+        name is given twice, for an event that takes another one's name would take its row.
         """
         with_former = {
             series for (series,) in self._connection.execute("SELECT DISTINCT series FROM former")
         }
-        if not with_former:
-            return filed
+        begins = {one.key for one in filed}
+        given: set[str] = set()
         found = []
         for one in filed:
-            event = one.event
-            if event.series in with_former:
-                rows: list[Any] = self._connection.execute(
-                    "SELECT id, told_ms, told_wall_ms FROM former WHERE series = ? AND kind = ?"
-                    " AND start_ms < ? AND end_ms > ?"
-                    " AND id NOT IN (SELECT id FROM event WHERE key <> ?)"
-                    " ORDER BY abs(start_ms - ?), id LIMIT 1",
-                    (event.series, event.kind.value, event.end_ms, event.start_ms, one.key,
-                     event.start_ms),
-                ).fetchall()  # fmt: skip
-                if rows:
-                    ((name, told_ms, told_wall_ms),) = rows
-                    one = replace(  # noqa: PLW2901 - the same event under its old name
-                        one,
-                        event=replace(event, id=name),
-                        told_ms=one.told_ms or told_ms,
-                        told_wall_ms=one.told_wall_ms or told_wall_ms,
-                    )
+            if one.event.series in with_former:
+                one = self._named(one, given | begins - {one.key})  # noqa: PLW2901 - the same event
+                given.add(one.event.id)
             found.append(one)
         return found
+
+    def _named(self, one: Filed, taken: set[str]) -> Filed:
+        event = one.event
+        rows: list[Any] = self._connection.execute(
+            "SELECT id, told_ms, told_wall_ms FROM former WHERE series = ? AND kind = ?"
+            " AND start_ms < ? AND end_ms > ?"
+            " AND id NOT IN (SELECT id FROM event WHERE key <> ?)"
+            " ORDER BY id <> ?, abs(start_ms - ?), id",
+            (event.series, event.kind.value, event.end_ms, event.start_ms, one.key, one.key,
+             event.start_ms),
+        ).fetchall()  # fmt: skip
+        for name, told_ms, told_wall_ms in rows:
+            if name not in taken:
+                return replace(
+                    one,
+                    event=replace(event, id=name),
+                    told_ms=one.told_ms or told_ms,
+                    told_wall_ms=one.told_wall_ms or told_wall_ms,
+                )
+        name = event.id
+        others = "SELECT 1 FROM event WHERE id = ? AND key <> ?"
+        while name in taken or self._connection.execute(others, (name, one.key)).get:
+            name = event_key(event.series, name, event.start_ms)
+        return replace(one, event=replace(event, id=name))
 
     def commit(self, commit: Commit) -> None:
         """Write what moves together, durably."""
