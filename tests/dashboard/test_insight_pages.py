@@ -12,14 +12,19 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sqlalchemy import select
 from starlette.testclient import TestClient
 
-from kilowatch.catalog import verdicts
+from kilowatch import catalog as catalogs
+from kilowatch.catalog import prices, verdicts
+from kilowatch.catalog.tables import Organisation
 from kilowatch.dashboard.answered import state_of
 from kilowatch.dashboard.event_quantity import quantity
 from kilowatch.dashboard.hourly import NO_HOURS, hourly, in_short
 from kilowatch.dashboard.insight_period import stretch
 from kilowatch.dashboard.insight_rows import Shown
+from kilowatch.dashboard.periods import local_day, midnight_ms
+from kilowatch.dashboard.saved import saved_since
 from kilowatch.dashboard.worth import NOTHING
 from kilowatch.model.blocks import IntervalBlock
 from kilowatch.model.insight import EventKind, InsightEvent, Verdict
@@ -436,6 +441,20 @@ def test_what_was_resolved_shows_what_is_saved_since(tmp_path: Path) -> None:
     amount = float(text.split('class="figure-of"><data value="')[1].split('"')[0])
     assert amount == pytest.approx(14 * 24 * EXTRA_W, rel=0.1)
     assert "Money saved" in text, "a saving is no cost"
+    assert "in 14 days since" in text
+    lost = (starts >= mended + 4 * DAY_MS) & (starts < mended + 7 * DAY_MS)
+    made.view.put(point, electrical_rows(point, starts[~lost], watts[~lost]))
+    rooms, day = made.app.state.rooms, local_day(mended + 10 * DAY_MS, point.zone)
+    with made.catalog.change(catalogs.Actor("test")) as change:
+        owner = change.session.scalars(select(Organisation).filter_by(name="Acme")).one()
+        prices.set_price(change, owner, prices.PriceDraft("electricity", 0.4, "new", from_day=day))
+    later = saved_since(rooms, point, mended)
+    assert later is not None
+    since = np.searchsorted(later.saving.days_ms, midnight_ms(day, point.zone))
+    before, after = (later.saving.daily[part].sum() for part in (slice(since), slice(since, None)))
+    assert before > after > 0, "ten days of which three are unknown, and four"
+    assert later.worth.money == pytest.approx((0.2187 * before + 0.4 * after) / 1000)
+    assert "in 11 of 14 days since" in page(client, f"{path}/saved")
     made.writer.close()
     made.log.close()
     made.catalog.close()

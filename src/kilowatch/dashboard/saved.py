@@ -19,7 +19,7 @@ from kilowatch.dashboard.periods import local_day, midnight_ms
 from kilowatch.dashboard.places import site_names
 from kilowatch.dashboard.quality_periods import day_text
 from kilowatch.dashboard.rooms import Rooms, point_of, rooms_of
-from kilowatch.dashboard.worth import Worth, worth_of_more
+from kilowatch.dashboard.worth import Worth, worth_of_more_days
 from kilowatch.insights.hours import Hours
 from kilowatch.insights.savings import BEFORE_D, Saving, savings
 from kilowatch.model.lengths import DAY_MS, HOUR_MS
@@ -36,7 +36,8 @@ class Saved:
         saving: Energy before and after, adjusted to the weather.
         unit: Of its amounts.
         worth: Money and CO2 of what was saved; of production below zero, as less of it is a loss.
-        days: Days after the change that it rests on.
+        days: Days after the change that are known.
+        passed: Days that there were.
         since: The first of them in words.
     """
 
@@ -44,6 +45,7 @@ class Saved:
     unit: str
     worth: Worth
     days: int
+    passed: int
     since: str
 
 
@@ -94,10 +96,12 @@ def saved_since(rooms: Rooms, point: DataPoint, change_ms: int) -> Saved | None:
     (saving,) = savings(hours, (change_ms - from_ms) // HOUR_MS)
     if saving is None or not math.isfinite(saving.saved):
         return None
+    days = dict(zip(saving.days_ms.tolist(), saving.daily.tolist(), strict=True))
     return Saved(
         saving,
         unit_of_amount(point),
-        worth_of_more(facts, point, saving.saved, change_ms),
+        worth_of_more_days(facts, point, saving.saved, days, change_ms),
+        max(1, round(saving.hours * HOUR_MS / DAY_MS)),
         max(1, round((saving.to_ms - saving.from_ms) / DAY_MS)),
         day_text(local_day(saving.from_ms, zone)),
     )

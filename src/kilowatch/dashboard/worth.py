@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from kilowatch.dashboard.hourly import unit_of_amount
 from kilowatch.dashboard.words import t
 from kilowatch.model.points import DataPoint
-from kilowatch.model.site_facts import CarbonFactor, Price, SiteFacts
+from kilowatch.model.site_facts import EARNED, CarbonFactor, Price, SiteFacts
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +117,17 @@ def worth_of_days(
         for of_all, of in ((plain.money, _money), (plain.carbon_kg, _carbon))
     )
     return replace(plain, money=money, carbon_kg=carbon, prices=prices, factors=factors)
+
+
+def worth_of_more_days(
+    facts: SiteFacts | None, point: DataPoint, more: float, days: Mapping[int, float], at_ms: int
+) -> Worth:
+    """Return what ``worth_of_more`` does, each day at its own price; see ``worth_of_days``."""
+    found = worth_of_days(facts, point, more, days, at_ms)
+    if point.utility not in EARNED:
+        return found
+    money, carbon = (None if one is None else -one for one in (found.money, found.carbon_kg))
+    return replace(found, money=money, carbon_kg=carbon)
 
 
 def _of_day(

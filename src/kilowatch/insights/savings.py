@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -35,6 +35,9 @@ class Saving:
         cv_rmse: Error of the model before the change, of daily sums, over their mean.
         r2: Share of the variance before the change that the model explains, of hours.
         with_temperature: Whether the weather could be taken out.
+        days_ms: Local days after the change, by their first hour, shape (days,) [ms].
+        daily: What was saved on each of them, shape (days,) [Wh or m³].
+        hours: How many hours after the change are known.
     """
 
     from_ms: int
@@ -46,6 +49,9 @@ class Saving:
     cv_rmse: float
     r2: float
     with_temperature: bool
+    days_ms: Ints = field(default_factory=lambda: np.empty(0, np.int64))
+    daily: Floats = field(default_factory=lambda: np.empty(0))
+    hours: int = 0
 
     @property
     def sure(self) -> bool:
@@ -110,9 +116,12 @@ def _compare(
     days_after = len(_daily(day, np.where(after, load, 0.0), after))
     share = fraction_uncertain(cv, _lag(error), len(error), days_after)
     last = int(np.flatnonzero(after)[-1]) if after.any() else change
+    _, first_of, place = np.unique(hours.day[change:], return_index=True, return_inverse=True)
+    daily = np.bincount(place, weights=np.where(after, usual - load, 0.0)[change:])
     return Saving(
         int(hours.start_ms[change]), int(hours.start_ms[last]) + HOUR_MS, would, used,
         would - used, share * abs(would), cv, model.r2, bool(len(model.knots)),
+        hours.start_ms[change:][first_of], np.asarray(daily, np.float64), int(after.sum()),
     )  # fmt: skip
 
 
