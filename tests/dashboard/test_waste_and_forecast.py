@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from starlette.testclient import TestClient
 
 from kilowatch.dashboard.outlooks import Outlooks
-from kilowatch.dashboard.waste_page import cells_of, is_always_on
+from kilowatch.dashboard.waste_page import _opening, cells_of, is_always_on
 from kilowatch.dashboard.waste_sums import KINDS, counted_once, kind_title, wasted
 from kilowatch.dashboard.worth import NOTHING, Sums
 from kilowatch.model.insight import EventKind, InsightEvent, Standing, WasteHours
@@ -173,6 +173,17 @@ def test_the_page_of_waste_names_where_when_and_what_it_rests_on(
     assert "Open Mon–Fri 08–18, as learnt from the load." in site
     assert "/calendar" in site
     assert "July 2026" in site
+
+
+def test_water_tells_no_opening_hours(world: World, found: dict[str, InsightEvent]) -> None:
+    """A district takes water from six to eleven at night: nobody opens it."""
+    assert found
+    rooms, office = world.app.state.rooms, [world.point("hvac"), world.point("water")]
+    learnt = _opening(rooms, office[:1])
+    assert learnt[2] == "learnt"
+    assert _opening(rooms, office) == learnt
+    rooms.insights.openings[office[1].series] = rooms.insights.openings[office[0].series]
+    assert _opening(rooms, office[1:]) == (None, "", "water")
 
 
 def test_days_without_waste_say_so(admin: TestClient, found: dict[str, InsightEvent]) -> None:

@@ -149,6 +149,16 @@ def test_a_sentence_does_not_contradict_its_figures() -> None:
     assert "0 h" not in explain(event(EventKind.CLOCK_SHIFT, evidence=shift), about()).sentence
 
 
+def test_water_runs_at_quiet_hours_and_nobody_opens_it() -> None:
+    """A district has no opening hours, and water no plant."""
+    night = event(EventKind.AFTER_HOURS, amount=3.2)
+    told = explain(night, about(utility="water", amount_unit="m3", rate_unit="m3/h", price=None))
+    assert told.title == "Main supply: running at quiet hours, 3.2 m³ more than needed"
+    assert "3.2 m³ more than is needed at quiet hours" in told.sentence
+    assert "a tap or a valve stayed open, or a pipe leaks" in told.sentence
+    assert "opening" not in told.sentence
+
+
 def test_no_weather_is_called_mild_that_nobody_knows() -> None:
     """Without an outdoor temperature open hours are just that, in a sentence and its parts."""
     high = event(EventKind.OVER_CONDITIONING)

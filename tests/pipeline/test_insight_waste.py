@@ -10,7 +10,7 @@ from kilowatch.insights.waste.events import KINDS
 from kilowatch.model.insight import WASTE_KINDS, InsightEvent
 from kilowatch.model.zones import Zone
 from kilowatch.pipeline.insight.states import WasteRun
-from kilowatch.pipeline.insight.wasting import go_on
+from kilowatch.pipeline.insight.wasting import ended, go_on
 from tests.pipeline.insight_world import MONDAY_MS
 
 DAYS = 45
@@ -58,6 +58,8 @@ def test_events_that_grow_hour_by_hour_are_those_of_the_whole_history(
             own = (rate[part], np.full(part.stop - part.start, NEED), kind[part])
             going, changed = go_on(1, going, when, own, SCALE)
             found |= {one.id: one for one in changed}
+    over = ended(1, going, SCALE)
+    assert [one.id for one in over] == [one.id for one in found.values() if one.open]
     told = sorted(found.values(), key=lambda one: (one.start_ms, one.kind))
     assert len(told) == len(whole)
     for mine, theirs in zip(told, whole, strict=True):

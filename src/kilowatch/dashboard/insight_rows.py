@@ -65,17 +65,18 @@ class Shown:
     @property
     def title(self) -> str:
         """What happened, in a few words."""
-        return t(f"event_kind{self._called}")
+        special = self._special
+        return t(f"event_variant.{special}") if special else t(f"event_kind.{self.event.kind}")
 
     @property
     def about(self) -> str:
         """What such an event means."""
-        return t(f"event_about{self._called}")
+        special = self._special
+        return t(f"event_variant_about.{special}" if special else f"event_about.{self.event.kind}")
 
     @property
-    def _called(self) -> str:
-        special = variant(self.event, weather=self.weather)
-        return f"_{special}" if special else f".{self.event.kind}"
+    def _special(self) -> str:
+        return variant(self.event, weather=self.weather, utility=self.point.utility)
 
     @property
     def sentence(self) -> str:

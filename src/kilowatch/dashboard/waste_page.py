@@ -347,15 +347,18 @@ def _opening(rooms: Rooms, points: Sequence[DataPoint]) -> tuple[Sequence[bool] 
     """Return a site's opening hours, as text too, and where they are from.
 
     Set by a person, or learnt: an hour is open when most of the site's data points are in use.
+    Water is left out: the flow into a district or a dwelling does not tell when anybody opens.
     """
     facts = rooms.registry.facts().get(points[0].site_id)
     if facts is not None and facts.opening is not None:
         return facts.opening, text_of_week(facts.opening), "set"
     assert rooms.insights is not None
-    learnt = [week for p in points[:LISTED] if (week := rooms.insights.opening(p)) is not None]
+    some = [p for p in points if p.utility != "water"][:LISTED]
+    learnt = [week for p in some if (week := rooms.insights.opening(p)) is not None]
     telling = [week for week in learnt if any(week) and not all(week)]
     if not telling:
-        return None, "", "always" if learnt and all(all(week) for week in learnt) else ""
+        always = bool(learnt) and all(all(week) for week in learnt)
+        return None, "", "always" if always else "" if some else "water"
     week = tuple((np.mean(np.array(telling, float), axis=0) >= 0.5).tolist())
     return week, text_of_week(week), "learnt"
 

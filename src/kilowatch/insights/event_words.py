@@ -84,11 +84,20 @@ LOAD_GONE = "a part of the load is gone, as if a phase were lost"
 """What the loss of a phase is called where only the energy was looked at, and its guess."""
 LOAD_GONE_GUESS = "a part of the plant is off, or a phase has lost its fuse or current transformer"
 
-OPEN_HOURS = {
-    "title": "more than usual in open hours",
-    "normal": "such hours need",
-    "of_it": " in open hours",
-    "guess": "something was added or runs longer; without an outdoor temperature nobody can say"
-    " whether the weather called for it",
+AT_TIMES = {
+    "open_hours": {
+        "title": "more than usual in open hours",
+        "normal": "such hours need",
+        "of_it": " in open hours",
+        "guess": "something was added or runs longer; without an outdoor temperature nobody can say"
+        " whether the weather called for it",
+    },
+    "quiet_hours": {
+        "title": "running at quiet hours",
+        "normal": "is needed at quiet hours",
+        "of_it": " at quiet hours",
+        "guess": "it looks as if a tap or a valve stayed open, or a pipe leaks",
+    },
 }
-"""What is said of open hours at a site whose weather nobody knows."""
+"""What is said of open hours at a site whose weather nobody knows, and of water at hours in which
+little of it is used: nobody opens a district."""

@@ -12,13 +12,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from kilowatch.insights.event_words import (
+    AT_TIMES,
     GUESSES,
     LOAD_GONE,
     LOAD_GONE_GUESS,
     NORMAL,
     OF_IT,
     OF_SOME_HOURS,
-    OPEN_HOURS,
     STAYED_ON,
     TITLES,
 )
@@ -118,12 +118,13 @@ def feeds_in(event: InsightEvent) -> bool:
     return event.kind is EventKind.NEGATIVE and expected is not None and expected < 0
 
 
-def variant(event: InsightEvent, *, weather: bool = True) -> str:
+def variant(event: InsightEvent, *, weather: bool = True, utility: str = "") -> str:
     """Return what an event is called where its kind would say too much or too little; "" elsewhere.
 
     Args:
         event: What happened.
         weather: Whether the outdoor temperature of its site is known.
+        utility: What is measured.
     """
     if is_dip(event):
         return "dip"
@@ -131,12 +132,18 @@ def variant(event: InsightEvent, *, weather: bool = True) -> str:
         return "feeds_in"
     if event.kind is EventKind.PHASE_LOSS and "phase" not in event.evidence:
         return "load_gone"
+    if event.kind is EventKind.AFTER_HOURS and utility == "water":
+        return "quiet_hours"
     return "open_hours" if event.kind is EventKind.OVER_CONDITIONING and not weather else ""
 
 
+def _special(event: InsightEvent, about: About) -> str:
+    return variant(event, weather=about.weather, utility=about.utility)
+
+
 def _title(event: InsightEvent, about: About, words: Words) -> str:
-    special = variant(event, weather=about.weather)
-    title = OPEN_HOURS["title"] if special == "open_hours" else TITLES[event.kind]
+    special = _special(event, about)
+    title = AT_TIMES[special]["title"] if special in AT_TIMES else TITLES[event.kind]
     if special == "dip":
         return "a dip"
     if special == "load_gone":
@@ -207,8 +214,8 @@ def _normal(event: InsightEvent, about: About) -> str:
     kinds = {kind for kind, _ in _wasted(event)}
     if len(kinds) > 1:
         return "needed"
-    if variant(event, weather=about.weather) == "open_hours":
-        return OPEN_HOURS["normal"]
+    if (special := _special(event, about)) in AT_TIMES:
+        return AT_TIMES[special]["normal"]
     return NORMAL.get(event.kind, "expected")
 
 
@@ -245,8 +252,8 @@ def _levels(event: InsightEvent, about: About, words: Words) -> str:
         return text
     most = words.quantity(max(amount for _, amount in wasted), about.amount_unit)
     of_it = OF_IT[event.kind] if len({kind for kind, _ in wasted}) > 1 else ""
-    if of_it and variant(event, weather=about.weather) == "open_hours":
-        of_it = OPEN_HOURS["of_it"]
+    if of_it and (special := _special(event, about)) in AT_TIMES:
+        of_it = AT_TIMES[special]["of_it"]
     return f"{most} of it{of_it}: {text}"
 
 
@@ -285,6 +292,13 @@ def _long(hours: float) -> str:
 
 
 def _guess(event: InsightEvent, about: About) -> str:
+    special = _special(event, about)
+    if special in AT_TIMES:
+        return AT_TIMES[special]["guess"]
+    return _guess_of_kind(event, about, special)
+
+
+def _guess_of_kind(event: InsightEvent, about: About, special: str) -> str:
     if event.kind in {_K.WEEKEND, _K.HOLIDAY, _K.MISSED_SHUTDOWN, _K.AFTER_HOURS}:
         if event.amount < 0:
             return ""
@@ -295,12 +309,11 @@ def _guess(event: InsightEvent, about: About) -> str:
     less = event.kind in {_K.PHASE_LOSS, _K.DROPOUT}
     if feeds_in(event) or (less and event.amount > 0):
         return ""  # what the kind is mostly caused by would contradict the figures
-    special = variant(event, weather=about.weather)
     guess = LOAD_GONE_GUESS if special == "load_gone" else GUESSES.get(event.kind, "")
     missing = 1 - (event.evidence.get("ratio") or 1.0)
     if event.kind is EventKind.PHASE_LOSS and missing > 0:
         return f"{PLAIN.share(missing)} of the load is missing: {guess}"
-    return OPEN_HOURS["guess"] if special == "open_hours" else guess
+    return guess
 
 
 def _spiked(event: InsightEvent) -> str:

@@ -37,6 +37,9 @@ MOST_REACH = 1000.0
 MIN_DAYS = 28
 """A reference of less than this many days is none: the need stays unknown."""
 VERSION = "waste-3"
+BELOW_ZERO, BELOW_SHARE = 0.05, 0.01
+"""A need lies below zero where it is by more than this part of what it spans, at this share of its
+nodes: a current transformer that reads a few watts below nothing at night feeds nothing in."""
 
 
 @dataclass(frozen=True)
@@ -81,6 +84,18 @@ class Reference:
     def streams(self) -> int:
         """Number of streams."""
         return len(self.scale)
+
+    @property
+    def feeds_in(self) -> Bools:
+        """Whether what comes through is less than nothing at times, shape (streams,).
+
+        Such a meter counts use less production: what it stands at is no need, and what is above it
+        may be a cloud.
+        """
+        need = self.need.reshape(self.streams, -1)
+        span = np.fmax.reduce(need, axis=1) - np.fmin.reduce(need, axis=1)
+        below = np.sum(need < -BELOW_ZERO * span[:, None], axis=1)
+        return np.asarray(below > BELOW_SHARE * np.sum(~np.isnan(need), axis=1))
 
     @property
     def version(self) -> str:

@@ -21,7 +21,7 @@ from kilowatch.insights.hours import WEEK_H, Bools, Hours
 from kilowatch.insights.waste import LOOKBACK_H, Reference, learn, waste
 from kilowatch.model.blocks import Floats, Ints
 from kilowatch.model.calendar import grain_start_ms
-from kilowatch.model.insight import EventKind, InsightEvent
+from kilowatch.model.insight import InsightEvent
 from kilowatch.model.lengths import DAY_MS, HOUR_MS
 from kilowatch.model.zones import Zone
 from kilowatch.pipeline.insight import states
@@ -31,7 +31,7 @@ from kilowatch.pipeline.insight.records import Band, Commit, Kept, WasteRow, eve
 from kilowatch.pipeline.insight.states import Remembered
 from kilowatch.pipeline.insight.subjects import Subject
 from kilowatch.pipeline.insight.surroundings import Surroundings
-from kilowatch.pipeline.insight.wasting import go_on
+from kilowatch.pipeline.insight.wasting import ended, go_on, of_water
 
 logger = structlog.get_logger("insights")
 
@@ -195,12 +195,14 @@ class Stepper:
         past = self._surroundings.hours(subjects, step.zone, first_ms, step.from_ms, step.from_ms)
         past = self._surroundings.sound(subjects, past)
         reference = learn(past, self._set_opening(subjects, step.from_ms, past))
+        feeds_in = reference.feeds_in
         for place, row in enumerate(due):
             remembered[row].stages = stages[row]
             series = subjects[place].series
             references[series] = states.packed_reference(reference, place)
             found.commit.references[series] = references[series]
-            found.commit.openings[series] = reference.opening[place].tobytes()
+            if not feeds_in[place]:
+                found.commit.openings[series] = reference.opening[place].tobytes()
 
     def _set_opening(self, subjects: Sequence[Subject], at_ms: int, past: Hours) -> Bools | None:
         """Return opening hours where a person has set any, learnt ones for the others."""
@@ -328,6 +330,15 @@ def _waste(
     if not rows:
         return
     reference = states.references([packed[step.subjects[row].series] for row in rows])
+    if (feeds_in := reference.feeds_in).any():  # no need, so no waste
+        for place in np.flatnonzero(feeds_in).tolist():
+            one, series = remembered[rows[place]], step.subjects[rows[place]].series
+            found.events += ended(series, one.waste, float(reference.scale[place]))
+            one.waste = []
+        rows = [row for row, one in zip(rows, feeds_in, strict=True) if not one]
+        reference = reference.take(~feeds_in)
+    if not rows:
+        return
     first = (step.from_ms - hours.first_ms) // HOUR_MS
     last = (step.until_ms - hours.first_ms) // HOUR_MS
     near = hours.hours(first - LOOKBACK_H, last).only(np.array(rows))
@@ -343,20 +354,13 @@ def _waste(
         series = step.subjects[row].series
         own = (rate[place, new], need[place, new], kind[place, new])
         if not step.subjects[row].conditions:
-            own = _without(own, EventKind.OVER_CONDITIONING)
+            own = of_water(own)
         runs, events = go_on(
             series, remembered[row].waste, when, own, float(reference.scale[place])
         )
         remembered[row].waste = runs
         found.events += [replace(one, model=_version(reference)) for one in events]
         found.commit.waste += _rows(series, when, own)
-
-
-def _without(waste: tuple[Floats, Floats, Ints], kind: EventKind) -> tuple[Floats, Floats, Ints]:
-    """Return waste, need and kinds of some hours, one kind being no waste."""
-    rate, need, kinds = waste
-    there = kinds == list(EventKind).index(kind)
-    return np.where(there, 0.0, rate), need, np.where(there, -1, kinds)
 
 
 @cache

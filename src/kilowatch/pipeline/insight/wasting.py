@@ -15,7 +15,7 @@ from kilowatch.insights.waste.events import (
     MIN_SHARE,
 )
 from kilowatch.model.blocks import Floats, Ints
-from kilowatch.model.insight import InsightEvent
+from kilowatch.model.insight import EventKind, InsightEvent
 from kilowatch.model.lengths import HOUR_MS
 from kilowatch.pipeline.insight.records import event_key
 from kilowatch.pipeline.insight.states import WasteRun
@@ -74,6 +74,24 @@ def go_on(
             del by_kind[number]
     events = [_event(series, run, scale, is_open=is_open) for run, is_open in changed.values()]
     return list(by_kind.values()), events
+
+
+def ended(series: int, runs: list[WasteRun], scale: float) -> list[InsightEvent]:
+    """Return the events of a stream of which nothing is called waste any more: they are over."""
+    return [_event(series, run, scale, is_open=False) for run in runs if run.found_ms]
+
+
+def of_water(waste: tuple[Floats, Floats, Ints]) -> tuple[Floats, Floats, Ints]:
+    """Return waste, need and kinds of some hours of water.
+
+    No weather calls for it, and nothing starts up before people come: it runs at quiet hours.
+    """
+    rate, need, kinds = waste
+    number = list(EventKind).index
+    there = kinds == number(EventKind.OVER_CONDITIONING)
+    early = kinds == number(EventKind.EARLY_START)
+    kinds = np.where(early, number(EventKind.AFTER_HOURS), np.where(there, -1, kinds))
+    return np.where(there, 0.0, rate), need, kinds
 
 
 def _gap_h(run: WasteRun) -> int:
