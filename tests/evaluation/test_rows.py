@@ -12,13 +12,15 @@ import pytest
 from kilowatch.evaluation import remarks
 from kilowatch.evaluation.folder import Folder
 from kilowatch.evaluation.remarks import Remarks
-from kilowatch.evaluation.rows import by_stream, on_clock, read, weather
+from kilowatch.evaluation.rows import by_stream, read, weather
+from kilowatch.evaluation.stamps import of_one, on_clock
 from kilowatch.model.errors import KilowatchError
 from kilowatch.model.lengths import HOUR_MS
 from kilowatch.model.zones import Zone
 
 LONDON = Zone.of("Europe/London")
 INSTANTS = np.array(["2019-03-31T00:00", "2019-03-31T01:00", "2019-03-31T02:00"], "datetime64[ms]")
+SECONDS = INSTANTS.astype(np.int64) // 1000
 UTC = pa.timestamp("ms", "UTC")
 LOCAL = ["2019-03-31T00:00:00", "2019-03-31T02:00:00", "2019-03-31T03:00:00"]
 
@@ -33,6 +35,9 @@ LOCAL = ["2019-03-31T00:00:00", "2019-03-31T02:00:00", "2019-03-31T03:00:00"]
         pa.array(INSTANTS).cast(UTC),
         pa.array(INSTANTS).cast(UTC).cast(pa.timestamp("ns", "Europe/London")),
         pa.array(np.array(LOCAL, "datetime64[us]")),
+        *(pa.array(SECONDS * factor) for factor in (1, 10**3, 10**6, 10**9)),
+        pa.array(SECONDS.astype(np.float64)),
+        pa.array([f" {one}" for one in SECONDS.tolist()]),
     ],
 )
 def test_a_stamp_is_an_instant_however_it_is_written(tmp_path: Path, stamps: pa.Array) -> None:
@@ -45,6 +50,25 @@ def test_a_stamp_is_an_instant_however_it_is_written(tmp_path: Path, stamps: pa.
     found = by_stream(read(path, "value"), lambda _: LONDON, Remarks())["a"]
     assert found.start_ms.tolist() == INSTANTS.astype(np.int64).tolist()
     assert found.values.tolist() == [1.0, 2.0, 3.0]
+
+
+@pytest.mark.parametrize(
+    ("factor", "word"),
+    [(1, "seconds"), (10**3, "milliseconds"), (10**6, "microseconds"), (10**9, "nanoseconds")],
+)
+def test_numbers_are_told_by_their_size_and_said(tmp_path: Path, factor: int, word: str) -> None:
+    """What numbers were taken for is noticed; a file of them was refused. Labels have them too."""
+    path = tmp_path / "some.parquet"
+    stamps = pa.array([*(SECONDS * factor).tolist(), None])
+    pq.write_table(pa.table({"value": [1.0] * 4, "ts": stamps, "stream_id": ["a"] * 4}), path)
+    seen = Remarks()
+    assert (
+        by_stream(read(path, "value"), lambda _: LONDON, seen)["a"].start_ms.tolist()
+        == (1000 * SECONDS).tolist()
+    )
+    assert seen.told() == {remarks.COUNTED.format(word): ["a"], remarks.NO_STAMP: ["a"]}
+    assert of_one(f"{SECONDS[0] * factor}") == (1000 * SECONDS[0], False)
+    assert of_one("20190331") == (1000 * SECONDS[0], True), "eight digits are a date"
 
 
 def test_the_hour_that_comes_twice_is_read_twice_and_one_that_never_comes_says_utc() -> None:
@@ -79,7 +103,7 @@ def test_rubbish_between_rows_is_left_out_and_said(tmp_path: Path) -> None:
 
 
 def test_a_file_that_is_none_is_refused_with_its_name(tmp_path: Path) -> None:
-    """Damaged, a column short, or stamps that are plain numbers."""
+    """Damaged, a column short, or stamps that are no times at all."""
     path = tmp_path / "some.parquet"
     path.write_bytes(b"PAR1 and nothing else")
     with pytest.raises(KilowatchError, match=r"some\.parquet can't be read"):
@@ -87,8 +111,8 @@ def test_a_file_that_is_none_is_refused_with_its_name(tmp_path: Path) -> None:
     pq.write_table(pa.table({"stream_id": ["a"], "ts": [1]}), path)
     with pytest.raises(KilowatchError, match="lacks the columns value"):
         read(path, "value")
-    pq.write_table(pa.table({"stream_id": ["a"], "ts": [1], "value": [1.0]}), path)
-    with pytest.raises(KilowatchError, match="neither text nor a timestamp"):
+    pq.write_table(pa.table({"stream_id": ["a"], "ts": [True], "value": [1.0]}), path)
+    with pytest.raises(KilowatchError, match="neither text, number nor a timestamp"):
         read(path, "value")
     with pytest.raises(KilowatchError):
         weather(tmp_path / "none.parquet", LONDON, Remarks())

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from kilowatch.evaluation.folder import Folder
-from kilowatch.evaluation.rows import UNKNOWN, of_one
+from kilowatch.evaluation.stamps import UNKNOWN, of_one
 from kilowatch.model.errors import KilowatchError
 from kilowatch.model.zones import Zone
 

@@ -20,6 +20,7 @@ OTHER_UNIT = "streams.csv says another unit than the file of values: the file's 
 NO_UNIT = "unit unknown: values are taken as they stand, for amounts that add up"
 NAIVE = "stamps without a UTC offset: taken for the local time of the stream's zone"
 NAIVE_UTC = "stamps without a UTC offset, at hours that the local clock skips: taken for UTC"
+COUNTED = "stamps are numbers: taken for {} since 1970 (UTC), by their size"
 NO_STAMP = "rows without a stamp that can be read: left out"
 FAR_OFF = "stamps more than 15 years away from the middle of the stream: left out"
 REPEATED = "several rows for one stamp: the last one with a value counts"

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 from typing import NamedTuple
 
@@ -20,20 +19,17 @@ import pyarrow.parquet as pq
 
 from kilowatch.evaluation import remarks
 from kilowatch.evaluation.remarks import Remarks
+from kilowatch.evaluation.stamps import EARLIEST_MS, LATEST_MS, UNKNOWN, instants, on_clock
 from kilowatch.insights.hours import Bools
 from kilowatch.model.blocks import Floats, Ints
 from kilowatch.model.errors import KilowatchError
-from kilowatch.model.lengths import DAY_MS, HOUR_MS
+from kilowatch.model.lengths import DAY_MS
 from kilowatch.model.zones import Zone
 
 PIECE = 1 << 20
 """Rows that are read at once."""
 FAR_MS = 15 * 366 * DAY_MS
 """A stamp this far from the middle of its stream is no time that it lived in."""
-UNKNOWN = np.iinfo(np.int64).min
-"""Stands for a stamp that can't be read."""
-EARLIEST_MS, LATEST_MS = 0, 50_000 * DAY_MS
-"""What the tables of local days hold: 1970 to 2106."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +57,7 @@ class Rows:
         values: Shape (rows,).
         units: Of each stream as its first row says, "" where none does.
         others: Streams of the file that nobody asked for.
+        counted: What stamps that are numbers count since 1970, in words.
     """
 
     names: list[str]
@@ -70,6 +67,7 @@ class Rows:
     values: Floats
     units: dict[str, str]
     others: set[str]
+    counted: frozenset[str] = frozenset()
 
 
 def read(path: Path, column: str, wanted: Collection[str] | None = None) -> Rows:
@@ -107,19 +105,22 @@ def _read(path: Path, column: str, wanted: Collection[str] | None) -> Rows:
     place: dict[str, int] = {}
     units: dict[str, str] = {}
     others: set[str] = set()
+    counted: frozenset[str] = frozenset()
     pieces: list[_Piece] = [_Piece.empty()]
     for batch in file.iter_batches(batch_size=PIECE, columns=columns):
         codes = _codes(batch.column("stream_id"), place, wanted, others)
         if "unit" in columns:
             _note_units(batch.column("unit"), codes, list(place), units)
-        piece = _Piece(codes, *instants(batch.column("ts")), _numbers(batch.column(column)))
+        at_ms, naive, words = instants(batch.column("ts"))
+        counted |= words
+        piece = _Piece(codes, at_ms, naive, _numbers(batch.column(column)))
         pieces.append(piece if (codes >= 0).all() else piece.take(codes >= 0))
     whole = _Piece.joined(pieces)
     if (np.diff(whole.codes) < 0).any():
         whole = whole.take(np.argsort(whole.codes, kind="stable"))
     ends = np.searchsorted(whole.codes, np.arange(len(place)), side="right")
     return Rows(
-        list(place), ends, whole.stamp_ms, whole.naive, whole.values, units, others
+        list(place), ends, whole.stamp_ms, whole.naive, whole.values, units, others, counted
     )  # fmt: skip
 
 
@@ -185,63 +186,6 @@ def _numbers(column: pa.Array) -> Floats:
     )
 
 
-def instants(stamps: pa.Array) -> tuple[Ints, Bools]:
-    """Read stamps.
-
-    Returns:
-        Milliseconds, ``UNKNOWN`` where a stamp can't be read, and whether it has no offset, so
-        that the milliseconds are those of a wall clock.
-
-    Raises:
-        ArrowException: The column holds neither text nor times.
-    """
-    if pa.types.is_dictionary(stamps.type):
-        stamps = stamps.dictionary_decode()
-    if pa.types.is_null(stamps.type):
-        return np.full(len(stamps), UNKNOWN), np.zeros(len(stamps), np.bool_)
-    if _is_text(stamps.type):
-        return _of_text(stamps)
-    if not (pa.types.is_timestamp(stamps.type) or pa.types.is_date(stamps.type)):
-        raise pa.ArrowTypeError(f"ts is of type {stamps.type}, neither text nor a timestamp")
-    naive = not (pa.types.is_timestamp(stamps.type) and stamps.type.tz)
-    return _ms(pc.cast(stamps, pa.timestamp("ms", stamps.type.tz if not naive else None),
-                       safe=False)), np.full(len(stamps), naive)  # fmt: skip
-
-
-def _is_text(kind: pa.DataType) -> bool:
-    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
-
-
-def _ms(stamps: pa.Array) -> Ints:
-    read = pc.cast(stamps, pa.int64()).fill_null(UNKNOWN)
-    return np.asarray(read.to_numpy(zero_copy_only=False), np.int64)
-
-
-def _of_text(stamps: pa.Array) -> tuple[Ints, Bools]:
-    for zone in ("UTC", None):
-        try:
-            read = pc.cast(stamps, pa.timestamp("ms", zone))
-        except pa.ArrowInvalid:
-            continue
-        return _ms(read), np.full(len(stamps), zone is None)
-    read_ms, naive = np.full(len(stamps), UNKNOWN), np.zeros(len(stamps), np.bool_)
-    for row, text in enumerate(stamps.to_pylist()):
-        read_ms[row], naive[row] = of_one(text)
-    return read_ms, naive
-
-
-def of_one(text: str | None) -> tuple[int, bool]:
-    """Read one stamp as ``instants`` reads many."""
-    try:
-        read = datetime.fromisoformat((text or "").strip())
-    except ValueError:
-        return int(UNKNOWN), False
-    naive = read.tzinfo is None
-    away = read.replace(tzinfo=None) - datetime(1970, 1, 1)  # noqa: DTZ001 - a wall clock
-    offset = read.utcoffset()
-    return round(1000 * (away - offset if offset else away).total_seconds()), naive
-
-
 def weather(path: Path, zone: Zone, seen: Remarks) -> Series:
     """Read measured outdoor temperature [°C], sorted, one for each stamp.
 
@@ -256,9 +200,10 @@ def weather(path: Path, zone: Zone, seen: Remarks) -> Series:
     try:
         table = pq.ParquetFile(path).read(columns=["ts", "temp_c"]).combine_chunks()
         stamps, values = (table.column(name).chunk(0) for name in ("ts", "temp_c"))
-        at_ms, naive = instants(stamps)
+        at_ms, naive, counted = instants(stamps)
         name = f"weather/{path.stem}"
-        read = Rows([name], np.array([len(at_ms)]), at_ms, naive, _numbers(values), {}, set())
+        numbers = _numbers(values)
+        read = Rows([name], np.array([len(at_ms)]), at_ms, naive, numbers, {}, set(), counted)
     except (OSError, pa.ArrowException, KeyError, IndexError) as error:
         raise KilowatchError("unreadable_file", f"{path} can't be read: {error}.") from error
     return by_stream(read, lambda _: zone, seen)[name]
@@ -279,6 +224,8 @@ def by_stream(rows: Rows, zone_of: Callable[[str], Zone], seen: Remarks) -> dict
         begin = end
         at_ms = rows.stamp_ms[part]
         naive = rows.naive[part]
+        for words in sorted(rows.counted):
+            seen.add(remarks.COUNTED.format(words), [name])
         if naive.any():
             at_ms = at_ms.copy()
             known = naive & (at_ms != UNKNOWN)
@@ -288,32 +235,6 @@ def by_stream(rows: Rows, zone_of: Callable[[str], Zone], seen: Remarks) -> dict
             seen.add(remarks.NAIVE if local and not in_utc else remarks.NAIVE_UTC, [name])
         found[name] = _sorted(name, at_ms, rows.values[part], seen)
     return found
-
-
-def on_clock(wall_ms: Ints, zone: Zone) -> tuple[Ints, bool]:
-    """Read stamps without an offset by a clock.
-
-    Of an hour that comes twice in autumn the first row is the first hour, and the next one with
-    the same stamp the second. A clock that shows hours which local time skips is UTC.
-
-    Args:
-        wall_ms: Stamps as if they were UTC, in the order of the file, shape (n,) [ms].
-        zone: Of the place.
-
-    Returns:
-        The instants [ms], and whether they are local time.
-    """
-    inside = np.clip(wall_ms, EARLIEST_MS, LATEST_MS)
-    read = zone.wall_to_instant_ms(inside)
-    if read.nonexistent.any():
-        return wall_ms, False
-    twice = np.flatnonzero(read.ambiguous)
-    order = twice[np.argsort(wall_ms[twice], kind="stable")]
-    again = order[1:][wall_ms[order[1:]] == wall_ms[order[:-1]]]
-    at_ms = np.where(inside == wall_ms, read.at_ms, wall_ms)
-    later = at_ms[again] + 12 * HOUR_MS
-    at_ms[again] += zone.offsets_ms(at_ms[again]) - zone.offsets_ms(later)
-    return at_ms, True
 
 
 def _sorted(name: str, at_ms: Ints, values: Floats, seen: Remarks) -> Series:
