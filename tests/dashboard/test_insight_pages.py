@@ -27,7 +27,7 @@ from kilowatch.dashboard.periods import local_day, midnight_ms
 from kilowatch.dashboard.saved import saved_since
 from kilowatch.dashboard.worth import NOTHING
 from kilowatch.model.blocks import IntervalBlock
-from kilowatch.model.insight import EventKind, InsightEvent, Verdict
+from kilowatch.model.insight import EventKind, InsightEvent, Verdict, WasteHours
 from kilowatch.model.lengths import HOUR_MS
 from kilowatch.model.parameters import AP, RP
 from kilowatch.model.verdicts import Said
@@ -259,6 +259,29 @@ def test_an_event_is_seen_by_its_hours_and_beside_normal_days(
         for used, normal in zip(day["actual"]["value"], day["normal"]["mid"], strict=True)
     ]
     assert sum(extra) / 24 == pytest.approx(EXTRA_W, rel=0.05)
+
+
+def test_waste_is_shown_on_the_day_and_in_the_hours_in_which_most_of_it_was(
+    world: World,
+    found: dict[str, InsightEvent],
+    admin: TestClient,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A base that crept up is no busy Saturday: its own day is shown, its own hours are marked."""
+    weekend, kinds = found["weekend"], list(EventKind)
+    sunday = weekend.start_ms + DAY_MS
+    at_ms = [weekend.start_ms, sunday + 2 * HOUR_MS, sunday + 3 * HOUR_MS, sunday + 9 * HOUR_MS]
+    rows = [(weekend.series, at, 5e3, EventKind.WEEKEND) for at in at_ms]
+    rows.append((weekend.series, weekend.start_ms + 5 * HOUR_MS, 9e4, EventKind.AFTER_HOURS))
+    series, start_ms, amount, kind = zip(*rows, strict=True)
+    wasted = WasteHours(
+        np.array(series), np.array(start_ms), np.array(amount),
+        np.array([kinds.index(one) for one in kind]),
+    )  # fmt: skip
+    monkeypatch.setattr(world.extra["insights"], "wasted", wasted)
+    day = admin.get(f"{address(world, 'hvac', weekend)}/data").json()["day"]
+    assert day["today"].startswith("Sunday")
+    assert day["marks"][0]["spans"] == [[2 * HOUR_MS, 4 * HOUR_MS], [9 * HOUR_MS, 10 * HOUR_MS]]
 
 
 def test_an_event_opens_only_at_its_own_data_point(

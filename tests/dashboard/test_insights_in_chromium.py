@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import pytest
 from playwright.sync_api import expect
 
 from kilowatch.model.insight import InsightEvent
 from tests.dashboard.conftest import Watched
+from tests.dashboard.fakes import DAY_MS
 from tests.dashboard.insight_world import furnish
 from tests.dashboard.worlds import World
 
@@ -92,3 +95,37 @@ def test_answering_an_event_from_its_page(
     expect(page.locator(".story")).to_contain_text("test of the lift")
     page.get_by_role("button", name="Take back").click()
     expect(page.locator(".title .badge").first).to_have_text("open")
+
+
+DRAWN = """([id, names]) => {
+  const texts = echarts.getInstanceByDom(document.getElementById(id)).getZr().storage
+    .getDisplayList(true).filter((one) => one.type === "tspan").map((one) => one.style.text);
+  return names.every((one) => texts.includes(one)); }"""
+
+
+def test_a_forecast_names_its_last_day_and_its_legend_has_the_colour_of_its_line(
+    live_world: World, found: dict[str, InsightEvent], watched: Watched
+) -> None:
+    """Gas is drawn in the hue of gas, and its legend says so; each midnight has its name."""
+    assert found
+    page = watched.open(f"/forecast?point={live_world.point('gas').id}")
+    expect(page.locator("#ahead canvas")).to_be_visible()
+    colours = page.evaluate(
+        """() => [".key.actual", ".key.forecast"].map((one) => getComputedStyle(
+          document.querySelector(`#forecast ${one}`)).borderTopColor)"""
+    )
+    hue = page.evaluate(
+        """() => { const one = document.createElement("i"); one.style.color = "var(--gas)";
+          document.body.append(one); return getComputedStyle(one).color; }"""
+    )
+    assert colours == [hue, hue]
+    address = page.locator("#forecast").get_attribute("data-forecast")
+    chart = page.evaluate("async (address) => (await (await fetch(address)).json()).chart", address)
+    assert [minutes for _, minutes in chart["offsets"]] == [0], "November in Dublin"
+    days = [
+        datetime.fromtimestamp(at / 1000, UTC)
+        for at in range(chart["from_ms"], chart["to_ms"], DAY_MS)
+    ]
+    midnights = [f"{day:%a} {day.day} {day:%b}" for day in days]
+    assert len(midnights) >= 7
+    page.wait_for_function(DRAWN, arg=["ahead", midnights])

@@ -26,7 +26,9 @@ from kilowatch.dashboard.sentinel import mark_of
 from kilowatch.dashboard.waste_spans import spans_of
 from kilowatch.dashboard.words import t
 from kilowatch.model.blocks import Floats
+from kilowatch.model.insight import EventKind
 from kilowatch.model.lengths import DAY_MS, HOUR_MS, MINUTE_MS
+from kilowatch.model.zones import Zone
 
 PAD_MS = (2 * DAY_MS, 7 * DAY_MS)
 """Least and most time that is shown before and after an event."""
@@ -124,15 +126,49 @@ def _day(view: View, insights: Insights, shown: Shown) -> dict[str, Any] | None:
                 "from": max(0, event.start_ms - midnight),
                 "to": min(DAY_MS, event.end_ms - midnight),
                 "tone": shown.tone, "title": "", "fill": False, "strong": True,
-            }
+            } | _wasted_of_day(insights, shown, midnight, end)
         ],
     }  # fmt: skip
 
 
+def _wasted_of_day(
+    insights: Insights, shown: Shown, from_ms: int, to_ms: int
+) -> dict[str, list[list[int]]]:
+    """Return in which hours of a local day something was wasted, by its clock; none where all."""
+    if not shown.event.is_waste:
+        return {}
+    zone = Zone.of(shown.point.zone)
+    start_ms = insights.waste([shown.point], from_ms, to_ms).start_ms
+    spans: list[list[int]] = []
+    for at_ms in np.unique(zone.local_ms(start_ms) % DAY_MS).tolist():
+        if spans and spans[-1][1] == at_ms:
+            spans[-1][1] += HOUR_MS
+        else:
+            spans.append([at_ms, at_ms + HOUR_MS])
+    return {"spans": spans} if spans else {}
+
+
+def _most_wasted(insights: Insights, shown: Shown, from_ms: int, to_ms: int) -> date | None:
+    """Return the local day of waste on which most of its own kind was wasted; None if unknown.
+
+    A base that crept up is seen on a day on which it was up, not on one with a busy afternoon.
+    """
+    hours = insights.waste([shown.point], from_ms, to_ms)
+    kind = list(EventKind).index(shown.event.kind)
+    own = hours.take(hours.kind == kind) if (hours.kind == kind).any() else hours
+    days: dict[date, float] = {}
+    for at_ms, amount in zip(own.start_ms.tolist(), own.amount.tolist(), strict=True):
+        day = local_day(at_ms, shown.point.zone)
+        days[day] = days.get(day, 0.0) + amount
+    return max(days, key=lambda day: (days[day], day)) if days else None
+
+
 def _strongest(view: View, insights: Insights, shown: Shown) -> date:
-    """Return the local day of an event that differs most from what was expected."""
+    """Return the local day of an event that differs most from what was expected, or needed."""
     point, event = shown.point, shown.event
     zone = point.zone
+    if event.is_waste and (day := _most_wasted(insights, shown, event.start_ms, event.end_ms)):
+        return day
     from_ms = event.start_ms // HOUR_MS * HOUR_MS
     to_ms = min(event.end_ms, from_ms + SHOWN_MS_MAX)
     count = max(1, (to_ms - from_ms) // HOUR_MS)

@@ -84,6 +84,7 @@ function excess(data, factor, colours, index) {
 /** Events: pale over the plot, and a strong strip with a mark on the time axis. */
 export function marks(data, colours, index, z = 1) {
   const list = data.marks ?? [];
+  const about = list.some((mark) => mark.strong); // of one event: others are on the axis alone
   return {
     type: "custom", xAxisIndex: index, yAxisIndex: index, animation: false, z, silent: true,
     encode: { x: [0, 1], y: 2 }, data: list.map((mark) => [mark.from, mark.to, null]),
@@ -107,7 +108,7 @@ export function marks(data, colours, index, z = 1) {
         : { type: "polygon", shape: { points: [[middle, foot - 6], [middle + 6, foot + 4], [middle - 6, foot + 4]] } };
       const children = [
         // Of a whole site's events the spans would lie over each other until nothing else is seen.
-        ...(mark.plain ? [] : parts.map((shape) => ({ type: "rect", shape: { ...shape, y: plot.y, height: plot.height }, style: { fill: alpha(colour, mark.strong ? 0.1 : 0.06) } }))),
+        ...(mark.plain || (about && !mark.strong) ? [] : parts.map((shape) => ({ type: "rect", shape: { ...shape, y: plot.y, height: plot.height }, style: { fill: alpha(colour, mark.strong ? 0.1 : 0.06) } }))),
         { type: "rect", shape: { x: left, y: foot - 1.5, width, height: 3 }, style: { fill: alpha(colour, mark.spans ? 0.35 : 1) } },
         ...(mark.spans ? parts.map((shape) => ({ type: "rect", shape: { ...shape, y: foot - 1.5, height: 3 }, style: { fill: colour } })) : []),
         { ...glyph, style: { fill: colour, stroke: colours.surface, lineWidth: 1.5 } },
@@ -132,6 +133,9 @@ export function frame(data, time, width, small, colours, scale, y) {
   const plotWidth = Math.max(80, width - left - right);
   const ticks = data.ticks ?? time.ticks(data.from_ms, data.to_ms, plotWidth * (small ? 0.8 : 1));
   const named = new Map(ticks.map((tick) => [tick.at, tick]));
+  // The last label is left out only where it would be cut off at the edge.
+  const last = ticks.at(-1);
+  const behind = last ? ((data.to_ms - last.at) / (data.to_ms - data.from_ms)) * plotWidth + right : 0;
   return {
     animation: false, textStyle: { fontFamily: colours.family }, tooltip: { show: false },
     grid: { left, right, top: small ? 10 : 24, bottom: small ? 24 : 28 },
@@ -140,7 +144,7 @@ export function frame(data, time, width, small, colours, scale, y) {
       axisLine: { show: true, onZero: false, lineStyle: { color: colours.strong } },
       axisTick: { show: true, length: 4, customValues: ticks.map((tick) => tick.at), lineStyle: { color: colours.strong } },
       axisLabel: {
-        color: colours.muted, fontFamily: colours.family, fontSize: small ? 11 : 12, hideOverlap: true, showMaxLabel: false,
+        color: colours.muted, fontFamily: colours.family, fontSize: small ? 11 : 12, hideOverlap: true, showMaxLabel: behind > 4 * (last?.text.length ?? 0),
         customValues: ticks.map((tick) => tick.at),
         formatter: (at) => { const tick = named.get(at); return tick ? (tick.strong ? `{b|${tick.text}}` : tick.text) : ""; },
         rich: { b: { color: colours.text, fontWeight: 600, fontFamily: colours.family, fontSize: small ? 11 : 12 } },
@@ -177,7 +181,7 @@ export function build(data, time, width, { height = 320, small = false, floor = 
   const actual = data.actual ?? { start: [], value: [] };
   const top = largest(actual.value, data.band?.high ?? [], data.forecast?.high ?? [], data.normal?.high ?? [], data.other?.value ?? []);
   const least = Math.min(floor, smallest(actual.value, data.band?.low ?? []));
-  const scale = scaleFor(data.unit, top);
+  const scale = scaleFor(data.unit, Math.max(top, -least));
   const f = scale.factor;
   const series = [marks(data, colours, 0)];
   for (const band of [data.band, data.normal]) {
