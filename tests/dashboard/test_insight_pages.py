@@ -414,6 +414,27 @@ def test_a_comment_alone_leaves_an_event_open() -> None:
     assert state_of(replace(said, verdict=Verdict.ACKNOWLEDGED), 5) == "acknowledged"
 
 
+def test_waste_that_paused_for_a_day_is_not_called_going_on(
+    own: tuple[House, dict[str, InsightEvent]],
+) -> None:
+    """A holiday that ended on Thursday may be followed by more, but it goes on no longer."""
+    house, _ = own
+    world, point = house.world, house.world.point("hvac")
+    last = world.view.last_seen([point.series])[point.series]
+    client = house.log_in(ADMIN)
+    told = {}
+    for name, kind, pause in (
+        ("over", EventKind.HOLIDAY, 25), ("still", EventKind.HOLIDAY, 20),
+        ("volts", EventKind.VOLTAGE, 99),
+    ):  # fmt: skip
+        end_ms = last - pause * HOUR_MS
+        one = event(point.series, kind, end_ms - 60 * HOUR_MS, 60, amount=9e4, open=True)
+        one = replace(one, id=name)
+        world.extra["insights"].put(one)
+        told[name] = "going on</span>" in page(client, address(world, "hvac", one))
+    assert told == {"over": False, "still": True, "volts": True}
+
+
 def test_a_title_says_no_more_than_was_seen(world: World) -> None:
     """A phase is lost where its current is gone, and weather is mild where somebody measures it."""
     point = world.point("main")
