@@ -117,6 +117,19 @@ def test_a_budget_is_kept_and_spent_on_what_costs_most(tmp_path: Path) -> None:
     assert len(site.shown()[2]) == 5  # all of them wait on the page
 
 
+def test_no_week_holds_more_than_its_budget_in_whatever_order_streams_catch_up(
+    tmp_path: Path,
+) -> None:
+    """Of an installation that takes a history in, one meter is looked at before another."""
+    site = Site(tmp_path, budget=1)
+    late = weekend(2, 6)
+    early = replace(weekend(3, 6), id="early", end_ms=late.end_ms - DAY_MS, amount=900_000.0)
+    before = replace(weekend(3, 5), id="before", end_ms=late.end_ms - 7 * DAY_MS)
+    for one in (late, early, before):
+        site.find(one)
+    assert site.told() == [(late.id, False), ("before", False)]
+
+
 def test_nobody_is_told_of_history_or_of_what_is_expected(tmp_path: Path) -> None:
     """A message tells what is, not what was; and what somebody expects is no news."""
     site = Site(tmp_path)

@@ -19,6 +19,9 @@ def deserves(
 ) -> bool:
     """Tell whether a finding is worth somebody's attention now.
 
+    Streams that catch up are not equally far: what was told of a later day counts too, so that no
+    seven days hold more than the budget.
+
     Args:
         value: What it costs a day.
         others: The same of the site's other findings of the last four weeks.
@@ -30,6 +33,6 @@ def deserves(
         >>> deserves(40.0, [1.0, 2.0], [], 0, 3), deserves(40.0, [], [1, 2, 3], 4, 3)
         (True, False)
     """
-    if sum(now_ms - WEEK_MS < at_ms <= now_ms for at_ms in told_ms) >= per_week:
+    if sum(abs(now_ms - at_ms) < WEEK_MS for at_ms in told_ms) >= per_week:
         return False
     return sum(other > value for other in others) < COMPARED_WEEKS * per_week
