@@ -82,8 +82,10 @@ def _page(
     today = local_day(rooms.clock(), point.zone)
     first = local_day(found.start_ms, point.zone)
     last = local_day(max(found.end_ms - 1, found.start_ms), point.zone)
+    from_ms, _ = window(found.start_ms, found.end_ms, point.zone, rooms.clock())
     context = {
         "page": "event",
+        "drawn_from": day_text(local_day(from_ms, point.zone)) if from_ms > found.start_ms else "",
         "point": point,
         "shown": shown,
         "electrical": quantity is not None,
