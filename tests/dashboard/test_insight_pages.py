@@ -433,6 +433,10 @@ def test_waste_that_paused_for_a_day_is_not_called_going_on(
         world.extra["insights"].put(one)
         told[name] = "going on</span>" in page(client, address(world, "hvac", one))
     assert told == {"over": False, "still": True, "volts": True}
+    begun = replace(one, id="year", start_ms=one.end_ms - 360 * DAY_MS)
+    world.extra["insights"].put(begun)
+    assert "It began before; drawn from" in page(client, address(world, "hvac", begun))
+    assert "It began before" not in page(client, address(world, "hvac", one))
 
 
 def test_a_title_says_no_more_than_was_seen(world: World) -> None:
