@@ -40,11 +40,29 @@ def test_a_dry_run_shows_and_changes_nothing(shell: Shell, gas: str) -> None:
     """What a gas bill says in MJ is kilowatt-hours here, and can be looked at first."""
     flags = ["--calorific", "39.6", "--calorific-unit", "MJ/m3", "--always"]
     shown = shell("data-point", "set", gas, *flags, "--dry-run").text
-    assert "calorific_kwh_per_m3 11" in shown
+    assert "calorific value 11 kWh/m3" in shown
     assert "would be" in shown
     assert "Nothing is dated" in shell("data-point", "history", gas).text
     shell("data-point", "set", gas, *flags)
-    assert "calorific_kwh_per_m3 11" in shell("data-point", "history", gas).text
+    assert "calorific value 11 kWh/m3" in shell("data-point", "history", gas).text
+
+
+def test_settings_are_called_by_their_names_and_options(shell: Shell, gas: str) -> None:
+    """Who types --ct-ratio has never heard of ct_ratio; a feeder has a name, not a number."""
+    for flags, words in (
+        ([], "--multiplier, --ct-ratio"),
+        (["--multiplier", "-3"], "The multiplier is -3; it must be a number above zero"),
+        (["--ct-ratio", "40"], "Leave the CT ratio out"),
+        (["--calorific", "0"], "The calorific value is 0; it must be"),
+        (["--calorific", "9", "--calorific-unit", "x"], "known unit of the calorific value"),
+    ):
+        refused = str(shell("data-point", "set", gas, "--always", *flags).refusal)
+        assert words in refused
+        assert "_" not in refused
+    shell("data-point", "add", "--name", "Supply", "--utility", "gas", "--interval", "1h")
+    flags = ["--feeder", "Supply", "--interval", "15m", "--tolerance", "90s", "--dry-run"]
+    told = shell("data-point", "set", gas, "--from", "2026-03-01", *flags).text
+    assert "interval 15 min, tolerance 90 s, feeder Supply" in told
 
 
 def test_an_exchange_is_recorded_listed_and_taken_back(shell: Shell, gas: str) -> None:
@@ -62,7 +80,7 @@ def test_an_exchange_is_recorded_listed_and_taken_back(shell: Shell, gas: str) -
     shell("data-point", "exchange", gas, *flags)
     listed = shell("data-point", "history", gas).text
     assert "exchange at 2025-04-02 10:15:00+01:00 channel value last 48211.5 first 3.0" in listed
-    assert "from 2025-04-02 10:15:00+01:00: pulse_weight 0.1" in listed
+    assert "from 2025-04-02 10:15:00+01:00: pulse weight 0.1" in listed
     found = shell("data-point", "history", gas, "--json").json
     shell("data-point", "undo", gas, found["events"][0]["undo"])
     shell("data-point", "undo", gas, found["settings"][0]["undo"])

@@ -8,11 +8,12 @@ import subprocess
 import sys
 from dataclasses import asdict
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from kilowatch.cli.settings import Settings
-from kilowatch.cli.supervisor import Child
+from kilowatch.cli.supervisor import AGAIN_S, Child, Signals
 from kilowatch.model.errors import KilowatchError
 
 
@@ -35,6 +36,24 @@ def test_a_child_that_cannot_start_costs_nothing_however_often_it_is_tried(tmp_p
 
     first, last = asyncio.run(tries())
     assert last <= first, "each try leaves an open file behind"
+
+
+def test_who_asks_twice_to_stop_is_not_kept_waiting() -> None:
+    """The first Ctrl-C ends all in order, the next one at once; a wrapper's echo is neither."""
+    said: list[bool] = []
+    ended: list[str] = []
+    child = SimpleNamespace(end=lambda: ended.append("child"))
+    now_s = [50.0]
+    signals = Signals([child], said.append, lambda: now_s[0])  # type: ignore[list-item]
+    signals.ask()
+    assert (signals.stop.is_set(), said, ended) == (True, [False], [])
+    now_s[0] += AGAIN_S / 2
+    signals.ask()
+    assert ended == []
+    now_s[0] += AGAIN_S
+    signals.ask()
+    signals.ask()
+    assert (said, ended) == ([False, True], ["child"])
 
 
 def test_a_refusal_of_a_child_reaches_the_operator_in_its_own_words(tmp_path: Path) -> None:

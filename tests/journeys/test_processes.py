@@ -28,6 +28,8 @@ def test_ctrl_c_stops_everything_cleanly(server: Server) -> None:
     pids = server.pids()
     assert server.stop() == 0
     wait_until_gone(pids.values())
+    told = server.output.read_text()
+    assert told.index("Kilowatch is starting") < told.index("is serving") < told.index("Stopping:")
 
 
 def test_a_killed_parent_leaves_no_children(server: Server) -> None:

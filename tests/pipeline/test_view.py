@@ -169,6 +169,7 @@ def test_an_interval_can_be_explained(tmp_path: Path) -> None:
     assert row["channel"] == "value"
     assert row["amount"] == pytest.approx(2000.0)
     assert row["mean"] is None
+    assert row["amount_unit"] == "Wh"
     assert row["quality"] == "valid"
     readings = story["readings"]
     assert [reading["seq"] for reading in readings] == [2, 3, 4, 5]

@@ -9,6 +9,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+from kilowatch.catalog.setting_names import name_of
 from kilowatch.model.errors import KilowatchError
 from kilowatch.model.points import Kind
 from kilowatch.model.units import UNITS
@@ -68,7 +69,9 @@ def check_number(field: str, value: Any) -> None:
     if number and math.isfinite(value) and above < value <= most:
         return
     span = f"above {above:g} and at most {most:,.0f}" if above else "above zero"
-    raise invalid(field, f"{field} is {value!r}; it must be a number {span}.", example)
+    shown = f"{value:.10g}" if number else repr(value)
+    detail = f"The {name_of(field)} is {shown}; it must be a number {span}."
+    raise invalid(field, detail, example)
 
 
 def _check_meaning(field: str, kind: Kind, unit: str, behaviour: str) -> None:
@@ -78,7 +81,7 @@ def _check_meaning(field: str, kind: Kind, unit: str, behaviour: str) -> None:
         raise invalid(
             field,
             f"{unit or 'A plain number'} does not pass through a {what} transformer.",
-            f"Leave {field} out; what its figures are multiplied with is the multiplier.",
+            f"Leave the {name_of(field)} out; a multiplier is what its figures are multiplied by.",
         )
     if field == "pulse_weight" and (kind == "electrical" or behaviour == "gauge"):
         raise invalid(

@@ -20,6 +20,7 @@ from kilowatch.catalog.changes import Change
 from kilowatch.catalog.factors_check import FACTORS, check_factors, check_number, invalid
 from kilowatch.catalog.feeding_check import check_feeders
 from kilowatch.catalog.histories import COLUMNS, Dated, periods_of, whole_settings
+from kilowatch.catalog.setting_names import name_of
 from kilowatch.catalog.settings_check import Settings, checked
 from kilowatch.catalog.tables import DataPoint
 from kilowatch.catalog.tables_settings import PointSetting
@@ -352,14 +353,14 @@ def _known(settings: Mapping[str, Any]) -> dict[str, Any]:
             raise KilowatchError(
                 "unknown_setting",
                 f"A data point has no setting {name!r} that could be changed.",
-                remedy=f"There are: {', '.join(FIELDS)}.",
+                remedy=f"There are: {', '.join(map(name_of, FIELDS))}.",
                 data={"field": name},
             )
     if not settings:
         raise KilowatchError(
             "unknown_setting",
             "No setting is named that should be changed.",
-            remedy=f"There are: {', '.join(FIELDS)}.",
+            remedy=f"There are: {', '.join(map(name_of, FIELDS))}.",
         )
     for name, usual in FACTORS.items():
         if name in settings and (settings[name] is not None or usual is not None):

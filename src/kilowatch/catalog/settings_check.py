@@ -10,6 +10,7 @@ import math
 from dataclasses import dataclass, replace
 from typing import Any, TypedDict, TypeVar
 
+from kilowatch.catalog.setting_names import name_of
 from kilowatch.catalog.spans import check_interval, interval_text
 from kilowatch.model.errors import KilowatchError
 from kilowatch.model.points import (
@@ -140,7 +141,7 @@ def one_of(field: str, word: str, words: tuple[Word, ...]) -> Word:
         if word == known:
             return known
     raise _invalid(
-        field, f"{word!r} is not a known {field}.", f"Choose one of: {', '.join(words)}."
+        field, f"{word!r} is not a known {name_of(field)}.", f"Choose one of: {', '.join(words)}."
     )
 
 

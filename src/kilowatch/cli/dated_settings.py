@@ -5,9 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import datetime
 from typing import Annotated, Any
-from zoneinfo import ZoneInfo
 
 import typer
 from sqlalchemy.orm import Session
@@ -16,6 +14,7 @@ from kilowatch.catalog import Change, data_points, meter_events, point_settings,
 from kilowatch.catalog.factors_check import MJ_PER_KWH
 from kilowatch.catalog.settings_check import one_of
 from kilowatch.catalog.tables import DataPoint, Organisation, Site
+from kilowatch.cli.dated_lines import feeders_of, lines_of, local_text
 from kilowatch.cli.explain import instant_ms
 from kilowatch.cli.folder import DEFAULT
 from kilowatch.cli.options import Data
@@ -31,6 +30,12 @@ Comment = Annotated[str, typer.Option(help="Why, for the history.")]
 Channel = Annotated[
     str, typer.Option(help="Which register of an electrical meter, such as pC_1; all if left out.")
 ]
+SETTINGS = (
+    "--interval", "--tolerance", "--behaviour", "--stamp", "--clock", "--unit", "--register-max",
+    "--feeder", "--multiplier", "--ct-ratio", "--vt-ratio", "--pulse-weight", "--calorific",
+    "--volume-correction", "--nominal-voltage",
+)  # fmt: skip
+"""Options that say what is changed."""
 CALORIFIC_UNITS = ("kWh/m3", "MJ/m3")
 
 
@@ -67,15 +72,29 @@ def set_settings(
         float | None,
         typer.Option(help="First value that the register does not reach: 1000000; 0: unknown."),
     ] = None,
-    nominal_voltage: Annotated[float | None, typer.Option(help="230, in V.")] = None,
+    nominal_voltage: Annotated[
+        float | None, typer.Option(help="Between phase and neutral, in V: 230.")
+    ] = None,
     interval: Annotated[str | None, typer.Option(help="How often packets come: 15m.")] = None,
     tolerance: Annotated[
         str | None, typer.Option(help="How late a packet may come: 2m; half: half the interval.")
     ] = None,
-    behaviour: Annotated[str | None, typer.Option(metavar="|".join(BEHAVIOURS))] = None,
-    stamp: Annotated[str | None, typer.Option(metavar="|".join(STAMPS))] = None,
-    clock: Annotated[str | None, typer.Option(metavar="|".join(CLOCKS))] = None,
-    unit: Annotated[str | None, typer.Option(help="Of a single value.")] = None,
+    behaviour: Annotated[
+        str | None,
+        typer.Option(
+            metavar="|".join(BEHAVIOURS),
+            help="What a value is: a dial, what an interval came to, a power or flow, a level.",
+        ),
+    ] = None,
+    stamp: Annotated[
+        str | None,
+        typer.Option(metavar="|".join(STAMPS), help="Which end of its interval a packet names."),
+    ] = None,
+    clock: Annotated[
+        str | None,
+        typer.Option(metavar="|".join(CLOCKS), help="Which part of a timestamp to believe."),
+    ] = None,
+    unit: Annotated[str | None, typer.Option(help="Of a single value: kWh, m3, °C.")] = None,
     feeder: Annotated[
         str | None,
         typer.Option(help="Data point of the same site that feeds this one; none: nothing does."),
@@ -121,7 +140,7 @@ def set_settings(
             data={"field": "from"},
         )
     with _changing(data, organization, stream) as (change, point, zone):
-        settings |= _fed(change, point, feeder)
+        settings = _named(settings | _fed(change, point, feeder))
         from_ms = None if from_date is None else instant_ms(from_date, zone)
         found = point_settings.preview(
             change.session, point, settings, from_ms, now_ms=change.now_ms
@@ -130,13 +149,13 @@ def set_settings(
             point_settings.change_always(change, point, settings, comment=comment)
         elif not dry_run and from_ms is not None:
             point_settings.change_from(change, point, settings, from_ms, comment=comment)
-        name = point.name
+        name, feeders = point.name, feeders_of(change.session, found.after)
     if as_json:
         _print({"periods": _periods(found.after), "recomputes": found.recomputes})
         return
     out = paper()
     out.print(f"{name}{' would be' if dry_run else ''}:", markup=False)
-    for line in _lines(found.after, zone, set(settings)):
+    for line in lines_of(found.after, zone, set(settings), feeders):
         out.print(f"  {line}", markup=False)
     if found.recomputes:
         out.print("Every figure that depends on it is computed again in the background.")
@@ -247,6 +266,7 @@ def history(
         rows = point_settings.history(session, point)
         periods = point_settings.settings_by_period(session, point)
         events = meter_events.events(session, point)
+        feeders = feeders_of(session, periods)
     settings = [
         {"undo": f"setting-{row.id}", "from_ms": row.from_ms, **row.fields, "comment": row.comment}
         for row in rows
@@ -261,7 +281,11 @@ def history(
         return
     out = paper()
     known = {name for row in rows for name in row.fields}
-    for line in _lines(periods, zone, known) if known else ["Nothing is dated, no factor is set."]:
+    for line in (
+        lines_of(periods, zone, known, feeders)
+        if known
+        else ["Nothing is dated, no factor is set."]
+    ):
         out.print(line, markup=False)
     for one in settings:
         out.print(
@@ -319,6 +343,17 @@ def _found(session: Session, organization: str | None, stream: str) -> tuple[Dat
     return point, session.get_one(Site, point.site_id).zone
 
 
+def _named(settings: dict[str, Any]) -> dict[str, Any]:
+    """Return the settings that are to be changed, if there are any."""
+    if settings:
+        return settings
+    raise KilowatchError(
+        "unknown_setting",
+        "What should be changed?",
+        remedy=f"Give one or more of: {', '.join(SETTINGS)}.",
+    )
+
+
 def _fed(change: Change, point: DataPoint, feeder: str | None) -> dict[str, int | None]:
     """Return the setting that says what feeds a data point: ``none`` is nothing."""
     if feeder is None or feeder == "none":
@@ -343,28 +378,6 @@ def _register(text: str) -> tuple[str, meter_events.Figures]:
 
 def _periods(periods: list[Any]) -> list[dict[str, Any]]:
     return [{"from_ms": from_ms, **settings} for from_ms, settings in periods]
-
-
-def _lines(periods: list[Any], zone: str, names: set[str]) -> list[str]:
-    """Return one line for each period, with the settings that are asked for."""
-    found = []
-    for from_ms, settings in periods:
-        since = "always" if from_ms is None else f"from {local_text(from_ms, zone)}"
-        told = (f"{name} {_told(settings[name])}" for name in settings if name in names)
-        found.append(f"{since}: {', '.join(told)}")
-    return found
-
-
-def _told(value: Any) -> str:
-    if value is None:
-        return "not set"
-    return f"{value:.10g}" if isinstance(value, float) else str(value)
-
-
-def local_text(at_ms: int, zone: str) -> str:
-    """Return an instant in local time, with its offset."""
-    moment = datetime.fromtimestamp(at_ms / 1000, ZoneInfo(zone))
-    return moment.isoformat(sep=" ", timespec="seconds")
 
 
 def _print(answer: dict[str, Any]) -> None:

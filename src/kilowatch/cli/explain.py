@@ -11,6 +11,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
+from kilowatch.catalog.setting_names import name_of, value_text
 from kilowatch.cli.ask import ask
 from kilowatch.cli.folder import DEFAULT
 from kilowatch.cli.options import Data
@@ -19,7 +20,14 @@ from kilowatch.log.records import BACKFILLED
 from kilowatch.model.errors import KilowatchError
 
 FROM_METER = ("last", "first", "width")
-FIGURES = ("amount", "unallocated", "mean", "low", "high")
+FIGURES = {
+    "amount": ("amount", "amount_unit"),
+    "unallocated": ("across the gap before it", "amount_unit"),
+    "mean": ("mean", "mean_unit"),
+    "low": ("lowest", "mean_unit"),
+    "high": ("highest", "mean_unit"),
+}
+"""What each figure is called, and where its unit stands."""
 
 
 def explain(
@@ -120,6 +128,11 @@ def _show(story: dict[str, Any]) -> None:
         kind = event["kind"].replace("_", "-")
         at = _local(event["at_ms"], zone)
         console.print(f"  recorded by a person: {kind} at {at} {told}".rstrip(), markup=False)
+    _show_settings(story, zone)
+
+
+def _show_settings(story: dict[str, Any], zone: ZoneInfo) -> None:
+    console = Console(highlight=False, soft_wrap=True)
     since, until = story["settings_from_ms"], story["settings_until_ms"]
     span = (f" from {_local(since, zone)}" if since else "") + (
         f" until {_local(until, zone)}" if until else ""
@@ -127,14 +140,20 @@ def _show(story: dict[str, Any]) -> None:
     console.print(f"\n[bold]Settings that applied[/bold]{span}")
     for what, factor in story["factors"].items():
         console.print(f"  factor of {what}: {factor:.10g}", markup=False)
-    for name, value in {**settings, "generation of the grid": story["generation"]}.items():
-        console.print(f"  {name:12} {'not set' if value is None else value}", markup=False)
+    for name, value in story["settings"].items():
+        console.print(f"  {name_of(name):17} {value_text(name, value)}", markup=False)
+    if story["generation"] > 1:
+        console.print(f"  computed again    {story['generation'] - 1} times", markup=False)
     if story["clock_reason"]:
         console.print(f"  {story['clock_reason']}", markup=False)
 
 
 def _figures(row: dict[str, Any]) -> str:
-    told = [f"{name} {row[name]:.10g}" for name in FIGURES if row.get(name) is not None]
+    told = [
+        f"{word} {row[name]:.10g} {row.get(unit, '')}".rstrip()
+        for name, (word, unit) in FIGURES.items()
+        if row.get(name) is not None and (row[name] or name != "unallocated")
+    ]
     covered = f"{row['covered_ms'] / 1000:.0f} of {row['duration_ms'] / 1000:.0f} s known"
     packets = "1 packet" if row["count"] == 1 else f"{row['count']} packets"
     return f"{', '.join(told) or 'not known'}; {row['quality']}, {packets}, {covered}"

@@ -13,7 +13,8 @@ from sqlalchemy.orm import Session
 from kilowatch.catalog import Change, formula_use, formulas, registry, spans
 from kilowatch.catalog.formulas import Wish
 from kilowatch.catalog.tables import DataPoint, Organisation, Site
-from kilowatch.cli.dated_settings import dated_change, local_text
+from kilowatch.cli.dated_lines import local_text
+from kilowatch.cli.dated_settings import dated_change
 from kilowatch.cli.explain import instant_ms
 from kilowatch.cli.folder import DEFAULT
 from kilowatch.cli.options import Data

@@ -94,6 +94,7 @@ def run(
     """
     os.umask(0o077)  # whatever is made in the data folder is for this user alone
     folder.create()
+    _say(f"Kilowatch is starting, with {folder.root} …")
     with contextlib.ExitStack() as locks:
         for name in names:
             locks.enter_context(alone(folder, name))
@@ -146,7 +147,19 @@ def _serve(
             greeted = True
             on_ready(addresses)
 
-    asyncio.run(supervise(children, on_ready=ready))
+    asyncio.run(supervise(children, on_ready=ready, on_stop=_tell_of_stop))
+
+
+def _tell_of_stop(at_once: bool) -> None:
+    if at_once:
+        _say("Ended at once: the next start takes in again what was not stored yet.")
+    else:
+        _say("Stopping: what is under way is finished and stored. Ctrl-C again ends it now.")
+
+
+def _say(text: str) -> None:
+    with contextlib.suppress(OSError):  # nobody reads: no reason not to go on
+        Console(highlight=False, soft_wrap=True).print(text, markup=False)
 
 
 def prepare(folder: DataFolder, settings: Settings) -> None:

@@ -20,7 +20,8 @@ from kilowatch.catalog.places import check_zone
 from kilowatch.catalog.reshaping import SiteDraft
 from kilowatch.catalog.tables import DataPoint, Organisation, Site
 from kilowatch.cli import site_facts
-from kilowatch.cli.dated_settings import dated_change, local_text
+from kilowatch.cli.dated_lines import local_text
+from kilowatch.cli.dated_settings import dated_change
 from kilowatch.cli.explain import instant_ms
 from kilowatch.cli.folder import DEFAULT
 from kilowatch.cli.options import Data

@@ -35,6 +35,8 @@ STOP_S_MAX = 30.0
 it flushes and the piece of insights that is under way, after 5 s for pages that are being sent: 10
 to 18 s on two cores that twenty others shared. Nothing is lost when it is ended, but the next start
 takes in again what was not flushed, and says that this one did not end in order."""
+AGAIN_S = 1.0
+"""A signal that comes sooner after the first is the same one, sent on by a wrapper."""
 RESTART_S_MIN, RESTART_S_MAX = 0.2, 5.0
 
 
@@ -112,6 +114,12 @@ class Child:
             os.close(self.lifeline)
             self.lifeline = None
 
+    def end(self) -> None:
+        """End the process at once, whatever it is at: what was acknowledged is durable."""
+        if self.process is not None and self.process.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                self.process.kill()
+
     async def stop(self) -> None:
         """End the process: by the pipe, then by signals."""
         self.let_go()
@@ -138,22 +146,58 @@ async def _read_line(descriptor: int) -> bytes:
         transport.close()
 
 
+@dataclass(slots=True)
+class Signals:
+    """What SIGINT and SIGTERM ask for: to stop in order, and whoever asks again, at once.
+
+    Attributes:
+        children: What is ended at once.
+        on_stop: Called with whether it is at once.
+        clock: Seconds that never go back.
+        stop: Set by the first signal.
+    """
+
+    children: list[Child]
+    on_stop: Callable[[bool], None]
+    clock: Callable[[], float] = time.monotonic
+    stop: asyncio.Event = field(default_factory=asyncio.Event)
+    _asked_s: float | None = None
+    _ended: bool = False
+
+    def ask(self) -> None:
+        """Take in a signal."""
+        now_s = self.clock()
+        if self._asked_s is None:
+            self._asked_s = now_s
+            self.stop.set()
+            self.on_stop(False)
+        elif not self._ended and now_s - self._asked_s >= AGAIN_S:
+            self._ended = True
+            self.on_stop(True)
+            for child in self.children:
+                child.end()
+
+
 async def supervise(
-    children: list[Child], *, on_ready: Callable[[dict[str, dict[str, Any]]], None]
+    children: list[Child],
+    *,
+    on_ready: Callable[[dict[str, dict[str, Any]]], None],
+    on_stop: Callable[[bool], None] = lambda _at_once: None,
 ) -> None:
     """Run the children until a signal asks to stop; restart one that crashes.
 
     Args:
         children: In the order in which they start; they stop in the opposite one.
         on_ready: Called with what each child said, at first and after each restart.
+        on_stop: Called when a signal asks to stop (False), and to end at once (True).
 
     Raises:
         KilowatchError: A child refused to start.
     """
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
+    signals = Signals(children, on_stop)
+    stop, loop = signals.stop, asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stop.set)
+        loop.add_signal_handler(number, signals.ask)
     watchers: list[asyncio.Task[None]] = []
     try:
         for child in children:

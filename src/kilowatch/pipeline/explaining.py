@@ -19,8 +19,9 @@ from kilowatch.model.blocks import (
 from kilowatch.model.calendar import bucket_end_ms, bucket_start_ms
 from kilowatch.model.dated import ALWAYS_MS, Period
 from kilowatch.model.lengths import HOUR_MS
-from kilowatch.model.parameters import channel_name
+from kilowatch.model.parameters import GAS_ENERGY, Role, channel_name, family_of
 from kilowatch.model.points import DataPoint
+from kilowatch.model.units import UNITS
 from kilowatch.pipeline.grids import NEVER_MS, PointGrid, effective_of
 from kilowatch.pipeline.state import StreamState, grid_of
 
@@ -75,7 +76,7 @@ def explain(sources: Sources, point: DataPoint, state: StreamState, at_ms: int) 
         "settings_from_ms": from_ms if from_ms > ALWAYS_MS else None,
         "settings_until_ms": until_ms if until_ms < NEVER_MS else None,
         "events": _events(grid.point, start, end),
-        "intervals": _figures(sources.intervals(start, end)),
+        "intervals": _figures(sources.intervals(start, end), (period or grid.point)),
         "readings": _readings(readings, effective_ms, start, end),
     }
 
@@ -149,16 +150,34 @@ def _around(
     return found.take(slice(max(int(inside[0]) - 1, 0), int(inside[-1]) + 2))
 
 
-def _figures(rows: IntervalBlock) -> list[dict[str, Any]]:
+def _figures(rows: IntervalBlock, settings: Period | DataPoint) -> list[dict[str, Any]]:
     names = [name for name in COLUMNS if name not in ("series", "channel")]
     columns = {name: getattr(rows, name).tolist() for name in names}
     columns["quality"] = [Quality(quality).name.lower() for quality in columns["quality"]]
     for name in FLOAT_COLUMNS:
         columns[name] = [None if np.isnan(value) else value for value in columns[name]]
     return [
-        {"channel": channel_name(channel), **{name: columns[name][row] for name in names}}
+        {
+            "channel": channel_name(channel),
+            **{name: columns[name][row] for name in names},
+            **_units(channel, settings.unit),
+        }
         for row, channel in enumerate(rows.channel.tolist())
     ]
+
+
+def _units(channel: int, unit: str) -> dict[str, str]:
+    """Return the units of a row's amounts and of its means; empty for plain numbers."""
+    family = family_of(channel)
+    if family is not None and channel != GAS_ENERGY:
+        of_amount = family.unit if family.role is Role.REGISTER else ""
+        return {"amount_unit": of_amount, "mean_unit": "" if of_amount else family.unit}
+    if channel == GAS_ENERGY:
+        return {"amount_unit": "Wh", "mean_unit": "W"}
+    known = UNITS.get(unit)
+    if known is None:
+        return {"amount_unit": unit, "mean_unit": unit}
+    return {"amount_unit": known.amount or known.canonical, "mean_unit": known.canonical}
 
 
 def _readings(
