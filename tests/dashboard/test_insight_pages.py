@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from html import unescape
@@ -490,6 +492,8 @@ def test_what_was_resolved_shows_what_is_saved_since(tmp_path: Path) -> None:
     assert amount == pytest.approx(14 * 24 * EXTRA_W, rel=0.1)
     assert "Money saved" in text, "a saving is no cost"
     assert "in 14 days since" in text
+    assert re.search(r"comparison is typically off by [1-9] % of a day's use\.", text)
+    assert "coarse" not in text
     lost = (starts >= mended + 4 * DAY_MS) & (starts < mended + 7 * DAY_MS)
     made.view.put(point, electrical_rows(point, starts[~lost], watts[~lost]))
     rooms, day = made.app.state.rooms, local_day(mended + 10 * DAY_MS, point.zone)
@@ -502,6 +506,9 @@ def test_what_was_resolved_shows_what_is_saved_since(tmp_path: Path) -> None:
     before, after = (later.saving.daily[part].sum() for part in (slice(since), slice(since, None)))
     assert before > after > 0, "ten days of which three are unknown, and four"
     assert later.worth.money == pytest.approx((0.2187 * before + 0.4 * after) / 1000)
+    coarse = replace(later, saving=replace(later.saving, cv_rmse=0.41))
+    assert (coarse.fit, coarse.coarse) == (41, True)
+    assert replace(later, saving=replace(later.saving, cv_rmse=math.nan)).fit is None
     assert "in 11 of 14 days since" in page(client, f"{path}/saved")
     made.writer.close()
     made.log.close()

@@ -27,6 +27,10 @@ from kilowatch.model.points import DataPoint
 from kilowatch.model.site_facts import SiteFacts
 from kilowatch.model.zones import Zone
 
+COARSE = 0.25
+"""Error of daily sums from which a comparison is called coarse: ASHRAE Guideline 14 takes no model
+of months for calibrated that is off by more than 15 %, and of hours 30 %."""
+
 
 @dataclass(frozen=True, slots=True)
 class Saved:
@@ -47,6 +51,17 @@ class Saved:
     days: int
     passed: int
     since: str
+
+    @property
+    def fit(self) -> int | None:
+        """By how much the comparison misses days of before [%]; None where that is not known."""
+        error = self.saving.cv_rmse
+        return max(1, round(100 * error)) if math.isfinite(error) else None
+
+    @property
+    def coarse(self) -> bool:
+        """Whether that is so much that figures are a hint only."""
+        return self.saving.cv_rmse > COARSE
 
 
 async def saved(request: Request) -> Response:
