@@ -135,6 +135,10 @@ def test_degree_days_are_those_of_local_days() -> None:
     assert math.isnan(found[2])
     cooling = degrees_by_day(values, first, Zone.of(ZONE), facts, "cooling", 3)
     assert cooling[:2] == pytest.approx([0.0, 0.0])
+    mild = degrees_by_day(values + 3.4, first, Zone.of(ZONE), facts, "heating", 3)
+    assert mild[:2] == pytest.approx([2.1, 2.1])
+    scrap = degrees_by_day(values + 5.3, first, Zone.of(ZONE), facts, "heating", 3)
+    assert scrap[:2].tolist() == [0.0, 0.0], "0.4 degree days divide nothing"
 
 
 @pytest.fixture(scope="module")

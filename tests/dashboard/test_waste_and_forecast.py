@@ -170,7 +170,7 @@ def test_the_page_of_waste_names_where_when_and_what_it_rests_on(
     assert "0.2548 kg/kWh (location-based, SEAI 2024)" in text
     assert f'<data value="{48 * EXTRA_W}" data-unit="Wh">' in text
     site = page(admin, f"/waste?place=s{world.sites['Office Dublin']}")
-    assert "Open Mon–Fri 08–18, as learnt from the load." in site
+    assert "Open Mon–Fri 08–18, as learnt from the load of most data points." in site
     assert "/calendar" in site
     assert "July 2026" in site
 

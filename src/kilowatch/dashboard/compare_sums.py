@@ -32,6 +32,9 @@ GRAINS: tuple[Grain, ...] = ("day", "week", "month")
 
 COMPLETE = 0.9
 """Share of a day that must be known on both sides before it is held against another one."""
+DEGREES_MIN = 1.0
+"""Degree days that a period must have for anything to be divided by them [K·d]. An October with
+0.0008 of cooling made 244 GWh for each."""
 KNOWN_DAYS = 0.9
 """Share of a period's days whose temperature must be known for its degree days to be a sum."""
 
@@ -324,6 +327,8 @@ def degrees_by_day(
 ) -> Floats:
     """Return the degree days of consecutive local days, shape (days,) [K·d]; NaN if not known.
 
+    All are 0 where there are next to none: nothing can be said of what a building takes for each.
+
     Args:
         temperature_c: Outdoor temperature of consecutive hours, NaN where not known [°C].
         first_ms: Start of the first hour, at midnight [ms since 1970, UTC].
@@ -342,4 +347,4 @@ def degrees_by_day(
     inside = (place >= 0) & (place < days)
     own = (summed.heating if per == "heating" else summed.cooling)[0]
     found[place[inside]] = own[inside]
-    return found
+    return found if np.nansum(found) >= DEGREES_MIN else np.minimum(found, 0.0)
