@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import signal
 import subprocess
 import sys
 from dataclasses import asdict
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any, ClassVar, cast
 
 import pytest
 
+from kilowatch.cli import supervisor
 from kilowatch.cli.settings import Settings
-from kilowatch.cli.supervisor import AGAIN_S, Child, Signals
+from kilowatch.cli.supervisor import AGAIN_S, Child, Signals, supervise
 from kilowatch.model.errors import KilowatchError
 
 
@@ -66,6 +70,96 @@ def test_a_refusal_of_a_child_reaches_the_operator_in_its_own_words(tmp_path: Pa
 
     with pytest.raises(KilowatchError, match="not a network"):
         asyncio.run(start())
+
+
+FULL = (
+    "import errno, json, os, sys, tempfile\n"
+    "from kilowatch.cli import child\n"
+    "async def run(folder, settings, stop, ready):\n"
+    "    raise RuntimeError('whatever the database says of it')\n"
+    "def full(*_, **__):\n"
+    "    raise OSError(errno.ENOSPC, 'No space left on device')\n"
+    "if sys.argv[2] == 'full':\n"
+    "    tempfile.TemporaryFile = full\n"
+    "sys.modules['nobody'] = type('nobody', (), {'run': staticmethod(run)})\n"
+    "child.PROCESSES['nobody'] = 'nobody'\n"
+    "life, parent = os.pipe()\n"
+    "heard, ready = os.pipe()\n"
+    "os.set_blocking(heard, False)\n"
+    "os.write(parent, sys.argv[1].encode() + b'\\n')\n"
+    "os.close(parent)\n"
+    "try:\n"
+    "    child.main(['nobody', str(life), str(ready)])\n"
+    "finally:\n"
+    "    os.write(1, os.read(heard, 5000) if sys.argv[2] == 'full' else b'')\n"
+)
+
+
+def test_a_start_on_a_full_disk_says_that_it_is_full_and_anything_else_what_it_is(
+    tmp_path: Path,
+) -> None:
+    """Whoever reads "disk I/O error" looks for the fault in the wrong place."""
+    told = json.dumps({"folder": str(tmp_path), "settings": asdict(Settings())})
+    full, other = (
+        subprocess.run(
+            [sys.executable, "-c", FULL, told, disk], capture_output=True, text=True, check=False
+        )
+        for disk in ("full", "roomy")
+    )
+    said = json.loads(full.stdout)
+    assert said["refused"] == "folder_unusable"
+    assert "No space left on device" in said["detail"]
+    assert "Make room" in said["remedy"]
+    assert "whatever the database says" in other.stderr
+    assert not list(tmp_path.iterdir()), "what was tried leaves nothing behind"
+
+
+def test_a_process_that_is_started_again_on_a_full_disk_ends_nobody(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """That its number can't be written down is no reason to take no packets any more."""
+    monkeypatch.setattr(supervisor, "RESTART_S_MIN", 0.0)
+    monkeypatch.setattr(supervisor, "RESTART_S_MAX", 0.0)
+    written: list[dict[str, Any]] = []
+    failures = [KilowatchError("folder_unusable", "The disk is full."), None]
+
+    class Once:
+        """A process that ends once, and then lives."""
+
+        name = "collector"
+        ready: ClassVar[dict[str, Any]] = {"pid": 1}
+        starts = 0
+        process: Any = None
+
+        async def start(self) -> None:
+            self.starts += 1
+            if self.starts == 2:
+                raise BlockingIOError(11, "no process can be made")
+            self.process = self
+
+        async def wait(self) -> int:
+            if self.starts > 1:
+                await asyncio.Event().wait()
+            return -9
+
+        def let_go(self) -> None:
+            pass
+
+        async def stop(self) -> None:
+            pass
+
+    def ready(said: dict[str, Any]) -> None:
+        failure = failures.pop(0) if written else None
+        if failure is not None:
+            raise failure
+        written.append(said)
+        if len(written) == 2:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    child = Once()
+    asyncio.run(supervise(cast("list[Child]", [child]), on_ready=ready))
+    assert child.starts == 3
+    assert len(written) == 2
 
 
 def test_a_child_whose_parent_is_gone_before_it_is_ready_ends_without_a_stack(

@@ -69,10 +69,14 @@ def main(arguments: list[str]) -> int:
             threading.Timer(STOP_S_MAX, os._exit, (1,)).run()  # whatever hangs, we end
 
         threading.Thread(target=watch, name="lifeline", daemon=True).start()
-        await run(DataFolder(Path(told["folder"])), settings, stop, say)
+        await run(folder, settings, stop, say)
 
+    folder = DataFolder(Path(told["folder"]))
     try:
-        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        with (
+            folder.answering_for_its_disk(),
+            asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner,
+        ):
             runner.run(live())
     except KilowatchError as error:
         try:

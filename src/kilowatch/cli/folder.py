@@ -8,6 +8,8 @@ import json
 import os
 import stat
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +18,8 @@ from kilowatch.model.errors import KilowatchError
 
 DEFAULT = Path("kilowatch-data")
 DEMO = Path("kilowatch-demo")
+
+ROOM_B = 1 << 20  # a start writes less, but not much less
 
 SOCKET_PATH_MAX = 100
 """A Unix socket's path holds 107 bytes on Linux and 103 on macOS; deeper folders get theirs
@@ -128,6 +132,33 @@ class DataFolder:
             raise PermissionError(errno.EPERM, f"{place} belongs to somebody else")
         place.chmod(0o700)
 
+    @contextmanager
+    def answering_for_its_disk(self) -> Iterator[None]:
+        """Turn whatever fails inside into a plain answer where a full disk is the reason.
+
+        Raises:
+            KilowatchError: ``folder_unusable``; what fails for another reason is raised as it is.
+        """
+        try:
+            yield
+        except KilowatchError:
+            raise
+        except Exception as error:
+            trouble = self._trouble()
+            if trouble is None:
+                raise
+            raise trouble from error
+
+    def _trouble(self) -> KilowatchError | None:
+        """Return why nothing can be written here; None if it can."""
+        try:
+            with tempfile.TemporaryFile(dir=self.root) as probe:
+                probe.write(bytes(ROOM_B))
+                probe.flush()
+        except OSError as error:
+            return _unusable(self.root, error)
+        return None
+
     def read_addresses(self) -> dict[str, Any]:
         """Return what the server wrote about itself, empty before its first start."""
         try:
@@ -137,17 +168,25 @@ class DataFolder:
         return addresses
 
     def write_addresses(self, addresses: dict[str, Any]) -> None:
-        """Write where the server can be reached, whole or not at all."""
+        """Write where the server can be reached, whole or not at all.
+
+        Raises:
+            KilowatchError: ``folder_unusable``.
+        """
         whole = self.addresses.with_suffix(".new")
-        whole.write_text(json.dumps(addresses, indent=1) + "\n", encoding="utf-8")
-        whole.replace(self.addresses)
+        try:
+            whole.write_text(json.dumps(addresses, indent=1) + "\n", encoding="utf-8")
+            whole.replace(self.addresses)
+        except OSError as error:
+            raise _unusable(self.root, error) from None
 
 
 def _unusable(root: Path, error: OSError) -> KilowatchError:
+    remedy = "Choose another one with --data, or give this user the right to write there."
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        remedy = "Make room on its disk and start again: what was acknowledged is kept."
     return KilowatchError(
-        "folder_unusable",
-        f"The data folder {root} can't be used: {error.strerror}.",
-        remedy="Choose another one with --data, or give this user the right to write there.",
+        "folder_unusable", f"The data folder {root} can't be used: {error.strerror}.", remedy=remedy
     )
 
 

@@ -126,7 +126,8 @@ def _serve(
     names: tuple[str, ...],
     on_ready: Callable[[dict[str, Any]], None] | None,
 ) -> None:
-    prepare(folder, settings)
+    with folder.answering_for_its_disk():
+        prepare(folder, settings)
     told: dict[str, Any] = {"folder": str(folder.root), "settings": asdict(settings)}
     children = [Child(name, told) for name in names]
     if on_ready is None:

@@ -238,6 +238,7 @@ async def _unless_stopped(starting: Any, stop: asyncio.Event) -> None:
 
 async def _keep_alive(child: Child, stop: asyncio.Event, tell: Callable[[], None]) -> None:
     wait_s = RESTART_S_MIN
+    telling = asyncio.create_task(asyncio.sleep(0))
     while True:
         assert child.process is not None
         started = time.monotonic()
@@ -253,8 +254,24 @@ async def _keep_alive(child: Child, stop: asyncio.Event, tell: Callable[[], None
             wait_s = min(2 * wait_s, RESTART_S_MAX)
             try:
                 await child.start()
-            except KilowatchError as error:
+            except (KilowatchError, OSError) as error:
                 log.error("process did not start", child=child.name, reason=str(error))  # noqa: TRY400
             else:
-                tell()
                 break
+        telling.cancel()
+        telling = asyncio.create_task(_tell(tell))
+
+
+async def _tell(tell: Callable[[], None]) -> None:
+    """Say that a process was started again, and again where that can't be written down.
+
+    The process serves on the port that it had, so a full disk is no reason to end all of them.
+    """
+    while True:
+        try:
+            tell()
+        except KilowatchError as error:
+            log.error("where the processes are is not written down", reason=str(error))  # noqa: TRY400
+            await asyncio.sleep(RESTART_S_MAX)
+        else:
+            return
