@@ -437,7 +437,11 @@ def test_waste_that_paused_for_a_day_is_not_called_going_on(
     assert told == {"over": False, "still": True, "volts": True}
     begun = replace(one, id="year", start_ms=one.end_ms - 360 * DAY_MS)
     world.extra["insights"].put(begun)
-    assert "It began before; drawn from" in page(client, address(world, "hvac", begun))
+    long = page(client, address(world, "hvac", begun))
+    assert "It began before; drawn from" in long
+    assert "every week, at any time" in long, "a year has every hour of the week"
+    assert "every week at this time" not in long
+    assert "every week at this time" in page(client, address(world, "hvac", one))
     assert "It began before" not in page(client, address(world, "hvac", one))
 
 

@@ -28,6 +28,7 @@ from kilowatch.dashboard.words import t
 from kilowatch.dashboard.worth import basis_of
 from kilowatch.model.errors import KilowatchError
 from kilowatch.model.insight import InsightEvent, Verdict
+from kilowatch.model.lengths import WEEK_MS
 from kilowatch.model.points import DataPoint
 from kilowatch.model.verdicts import LASTS, Lasts
 
@@ -82,6 +83,7 @@ def _page(
     today = local_day(rooms.clock(), point.zone)
     first = local_day(found.start_ms, point.zone)
     last = local_day(max(found.end_ms - 1, found.start_ms), point.zone)
+    whole = found.end_ms - found.start_ms >= WEEK_MS
     from_ms, _ = window(found.start_ms, found.end_ms, point.zone, rooms.clock())
     context = {
         "page": "event",
@@ -99,7 +101,11 @@ def _page(
         "snoozes": [
             ((today + timedelta(days)).isoformat(), t(f"event_snooze.{days}")) for days in SNOOZES
         ],
-        "lasts": [(word, t(f"event_lasts.{word}")) for word in LASTS],
+        "lasts": [
+            (word, t("event.always") if word == "weekly" and whole else t(f"event_lasts.{word}"))
+            for word in LASTS
+        ],
+        "week_ms": WEEK_MS,
         "tomorrow": (today + timedelta(1)).isoformat(),
         "comment_max": COMMENT_MAX,
         "exports": may_export(visit.person, point),
