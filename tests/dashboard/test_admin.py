@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import time
+from html import unescape
 
 import pytest
 from starlette.testclient import TestClient
@@ -13,6 +15,7 @@ from kilowatch.catalog.tables import AuditEntry
 from kilowatch.dashboard import admin as pages
 from tests.dashboard.conftest import form_token
 from tests.dashboard.worlds import World
+from tests.journeys.waiting import until
 
 PAGE = {"accept": "text/html"}
 NEW = "/admin/data-points/new"
@@ -41,6 +44,36 @@ def test_a_new_data_point_is_ready_with_its_curl_line(world: World, admin: TestC
     number = int(answer.headers["location"].split("/")[-1].split("?")[0])
     point = world.app.state.rooms.registry.directory().by_id(number)
     assert (point.interval_s, point.behaviour, point.zone) == (900, "register", "Europe/Dublin")
+
+
+def test_packets_for_no_data_point_lead_to_registering_it(world: World, admin: TestClient) -> None:
+    """A gateway that was set up before its data point pushes into 404, and somebody sees it."""
+    owner, now_ms = world.point("main").organisation_id, int(time.time() * 1000)
+    for number in range(3):
+        body = b'{"id": "new-roof", "value": %d}' % number
+        world.writer.refuse(
+            None, owner, code="stream_unknown", detail="No stream has this id.", body=body,
+            received_ms=now_ms + number,
+        )  # fmt: skip
+    world.writer.refuse(
+        None, owner, code="invalid_json", detail="It is no JSON.", body=b"<roof>",
+        received_ms=now_ms - 1,
+    )  # fmt: skip
+    until(lambda: len(world.log.kept_unknown(owner)) == 4, what="the packets to be kept")
+    page = unescape(admin.get("/admin/data-points", headers=PAGE).text)
+    section = page[page.index("Packets for no data point") :]
+    rows = re.findall(r"<tr><th scope=.row.*?</tr>", section, re.DOTALL)
+    assert ["new-roof" in row for row in rows] == [True, False]
+    assert '<td class="num" data-label="Times">3</td>' in rows[0]
+    assert '{"id": "new-roof", "value": 2}' in rows[0]
+    assert "/new?" not in rows[1]
+    (leads,) = re.findall(r'href="(/admin/data-points/new\?[^"]+)"', rows[0])
+    assert 'value="new-roof"' in admin.get(leads, headers=PAGE).text
+    sent = form(admin, world, name="New roof", stream_id="new-roof")
+    assert admin.post("/admin/data-points", data=sent).status_code == 303
+    page = admin.get("/admin/data-points", headers=PAGE).text
+    assert "Registered by now" in page
+    assert "stream_id=new-roof" not in page
 
 
 def test_without_a_site_the_form_leads_to_the_first_one(

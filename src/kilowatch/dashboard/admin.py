@@ -170,7 +170,8 @@ def _new(request: Request) -> Response:
     known = [site["id"] for site in sites]
     first = asked if asked in known else (known[0] if known else "")
     place = asked_of(request, ("meter", "appliance")) if asked in known else {}
-    return _form(request, Fields(site=first, **place), None, {})
+    named = request.query_params.get("stream_id", "")[:100]
+    return _form(request, Fields(site=first, stream_id=named, **place), None, {})
 
 
 def _create(request: Request, fields: Fields) -> Response:

@@ -35,6 +35,7 @@ from kilowatch.dashboard.needs import LastValue
 from kilowatch.dashboard.numbers import whole_number
 from kilowatch.dashboard.registry import may_point
 from kilowatch.dashboard.rooms import point_of, rooms_of, visit_of
+from kilowatch.dashboard.unregistered import strangers
 from kilowatch.dashboard.words import t
 from kilowatch.model.errors import KilowatchError
 from kilowatch.model.points import UTILITIES, DataPoint
@@ -113,6 +114,7 @@ def _listing(request: Request) -> Response:
         "states": STATES,
         "organisations": organisations,
         "now_ms": rooms.clock(),
+        "strangers": strangers(request),
     }
     return section_page(request, SECTION, "admin_points.html", [], context)
 

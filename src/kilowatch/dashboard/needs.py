@@ -249,6 +249,9 @@ class PacketLog(Protocol):
     def counters(self, series: Sequence[int] | None = None) -> Mapping[int, Counters]: ...  # noqa: D102
     def kept(self, series: int, limit: int = 100, offset: int = 0) -> list[KeptPacket]: ...  # noqa: D102
     def kept_of(self, series: int, ids: Sequence[int] | None, limit: int) -> list[KeptPacket]: ...  # noqa: D102
+    def kept_unknown(  # noqa: D102
+        self, organisation_id: int, limit: int = 100, offset: int = 0
+    ) -> list[KeptPacket]: ...
     def backfills(self, series: int, limit: int = 100, offset: int = 0) -> list[Backfill]: ...  # noqa: D102
 
 
