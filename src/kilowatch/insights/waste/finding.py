@@ -37,7 +37,7 @@ what leaps for an hour or two is a meter's fault more often than a use."""
 ROOM = 2.0
 """Reaches of the building that an hour's waste may be more than what stands above the need. After a
 weekend that was wasted, the gate goes on to expect as much of the next."""
-TRIFLE = 0.01
+TRIFLE = 0.02
 """Less than this is no waste [share of mean load]."""
 CLOSED_DAY = 0.7
 """Part of the dead band that is enough on a holiday: it is over before it could be confirmed."""
