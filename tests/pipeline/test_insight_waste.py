@@ -59,7 +59,7 @@ def test_events_that_grow_hour_by_hour_are_those_of_the_whole_history(
             going, changed = go_on(1, going, when, own, SCALE)
             found |= {one.id: one for one in changed}
     over = ended(1, going, SCALE)
-    assert [one.id for one in over] == [one.id for one in found.values() if one.open]
+    assert {one.id for one in over} == {one.id for one in found.values() if one.open}
     told = sorted(found.values(), key=lambda one: (one.start_ms, one.kind))
     assert len(told) == len(whole)
     for mine, theirs in zip(told, whole, strict=True):
