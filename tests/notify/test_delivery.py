@@ -16,6 +16,7 @@ from kilowatch.catalog import alerts
 from kilowatch.catalog.tables import AuditEntry
 from kilowatch.catalog.tables_alerts import AlertChannel
 from kilowatch.model.errors import KilowatchError
+from kilowatch.model.parameters import PC
 from kilowatch.notify import courier as couriers
 from kilowatch.notify.addresses import parse_networks
 from kilowatch.notify.book import Attempt, Delivery
@@ -189,6 +190,29 @@ def test_the_status_is_read_from_apprises_log(
     assert str(status) in one.reason
     assert "pa55word" not in one.reason
     assert "s3cr3t" not in one.reason
+
+
+def test_a_clock_that_was_a_year_ahead_delays_nothing_when_it_is_set_back(
+    told: World, hook: Hook
+) -> None:
+    """A machine without a battery hears the time late: what waits for next year is due now."""
+    told.rule(channels=[told.channel("hook", "webhook", url=hook.url)])
+    told.rule("cumulated", channels=[told.channel()], quantity="pC", limit=1_000.0, unit="Wh",
+              period="day")  # fmt: skip
+    told.run()
+    right, year_ms = told.now, 366 * 24 * HOUR_MS
+    told.now += year_ms
+    hook.answers.append((503, {}))
+    say(told)
+    assert attempted(told, 1)
+    told.silent(told.points[1], last_ms=told.now)  # another outage
+    told.run()
+    told.now = right
+    told.read(told.points[0], float("nan"), channel=PC, amount=5_000.0)
+    told.run(seconds=5)
+    assert delivered(told, 3)
+    titles = {one.title for one in told.said() if one.state == "sent"}
+    assert len(titles) == 3, titles
 
 
 def test_after_a_day_it_is_given_up(told: World, hook: Hook) -> None:

@@ -29,6 +29,9 @@ HARD_S = 60.0
 """A carrier limits itself to less; past this its thread is left behind and the queue goes on."""
 CHANNELS_MAX = 64  # channels that are busy at once; the others wait for the next second
 BATCH_MAX = 500
+_DUE = "(next_ms <= ? OR next_ms > ?)"
+"""Nothing is put off for more than a day: what seems to be was written by a clock that was wrong,
+as that of a machine without a battery is until it has heard the time."""
 DIGEST_FROM = 5  # messages that wait for one channel travel as one: a storm is one message
 DIGEST_LINES = 20
 IDLE_S = 1.0
@@ -140,10 +143,10 @@ class Courier:
     def dispatch(self) -> None:
         """Start a thread for each channel that has something due and none at work."""
         now_ms = self._clock()
-        due = "SELECT DISTINCT channel_id FROM delivery WHERE state = 'pending' AND next_ms <= ?"
-        for (channel_id,) in self._book.rows(due, now_ms):
+        due = f"SELECT DISTINCT channel_id FROM delivery WHERE state = 'pending' AND {_DUE}"
+        for (channel_id,) in self._book.rows(due, now_ms, now_ms + GIVE_UP_MS):
             with self._lock:
-                waits = self._not_before_ms.get(channel_id, 0) > now_ms
+                waits = now_ms < self._not_before_ms.get(channel_id, 0) <= now_ms + GIVE_UP_MS
                 if waits or channel_id in self._busy or len(self._busy) >= CHANNELS_MAX:
                     continue
                 self._busy.add(channel_id)
@@ -165,11 +168,13 @@ class Courier:
 
     def _deliver(self, channel_id: int) -> bool:
         """Deliver what is due for a channel; returns whether there may be more."""
+        now_ms = self._clock()
         batch = self._book.all(
             Delivery,
-            "WHERE state = 'pending' AND channel_id = ? AND next_ms <= ? ORDER BY id LIMIT ?",
+            f"WHERE state = 'pending' AND channel_id = ? AND {_DUE} ORDER BY id LIMIT ?",
             channel_id,
-            self._clock(),
+            now_ms,
+            now_ms + GIVE_UP_MS,
             BATCH_MAX,
         )
         if not batch:

@@ -72,6 +72,7 @@ class Engine:
         self._summed: set[int] = set()
         self._sums_ms = 0
         self._settled_ms = 0
+        self._spoke_ms = 0
         self._next_ms = 0
         self._tidy_ms = 0
         self._reconcile = False
@@ -102,9 +103,10 @@ class Engine:
         changed |= self._take_findings(renewed=renewed)
         now_ms = self._clock()
         judged, self._judged = self._judged, False
-        if changed or renewed or judged or now_ms >= self._next_ms:
+        set_back = now_ms < self._spoke_ms
+        if changed or renewed or judged or set_back or now_ms >= self._next_ms:
             changed |= self._speak(now_ms)
-        if now_ms >= self._tidy_ms:
+        if set_back or now_ms >= self._tidy_ms:
             self._tidy_ms = now_ms + TIDY_EVERY_MS
             with self._book.writing() as tx:
                 forget(tx, now_ms - KEPT_MS)
@@ -178,7 +180,7 @@ class Engine:
                 changed |= sentinel.take(tx, self.rules, self._names, tidings, self._clock())
                 move_cursor(tx, after, sentinel.FEED)
         now_ms = self._clock()
-        if now_ms >= self._settled_ms + SETTLE_EVERY_MS:
+        if not 0 <= now_ms - self._settled_ms < SETTLE_EVERY_MS:  # a clock may be set back
             self._settled_ms = now_ms
             with self._book.writing() as tx:
                 changed |= sentinel.settle(tx, self._book, self._insights, now_ms)
@@ -213,7 +215,7 @@ class Engine:
         self._summed.update(series)
         now_ms = self._clock()
         verdicts = list(thresholds(self._view, rules, points, now_ms))
-        if now_ms < self._sums_ms + SUMS_EVERY_MS:
+        if 0 <= now_ms - self._sums_ms < SUMS_EVERY_MS:
             return self._judge(rules, verdicts)
         verdicts += sums(self._view, rules, self._known(self._summed), now_ms)
         judged = self._judge(rules, verdicts)
@@ -243,5 +245,5 @@ class Engine:
             speaking = Speaking(tx, self._book, self.rules, self.speaker, raiser, now_ms)
             speaking.run()
             raiser.finish()
-        self._next_ms = speaking.next_ms
+        self._spoke_ms, self._next_ms = now_ms, speaking.next_ms
         return speaking.spoke or raiser.changed

@@ -92,7 +92,7 @@ class Speaking:
         return False
 
     def _open(self, alert: Alert, rule: Rule) -> None:
-        if self.now_ms < alert.tell_ms:
+        if alert.opened_ms <= self.now_ms < alert.tell_ms:  # opened later: the clock was wrong then
             self._later(alert.tell_ms)
         elif self._may_speak(alert, rule):
             said = self._say("opened", alert, rule, rule.channels)
