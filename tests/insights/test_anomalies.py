@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import cache
 from io import BytesIO
 from itertools import pairwise
@@ -12,8 +13,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kilowatch.insights.anomalies import Alarm, State, scan, scan_within, start
-from kilowatch.insights.anomalies.scanning import watch
+from kilowatch.insights.anomalies import Alarm, State, scan, scan_within, scanning, start
+from kilowatch.insights.anomalies.scanning import Watcher, watch
 from kilowatch.insights.hours import Hours
 from kilowatch.model.blocks import Floats
 from kilowatch.model.insight import EventKind
@@ -83,6 +84,40 @@ def test_hours_may_come_in_any_cut(cuts: list[int]) -> None:
     assert cut == alarms
     assert state.to_bytes() == whole.to_bytes()
     assert {alarm.stream for alarm in alarms if alarm.open} >= {0, 1, 2}
+
+
+def test_hours_without_any_value_are_passed_over_and_leave_the_same(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Measured or not, an hour in which nothing is known of anybody teaches only the weather."""
+    values = _troubled().copy()
+    after = WARM_H + np.array([79, 100, 150, 200, 260])  # in the middle of a fault, over midnights
+    for first, last in ((after[0], after[1]), (after[2], after[3]), (after[4], after[4] + 1)):
+        values[:, first:last] = np.nan
+    outdoor = np.tile(8 + 5 * np.sin(np.arange(values.shape[1]) / 24), (len(values), 1))
+    outdoor[:, after[2] + 10 : after[2] + 30] = np.nan
+    part = slice(WARM_H, None)
+    hours = replace(
+        _hours(values[:, part], WARM_H), temperature_c=np.ascontiguousarray(outdoor[:, part])
+    )
+    state, alarms = scan(State.from_bytes(_warm(3, 4)), hours)
+    young = _hours(values[:, WARM_H - 29 * 24 :], WARM_H - 29 * 24)
+    within = scan_within(young, [1.0, 0.5])
+    measured: list[int] = []
+
+    def each(state: State, hours: Hours, told: Watcher, _rest: object = None) -> None:
+        measured.append(hours.count)
+        watch(state, hours, told)
+
+    monkeypatch.setattr(scanning, "watch", each)
+    every, same = scan(State.from_bytes(_warm(3, 4)), hours)
+    assert measured == [hours.count]
+    assert alarms == same
+    assert alarms
+    for name in State.__slots__:
+        np.testing.assert_array_equal(getattr(state, name), getattr(every, name), err_msg=name)
+    assert scan_within(young, [1.0, 0.5]) == within
+    assert any(within)
 
 
 def test_a_stream_is_judged_alone() -> None:

@@ -126,7 +126,12 @@ def test_of_a_stream_that_was_never_seen_nothing_is_said(model: Model) -> None:
     """An empty stream has no forecast, rather than an invented one."""
     empty = replace(HOURS, values=np.full_like(HOURS.values, np.nan))
     for one in (model, None):
-        assert np.isnan(predict(one, empty, 500).rate).all()
+        said = predict(one, empty, 500)
+        assert np.isnan(said.rate).all()
+        beside = np.concatenate([HOURS.values[:1], empty.values[1:]])
+        others = predict(one, replace(HOURS, values=beside), 500)
+        assert said.source[1:] == others.source[1:], "whoever is asked about beside it"
+        assert np.isnan(others.rate[:, 1:]).all()
 
 
 def test_a_new_data_point_has_a_forecast_within_its_first_day(model: Model) -> None:

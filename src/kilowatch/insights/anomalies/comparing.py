@@ -112,15 +112,7 @@ def mild(
     """
     if outdoor_c is None:
         return np.full(len(ratio), np.nan), ratio
-    kept = state.outdoor
-    first = np.isnan(kept[:, 0]) & ~np.isnan(outdoor_c)
-    kept[first, :2] = outdoor_c[first, None]
-    kept[first, 2:] = 0
-    there = ~np.isnan(outdoor_c) & ~np.isnan(kept[:, 0])
-    now = np.where(there, outdoor_c, 0.0)
-    for column, decay in ((0, DECAY[2]), (1, DECAY[4])):
-        after = kept[:, column] * decay + (1 - decay) * now
-        kept[:, column] = np.where(there, after, kept[:, column])
+    kept, there = state.outdoor, feel(state, outdoor_c)
     milder = kept[:, 0] - kept[:, 1]
     slope = np.where(np.isnan(kept[:, 2]), 0, kept[:, 2]) / (
         np.where(np.isnan(kept[:, 3]), 0, kept[:, 3]) + 1.0
@@ -133,6 +125,20 @@ def mild(
         after = kept[:, column] + pace * (product - kept[:, column])
         kept[:, column] = np.where(learn, after, kept[:, column])
     return milder, left
+
+
+def feel(state: State, outdoor_c: Floats) -> Bools:
+    """Follow the temperature of the last day and of the last week; returns where it is known."""
+    kept = state.outdoor
+    first = np.isnan(kept[:, 0]) & ~np.isnan(outdoor_c)
+    kept[first, :2] = outdoor_c[first, None]
+    kept[first, 2:] = 0
+    there: Bools = ~np.isnan(outdoor_c) & ~np.isnan(kept[:, 0])
+    now = np.where(there, outdoor_c, 0.0)
+    for column, decay in ((0, DECAY[2]), (1, DECAY[4])):
+        after = kept[:, column] * decay + (1 - decay) * now
+        kept[:, column] = np.where(there, after, kept[:, column])
+    return there
 
 
 def today(

@@ -105,6 +105,11 @@ def follow(
     return alarms
 
 
+def rest(state: State) -> None:
+    """Let an hour pass in which nothing is known of any stream: ``follow`` would do no more."""
+    state.wary = np.clip(state.wary - FORGIVEN, 0.0, WARIEST)
+
+
 def _begin(state: State, moment: Moment, group: Group, fresh: Bools, hour: Hour) -> None:
     rows = np.flatnonzero(fresh)
     if not len(rows):

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from kilowatch.insights.anomalies import episodes, judging
+from kilowatch.insights.anomalies import comparing, episodes, judging
 from kilowatch.insights.anomalies.alarms import Alarm
 from kilowatch.insights.anomalies.episodes import Hour
 from kilowatch.insights.anomalies.measures import Moment, measure
@@ -68,7 +68,7 @@ def scan(
         scores = judging.scores(moment, by)
         alarms.extend(episodes.follow(state, moment, scores, hour, by, budget))
 
-    watch(state, hours, told)
+    watch(state, hours, told, lambda: episodes.rest(state))
     return state, alarms
 
 
@@ -97,17 +97,38 @@ def scan_within(
             own.day, own.base, own.level = state.day, state.base, state.level
             alarms.extend(episodes.follow(own, moment, scores, hour, by, budget))
 
-    watch(state, hours, told)
+    def rest() -> None:
+        for own in opened:
+            episodes.rest(own)
+
+    watch(state, hours, told, rest)
     return found
 
 
-def watch(state: State, hours: Hours, told: Watcher) -> None:
-    """Measure each hour and hand it on: the loop of ``scan`` and of what teaches its trees."""
+def watch(
+    state: State, hours: Hours, told: Watcher, rest: Callable[[], None] | None = None
+) -> None:
+    """Measure each hour and hand it on: the loop of ``scan`` and of what teaches its trees.
+
+    Args:
+        state: Changed in place.
+        hours: The next ones.
+        told: Called with each hour.
+        rest: Called in its place with an hour in which nothing is known of any stream: of such
+            hours only the weather is followed, which is all that measuring them would change. A
+            month of them costs a tenth. None: every hour is measured.
+    """
+    silent = np.asarray(np.isnan(hours.values).all(axis=0))
     for at in range(hours.count):
         day = int(hours.day[at])
         fresh = np.flatnonzero(state.day != day)
         if len(fresh):
             roll(state, fresh, day, hours.holidays[fresh, at])
+        if rest is not None and silent[at]:
+            if hours.temperature_c is not None:
+                comparing.feel(state, hours.temperature_c[:, at])
+            rest()
+            continue
         moment = measure(
             state,
             hours.values[:, at],

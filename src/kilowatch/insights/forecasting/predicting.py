@@ -183,7 +183,10 @@ def _alike(
         middle, error = middle.reshape(flat)[:, cell], error.reshape(flat)[:, cell]
         source = ["prior"] * len(which)
     else:
-        middle, error = _by_model(model, cut, aheads, cell)
+        if seen_any(cut).any():
+            middle, error = _by_model(model, cut, aheads, cell)
+        else:  # nothing to say of anybody, and no need to ask
+            middle = error = np.full((len(which), len(cell)), np.nan)
         edges = np.array(model.edges)
         seen = np.asarray((~np.isnan(cut.values)).any(axis=2)).sum(axis=1)
         learnt = ("shipped", "shipped") if model.ships else ("global", "own")
