@@ -20,6 +20,7 @@ from starlette.testclient import TestClient
 from kilowatch import catalog as catalogs
 from kilowatch.catalog import prices, verdicts
 from kilowatch.catalog.tables import Organisation
+from kilowatch.dashboard import event_page
 from kilowatch.dashboard.answered import state_of
 from kilowatch.dashboard.event_quantity import quantity
 from kilowatch.dashboard.hourly import NO_HOURS, hourly, in_short
@@ -443,6 +444,25 @@ def test_waste_that_paused_for_a_day_is_not_called_going_on(
     assert "every week at this time" not in long
     assert "every week at this time" in page(client, address(world, "hvac", one))
     assert "It began before" not in page(client, address(world, "hvac", one))
+
+
+def test_what_a_roof_gave_is_produced_and_earned(
+    own: tuple[House, dict[str, InsightEvent]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Sun is not used, and a cost below zero is money that came in."""
+    house, _ = own
+    world, point = house.world, house.world.point("hvac")
+    client = house.log_in(ADMIN)
+    one = event(point.series, EventKind.SPIKE, world.now[0] - DAY_MS, 2, amount=6e3)
+    world.extra["insights"].put(one)
+    bought = page(client, address(world, "hvac", one))
+    assert "More used" in bought
+    roof = replace(point, utility="production")
+    monkeypatch.setattr(event_page, "point_of", lambda _request: roof)
+    given = page(client, address(world, "hvac", one))
+    assert "More produced" in given
+    assert "What was produced, over what was expected" in given
+    assert "More used" not in given
 
 
 def test_a_title_says_no_more_than_was_seen(world: World) -> None:

@@ -159,6 +159,15 @@ def test_water_runs_at_quiet_hours_and_nobody_opens_it() -> None:
     assert "opening" not in told.sentence
 
 
+def test_little_water_is_told_in_litres_as_on_the_page_around_the_sentence() -> None:
+    """50.8 L in a tile and 0.0508 m³ above it would have to be converted; gas stays gas."""
+    drip = event(EventKind.SPIKE, 1, amount=0.0508, evidence={})
+    water = about(utility="water", amount_unit="m3", rate_unit="m3/h", price=None)
+    assert "50.8 L more" in explain(drip, water).sentence
+    gas = about(utility="gas", amount_unit="m3", rate_unit="m3/h", price=None)
+    assert "0.0508 m³ more" in explain(drip, gas).sentence
+
+
 def test_no_weather_is_called_mild_that_nobody_knows() -> None:
     """Without an outdoor temperature open hours are just that, in a sentence and its parts."""
     high = event(EventKind.OVER_CONDITIONING)

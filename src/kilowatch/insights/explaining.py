@@ -22,7 +22,7 @@ from kilowatch.insights.event_words import (
     STAYED_ON,
     TITLES,
 )
-from kilowatch.insights.writing import PLAIN, Words, span_text, year_text
+from kilowatch.insights.writing import PLAIN, WATER, Words, span_text, year_text
 from kilowatch.model.changes import tells
 from kilowatch.model.insight import EventKind, InsightEvent
 from kilowatch.model.lengths import HOUR_MS
@@ -75,7 +75,7 @@ class Explained:
     price: str = ""
 
 
-def explain(event: InsightEvent, about: About, words: Words = PLAIN) -> Explained:
+def explain(event: InsightEvent, about: About, words: Words | None = None) -> Explained:
     """Put an event into words.
 
     Money is only said with its price, and an amount only where the kind has one.
@@ -83,8 +83,9 @@ def explain(event: InsightEvent, about: About, words: Words = PLAIN) -> Explaine
     Args:
         event: What happened.
         about: Where.
-        words: How numbers and times are written.
+        words: How numbers and times are written; in English if nothing is said.
     """
+    words = words or (WATER if about.utility == "water" else PLAIN)
     parts = [_amount(event, about, words), _levels(event, about, words), _guess(event, about)]
     if about.others:
         parts.append(f"seen at {_listed(about.others)} too")

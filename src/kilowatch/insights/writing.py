@@ -12,6 +12,7 @@ from kilowatch.model.zones import Zone
 _MINUS = "\N{MINUS SIGN}"
 _STEPS = ((1e9, "G"), (1e6, "M"), (1e3, "k"))
 _WRITTEN = {"m3": "m³", "m3/h": "m³/h"}
+_LITRES = {"m3": "L", "m3/h": "L/h"}
 
 
 class Words(Protocol):
@@ -72,7 +73,22 @@ class PlainWords:
         return f"{_wall(at_ms, zone):%H:%M}"
 
 
-PLAIN = PlainWords()
+class WaterWords(PlainWords):
+    """The same where little is told in litres, as on pages; of gas nobody reads litres."""
+
+    def quantity(self, value: float, unit: str) -> str:
+        """Write a value; below a tenth of a cubic metre in litres.
+
+        Example:
+            >>> WaterWords().quantity(0.0508, "m3"), WaterWords().quantity(0.23, "m3/h")
+            ('50.8 L', '0.23 m³/h')
+        """
+        if unit in _LITRES and 0 < abs(value) < 0.1:
+            return f"{_digits(1000 * value)} {_LITRES[unit]}"
+        return super().quantity(value, unit)
+
+
+PLAIN, WATER = PlainWords(), WaterWords()
 
 
 def span_text(
