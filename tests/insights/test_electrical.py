@@ -117,6 +117,12 @@ def test_what_is_generated_behind_a_meter_does_not_make_its_power_factor_poor() 
     assert (active < 0).any()
     data = Electrical(_starts(1008), 600, active_w=active, reactive_var=reactive)
     assert electrical.faults(data, DUBLIN, LIMITS) == []
+    lessons = (np.arange(1008) < 5 * 144) & (hour > 7) & (hour < 16)
+    school = Electrical(
+        _starts(1008), 600, active_w=3_000 + 17_000 * lessons - 0.35 * sun,
+        reactive_var=np.where(lessons, 6_000.0, 500.0),
+    )  # fmt: skip
+    assert electrical.faults(school, DUBLIN, LIMITS) == [], "at noon a third is still drawn"
     reactive[:20] = 20_000.0
     (found,) = electrical.faults(data, DUBLIN, LIMITS)
     assert found.evidence["power_factor"] == pytest.approx(0.7071, abs=1e-4)

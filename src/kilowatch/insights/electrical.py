@@ -38,8 +38,8 @@ class Limits:
             of the mean.
         power_factor: Lowest power factor; many tariffs charge for reactive energy below 0.9.
         idle: Share of the usual load below which currents and power factors mean nothing.
-        masked: The same for the power factor of a meter that exports too: what is generated behind
-            it takes the active power away and leaves the reactive one.
+        masked: Percentile of the power drawn that stands for the load of a meter that exports too:
+            what is generated behind it takes the active power away and leaves the reactive one.
         lost: A phase that carries less than this share of the others' mean is lost.
         phase_sum: Highest difference of a total from the sum of its phases, as a share of it.
         least_s: How long a state must last before it is told [s].
@@ -54,7 +54,7 @@ class Limits:
     unbalance: float = 0.30
     power_factor: float = 0.90
     idle: float = 0.10
-    masked: float = 0.50
+    masked: float = 97.5
     lost: float = 0.02
     phase_sum: float = 0.05
     least_s: int = 3600
@@ -276,12 +276,13 @@ def _unbalance_faults(data: Electrical, limits: Limits) -> Iterator[Fault]:
 def _power_factor_faults(data: Electrical, limits: Limits) -> Iterator[Fault]:
     if data.active_w is None or data.reactive_var is None:
         return
-    size = np.abs(data.active_w)
+    size, load_w = np.abs(data.active_w), data.active_w
     least_w = limits.idle * _usual(size)
     if (data.active_w > least_w).any() and (data.active_w < -least_w).any():
+        drawn = data.active_w[data.active_w > 0]
+        load_w = np.maximum(data.active_w, float(np.percentile(drawn, limits.masked)))
         size = np.maximum(data.active_w, 0.0)
-        least_w = limits.masked * _usual(size)
-    factor = power_factor(data.active_w, data.reactive_var)
+    factor = power_factor(load_w, data.reactive_var)
     poor = (size > least_w) & (factor < limits.power_factor)
     for first, last in _runs(poor, data, limits):
         part = slice(first, last)
