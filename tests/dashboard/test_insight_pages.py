@@ -531,8 +531,8 @@ def test_what_was_resolved_shows_what_is_saved_since(tmp_path: Path) -> None:
     assert before > after > 0, "ten days of which three are unknown, and four"
     assert later.worth.money == pytest.approx((0.2187 * before + 0.4 * after) / 1000)
     coarse = replace(later, saving=replace(later.saving, cv_rmse=0.41))
-    assert (coarse.fit, coarse.coarse) == (41, True)
-    assert replace(later, saving=replace(later.saving, cv_rmse=math.nan)).fit is None
+    assert (coarse.fit, coarse.coarse) == ("41 %", True)
+    assert replace(later, saving=replace(later.saving, cv_rmse=math.nan)).fit == ""
     assert "in 11 of 14 days since" in page(client, f"{path}/saved")
     made.writer.close()
     made.log.close()

@@ -204,7 +204,11 @@ def test_a_forecast_says_which_model_and_how_good_it_was(
     assert "0.2187 EUR/kWh (contract 2026)" in text
     world.extra["insights"].error = float("nan")
     steady = page(admin, f"/forecast?point={world.point('chiller').id}")
+    world.extra["insights"].error = 53.83
+    wild = page(admin, f"/forecast?point={world.point('hvac').id}")
     world.extra["insights"].error = 0.71
+    assert "> 1,000 % " in wild
+    assert "5383 %" not in wild
     assert "was never wrong" in steady, "a plant that runs by the clock has nothing to compare with"
     assert "before there are seven days" not in steady
     answer = admin.get(f"/data/forecast?point={world.point('main').id}").json()["chart"]

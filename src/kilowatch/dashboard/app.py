@@ -98,7 +98,7 @@ from kilowatch.dashboard import (
 )
 from kilowatch.dashboard.access import Access, Door, belonging_to
 from kilowatch.dashboard.live import Hub
-from kilowatch.dashboard.measures import change, money, shown
+from kilowatch.dashboard.measures import change, money, part, shown
 from kilowatch.dashboard.module_graph import Modules
 from kilowatch.dashboard.needs import (
     Health,
@@ -344,6 +344,7 @@ def _templates(static: str) -> Jinja2Templates:
     environment.globals["utc"] = utc
     environment.globals["as_measure"] = shown
     environment.globals["as_change"] = change
+    environment.globals["as_part"] = part
     environment.globals["tells"] = tells
     environment.globals["as_money"] = money
     environment.globals["modules"] = Modules(STATIC / "js", f"{static}/js")

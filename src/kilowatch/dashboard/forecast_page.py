@@ -26,6 +26,7 @@ from kilowatch.dashboard.hourly import (
 )
 from kilowatch.dashboard.insight_period import behind
 from kilowatch.dashboard.insight_rows import when_text
+from kilowatch.dashboard.measures import part
 from kilowatch.dashboard.numbers import whole_number
 from kilowatch.dashboard.periods import bounds, local_day, midnight_ms, offsets
 from kilowatch.dashboard.places import in_place, readable, site_names, sites_of
@@ -209,7 +210,7 @@ def _behind(
         each=False,
         notes=[
             (t("why.worth"), worth_of),
-            (t("forecast.error"), "" if error is None else f"{round(100 * error)} %"),
+            (t("forecast.error"), "" if error is None else part(error)),
         ],
     ).columns()
 

@@ -9,6 +9,8 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 
+from kilowatch.model.changes import ALMOST_NOTHING
+
 PREFIXED = frozenset({"Wh", "varh", "W", "var", "VA", "Pa"})
 PREFIXES = ((1e9, "G"), (1e6, "M"), (1e3, "k"))
 SIGNS = {"m3": "m³", "m3/h": "m³/h", "W/m2": "W/m²"}
@@ -17,6 +19,9 @@ MINUS = "\N{MINUS SIGN}"
 
 LONG = 10_000
 """From here on a figure has five digits before its unit."""
+
+MANY_TIMES = 1 + ALMOST_NOTHING
+"""So many times as much, and more, is not told in percent."""
 
 CURRENCY_SIGNS = {"EUR": "€", "GBP": "£", "USD": "$"}
 
@@ -78,6 +83,18 @@ def change(value: float) -> str:
     """
     percent = round(100 * value)
     return f"{percent:+d} %".replace("-", MINUS) if percent else "0 %"
+
+
+def part(value: float) -> str:
+    """Return a share of something in whole percent; where that is little, not by how many times.
+
+    Example:
+        >>> part(0.714), part(0.002), part(53.83)
+        ('71 %', '1 %', '> 1,000 %')
+    """
+    if value > MANY_TIMES:
+        return f"> {100 * MANY_TIMES:,.0f} %"
+    return f"{max(1, round(100 * value)) if value > 0 else 0} %"
 
 
 def money(value: float | None, currency: str) -> str:

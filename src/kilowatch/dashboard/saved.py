@@ -15,6 +15,7 @@ from kilowatch.dashboard.access import Access, Door
 from kilowatch.dashboard.event_page import PATH, event_of
 from kilowatch.dashboard.hourly import by_point, hourly, unit_of_amount
 from kilowatch.dashboard.insight_rows import Shown, shown_event
+from kilowatch.dashboard.measures import part
 from kilowatch.dashboard.periods import local_day, midnight_ms
 from kilowatch.dashboard.places import site_names
 from kilowatch.dashboard.quality_periods import day_text
@@ -53,10 +54,10 @@ class Saved:
     since: str
 
     @property
-    def fit(self) -> int | None:
-        """By how much the comparison misses days of before [%]; None where that is not known."""
+    def fit(self) -> str:
+        """By how much the comparison misses days of before; empty where that is not known."""
         error = self.saving.cv_rmse
-        return max(1, round(100 * error)) if math.isfinite(error) else None
+        return part(error) if math.isfinite(error) else ""
 
     @property
     def coarse(self) -> bool:
