@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 import typer
 
 from kilowatch.cli.app import COMMANDS, command_line
@@ -36,6 +37,16 @@ def test_a_command_does_not_load_what_only_others_need(tmp_path: Path) -> None:
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert done.stdout == "1 set()\n"
     assert "kilowatch serve" in done.stderr, "it says what to do"
+
+
+@pytest.mark.parametrize(("flag", "first"), [("--only=nobody", True), ("--help", False)])
+def test_a_server_says_that_it_starts_before_anything_else(
+    tmp_path: Path, flag: str, *, first: bool
+) -> None:
+    """Loading it takes ten seconds on a crowded machine, in which nothing seemed to happen."""
+    command = [sys.executable, "-m", "kilowatch", "serve", "--data", str(tmp_path), flag]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.stdout.startswith("Kilowatch is starting …\n") == first
 
 
 def test_the_platform_starts_without_pandas() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import sys
 from collections.abc import Sequence
@@ -40,6 +41,9 @@ COMMANDS = {
 
 Only the module of the command that is asked for is loaded: all of them bring the registry, Arrow
 and the benches along, and cost ``kilowatch push`` a second of one core in place of 0.3 s."""
+
+SERVERS = ("serve", "demo")
+"""Commands that say so before they are even loaded: on a crowded machine that takes ten seconds."""
 
 
 def _version(asked: bool) -> None:
@@ -81,6 +85,9 @@ def command_line(words: Sequence[str] = ()) -> typer.Typer:
 
 def main() -> None:
     """Run a command; a refusal is one sentence and what to do about it."""
+    if sys.argv[1:2] and sys.argv[1] in SERVERS and "--help" not in sys.argv:
+        with contextlib.suppress(OSError):  # nobody reads: no reason not to serve
+            typer.echo("Kilowatch is starting …")
     try:
         command_line(sys.argv[1:])()
     except KilowatchError as error:

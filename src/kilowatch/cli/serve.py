@@ -94,7 +94,6 @@ def run(
     """
     os.umask(0o077)  # whatever is made in the data folder is for this user alone
     folder.create()
-    _say(f"Kilowatch is starting, with {folder.root} …")
     with contextlib.ExitStack() as locks:
         for name in names:
             locks.enter_context(alone(folder, name))
