@@ -30,7 +30,7 @@ from kilowatch.pipeline.insight.calendars import Calendar
 from kilowatch.pipeline.insight.file import InsightFile
 from kilowatch.pipeline.insight.knowledge import Backlog, FollowSettings, Knowledge
 from kilowatch.pipeline.insight.models import standing_in, usable
-from kilowatch.pipeline.insight.pauses import PAUSE_MS, Pauses
+from kilowatch.pipeline.insight.pauses import Pauses
 from kilowatch.pipeline.insight.records import Commit, Kept
 from kilowatch.pipeline.insight.settling import STALE_MS, Settler
 from kilowatch.pipeline.insight.stepping import Step, StepGivenUpError, Stepper
@@ -167,10 +167,15 @@ class Follower:
             if self._stop.is_set() or (done and self._settings.clock() >= ends_s):
                 break
             try:
-                if self._pass_over(step):
+                packed = self._file.states(
+                    series
+                    for series, kept in zip(step.series, step.kept, strict=True)
+                    if kept.cursor_ms > kept.birth_ms
+                )
+                if self._pass_over(step, packed):
                     passed = True  # whoever begins anew is put together with others next time
                     continue
-                self._look(step)
+                self._look(step, packed)
             except StepGivenUpError:
                 break
             except OF_A_STREAM as error:
@@ -192,22 +197,15 @@ class Follower:
         )
         return (done > 0 or passed) and behind > 0
 
-    def _pass_over(self, step: Step) -> bool:
+    def _pass_over(self, step: Step, packed: dict[int, bytes]) -> bool:
         """Let streams begin anew behind a pause of more than a year; tell whether any did."""
-        old = [s for s, k in zip(step.series, step.kept, strict=True)
-               if k.birth_ms < k.cursor_ms and self._until[s] - k.birth_ms > PAUSE_MS]  # fmt: skip
-        commit, over = self._pauses.passed(step, self._until, self._file.states(old))
+        commit, over = self._pauses.passed(step, self._until, packed)
         if commit.kept:
             self._commit(step, commit, over)
         return bool(commit.kept)
 
-    def _look(self, step: Step) -> None:
-        known = [
-            subject.series
-            for subject, kept in zip(step.subjects, step.kept, strict=True)
-            if kept.cursor_ms > kept.birth_ms
-        ]
-        found = self._stepper.look(step, self._file.states(known), self._file.references(known))
+    def _look(self, step: Step, packed: dict[int, bytes]) -> None:
+        found = self._stepper.look(step, packed, self._file.references(packed))
         self._stand(step, found.commit.standings)
         self._commit(step, found.commit, found.events)
 
