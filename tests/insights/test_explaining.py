@@ -182,6 +182,18 @@ def test_no_weather_is_called_mild_that_nobody_knows() -> None:
     assert [variant(high, weather=known) for known in (True, False)] == ["", "open_hours"]
 
 
+def test_values_that_come_again_are_told_as_that() -> None:
+    """A day that is sent twice does not "not move": the sentence says what the meter did."""
+    told = {"actual": 31e3, "expected": 30e3, "hours": 24, "again": "day"}
+    again = explain(event(EventKind.STUCK, 24, amount=24e3, evidence=told), about())
+    assert again.title == "Main supply: the values of the day before come again"
+    assert again.sentence.endswith("sends what it has, and nothing is measured.")
+    held = explain(
+        event(EventKind.STUCK, 24, amount=24e3, evidence=told | {"again": "twice"}), about()
+    )
+    assert held.title == "Main supply: each value comes more than once"
+
+
 def test_numbers_and_times_are_written_as_on_the_pages() -> None:
     """24,774 m³ and not 24774; and what ends at midnight ends at 24:00 of its own day."""
     water = about(utility="water", amount_unit="m3", rate_unit="m3/h", price=None)

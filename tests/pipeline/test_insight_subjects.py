@@ -8,6 +8,7 @@ from typing import Any, cast
 import numpy as np
 
 from kilowatch.bench.insights import FIRST_MS, MadeUp
+from kilowatch.model.blocks import SHARED, Quality
 from kilowatch.model.insight import EventKind
 from kilowatch.model.lengths import HOUR_MS
 from kilowatch.pipeline.insight.subjects import HOURS_TOGETHER, hourly, subject_of
@@ -28,6 +29,28 @@ def test_only_electricity_loses_a_phase_and_water_is_never_conditioned() -> None
     assert gas.kind_of(EventKind.STUCK) is EventKind.STUCK
     assert gas.conditions
     assert not water.conditions
+
+
+def test_hours_that_were_filled_in_are_told_from_measured_ones() -> None:
+    """An hour of which most was estimated: nobody is told that its values lie on a line."""
+    one = subject_of(data_point(utility="electricity", unit="kWh"))
+    assert one is not None
+    subject = replace(one, point=replace(one.point, series=1), channel=0)
+    made = MadeUp(1, 2)
+    until_ms = FIRST_MS + 2 * 24 * HOUR_MS
+
+    class Filled:
+        def series_many(self, *asked: Any) -> Any:
+            block = made.series_many(*asked)
+            shares = np.zeros((len(block), len(SHARED)), np.int64)
+            shares[5, SHARED == Quality.ESTIMATED] = HOUR_MS
+            shares[6, SHARED == Quality.ESTIMATED] = HOUR_MS // 4
+            shares[7, SHARED == Quality.EDITED] = HOUR_MS
+            return replace(block, share_ms=shares)
+
+    estimated = np.zeros((1, 48), np.bool_)
+    hourly(cast("Any", Filled()), [subject], FIRST_MS, until_ms, estimated)
+    assert np.flatnonzero(estimated[0]).tolist() == [5]
 
 
 def test_hours_of_many_streams_are_asked_for_in_small_questions() -> None:

@@ -84,6 +84,24 @@ LOAD_GONE = "a part of the load is gone, as if a phase were lost"
 """What the loss of a phase is called where only the energy was looked at, and its guess."""
 LOAD_GONE_GUESS = "a part of the plant is off, or a phase has lost its fuse or current transformer"
 
+AGAIN = {
+    "again_twice": "each value comes more than once",
+    "again_day": "the values of the day before come again",
+    "again_week": "the values of the week before come again",
+    "again_line": "the values lie on a straight line",
+}
+"""What values that come again are called, by pattern, and what made them."""
+
+AGAIN_GUESSES = {
+    "again_twice": "the meter is read less often than it sends, or a gateway repeats what it has",
+    "again_day": "a gateway or a head-end system sends what it has, and nothing is measured",
+    "again_week": "a gateway or a head-end system sends what it has, and nothing is measured",
+    "again_line": "a gap was filled in on the way, and nothing was measured",
+}
+
+NAMED = {"dip": "a dip", "load_gone": LOAD_GONE} | AGAIN
+"""What events are called that their kind alone would name wrongly."""
+
 AT_TIMES = {
     "open_hours": {
         "title": "more than usual in open hours",

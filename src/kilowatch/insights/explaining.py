@@ -12,10 +12,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from kilowatch.insights.event_words import (
+    AGAIN_GUESSES,
     AT_TIMES,
     GUESSES,
-    LOAD_GONE,
     LOAD_GONE_GUESS,
+    NAMED,
     NORMAL,
     OF_IT,
     OF_SOME_HOURS,
@@ -135,6 +136,8 @@ def variant(event: InsightEvent, *, weather: bool = True, utility: str = "") -> 
         return "load_gone"
     if event.kind is EventKind.AFTER_HOURS and utility == "water":
         return "quiet_hours"
+    if "again" in event.evidence:
+        return f"again_{event.evidence['again']}"
     return "open_hours" if event.kind is EventKind.OVER_CONDITIONING and not weather else ""
 
 
@@ -145,10 +148,8 @@ def _special(event: InsightEvent, about: About) -> str:
 def _title(event: InsightEvent, about: About, words: Words) -> str:
     special = _special(event, about)
     title = AT_TIMES[special]["title"] if special in AT_TIMES else TITLES[event.kind]
-    if special == "dip":
-        return "a dip"
-    if special == "load_gone":
-        return LOAD_GONE
+    if special in NAMED:
+        return NAMED[special]
     if event.kind is EventKind.DROPOUT and event.amount > 0:
         return "some hours without use"
     if feeds_in(event):
@@ -314,7 +315,7 @@ def _guess_of_kind(event: InsightEvent, about: About, special: str) -> str:
     missing = 1 - (event.evidence.get("ratio") or 1.0)
     if event.kind is EventKind.PHASE_LOSS and missing > 0:
         return f"{PLAIN.share(missing)} of the load is missing: {guess}"
-    return guess
+    return AGAIN_GUESSES.get(special, guess)
 
 
 def _spiked(event: InsightEvent) -> str:

@@ -34,6 +34,8 @@ class Hours:
             shape (streams, hours).
         temperature_c: Outdoor temperature, shape (streams, hours) [°C]; NaN where it is not
             known. None where no stream has any.
+        estimated: Which hours were filled in and not measured, shape (streams, hours). None
+            where none was.
 
     Raises:
         ValueError: Shapes that do not fit each other.
@@ -44,11 +46,13 @@ class Hours:
     zone: Zone
     holidays: Bools
     temperature_c: Floats | None = None
+    estimated: Bools | None = None
 
     def __post_init__(self) -> None:
         if self.values.ndim != 2:
             raise ValueError(f"values have {self.values.ndim} dimensions, not 2")
-        for name, part in (("holidays", self.holidays), ("temperature_c", self.temperature_c)):
+        for name in ("holidays", "temperature_c", "estimated"):
+            part = getattr(self, name)
             if part is not None and part.shape != self.values.shape:
                 raise ValueError(f"{name} have shape {part.shape}, values {self.values.shape}")
 
@@ -61,6 +65,13 @@ class Hours:
     def count(self) -> int:
         """Number of hours."""
         return int(self.values.shape[1])
+
+    @cached_property
+    def measured(self) -> Floats:
+        """Values without those that were filled in, shape (streams, hours)."""
+        return (
+            self.values if self.estimated is None else np.where(self.estimated, np.nan, self.values)
+        )
 
     @cached_property
     def start_ms(self) -> Ints:
@@ -101,6 +112,7 @@ class Hours:
             values=self.values[:, part],
             holidays=self.holidays[:, part],
             temperature_c=None if self.temperature_c is None else self.temperature_c[:, part],
+            estimated=None if self.estimated is None else self.estimated[:, part],
         )
 
     def only(self, streams: Ints | Bools | slice) -> Hours:
@@ -110,4 +122,5 @@ class Hours:
             values=self.values[streams],
             holidays=self.holidays[streams],
             temperature_c=None if self.temperature_c is None else self.temperature_c[streams],
+            estimated=None if self.estimated is None else self.estimated[streams],
         )

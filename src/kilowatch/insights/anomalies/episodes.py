@@ -15,7 +15,7 @@ from kilowatch.insights.anomalies import judging
 from kilowatch.insights.anomalies.alarms import Alarm, Group
 from kilowatch.insights.anomalies.measures import Moment
 from kilowatch.insights.anomalies.profile import level_now
-from kilowatch.insights.anomalies.state import PARTS, State
+from kilowatch.insights.anomalies.state import DAYS, PARTS, PATTERNS, State
 from kilowatch.insights.hours import Bools
 from kilowatch.model.blocks import Floats, Ints
 from kilowatch.model.insight import EventKind
@@ -67,26 +67,27 @@ def follow(
     """
     alarms: list[Alarm] = []
     start_ms = hour.start_ms
-    limits = trees.limits(budget)
+    found = _found(state, moment, scores, trees, budget)
     for group in Group:
-        above = np.where(moment.known, scores[:, group] - limits[group] - state.wary[:, group], -9)
+        scored, above, pattern = found[group]
         seen = above >= -NOTICED
-        _begin(state, moment, group, seen & (state.begun[:, group] < 0), hour)
+        _begin(state, moment, group, seen & (state.begun[:, group] < 0), hour, pattern)
         under_way = (state.begun[:, group] >= 0) & moment.known
         told = under_way & (above >= 0) & (state.opened[:, group] < 0)
-        state.wary[:, group] = np.clip(
-            state.wary[:, group] + WARIER * told - FORGIVEN, 0.0, WARIEST
-        )
+        warier = WARIER * (told & (pattern < 0)) - FORGIVEN
+        state.wary[:, group] = np.clip(state.wary[:, group] + warier, 0.0, WARIEST)
         if not under_way.any():
             continue
         _add(state, moment, under_way, seen, group, hour)
-        higher = under_way & (scores[:, group] > state.peak[:, group])
-        state.peak[:, group] = np.where(higher, scores[:, group], state.peak[:, group])
+        higher = under_way & (scored > state.peak[:, group])
+        state.peak[:, group] = np.where(higher, scored, state.peak[:, group])
         for row in np.flatnonzero(higher & (state.opened[:, group] >= 0)):
             state.figure[row, group] = _figure(moment, int(row), int(state.kind[row, group]))
         if told.any():
-            found = judging.kinds(moment, told, group, trees)
-            for row, (kind, sure) in zip(np.flatnonzero(told), found, strict=True):
+            fits = judging.kinds(moment, told, group, trees)
+            for row, fit in zip(np.flatnonzero(told), fits, strict=True):
+                kind, sure = fit if pattern[row] < 0 else (EventKind.STUCK, 1.0)
+                state.pattern[row, group] = pattern[row]
                 state.opened[row, group] = start_ms + HOUR_MS
                 state.kind[row, group] = judging.KINDS.index(kind)
                 state.sure[row, group] = sure
@@ -110,16 +111,49 @@ def rest(state: State) -> None:
     state.wary = np.clip(state.wary - FORGIVEN, 0.0, WARIEST)
 
 
-def _begin(state: State, moment: Moment, group: Group, fresh: Bools, hour: Hour) -> None:
+def _found(
+    state: State, moment: Moment, scores: Floats, trees: judging.Judge, budget: float
+) -> list[tuple[Floats, Floats, Ints]]:
+    """Return for each group the score, how far it is above the limit, and the pattern.
+
+    That values come again has its own habits to be compared with: it makes a stream no warier, and
+    wariness does not hide it. The pattern is -1 where the trees have more to say.
+    """
+    limits = trees.limits(budget)
+    above = scores - limits - state.wary
+    again = judging.repeats(moment, trees)
+    most, over = again.max(axis=1), again.max(axis=1) - limits[Group.SUDDEN]
+    known, none = moment.known, np.full(state.streams, -1)
+    found = [(scores[:, group], np.where(known, above[:, group], -9), none) for group in Group]
+    score, own, _ = found[Group.SUDDEN]
+    pattern = np.where(known & (over > own), again.argmax(axis=1), -1)
+    found[Group.SUDDEN] = (
+        np.maximum(score, most),
+        np.where(pattern >= 0, over, own),
+        pattern,
+    )
+    return found
+
+
+def _begin(
+    state: State, moment: Moment, group: Group, fresh: Bools, hour: Hour, pattern: Ints
+) -> None:
     rows = np.flatnonzero(fresh)
     if not len(rows):
         return
     earlier = _earlier(moment, rows, group)
+    made_up = pattern[rows] >= 0
+    if made_up.any():
+        since = state.again_for[rows, pattern[rows]] - 1  # the others' are not used
+        earlier = np.where(made_up, np.minimum(since, 24 + hour.of_day), earlier)
     state.begun[rows, group] = hour.start_ms - earlier * HOUR_MS
     state.held[rows, group] = level_now(state, rows, int(state.day[rows[0]]))
     state.sums[rows, group] = 0
     if earlier.any():
-        state.sums[rows, group] += _run(state, moment, rows, earlier, hour)[:, None]
+        before = _run(state, moment, rows, earlier, hour)
+        if made_up.any():
+            before[made_up] = _before(state, rows[made_up], earlier[made_up], hour)
+        state.sums[rows, group] += before[:, None]
     state.peak[rows, group] = -np.inf
     state.figure[rows, group] = np.nan
 
@@ -138,6 +172,17 @@ def _run(state: State, moment: Moment, rows: Ints, earlier: Ints, hour: Hour) ->
     known = ~np.isnan(usual)
     found = np.stack([moment.value[rows] * earlier, usual, earlier.astype(np.float64)], axis=1)
     return np.where(known[:, None], found, 0.0)
+
+
+def _before(state: State, rows: Ints, earlier: Ints, hour: Hour) -> Floats:
+    """Return actual, expected and number of some hours before, up to yesterday's: (rows, 3)."""
+    slots = (state.day[rows, None] - np.array([1, 0])) % DAYS
+    values = state.past[rows[:, None], slots].reshape(len(rows), -1).astype(np.float64)
+    usual = state.expect[rows, :2].reshape(len(rows), -1)
+    back = 24 + hour.of_day - np.arange(48)
+    known = (back > 0) & (back <= earlier[:, None]) & ~np.isnan(values) & ~np.isnan(usual)
+    parts = (values, usual, np.ones_like(values))
+    return np.stack([np.where(known, one, 0.0).sum(axis=1) for one in parts], axis=1)
 
 
 def _earlier(moment: Moment, rows: Ints, group: Group) -> Ints:
@@ -171,6 +216,8 @@ def _alarm(
     kind = judging.KINDS[int(state.kind[row, group])]
     actual, usual, hours = (float(one) for one in state.sums[row, group, 1])
     score = float(state.peak[row, group])
+    pattern = int(state.pattern[row, group])
+    again = {"again": PATTERNS[pattern]} if pattern >= 0 else {}
     return Alarm(
         stream=row,
         kind=kind,
@@ -182,7 +229,7 @@ def _alarm(
         amount=actual - usual,
         confidence=float((1 - 0.5 * 10 ** -max(score, 0.0)) * (0.5 + 0.5 * state.sure[row, group])),
         evidence=_evidence(moment, row, kind, float(state.figure[row, group]),
-                           (actual, usual, hours)),
+                           (actual, usual, hours)) | again,
     )  # fmt: skip
 
 

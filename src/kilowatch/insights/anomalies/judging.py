@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from kilowatch.insights.anomalies import repeating
 from kilowatch.insights.anomalies.alarms import GROUP_OF, Group
 from kilowatch.insights.anomalies.measures import NAMES, Moment
 from kilowatch.insights.hours import Bools
@@ -151,6 +152,17 @@ def scores(moment: Moment, trees: Judge) -> Floats:
     return np.stack(
         [-np.interp(raw[:, group], trees.levels, trees.rates[group]) for group in Group], axis=1
     )
+
+
+def repeats(moment: Moment, trees: Judge) -> Floats:
+    """Return how unusual it is that values come again, shape (streams, PATTERNS).
+
+    It counts beside the scores of sudden faults, and is lower by what it may use less of a budget:
+    ``repeating.SHARE`` for each pattern.
+    """
+    less = np.log10(trees.shares[Group.SUDDEN] / repeating.SHARE)
+    ripe = moment.known & (moment.get("age") >= RIPE_D)
+    return np.where(ripe[:, None], -moment.again - less, _UNSEEN)
 
 
 def kinds(moment: Moment, rows: Bools, group: Group, trees: Judge) -> list[tuple[EventKind, float]]:

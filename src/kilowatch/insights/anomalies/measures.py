@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from kilowatch.insights.anomalies import comparing, day_by_day
+from kilowatch.insights.anomalies import comparing, day_by_day, repeating
 from kilowatch.insights.anomalies.comparing import DECAY, USUAL_H
 from kilowatch.insights.anomalies.state import (
     DAYS,
@@ -67,12 +67,14 @@ class Moment:
         value: The value; NaN where there is none.
         expected: What was expected.
         columns: By ``NAMES``, shape (len(NAMES), streams).
+        again: Values that come again: see ``repeating.follow``, shape (streams, PATTERNS).
     """
 
     known: Bools
     value: Floats
     expected: Floats
     columns: npt.NDArray[np.float32]
+    again: Floats
 
     def get(self, name: str) -> Floats:
         """Return one measure of all streams."""
@@ -115,6 +117,7 @@ def measure(
 
     _decay(state, known, np.stack([calm, np.abs(calm), tame, e, b], axis=1))
     comparing.rank(state, known, y, hour)
+    again = repeating.follow(state, there, value, hour)
     columns = np.empty((len(NAMES), len(rows)), np.float32)
     own = columns[: len(OWN)]
     lag, contrast = _fill_own(state, known, own, (tame, e, off, floor), hour, free)
@@ -147,6 +150,7 @@ def measure(
 
     _learn_spread(state, (known, free), hour, np.abs(y - e), width)
     state.past[rows[there], slot[there], hour] = value[there]
+    repeating.remember(state, value)
     state.age += there
     state.last = np.stack(
         [
@@ -157,7 +161,7 @@ def measure(
         ],
         axis=1,
     )
-    return Moment(known, value, usual, columns)
+    return Moment(known, value, usual, columns, again)
 
 
 def _fill_own(

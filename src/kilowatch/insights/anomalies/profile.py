@@ -140,9 +140,11 @@ def _begin_week(state: State, rows: Ints, day: int) -> None:
     week = (day + 3) // 7
     last = np.where(state.day[rows] < 0, week, (state.day[rows] + 3) // 7)
     for back in range(min(int(week - last.min()), WEEKS)):
-        state.weekly[rows[week - back > last], (week - back) % WEEKS] = 0
-    before = np.sort(state.weekly[rows][:, (week - 1 - np.arange(WEEKS - 1)) % WEEKS], axis=1)
-    state.most[rows] = before[:, -2]
+        unseen = rows[week - back > last], (week - back) % WEEKS
+        state.weekly[unseen], state.again_weekly[unseen] = 0, 0
+    earlier = (week - 1 - np.arange(WEEKS - 1)) % WEEKS
+    state.most[rows] = np.sort(state.weekly[rows][:, earlier], axis=1)[:, -2]
+    state.again_most[rows] = np.sort(state.again_weekly[rows][:, earlier], axis=1)[:, -2]
 
 
 def _eve(state: State, rows: Ints, day: int) -> Floats:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from kilowatch.insights.anomalies import comparing, episodes, judging
+from kilowatch.insights.anomalies import comparing, episodes, judging, repeating
 from kilowatch.insights.anomalies.alarms import Alarm
 from kilowatch.insights.anomalies.episodes import Hour
 from kilowatch.insights.anomalies.measures import Moment, measure
@@ -39,7 +39,7 @@ def scan(
     Args:
         state: Of these streams; it is used up (changed in place): go on with the one returned.
         hours: The hours after those that the state has seen, of the same streams in the same
-            order.
+            order. What was filled in is unknown here.
         expected: What a model expects of each hour from what was known before it, shape
             (streams, hours); NaN where it does not say. Amounts and evidence are told against
             it, up to the end of the local day that an event begins on: what is said after that
@@ -94,7 +94,8 @@ def scan_within(
         scores = judging.scores(moment, by)
         hour = Hour(int(hours.start_ms[at]), int(hours.hour_of_day[at]))
         for own, alarms, budget in zip(opened, found, budgets, strict=True):
-            own.day, own.base, own.level = state.day, state.base, state.level
+            for name in ("day", "base", "level", "expect", "past", "again_for"):
+                setattr(own, name, getattr(state, name))
             alarms.extend(episodes.follow(own, moment, scores, hour, by, budget))
 
     def rest() -> None:
@@ -115,10 +116,11 @@ def watch(
         hours: The next ones.
         told: Called with each hour.
         rest: Called in its place with an hour in which nothing is known of any stream: of such
-            hours only the weather is followed, which is all that measuring them would change. A
-            month of them costs a tenth. None: every hour is measured.
+            hours only the weather is followed, and that there was no value, which is all that
+            measuring them would change. A month of them costs a tenth. None: every hour is
+            measured.
     """
-    silent = np.asarray(np.isnan(hours.values).all(axis=0))
+    silent = np.asarray(np.isnan(hours.measured).all(axis=0))
     for at in range(hours.count):
         day = int(hours.day[at])
         fresh = np.flatnonzero(state.day != day)
@@ -127,11 +129,12 @@ def watch(
         if rest is not None and silent[at]:
             if hours.temperature_c is not None:
                 comparing.feel(state, hours.temperature_c[:, at])
+            repeating.remember(state, hours.measured[:, at])
             rest()
             continue
         moment = measure(
             state,
-            hours.values[:, at],
+            hours.measured[:, at],
             int(hours.hour_of_day[at]),
             int(hours.weekday[at]),
             None if hours.temperature_c is None else hours.temperature_c[:, at],

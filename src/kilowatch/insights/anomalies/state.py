@@ -1,4 +1,4 @@
-"""What is kept of each stream between two hours: about 12 kB, whatever its history."""
+"""What is kept of each stream between two hours: about 13 kB, whatever its history."""
 
 from __future__ import annotations
 
@@ -30,6 +30,8 @@ MEASURES = 34
 """Measures that are compared with what the stream does by itself."""
 WEEKS = 8
 """Weeks whose highest measures are kept."""
+PATTERNS = ("twice", "day", "week", "line")
+"""Ways in which values come again: two by two, as a day or a week before, on a straight line."""
 
 Small = npt.NDArray[np.float32]
 
@@ -61,6 +63,13 @@ _SHAPES: dict[str, tuple[tuple[int, ...], Any, float]] = {
     "weekly": ((WEEKS, MEASURES), np.float32, 0),
     "most": ((MEASURES,), np.float64, 0),
     "ranks": ((2,), np.float64, 0),
+    "before": ((2,), np.float64, np.nan),
+    "again": ((len(PATTERNS),), np.float64, 0),
+    "again_for": ((len(PATTERNS),), np.int64, 0),
+    "again_quiet": ((len(PATTERNS),), np.int64, 0),
+    "again_habit": ((len(PATTERNS), 25), np.float32, 0),
+    "again_weekly": ((WEEKS, len(PATTERNS)), np.float32, 0),
+    "again_most": ((len(PATTERNS),), np.float64, 0),
     "outdoor": ((6,), np.float64, np.nan),
     "begun": ((GROUPS,), np.int64, -1),
     "opened": ((GROUPS,), np.int64, -1),
@@ -71,6 +80,7 @@ _SHAPES: dict[str, tuple[tuple[int, ...], Any, float]] = {
     "peak": ((GROUPS,), np.float64, 0),
     "held": ((GROUPS, PARTS), np.float64, 0),
     "figure": ((GROUPS,), np.float64, np.nan),
+    "pattern": ((GROUPS,), np.int64, -1),
     "sums": ((GROUPS, 2, 3), np.float64, 0),
 }
 """Shape for each stream, type and first value of each array."""
@@ -112,6 +122,13 @@ class State:
         weekly: Its highest in each of the last weeks, at ``week % WEEKS``.
         most: The second highest of the weeks before this one.
         ranks: Decayed place of the values among those of eight such days, −1 to 1.
+        before: Values of the last two hours; NaN where one is missing.
+        again: By ``PATTERNS``, how sure it is that values come again: see ``repeating.py``.
+        again_for: Hours since that sum was zero.
+        again_quiet: Hours since the last value that came again.
+        again_habit: How often that happens by habit, by hour of the day, and over all of it.
+        again_weekly: Highest sums of the last weeks, at ``week % WEEKS``.
+        again_most: The second highest of the weeks before this one.
         outdoor: Decayed temperature, and what it does to the level.
         begun: Start of what each group of kinds saw [ms]; −1 if there is nothing.
         opened: When it was told [ms]; −1 if it is not.
@@ -122,6 +139,7 @@ class State:
         peak: Its highest score.
         held: Level of the parts when it began.
         figure: What its kind is told by, when its score was highest.
+        pattern: Which of ``PATTERNS`` it is told by; −1 if by none.
         sums: Actual, expected and hours since it began: up to now, and up to when it was last seen.
     """
 
@@ -152,6 +170,13 @@ class State:
     weekly: Small
     most: Floats
     ranks: Floats
+    before: Floats
+    again: Floats
+    again_for: Ints
+    again_quiet: Ints
+    again_habit: Small
+    again_weekly: Small
+    again_most: Floats
     outdoor: Floats
     begun: Ints
     opened: Ints
@@ -162,6 +187,7 @@ class State:
     peak: Floats
     held: Floats
     figure: Floats
+    pattern: Ints
     sums: Floats
 
     @classmethod

@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from kilowatch.insights.hours import COVERED_MIN
-from kilowatch.model.blocks import Floats, IntervalBlock
+from kilowatch.insights.hours import COVERED_MIN, Bools
+from kilowatch.model.blocks import SHARED, Floats, IntervalBlock, Quality
 from kilowatch.model.calendar import grain_start_ms
 from kilowatch.model.formulas import points_named
 from kilowatch.model.insight import EventKind
@@ -28,6 +28,7 @@ from kilowatch.pipeline.view import View
 NOT_USED = frozenset({"production", "temperature", "humidity", "environmental"})
 """Utilities that are not consumption: nobody wastes them."""
 
+_ESTIMATED = int(np.flatnonzero(SHARED == Quality.ESTIMATED)[0])
 HOURS_TOGETHER = 50_000
 """Hours of streams that one question to the store is about. 256 streams of an estate took 273 MiB
 for the thirteen weeks that a step reads and 932 for the year that is learnt from; asked for in
@@ -173,7 +174,13 @@ class Reaches:
         return found
 
 
-def hourly(view: View, subjects: Sequence[Subject], from_ms: int, to_ms: int) -> Floats:
+def hourly(
+    view: View,
+    subjects: Sequence[Subject],
+    from_ms: int,
+    to_ms: int,
+    estimated: Bools | None = None,
+) -> Floats:
     """Return the hours of some streams of one zone on a grid, shape (streams, hours).
 
     Args:
@@ -181,6 +188,7 @@ def hourly(view: View, subjects: Sequence[Subject], from_ms: int, to_ms: int) ->
         subjects: The streams.
         from_ms: Start of the first hour [ms since 1970, UTC].
         to_ms: End of the last [ms since 1970, UTC].
+        estimated: Where to mark hours of which most was filled in, shape (streams, hours).
 
     Returns:
         Mean rates [W, m³/h] of amounts, means of gauges [canonical unit]; NaN where less than
@@ -198,11 +206,18 @@ def hourly(view: View, subjects: Sequence[Subject], from_ms: int, to_ms: int) ->
         some = subjects[first : first + together]
         channels = sorted({one.channel for one in some})
         block = view.series_many([one.point for one in some], channels, from_ms, to_ms, "hour")
-        place(block, some, from_ms, laid[first : first + together])
+        part = slice(first, first + together)
+        place(block, some, from_ms, laid[part], None if estimated is None else estimated[part])
     return laid
 
 
-def place(block: IntervalBlock, subjects: Sequence[Subject], from_ms: int, laid: Floats) -> None:
+def place(
+    block: IntervalBlock,
+    subjects: Sequence[Subject],
+    from_ms: int,
+    laid: Floats,
+    estimated: Bools | None = None,
+) -> None:
     """Put hours into a grid, shape (streams, hours), by series and channel."""
     if not len(block):
         return
@@ -221,3 +236,6 @@ def place(block: IntervalBlock, subjects: Sequence[Subject], from_ms: int, laid:
         rate = block.amount / (block.covered_ms / HOUR_MS)
     value = np.where(amounts[row], rate, block.mean)
     laid[row[fits], column[fits]] = value[fits]
+    if estimated is not None:
+        made = block.shares()[:, _ESTIMATED] > COVERED_MIN * block.covered_ms
+        estimated[row[fits], column[fits]] = made[fits]

@@ -107,13 +107,15 @@ class Surroundings:
         count = (until_ms - from_ms) // HOUR_MS
         known = (known_ms - from_ms) // HOUR_MS
         values = np.full((len(subjects), count), np.nan)
-        values[:, :known] = hourly(self.view, subjects, from_ms, known_ms)
+        estimated = np.zeros(values.shape, np.bool_)
+        values[:, :known] = hourly(self.view, subjects, from_ms, known_ms, estimated[:, :known])
         closed = self.closed([one.point.site_id for one in subjects], zone, from_ms, count)
         outdoor = self._outdoor(subjects, from_ms, known_ms)
         if outdoor is not None:
             ahead = np.full((len(subjects), count - known), np.nan)
             outdoor = np.concatenate([outdoor, ahead], axis=1)
-        return Hours(from_ms, values, zone, closed, outdoor)
+        made = estimated if estimated.any() else None
+        return Hours(from_ms, values, zone, closed, outdoor, made)
 
     def counted(self, subject: Subject, from_ms: int, to_ms: int) -> Counted:
         """Return what a stream counted in a stretch of hours; of a gauge, its means.
