@@ -417,6 +417,20 @@ def test_a_comment_alone_leaves_an_event_open() -> None:
     assert state_of(replace(said, verdict=Verdict.ACKNOWLEDGED), 5) == "acknowledged"
 
 
+def test_a_chart_of_a_month_counts_the_events_of_that_month(
+    own: tuple[House, dict[str, InsightEvent]],
+) -> None:
+    """Of a year the charts show the last 31 days: a badge of 25 beside two marks misleads."""
+    house, _ = own
+    world, point = house.world, house.world.point("gas")
+    for days in (2, 40, 80):
+        start_ms = world.now[0] - days * DAY_MS
+        world.extra["insights"].put(event(point.series, EventKind.SPIKE, start_ms, 2, amount=9e3))
+    text = page(house.log_in(ADMIN), f"/sentinel?place=s{point.site_id}&days=90")
+    (card,) = re.findall(rf'data-circuit="{point.id}">.*?</header>', text, re.DOTALL)
+    assert "Events: 2" in card, "the drop-out of the world, and one of three"
+
+
 def test_waste_that_paused_for_a_day_is_not_called_going_on(
     own: tuple[House, dict[str, InsightEvent]],
 ) -> None:

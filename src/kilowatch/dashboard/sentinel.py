@@ -88,7 +88,7 @@ def _sentinel(request: Request) -> Response:
     seen = rooms.view.last_seen([point.series for point in points])
     hourly_points = [p for p in points if has_hours(p) and p.series in seen]
     late = behind(rooms.insights)
-    multiples = _multiples(request, hourly_points, events, asked)
+    multiples = _multiples(request, hourly_points, events, asked, days)
     context: dict[str, Any] = {
         "page": "sentinel",
         "asked": asked,
@@ -192,13 +192,24 @@ def span_of(days: Stretch, zone: str) -> tuple[int, int]:
 
 
 def _multiples(
-    request: Request, points: list[DataPoint], events: Sequence[Shown], asked: dict[str, str]
+    request: Request,
+    points: list[DataPoint],
+    events: Sequence[Shown],
+    asked: dict[str, str],
+    days: Stretch,
 ) -> Paged:
-    """Return the charts of one page: where something was found first, then by name."""
+    """Return the charts of one page, each with how many events lie in the days that it shows.
+
+    Where something was found comes first, then by name.
+    """
     order: dict[int, int] = {}
     for place, one in enumerate(events):
         order.setdefault(one.point.id, place)
-    counts = {p.id: sum(one.point.id == p.id for one in events) for p in points}
+    since = {p.id: span_of(days, p.zone)[0] for p in points}
+    counts = dict.fromkeys(since, 0)
+    for one in events:
+        if one.event.end_ms > since.get(one.point.id, one.event.end_ms):
+            counts[one.point.id] += 1
     ranked = sorted(points, key=lambda p: (order.get(p.id, len(events)), p.name.casefold()))
     number = whole_number(request.query_params.get("circuits", "1")) or 1
     pages = max(1, -(-len(ranked) // MULTIPLES))
