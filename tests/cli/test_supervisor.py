@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from dataclasses import asdict
 from pathlib import Path
 from types import SimpleNamespace
@@ -16,6 +17,8 @@ from typing import Any, ClassVar, cast
 import pytest
 
 from kilowatch.cli import supervisor
+from kilowatch.cli.folder import DataFolder
+from kilowatch.cli.serve import alone
 from kilowatch.cli.settings import Settings
 from kilowatch.cli.supervisor import AGAIN_S, Child, Signals, supervise
 from kilowatch.model.errors import KilowatchError
@@ -70,6 +73,47 @@ def test_a_refusal_of_a_child_reaches_the_operator_in_its_own_words(tmp_path: Pa
 
     with pytest.raises(KilowatchError, match="not a network"):
         asyncio.run(start())
+
+
+def test_a_start_waits_for_processes_whose_parent_was_killed_and_for_no_server_that_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An orphan may be sending a message still: beside another platform it would go out twice."""
+    folder = DataFolder(tmp_path)
+    passed: list[int] = []
+
+    async def made(*_: object, pass_fds: list[int], **__: object) -> None:
+        passed.extend(pass_fds)
+        raise BlockingIOError
+
+    with alone(folder, "platform") as lock:
+        with monkeypatch.context() as patch:
+            patch.setattr(asyncio, "create_subprocess_exec", made)
+            with pytest.raises(BlockingIOError):
+                asyncio.run(Child("platform", {}, lock=lock).start())
+        assert lock in passed
+        orphan = subprocess.Popen(
+            [sys.executable, "-c", "import sys; sys.stdin.read()"],
+            stdin=subprocess.PIPE, pass_fds=[lock],
+        )  # fmt: skip
+    waited = []
+
+    def ends(_seconds: float) -> None:
+        waited.append(orphan.communicate())
+
+    monkeypatch.setattr(time, "sleep", ends)
+    with (
+        pytest.raises(KilowatchError, match="already running"),
+        alone(folder, "platform", wait_s=60.0),
+    ):
+        pass
+    assert not waited, "who took the lock is there: ourselves"
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    (tmp_path / "platform.lock").write_text(str(gone.pid))
+    with alone(folder, "platform", wait_s=60.0):
+        assert orphan.returncode == 0
+    assert len(waited) == 1
 
 
 FULL = (

@@ -6,10 +6,11 @@ import asyncio
 import contextlib
 import fcntl
 import os
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict
 from functools import partial
-from typing import Annotated, Any
+from typing import Annotated, Any, TextIO
 
 import typer
 from rich.console import Console
@@ -21,7 +22,7 @@ from kilowatch.cli.folder import DEFAULT, DataFolder
 from kilowatch.cli.logs import configure_logs
 from kilowatch.cli.options import Data
 from kilowatch.cli.settings import Settings
-from kilowatch.cli.supervisor import Child, supervise
+from kilowatch.cli.supervisor import STOP_S_MAX, Child, supervise
 from kilowatch.model.errors import KilowatchError
 
 
@@ -72,6 +73,9 @@ def serve(
 
 
 CHILDREN = ("collector", "platform")
+ORPHAN_S_MAX = STOP_S_MAX + 5.0
+"""A child whose parent was killed ends within ``STOP_S_MAX``. Until then it may be sending a
+message, or writing what it has found: another one beside it would do so a second time."""
 PORTS = ("push_http_port", "push_https_port", "dashboard_port", "dashboard_https_port")
 
 
@@ -94,10 +98,9 @@ def run(
     """
     os.umask(0o077)  # whatever is made in the data folder is for this user alone
     folder.create()
-    with contextlib.ExitStack() as locks:
-        for name in names:
-            locks.enter_context(alone(folder, name))
-        _serve(folder, settings, names, on_ready)
+    with contextlib.ExitStack() as stack:
+        locks = [stack.enter_context(alone(folder, name, wait_s=ORPHAN_S_MAX)) for name in names]
+        _serve(folder, settings, dict(zip(names, locks, strict=True)), on_ready)
 
 
 @contextlib.contextmanager
@@ -105,32 +108,71 @@ def alone(
     folder: DataFolder,
     name: str,
     remedy: str = "Stop it first, or choose another folder with --data.",
-) -> Iterator[None]:
-    """Hold what says that this folder has its collector, or its platform."""
-    with (folder.root / f"{name}.lock").open("a") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise KilowatchError(
-                "already_running",
-                f"The {name} of {folder.root} is already running.",
-                remedy=remedy,
-            ) from None
-        yield
+    wait_s: float = 0.0,
+) -> Iterator[int]:
+    """Hold what says that this folder has its collector, or its platform.
+
+    Args:
+        folder: The data folder.
+        name: ``collector`` or ``platform``.
+        remedy: What to do where it has one already.
+        wait_s: How long to wait for a process whose parent was killed: it ends by itself [s].
+
+    Yields:
+        The lock's descriptor. Who inherits it holds the lock too, until the last of them is gone.
+
+    Raises:
+        KilowatchError: ``already_running``.
+    """
+    with (folder.root / f"{name}.lock").open("a+") as lock:
+        until_s = time.monotonic() + wait_s
+        while True:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                if time.monotonic() >= until_s or _parent_lives(lock):
+                    raise KilowatchError(
+                        "already_running",
+                        f"The {name} of {folder.root} is already running.",
+                        remedy=remedy,
+                    ) from None
+                time.sleep(0.1)
+            else:
+                break
+        with contextlib.suppress(OSError):  # a full disk: then nobody waits for our orphans
+            lock.truncate(0)
+            lock.write(str(os.getpid()))
+            lock.flush()
+        yield lock.fileno()
+
+
+def _parent_lives(lock: TextIO) -> bool:
+    """Tell whether the process that took a lock is there, and not only those that it started."""
+    lock.seek(0)
+    holder = lock.read()
+    try:
+        os.kill(int(holder), 0)
+    except ValueError:
+        return True  # it has just taken it, or says nothing
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True  # somebody else's
+    return True
 
 
 def _serve(
     folder: DataFolder,
     settings: Settings,
-    names: tuple[str, ...],
+    locks: Mapping[str, int],
     on_ready: Callable[[dict[str, Any]], None] | None,
 ) -> None:
     with folder.answering_for_its_disk():
         prepare(folder, settings)
     told: dict[str, Any] = {"folder": str(folder.root), "settings": asdict(settings)}
-    children = [Child(name, told) for name in names]
+    children = [Child(name, told, lock=lock) for name, lock in locks.items()]
     if on_ready is None:
-        on_ready = partial(_greet, folder, names)
+        on_ready = partial(_greet, folder, tuple(locks))
 
     greeted = False
 

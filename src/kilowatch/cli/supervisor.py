@@ -49,6 +49,8 @@ class Child:
         settings: What the child gets on its first line.
         process: The running process, or None between two of them.
         ready: What the child said when it was ready.
+        lifeline: The pipe that the process lives by.
+        lock: What says that its folder has such a process; it holds it beyond our own end.
     """
 
     name: str
@@ -56,6 +58,7 @@ class Child:
     process: asyncio.subprocess.Process | None = None
     ready: dict[str, Any] = field(default_factory=dict)
     lifeline: int | None = None
+    lock: int | None = None
 
     async def start(self) -> dict[str, Any]:
         """Start the process and wait until it says that it is ready.
@@ -69,7 +72,7 @@ class Child:
             self.process = await asyncio.create_subprocess_exec(
                 sys.executable, "-m", "kilowatch.cli.child", self.name,
                 str(life_read), str(ready_write),
-                pass_fds=(life_read, ready_write),
+                pass_fds=[one for one in (life_read, ready_write, self.lock) if one is not None],
                 start_new_session=True,
                 stdin=asyncio.subprocess.DEVNULL,
             )  # fmt: skip
