@@ -232,6 +232,9 @@ def test_a_site_lists_the_ends_of_all_its_data_points(
     for name in ("Main supply", "HVAC", "Gas boiler", "Water", "Server room"):
         assert name in text
     assert "Refrigeration" not in text
+    rows = text.count('<tr><th scope="row">')
+    assert text.count("<td") == text.count('data-label="'), "on a phone each figure has its name"
+    assert text.count('data-label="Cost, month"') == rows
 
 
 def test_a_data_point_without_data_has_no_forecast_and_is_told_when(
