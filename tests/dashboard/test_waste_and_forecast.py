@@ -224,7 +224,10 @@ def test_a_forecast_says_which_model_and_how_good_it_was(
 
 
 def test_a_site_lists_the_ends_of_all_its_data_points(
-    world: World, found: dict[str, InsightEvent], admin: TestClient
+    world: World,
+    found: dict[str, InsightEvent],
+    admin: TestClient,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """The table is fetched after the frame, and has each data point that counts something."""
     assert found
@@ -232,6 +235,8 @@ def test_a_site_lists_the_ends_of_all_its_data_points(
     for name in ("Main supply", "HVAC", "Gas boiler", "Water", "Server room"):
         assert name in text
     assert "Refrigeration" not in text
+    monkeypatch.setattr(world.app.state.rooms.outlooks, "of", lambda *_: None)
+    text = page(admin, f"/forecast/site?place=s{world.sites['Office Dublin']}")
     rows = text.count('<tr><th scope="row">')
     assert text.count("<td") == text.count('data-label="'), "on a phone each figure has its name"
     assert text.count('data-label="Cost, month"') == rows
