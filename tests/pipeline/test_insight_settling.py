@@ -54,6 +54,11 @@ class Site:
         settled = self.settler.settle(events, self.facts, dict.fromkeys(self.subjects, since_ms))
         self.file.commit(Commit(events=settled.events, notices=settled.notices))
 
+    def forget(self, series: list[int]) -> None:
+        """Begin streams anew, as the follower does."""
+        settled = self.settler.settle_again(self.file.forget(series), self.facts)
+        self.file.commit(Commit(events=settled.events))
+
     def told(self) -> list[tuple[str, bool]]:
         """Return what somebody is told, and whether it is an end."""
         return [(event_id, over) for _, event_id, over in self.view.notices(0, 100)]
@@ -77,6 +82,49 @@ def test_one_cause_at_submeter_and_supply_is_one_event_and_is_told_once(tmp_path
     assert (event.id, event.others, event.amount) == (own.id, (1,), 300_000.0)
     site.find(replace(own, open=False), replace(supply, open=False))
     assert site.told() == [(own.id, False), (own.id, True)]
+
+
+def test_a_finding_is_joined_to_one_of_a_stream_that_is_looked_at_at_another_time(
+    tmp_path: Path,
+) -> None:
+    """A submeter uploads once a day; nobody was told of its finding, and the supply's joins it."""
+    site = Site(tmp_path)
+    own, supply = weekend(3, 8), weekend(1, 8)
+    site.find(own, since_ms=10 * own.end_ms)
+    later = replace(supply, found_ms=supply.found_ms + HOUR_MS)
+    settled = site.settler.settle([later], site.facts, {1: 0})
+    site.file.commit(Commit(events=settled.events, notices=settled.notices))
+    assert site.told() == []
+    ((event,),) = site.shown().values()
+    assert (event.id, event.others) == (own.id, (1,))
+
+
+def test_a_finding_is_seen_when_its_cause_is_no_more(tmp_path: Path) -> None:
+    """The submeter's readings were wrong and are corrected: the supply's finding stands alone.
+
+    So do those of the supply and another submeter, which have one cause without it too; and what
+    stood for a finding that is no more does not name its data point.
+    """
+    site = Site(tmp_path)
+    root, middle, supply = (
+        replace(weekend(series, 8), found_ms=weekend(series, 8).found_ms + hours * HOUR_MS)
+        for hours, series in enumerate((3, 2, 1))
+    )
+    site.find(root, supply)
+    site.forget([3])
+    ((event,),) = site.shown().values()
+    assert (event.id, event.others) == (supply.id, ())
+    site.find(middle)
+    site.find(root)
+    assert {one.id for (one,) in site.shown().values()} == {root.id, middle.id}
+    told = site.told()
+    site.forget([3])
+    ((event,),) = site.shown().values()
+    assert (event.id, event.others) == (middle.id, (1,))
+    site.forget([1])
+    ((event,),) = site.shown().values()
+    assert (event.id, event.others) == (middle.id, ())
+    assert site.told() == told
 
 
 def test_what_follows_after_six_hours_is_one_event_however_the_findings_came(

@@ -163,10 +163,14 @@ class InsightFile:
     def events(self, series: Iterable[int], since_ms: int) -> list[Filed]:
         """Return the events of some streams that end at an instant or later [ms, UTC]."""
         numbers = "[" + ",".join(map(str, series)) + "]"
+        return self._filed(
+            "series IN (SELECT value FROM json_each(?)) AND end_ms >= ?", (numbers, since_ms)
+        )
+
+    def _filed(self, where: str, values: tuple[Any, ...]) -> list[Filed]:
         rows = self._connection.execute(
-            f"SELECT {SHOWN}, key, cause, told_ms, told_wall_ms, value FROM event"
-            " WHERE series IN (SELECT value FROM json_each(?)) AND end_ms >= ?",
-            (numbers, since_ms),
+            f"SELECT {SHOWN}, key, cause, told_ms, told_wall_ms, value FROM event WHERE {where}",
+            values,
         )
         return [
             Filed(
@@ -277,10 +281,27 @@ class InsightFile:
         ):
             run(statement, list(blobs.items()))
 
-    def forget(self, series: Iterable[int]) -> None:
-        """Begin streams anew: their history is another one. Their events' names are kept."""
+    def forget(self, series: Iterable[int]) -> list[Filed]:
+        """Begin streams anew: their history is another one. Their events' names are kept.
+
+        Returns:
+            Events of other streams that had one cause with some of theirs. Each stands for itself
+            until somebody decides about them again: behind a cause that is no more nobody sees it.
+        """
+        series = list(series)
+        gone = "[" + ",".join(map(str, series)) + "]"
+        of_them = "(SELECT value FROM json_each(?1))"
+        kin = (
+            f"series NOT IN {of_them} AND"
+            f" (cause IN (SELECT id FROM event WHERE series IN {of_them})"
+            f" OR id IN (SELECT cause FROM event WHERE series IN {of_them}))"
+        )
         self._revision += 1
         with self._connection:
+            left = self._filed(kin, (gone,)) if series else []
+            self._connection.executemany(
+                "UPDATE event SET cause = '' WHERE key = ?", [(one.key,) for one in left]
+            )
             for one in series:
                 self._connection.execute(
                     "INSERT OR REPLACE INTO waste_forgotten (series, revision) VALUES (?, ?)",
@@ -300,6 +321,7 @@ class InsightFile:
                 )
                 for table in _OF_STREAM:
                     self._connection.execute(f"DELETE FROM {table} WHERE series = ?", (one,))
+        return left
 
     def models(self) -> list[tuple[int, str]]:
         """Return since when which model makes the forecasts, rising [ms since 1970, UTC]."""

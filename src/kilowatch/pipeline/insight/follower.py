@@ -211,14 +211,26 @@ class Follower:
 
     def _commit(self, step: Step, commit: Commit, events: list[InsightEvent]) -> None:
         if events:
-            news_ms = {
-                subject.series: max(kept.quiet_ms, self._until[subject.series] - STALE_MS)
-                for subject, kept in zip(step.subjects, step.kept, strict=True)
-            }
+            news_ms = self._news_since_ms({one.point.site_id for one in step.subjects})
             settled = self._settler.settle(events, self._facts, news_ms)
             commit.events, commit.notices = settled.events, settled.notices
         self._file.commit(commit)
         self._kept.update({series: kept for series, (kept, _) in commit.kept.items()})
+
+    def _news_since_ms(self, sites: set[int]) -> dict[int, int]:
+        """Return what is no news of every stream of some sites: findings of several are joined."""
+        return {
+            series: max(kept.quiet_ms, self._until.get(series, kept.cursor_ms) - STALE_MS)
+            for series, subject in self._subjects.items()
+            if subject.point.site_id in sites and (kept := self._kept.get(series)) is not None
+        }
+
+    def _forget(self, series: list[int]) -> None:
+        """Begin streams anew, and decide again about what had one cause with their events."""
+        left = self._file.forget(series) if series else []
+        if left:
+            settled = self._settler.settle_again(left, self._facts)
+            self._file.commit(Commit(events=settled.events))
 
     def _stand(self, step: Step, standings: dict[int, bytes]) -> None:
         """Say once a week what is always on, of streams that are up to date."""
@@ -279,7 +291,7 @@ class Follower:
                 self._idle.pop(series, None)
             else:
                 self._idle[series] = (reach, outdoor)
-        self._file.forget(anew)
+        self._forget(anew)
         return due
 
     def _follow_catalogue(self) -> None:
@@ -323,7 +335,7 @@ class Follower:
         for series in changed:
             kept = self._kept[series]
             self._kept[series] = replace(kept, basis="")  # from its first reading on
-        self._file.forget(changed)
+        self._forget(changed)
 
     def _begin(self, series: int, reach: Reach, basis: str) -> Kept:
         before = self._kept.get(series)

@@ -86,7 +86,8 @@ class Settler:
         Args:
             found: New, grown and ended ones, in the order in which they were found.
             facts: Of sites.
-            news_since_ms: By series: what ended before is no news [ms since 1970, UTC].
+            news_since_ms: By series of the sites: what ended before is no news, and nothing is of
+                a stream that is not in it [ms since 1970, UTC].
         """
         by_site: dict[int, dict[str, InsightEvent]] = {}
         for event in found:
@@ -98,6 +99,16 @@ class Settler:
         for site_id, events in by_site.items():
             self._settle_site(site_id, events, facts.get(site_id), news_since_ms, settled)
         return settled
+
+    def settle_again(self, left: Iterable[Filed], facts: Mapping[int, SiteFacts]) -> Settled:
+        """Decide again about findings that had one cause with some that are no more.
+
+        Nobody is told: mostly what was their cause is found again in a moment.
+        """
+        found = (
+            replace(one.event, id=one.key) for one in left if one.event.series in self._subjects
+        )
+        return self.settle(found, facts, {})
 
     def _settle_site(
         self,
@@ -171,7 +182,8 @@ class Settler:
             if not event.open and before is not None and before.seen.open:
                 settled.notices.append((event.id, True))
             return one
-        if one.cause or max(event.end_ms, event.found_ms) < news_since_ms[event.series]:
+        news_ms = news_since_ms.get(event.series)
+        if one.cause or news_ms is None or max(event.end_ms, event.found_ms) < news_ms:
             return one
         if self._expects(event, self._subjects[event.series]):
             return one
