@@ -43,6 +43,15 @@ def test_a_weekend_that_is_seen_at_submeter_and_supply_is_one_event() -> None:
     assert others_of(events, causes) == {own.id: (1, 2)}
 
 
+def test_what_the_supply_shows_belongs_to_the_meter_whose_time_is_most_like_it() -> None:
+    """The weekend of the ventilation is no part of lights that burn since the month began."""
+    lights = event(4, EventKind.OVER_CONDITIONING, 0, 600)
+    fans = event(2, EventKind.WEEKEND, 300, 48)
+    supply = event(1, EventKind.WEEKEND, 300, 47)
+    causes = join([lights, fans, supply], TREE)
+    assert causes == {lights.id: lights.id, fans.id: fans.id, supply.id: fans.id}
+
+
 def test_what_happens_at_sisters_or_at_another_time_stays_apart() -> None:
     """Two tenants that each forgot the lights are two causes, and so are two weekends."""
     events = [

@@ -105,8 +105,9 @@ def join(events: Iterable[InsightEvent], kinship: Kinship) -> dict[str, str]:
             causes[event.id] = event.id
             standing[event.id] = event
             continue
-        # The closest kin, then the one that shares most time.
-        best = max(fits, key=lambda one: (one.series == event.series, _shared(one, event)))
+        # The closest kin, then the one whose time is most like it: a weekend at the supply belongs
+        # to the ventilation of that weekend, and not to lights that burn since the month began.
+        best = max(fits, key=lambda one: (one.series == event.series, _alike(one, event)))
         causes[event.id] = best.id
         if best.series == event.series:
             first_ms, last_ms = min(best.start_ms, event.start_ms), max(best.end_ms, event.end_ms)
@@ -221,6 +222,12 @@ def _shows_in_formula(
 
 def _shared(first: InsightEvent, second: InsightEvent) -> int:
     return min(first.end_ms, second.end_ms) - max(first.start_ms, second.start_ms)
+
+
+def _alike(first: InsightEvent, second: InsightEvent) -> float:
+    """Return which part of the time of two events is of both; below 0 where none is."""
+    whole = max(first.end_ms, second.end_ms) - min(first.start_ms, second.start_ms)
+    return _shared(first, second) / max(whole, 1)
 
 
 def _same_direction(first: InsightEvent, second: InsightEvent) -> bool:
