@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from kilowatch.catalog import bulk, bulk_apply, bulk_plan, people, registry, sheets
+from kilowatch.catalog import bulk, bulk_apply, bulk_plan, corrections, people, registry, sheets
+from kilowatch.catalog.corrections_check import Draft
 from kilowatch.catalog.tables import DataPoint as PointRow
 from kilowatch.dashboard.quality_figures import percent
 from kilowatch.model.findings import Finding
@@ -20,7 +21,7 @@ from tests.dashboard.fakes import HOUR_MS, Status
 from tests.dashboard.house import PAGE, House, post
 from tests.dashboard.quality_house import span, with_gaps
 from tests.dashboard.quality_world import correct, hidden
-from tests.dashboard.worlds import PASSWORD, STRANGER, VIEWER
+from tests.dashboard.worlds import NOW_MS, PASSWORD, STRANGER, VIEWER
 
 ANALYST = "analyst@example.com"
 
@@ -280,6 +281,29 @@ def test_the_shape_of_a_meter_that_is_not_theirs_is_not_taken(house: House) -> N
     assert "HVAC (acme-hvac)" in form
     assert "Presse" not in form
     assert "Gas boiler (" not in form, "of another unit"
+
+
+def test_a_correction_names_another_meter_only_to_who_may_read_that_one(house: House) -> None:
+    """Who was granted one meter sees that its gap was filled from another, and not from which."""
+    main, hvac = house.world.point("main"), house.world.point("hvac")
+    start = NOW_MS - 48 * HOUR_MS
+    draft = Draft(
+        "fill", start, start + HOUR_MS, "pC", method="sister", sister_id=hvac.id, comment="x"
+    )
+    with house.world.catalog.change(house.world.catalog_actor()) as change:
+        corrections.add(change, main.id, draft)
+        tenant, _ = people.add_user(change, ANALYST, password=PASSWORD)
+        acme = registry.find_organisation(change.session, "Acme")
+        people.set_role(change, tenant, acme, "analyst", whole=False)
+        row = change.session.get(PointRow, main.id)
+        assert row is not None
+        people.grant(change, tenant, row)
+    path = f"/quality/{main.id}"
+    all_of_it = house.log_in().get(path, headers=PAGE).text
+    assert "Filled: From another meter HVAC" in all_of_it
+    theirs = house.log_in(ANALYST).get(path, headers=PAGE).text
+    assert "Filled: From another meter" in theirs
+    assert "HVAC" not in theirs
 
 
 def test_what_is_undone_already_is_gone(furnished: House) -> None:

@@ -13,9 +13,12 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from kilowatch.catalog import corrections
+from kilowatch.catalog.directory import Directory
+from kilowatch.catalog.rights import Person
 from kilowatch.catalog.tables import AuditEntry
 from kilowatch.dashboard.quality_figures import unit_of
 from kilowatch.dashboard.quality_periods import local_text
+from kilowatch.dashboard.registry import may_point
 from kilowatch.dashboard.rooms import Rooms
 from kilowatch.dashboard.words import t
 from kilowatch.model.parameters import CHANNEL_BY_NAME
@@ -56,19 +59,22 @@ class Deed:
     number: int
 
 
-def history_of(rooms: Rooms, point: DataPoint, *, manages: bool, acts: bool) -> list[Deed]:
+def history_of(
+    rooms: Rooms, point: DataPoint, person: Person, *, manages: bool, acts: bool
+) -> list[Deed]:
     """Return what was done at a data point, the newest first.
 
     Args:
         rooms: Where it is asked for.
         point: The data point.
+        person: Who reads it: another meter has a name only for who may read that one too.
         manages: Whether the reader may take back anything.
         acts: Whether the reader may take back what judges.
     """
     with rooms.registry.catalog.reading() as session:
-        directory = rooms.registry.directory()
+        names = _Names(rooms.registry.directory(), person)
         found = [
-            _correction(point, one, _sister(directory, one.sister_id), manages=manages, acts=acts)
+            _correction(point, one, names.of(one.sister_id), manages=manages, acts=acts)
             for one in corrections.listing(session, point.id)
         ]
         found += _events(session, point, manages=manages)
@@ -76,9 +82,17 @@ def history_of(rooms: Rooms, point: DataPoint, *, manages: bool, acts: bool) -> 
     return found[:SHOWN_MAX]
 
 
-def _sister(directory: Any, number: int | None) -> str:
-    other = None if number is None else directory.by_id(number)
-    return "" if other is None else other.name
+@dataclass(frozen=True, slots=True)
+class _Names:
+    """What one person may know other data points by."""
+
+    directory: Directory
+    person: Person
+
+    def of(self, number: int | None) -> str:
+        """Return a data point's name; empty if it is not theirs to read."""
+        other = None if number is None else self.directory.by_id(number)
+        return other.name if other is not None and may_point(self.person, "read", other) else ""
 
 
 def _correction(

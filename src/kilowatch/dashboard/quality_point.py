@@ -107,7 +107,7 @@ def _context(request: Request) -> dict[str, Any]:
         "share_names": SHARE_NAMES,
         "share_words": {name: t(f"share.{name}") for name in SHARE_NAMES},
         "now_ms": rooms.clock(),
-        "history": history_of(rooms, point, manages=manages, acts=acts),
+        "history": history_of(rooms, point, visit.person, manages=manages, acts=acts),
         "findings": [],
         "totals": None,
         "totals_file": "",
