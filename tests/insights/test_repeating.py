@@ -58,7 +58,7 @@ def _twice(values: Floats) -> Floats:
 
 
 PATTERNS: dict[str, tuple[Callable[[Floats], Floats], int, int]] = {
-    "twice": (_twice, 24, 8),
+    "twice": (_twice, 24, 12),
     "day": (lambda v: np.concatenate([v[:24], v])[: len(v)], 24, 8),
     "week": (lambda v: np.concatenate([v[:168], v[:-168]]), 24, 8),
     "line": (lambda v: np.linspace(v[168], 1.1 * v[168], len(v) - 168), 8, 8),

@@ -82,7 +82,7 @@ def simulate(t: Timeline, found: dict[str, Event]) -> dict[str, Trace]:
             origin_ms, refrigeration, supply, SUBMETER, registers_wh(391.0)
         ),
         "market-bakery": replace(baker, outages=(found["meter_outage"],)),
-        "market-gas": Dial(origin_ms, heat_kw / GAS_KWH_PER_M3, 120_744.9),
+        "market-gas": Dial(origin_ms, heat_kw * draught / GAS_KWH_PER_M3, 120_744.9),
         "market-water": Dial(origin_ms, water, 11_207.402),
         "market-temperature": Thermometer(MARKET.town),
     }

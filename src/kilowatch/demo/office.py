@@ -72,7 +72,7 @@ def simulate(t: Timeline, found: dict[str, Event]) -> dict[str, Trace]:
         "office-electricity": Electrical(origin_ms, whole, supply, MAIN_METER, registers_wh(214.0)),
         "office-hvac": Electrical(origin_ms, hvac, supply, SUBMETER, registers_wh(48.0)),
         "office-lighting": Electrical(origin_ms, lighting, supply, SUBMETER, registers_wh(61.0)),
-        "office-gas": Dial(origin_ms, heat_kw / GAS_KWH_PER_M3 + 5.0 * clash, 48_211.4),
+        "office-gas": Dial(origin_ms, heat_kw * draught / GAS_KWH_PER_M3 + 5.0 * clash, 48_211.4),
         "office-water": Dial(origin_ms, water, 3_902.118),
         "office-temperature": Thermometer(OFFICE.town),
     }

@@ -31,7 +31,8 @@ PERFORMANCE = 0.75
 def solar_kw(t: Timeline) -> Floats:
     """Return what the panels feed in, shape (n,) [kW]."""
     sun = sun_w_per_m2(t.at_ms, SCHOOL.town)
-    return np.minimum(PANELS_KW * PERFORMANCE * sun / 1000, INVERTER_KW_MAX)
+    haze = 1 + 0.04 * white(t.at_ms // SLOT_MS, 3600)
+    return np.minimum(PANELS_KW * PERFORMANCE * sun / 1000, INVERTER_KW_MAX) * haze
 
 
 def simulate(t: Timeline, found: dict[str, Event]) -> dict[str, Trace]:
@@ -71,7 +72,7 @@ def simulate(t: Timeline, found: dict[str, Event]) -> dict[str, Trace]:
         "school-kitchen": Electrical(origin_ms, kitchen, supply, SUBMETER, registers_wh(19.0)),
         "school-production": Dial(origin_ms, panels_kw, 31_408.2),
         "school-gas": Dial(
-            origin_ms, heat_kw / GAS_KWH_PER_M3, 36_902.7, outages=(found["gas_outage"],)
+            origin_ms, heat_kw * draught / GAS_KWH_PER_M3, 36_902.7, outages=(found["gas_outage"],)
         ),
         "school-water": Dial(origin_ms, water, 6_120.55),
         "school-temperature": Thermometer(SCHOOL.town, stuck=found["stuck_sensor"]),

@@ -19,10 +19,10 @@ LEVELS = np.array([0.0, 4.0, 8.0, 10.0, 12.0, 14.0, 16.0, 20.0, 25.0])
 """Heights of a sum for which it is known how often untouched streams come to them."""
 RATES = np.array(
     [
-        [0.0, -0.73, -1.94, -2.17, -2.34, -2.50, -2.62, -2.92, -3.92],
-        [0.0, -0.51, -1.17, -1.50, -1.75, -2.05, -2.24, -2.58, -3.14],
-        [0.0, -0.49, -1.14, -1.39, -1.65, -1.86, -2.13, -2.41, -2.84],
-        [0.0, -0.59, -1.66, -2.17, -2.77, -3.32, -3.62, -3.62, -3.92],
+        [0.0, -2.29, -3.92, -3.92, -3.92, -3.92, -3.92, -3.92, -3.92],
+        [0.0, -1.08, -2.17, -2.41, -2.50, -3.01, -3.01, -3.32, -3.62],
+        [0.0, -1.15, -2.20, -2.71, -2.92, -3.01, -3.32, -3.62, -3.62],
+        [0.0, -1.47, -3.32, -3.62, -3.92, -3.92, -3.92, -3.92, -3.92],
     ]
 )
 """Log10 of how often in a stream's month, by ``PATTERNS``: ``scripts/bench_other_faults.py`` on 127
@@ -40,8 +40,16 @@ _OWN = 1.5
 """How many times as high a sum must be as in the second highest of the seven weeks before …"""
 _SURELY = 22.0
 """… unless it is that high: a logger that does it again is told again."""
-_STRAIGHT = 1e-5
-"""A bend of this share of the value is none: values come with seven digits."""
+_DIGITS = 1e-5
+"""What differs by less than this share of the value does not differ: it has seven digits."""
+_FINE = 0.003
+"""Meters are believed to count in no finer steps [share of the mean size]."""
+_FAR = 0.5
+"""What is off by more counts as this: a fault is no habit [share of the mean size]."""
+_STEP_GROWS = 1.002
+"""How fast a smallest step is forgotten, each hour that moves: one odd hour is no resolution."""
+_OFF_PACE = 1 / 6
+"""How fast it is followed what values are off by: over six of them."""
 _FRESH_H = 2
 """Hours since the last hit after which a pattern is over."""
 
@@ -59,10 +67,12 @@ def follow(state: State, there: Bools, value: Floats, hour: int) -> Floats:
         Log10 of how often a month streams without a fault come to such a sum, by pattern, shape
         (streams, PATTERNS); 0 where a pattern does not go on.
     """
-    hit = _hits(state, there, value, hour)
+    hit, off = _compared(state, there, value, hour)
     known = np.repeat(there[:, None], len(PATTERNS), axis=1)
     known[:, 0] &= hit[:, 0] | (value != state.last[:, 0])  # longer runs are for the trees
-    usual = _usual(state, known, hit, hour)
+    chance = _chance(state, known & ~hit, off, hour, np.abs(value))
+    usual = np.maximum(_habit(state, known, hit, hour), chance)
+    usual = np.clip(usual, _RAREST, _COMMONEST)
     wrong = np.maximum(_MADE_UP, (1 + usual) / 2)
     gain = np.log(np.where(hit, wrong, 1 - wrong) / np.where(hit, usual, 1 - usual))
     height = np.clip(state.again + np.where(known, gain, 0.0), 0.0, _HIGHEST)
@@ -86,26 +96,48 @@ def remember(state: State, value: Floats) -> None:
     state.before = np.stack([value, state.before[:, 0]], axis=1)
 
 
-def _hits(state: State, there: Bools, value: Floats, hour: int) -> Bools:
-    """Say which patterns an hour fits, shape (streams, PATTERNS)."""
+def _compared(state: State, there: Bools, value: Floats, hour: int) -> tuple[Bools, Floats]:
+    """Say which patterns an hour fits, and by how much it is off each, shape (streams, PATTERNS).
+
+    What stands still or at zero fits none of the last three, and is off by nothing known, NaN.
+    """
     rows = np.arange(state.streams)
-    single = value.astype(np.float32)
-    moves = there & (value != 0) & (value != state.last[:, 0])
-    yesterday, week = (state.past[rows, (state.day - back) % DAYS, hour] for back in (1, 7))
-    one, two = state.before.T
-    straight = np.abs(value - 2 * one + two) <= _STRAIGHT * np.maximum(np.abs(value), np.abs(one))
-    return np.stack(
-        [
-            there & (value != 0) & (value == state.last[:, 0]) & (state.runs[:, 0] == 0),
-            moves & (single == yesterday),
-            moves & (single == week),
-            moves & straight,
-        ],
-        axis=1,
+    last = state.last[:, 0]
+    digits = _DIGITS * np.maximum(np.abs(value), np.nan_to_num(np.abs(last)))
+    moves = there & (value != 0) & ~(np.abs(value - last) <= digits)
+    yesterday, week = (
+        state.past[rows, (state.day - back) % DAYS, hour].astype(np.float64) for back in (1, 7)
     )
+    one, two = state.before.T
+    off = np.abs(value[:, None] - np.stack([last, yesterday, week, 2 * one - two], axis=1))
+    off[:, 1:][~moves] = np.nan
+    hit = off <= digits[:, None]
+    hit[:, 0] = there & (value != 0) & (value == last) & (state.runs[:, 0] == 0)
+    return hit, off
 
 
-def _usual(state: State, known: Bools, hit: Bools, hour: int) -> Floats:
+def _chance(state: State, missed: Bools, off: Floats, hour: int, size: Floats) -> Floats:
+    """Return how likely a value fits by chance, shape (streams, PATTERNS).
+
+    That is the step in which a meter may count over what such values are off by where they do not
+    fit, at that hour of the day or of late: a dial of hundredths says next to nothing of a flow of
+    three hundredths. Nothing is off by more than there is. 1 as long as nothing is known.
+    """
+    moved, finest = off[:, 0], _FINE * state.bounds[:, 3]
+    told = missed[:, 0] & (moved > finest)
+    state.step = np.where(told, np.fmin(state.step * _STEP_GROWS, moved), state.step)
+    step = np.maximum(state.step, finest)[:, None]
+    typical = state.again_off[:, :, [hour, 24]].astype(np.float64)
+    nearest = np.minimum(np.fmin(typical[:, :, 0], typical[:, :, 1]), size[:, None])
+    found = np.where(nearest > 0, step / np.where(nearest > 0, nearest, 1.0), 1.0)
+    learn = (missed & (off > 0) & (finest[:, None] > 0))[:, :, None]
+    now = np.minimum(np.nan_to_num(off), _FAR * state.bounds[:, 3, None])[:, :, None]
+    after = np.where(np.isnan(typical), now, typical + _OFF_PACE * (now - typical))
+    state.again_off[:, :, [hour, 24]] = np.where(learn, after, typical)
+    return np.where(np.isfinite(found), found, 1.0)
+
+
+def _habit(state: State, known: Bools, hit: Bools, hour: int) -> Floats:
     """Return how often a stream does it by habit, and take this hour into the habit.
 
     All day, or at that hour if that is more, shape (streams, PATTERNS).
@@ -115,6 +147,5 @@ def _usual(state: State, known: Bools, hit: Bools, hour: int) -> Floats:
     own, whole = ((habit * seen[:, None] + 0.5) / (seen[:, None] + 1)).transpose(2, 0, 1)
     pace = np.where(known[:, :, None], 1 / (seen[:, None] + 1), 0.0)
     state.again_habit[:, :, [hour, 24]] = habit + pace * (hit[:, :, None] - habit)
-    usual = np.maximum(np.where(seen[:, :1] >= _HABIT_D, own, 0.0), whole)
-    clipped: Floats = np.clip(usual, _RAREST, _COMMONEST)
-    return clipped
+    usual: Floats = np.maximum(np.where(seen[:, :1] >= _HABIT_D, own, 0.0), whole)
+    return usual

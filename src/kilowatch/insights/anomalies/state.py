@@ -64,10 +64,12 @@ _SHAPES: dict[str, tuple[tuple[int, ...], Any, float]] = {
     "most": ((MEASURES,), np.float64, 0),
     "ranks": ((2,), np.float64, 0),
     "before": ((2,), np.float64, np.nan),
+    "step": ((), np.float64, np.inf),
     "again": ((len(PATTERNS),), np.float64, 0),
     "again_for": ((len(PATTERNS),), np.int64, 0),
     "again_quiet": ((len(PATTERNS),), np.int64, 0),
     "again_habit": ((len(PATTERNS), 25), np.float32, 0),
+    "again_off": ((len(PATTERNS), 25), np.float32, np.nan),
     "again_weekly": ((WEEKS, len(PATTERNS)), np.float32, 0),
     "again_most": ((len(PATTERNS),), np.float64, 0),
     "outdoor": ((6,), np.float64, np.nan),
@@ -123,10 +125,12 @@ class State:
         most: The second highest of the weeks before this one.
         ranks: Decayed place of the values among those of eight such days, −1 to 1.
         before: Values of the last two hours; NaN where one is missing.
+        step: Smallest difference from one hour to the next that is believed to be the meter's step.
         again: By ``PATTERNS``, how sure it is that values come again: see ``repeating.py``.
         again_for: Hours since that sum was zero.
         again_quiet: Hours since the last value that came again.
         again_habit: How often that happens by habit, by hour of the day, and over all of it.
+        again_off: What values that do not come again are off by, by hour of the day and of late.
         again_weekly: Highest sums of the last weeks, at ``week % WEEKS``.
         again_most: The second highest of the weeks before this one.
         outdoor: Decayed temperature, and what it does to the level.
@@ -171,10 +175,12 @@ class State:
     most: Floats
     ranks: Floats
     before: Floats
+    step: Floats
     again: Floats
     again_for: Ints
     again_quiet: Ints
     again_habit: Small
+    again_off: Small
     again_weekly: Small
     again_most: Floats
     outdoor: Floats
