@@ -132,13 +132,14 @@ def found_of(folder: Folder, every: int) -> None:
 
 
 def _sums(hours: Hours) -> npt.NDArray[np.float32]:
-    """Return what is said of each hour, shape (hours, streams, PATTERNS)."""
+    """Return the height of each sum where it would be told, shape (hours, streams, PATTERNS)."""
     seen: list[npt.NDArray[np.float32]] = []
 
     def told(_at: int, moment: Moment) -> None:
-        seen.append(moment.again.astype(np.float32))
+        seen.append(np.where(moment.again < 0, state.again, 0).astype(np.float32))
 
-    scanning.watch(scanning.start(hours.streams), hours, told)
+    state = scanning.start(hours.streams)
+    scanning.watch(state, hours, told)
     return np.stack(seen)
 
 
@@ -152,14 +153,14 @@ def rates_of(folder: Folder) -> None:
     counts, months = np.zeros((len(PATTERNS), len(levels))), 0.0
     for (zone, _), keys in groups.items():
         hours = hours_of({key: clean[key] for key in keys}, zone, None)
-        rates = _sums(hours)
+        sums = _sums(hours)
         for row in range(len(keys)):
             known = np.isfinite(hours.values[row])
             first = int(known.argmax()) + SETTLED_H
             months += known[first:].sum() / 24 / 30.4375
             for one in range(len(PATTERNS)):
-                for place, limit in enumerate(repeating.RATES[one][1:]):
-                    at = np.flatnonzero(rates[first:, row, one] <= np.float32(limit))
+                for place, level in enumerate(levels):
+                    at = np.flatnonzero(sums[first:, row, one] >= level)
                     apart = np.diff(at) > QUIET_H[Group.SUDDEN]
                     counts[one, place] += bool(len(at)) + apart.sum()
     for one, name in enumerate(PATTERNS):

@@ -89,8 +89,11 @@ def test_a_start_waits_for_processes_whose_parent_was_killed_and_for_no_server_t
     with alone(folder, "platform") as lock:
         with monkeypatch.context() as patch:
             patch.setattr(asyncio, "create_subprocess_exec", made)
+            before = len(list(Path("/dev/fd").iterdir()))
             with pytest.raises(BlockingIOError):
                 asyncio.run(Child("platform", {}, lock=lock).start())
+            open_now = len(list(Path("/dev/fd").iterdir()))
+            assert open_now <= before, "it is tried again every few seconds"
         assert lock in passed
         orphan = subprocess.Popen(
             [sys.executable, "-c", "import sys; sys.stdin.read()"],

@@ -13,7 +13,7 @@ from kilowatch.evaluation import remarks
 from kilowatch.evaluation.folder import Folder
 from kilowatch.evaluation.remarks import Remarks
 from kilowatch.evaluation.rows import by_stream, read, weather
-from kilowatch.evaluation.stamps import of_one, on_clock
+from kilowatch.evaluation.stamps import UNKNOWN, instants, of_one, on_clock
 from kilowatch.model.errors import KilowatchError
 from kilowatch.model.lengths import HOUR_MS
 from kilowatch.model.zones import Zone
@@ -69,6 +69,18 @@ def test_numbers_are_told_by_their_size_and_said(tmp_path: Path, factor: int, wo
     assert seen.told() == {remarks.COUNTED.format(word): ["a"], remarks.NO_STAMP: ["a"]}
     assert of_one(f"{SECONDS[0] * factor}") == (1000 * SECONDS[0], False)
     assert of_one("20190331") == (1000 * SECONDS[0], True), "eight digits are a date"
+    for date in ("2019033100", "201903310000", "20190331000000", "9" * 19, "1" * 20):
+        assert of_one(date)[0] == UNKNOWN, "and no count of 2033 or 1976"
+
+
+def test_numbers_beside_text_and_with_decimals_are_read_and_said() -> None:
+    """A file that two programs wrote; seconds with a half."""
+    read_ms, _, words = instants(pa.array([str(SECONDS[0]), "2019-03-31T01:00:00Z", None]))
+    assert read_ms.tolist() == [1000 * SECONDS[0], 1000 * SECONDS[1], UNKNOWN]
+    assert words == {"seconds"}
+    read_ms, _, words = instants(pa.array([SECONDS[0] + 0.5, float("nan"), 1e300]))
+    assert read_ms.tolist() == [1000 * SECONDS[0] + 500, UNKNOWN, UNKNOWN]
+    assert words == {"seconds"}
 
 
 def test_the_hour_that_comes_twice_is_read_twice_and_one_that_never_comes_says_utc() -> None:

@@ -101,6 +101,18 @@ def test_a_coarse_meter_repeats_itself_by_habit() -> None:
     assert not _told(_with(change, hours, 1_000.0), 1_000.0)
 
 
+@pytest.mark.parametrize("gap_h", [12, 24])
+def test_what_begins_again_begins_with_itself(gap_h: int) -> None:
+    """Hours between two such days are of neither, and no event comes twice under one name."""
+    values = _with(PATTERNS["day"][0], 24)
+    again = BEGIN + 24 + gap_h
+    values[0, again : again + 24] = values[0, again - 24 : again]
+    told = _told(values, 0.01)
+    assert [one.open for one in told] == [True, False, True, False]
+    assert told[2].start_ms >= MONDAY_MS + again * HOUR_MS
+    assert told[1].end_ms <= MONDAY_MS + (BEGIN + 26) * HOUR_MS
+
+
 def test_a_meter_that_does_it_again_is_told_again() -> None:
     """Its own weeks before make it no habit of two days."""
     values = _with(PATTERNS["day"][0], 24)

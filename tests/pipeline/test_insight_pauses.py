@@ -91,7 +91,7 @@ def test_live_a_meter_begins_anew_at_the_same_day(
     """Also where packets without this quantity had moved the meter on through the pause."""
     history = world(tmp_path)
     begins = PAUSE_H + 10
-    for hours in (10, 100 * 24, begins, begins + 1, begins + 40, PAUSE_H + 900):
+    for hours in (10, 100 * 24, PAUSE_H, begins, begins + 1, begins + 40, PAUSE_H + 900):
         history.come(STRAY, hours)
         history.follow()
         history.kill()

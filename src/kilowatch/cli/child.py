@@ -82,7 +82,8 @@ def main(arguments: list[str]) -> int:
         try:
             say({"refused": error.code, "detail": error.detail, "remedy": error.remedy})
         except OSError:  # it was ready before: nobody reads there any more
-            structlog.get_logger().error("ended", code=error.code, reason=str(error))
+            cause = repr(error.__cause__) if error.__cause__ else ""
+            structlog.get_logger().error("ended", code=error.code, reason=str(error), cause=cause)
         return EXIT_REFUSED
     return 0
 

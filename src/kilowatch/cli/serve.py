@@ -140,9 +140,8 @@ def alone(
             else:
                 break
         with contextlib.suppress(OSError):  # a full disk: then nobody waits for our orphans
-            lock.truncate(0)
-            lock.write(str(os.getpid()))
-            lock.flush()
+            os.ftruncate(lock.fileno(), 0)
+            os.write(lock.fileno(), str(os.getpid()).encode())
         yield lock.fileno()
 
 

@@ -76,6 +76,10 @@ class Child:
                 start_new_session=True,
                 stdin=asyncio.subprocess.DEVNULL,
             )  # fmt: skip
+        except BaseException:  # tried again later: nothing may be left open each time
+            os.close(life_write)
+            os.close(ready_read)
+            raise
         finally:
             os.close(life_read)
             os.close(ready_write)

@@ -134,7 +134,7 @@ def _day(view: View, insights: Insights, shown: Shown) -> dict[str, Any] | None:
 def _wasted_of_day(
     insights: Insights, shown: Shown, from_ms: int, to_ms: int
 ) -> dict[str, list[list[int]]]:
-    """Return in which hours of a local day something was wasted, by its clock; none where all."""
+    """Return in which hours of a local day something was wasted, by its clock; none if in none."""
     if not shown.event.is_waste:
         return {}
     zone = Zone.of(shown.point.zone)
@@ -167,10 +167,10 @@ def _strongest(view: View, insights: Insights, shown: Shown) -> date:
     """Return the local day of an event that differs most from what was expected, or needed."""
     point, event = shown.point, shown.event
     zone = point.zone
-    if event.is_waste and (day := _most_wasted(insights, shown, event.start_ms, event.end_ms)):
-        return day
     from_ms = event.start_ms // HOUR_MS * HOUR_MS
     to_ms = min(event.end_ms, from_ms + SHOWN_MS_MAX)
+    if event.is_waste and (day := _most_wasted(insights, shown, from_ms, to_ms)):
+        return day
     count = max(1, (to_ms - from_ms) // HOUR_MS)
     actual = by_point(hourly(view, [point], from_ms, to_ms), point).on_grid(from_ms, count)
     expected = insights.expected(point, from_ms, to_ms)

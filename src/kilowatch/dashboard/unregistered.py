@@ -7,6 +7,7 @@ A gateway that was set up before its data points, or with a stream id that was m
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
 
 from starlette.requests import Request
@@ -15,12 +16,14 @@ from kilowatch import wire
 from kilowatch.catalog.credentials import holder
 from kilowatch.dashboard.admin_frame import organisations_for, when_text
 from kilowatch.dashboard.rooms import rooms_of
+from kilowatch.log.kept import KEPT_BODY_BYTES_MAX
 from kilowatch.log.records import KeptPacket
 from kilowatch.model.points import DataPoint
 
 READ_MAX = 200
 """As many as the log keeps of an organisation."""
 SHOWN = 20
+_FIRST_ID = re.compile(rb'"id"\s*:\s*"([^"\\]{1,200})"')
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,9 +91,13 @@ def stream_id_of(body: bytes) -> str:
     Example:
         >>> stream_id_of(b'{"id": "main", "value": 1}'), stream_id_of(b"main")
         ('main', '')
+        >>> stream_id_of(b'{"id": "main", "note": "' + 4_096 * b"x")
+        'main'
     """
     try:
         named = json.loads(body).get("id", "")
     except (ValueError, AttributeError, RecursionError):
-        return ""
+        is_cut = len(body) >= KEPT_BODY_BYTES_MAX
+        first = _FIRST_ID.search(body) if is_cut else None
+        return first[1].decode("utf-8", "replace") if first else ""
     return named if isinstance(named, str) else ""

@@ -96,9 +96,12 @@ def worth_of_days(
         amount: How much [Wh or m³]; what it differs from the sum of the days is worth what the
             days from ``at_ms`` on are on average.
         days: What each day takes, by its start [ms since 1970, UTC]; none where nobody knows.
-        at_ms: When nobody knows; and for days before the first price [ms since 1970, UTC].
+        at_ms: When nobody knows [ms since 1970, UTC]. Days before the first price are at that one.
     """
     plain = worth(facts, point, amount, at_ms)
+    if plain.money is None:  # the first price may begin on a later day
+        later = (worth(facts, point, amount, day) for day in sorted(days) if day > at_ms)
+        plain = next((one for one in later if one.money is not None), plain)
     if not days or (plain.money is None and plain.carbon_kg is None):
         return plain
     each = {day: _of_day(facts, point, some, day, plain) for day, some in days.items()}

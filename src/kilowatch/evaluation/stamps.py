@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from kilowatch.insights.hours import Bools
-from kilowatch.model.blocks import Ints
+from kilowatch.model.blocks import Floats, Ints
 from kilowatch.model.lengths import DAY_MS, HOUR_MS
 from kilowatch.model.zones import Zone
 
@@ -19,8 +19,8 @@ EARLIEST_MS, LATEST_MS = 0, 50_000 * DAY_MS
 """What the tables of local days hold: 1970 to 2106."""
 COUNTS = (("seconds", 1e11), ("milliseconds", 1e14), ("microseconds", 1e17), ("nanoseconds", 1e20))
 """What a number counts that is smaller than this; finer ones than seconds reach back to 1973."""
-SHORTEST = 9
-"""Digits of a count in text: fewer are a date, 20190331."""
+DIGITS = frozenset({9, 10, 13, 15, 16, 18, 19})
+"""Digits of a count in text; others are a date: 20190331, 201903311200, 20190331120000."""
 
 
 def instants(stamps: pa.Array) -> tuple[Ints, Bools, frozenset[str]]:
@@ -32,7 +32,7 @@ def instants(stamps: pa.Array) -> tuple[Ints, Bools, frozenset[str]]:
         are numbers (``COUNTS``).
 
     Raises:
-        ArrowException: The column holds neither text nor times.
+        ArrowException: The column holds neither text nor numbers nor times.
     """
     if pa.types.is_dictionary(stamps.type):
         stamps = stamps.dictionary_decode()
@@ -63,8 +63,7 @@ def _ms(stamps: pa.Array) -> Ints:
 def _of_counts(numbers: pa.Array) -> tuple[Ints, Bools, frozenset[str]]:
     """Read counts since 1970; nulls and what is no time stay unknown."""
     if pa.types.is_floating(numbers.type):
-        known = pc.is_finite(numbers)
-        numbers = pc.cast(pc.if_else(known, numbers, None), pa.int64(), safe=False)
+        return _of_fractions(np.asarray(numbers.to_numpy(zero_copy_only=False), np.float64))
     there = np.asarray(pc.is_valid(numbers).to_numpy(zero_copy_only=False), np.bool_)
     read = pc.cast(numbers, pa.int64(), safe=False).fill_null(0)
     found = np.asarray(read.to_numpy(zero_copy_only=False), np.int64)
@@ -76,6 +75,19 @@ def _of_counts(numbers: pa.Array) -> tuple[Ints, Bools, frozenset[str]]:
     )
     words = frozenset(COUNTS[one][0] for one in np.unique(number[there]).tolist())
     return np.where(there, at_ms, UNKNOWN), np.zeros(len(found), np.bool_), words
+
+
+def _of_fractions(numbers: Floats) -> tuple[Ints, Bools, frozenset[str]]:
+    """Read counts with decimals, as of seconds; NaN is no time."""
+    there = np.isfinite(numbers)
+    known = np.where(there, numbers, 0.0)
+    number = np.searchsorted([most for _, most in COUNTS], np.abs(known), side="right")
+    there &= number < len(COUNTS)
+    number = np.minimum(number, len(COUNTS) - 1)
+    at_ms = np.round(known * np.array([1e3, 1.0, 1e-3, 1e-6])[number])
+    words = frozenset(COUNTS[one][0] for one in np.unique(number[there]).tolist())
+    found = np.where(there, at_ms, 0.0).astype(np.int64)
+    return np.where(there, found, UNKNOWN), np.zeros(len(found), np.bool_), words
 
 
 def _of_text(stamps: pa.Array) -> tuple[Ints, Bools, frozenset[str]]:
@@ -92,22 +104,30 @@ def _of_text(stamps: pa.Array) -> tuple[Ints, Bools, frozenset[str]]:
             continue
         return _ms(read), np.full(len(stamps), zone is None), frozenset()
     read_ms, naive = np.full(len(stamps), UNKNOWN), np.zeros(len(stamps), np.bool_)
+    words: frozenset[str] = frozenset()
     for row, text in enumerate(stamps.to_pylist()):
         read_ms[row], naive[row] = of_one(text)
-    return read_ms, naive, frozenset()
+        if text and _is_count(text):
+            words |= _of_counts(pa.array([int(text)], pa.int64()))[2]
+    return read_ms, naive, words
 
 
 def _is_count(text: str) -> bool:
     digits = text.strip().removeprefix("-")
-    return digits.isascii() and digits.isdigit() and len(digits) >= SHORTEST
+    if not (digits.isascii() and digits.isdigit() and len(digits) in DIGITS):
+        return False
+    return int(digits) < 2**63 and not (len(digits) == 10 and digits.startswith("20"))
 
 
 def of_one(text: str | None) -> tuple[int, bool]:
     """Read one stamp as ``instants`` reads many."""
     if text and _is_count(text):
         return int(_of_counts(pa.array([int(text)], pa.int64()))[0][0]), False
+    bare = (text or "").strip()
+    if bare.isdigit() and len(bare) != len("20190331"):
+        return int(UNKNOWN), False
     try:
-        read = datetime.fromisoformat((text or "").strip())
+        read = datetime.fromisoformat(bare)
     except ValueError:
         return int(UNKNOWN), False
     naive = read.tzinfo is None

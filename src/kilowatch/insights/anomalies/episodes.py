@@ -217,7 +217,10 @@ def _alarm(
     actual, usual, hours = (float(one) for one in state.sums[row, group, 1])
     score = float(state.peak[row, group])
     pattern = int(state.pattern[row, group])
-    again = {"again": PATTERNS[pattern]} if pattern >= 0 else {}
+    evidence = _evidence(moment, row, kind, float(state.figure[row, group]), (actual, usual, hours))
+    if pattern >= 0:  # what it is told by, and no run of equal values
+        evidence = {"again": PATTERNS[pattern]} | evidence
+        evidence.pop("same_h", None)
     return Alarm(
         stream=row,
         kind=kind,
@@ -228,9 +231,8 @@ def _alarm(
         score=score,
         amount=actual - usual,
         confidence=float((1 - 0.5 * 10 ** -max(score, 0.0)) * (0.5 + 0.5 * state.sure[row, group])),
-        evidence=_evidence(moment, row, kind, float(state.figure[row, group]),
-                           (actual, usual, hours)) | again,
-    )  # fmt: skip
+        evidence=evidence,
+    )
 
 
 _FIGURES = {

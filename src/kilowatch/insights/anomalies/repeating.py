@@ -29,7 +29,6 @@ RATES = np.array(
 real meters."""
 SHARE = 0.005
 """Part of a budget of false alarms that each pattern may use."""
-_MADE_UP = 0.45
 _RAREST, _COMMONEST = 0.003, 0.97
 """A habit is believed to be neither rarer nor more frequent [share of the hours]."""
 _HABIT_D = 14
@@ -51,7 +50,9 @@ _STEP_GROWS = 1.002
 _OFF_PACE = 1 / 6
 """How fast it is followed what values are off by: over six of them."""
 _FRESH_H = 2
-"""Hours since the last hit after which a pattern is over."""
+"""Hours since the last hit after which nothing more is told."""
+_OVER_H = 6
+"""Hours after which a pattern is over, and the next one begins with itself."""
 
 
 def follow(state: State, there: Bools, value: Floats, hour: int) -> Floats:
@@ -73,12 +74,13 @@ def follow(state: State, there: Bools, value: Floats, hour: int) -> Floats:
     chance = _chance(state, known & ~hit, off, hour, np.abs(value))
     usual = np.maximum(_habit(state, known, hit, hour), chance)
     usual = np.clip(usual, _RAREST, _COMMONEST)
-    wrong = np.maximum(_MADE_UP, (1 + usual) / 2)
+    wrong = (1 + usual) / 2
     gain = np.log(np.where(hit, wrong, 1 - wrong) / np.where(hit, usual, 1 - usual))
-    height = np.clip(state.again + np.where(known, gain, 0.0), 0.0, _HIGHEST)
-    state.again = height
-    state.again_for = np.where(height > 0, state.again_for + known, 0)
     state.again_quiet = np.where(hit, 0, state.again_quiet + known)
+    over = state.again_quiet >= _OVER_H
+    height = np.clip(state.again + np.where(known, gain, 0.0), 0.0, _HIGHEST)
+    height = state.again = np.where(over, 0.0, height)
+    state.again_for = np.where(height > 0, state.again_for + 1, 0)
     rows = np.arange(state.streams)
     week = (state.day + 3) // 7 % WEEKS
     highest = np.maximum(state.again_weekly[rows, week], height)
@@ -94,6 +96,11 @@ def follow(state: State, there: Bools, value: Floats, hour: int) -> Floats:
 def remember(state: State, value: Floats) -> None:
     """Keep an hour's values for the line through the next ones; NaN where there is none."""
     state.before = np.stack([value, state.before[:, 0]], axis=1)
+
+
+def rest(state: State) -> None:
+    """Let an hour pass in which nothing is known of any stream: ``follow`` would do no more."""
+    state.again_for = np.where(state.again > 0, state.again_for + 1, 0)
 
 
 def _compared(state: State, there: Bools, value: Floats, hour: int) -> tuple[Bools, Floats]:

@@ -129,6 +129,7 @@ def watch(
         if rest is not None and silent[at]:
             if hours.temperature_c is not None:
                 comparing.feel(state, hours.temperature_c[:, at])
+            repeating.rest(state)
             repeating.remember(state, hours.measured[:, at])
             rest()
             continue

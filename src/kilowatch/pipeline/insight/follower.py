@@ -256,8 +256,10 @@ class Follower:
         hours = self._surroundings.hours(subjects, zone, first_ms, monday_ms, monday_ms)
         hours = self._surroundings.sound(subjects, hours)
         reference = states.references([packed[one.series] for one in subjects])
-        for subject, one in zip(subjects, standing(hours, reference.opening), strict=True):
-            standings[subject.series] = msgspec.msgpack.encode(one)
+        told = zip(subjects, standing(hours, reference.opening), reference.feeds_in, strict=True)
+        for subject, one, feeds_in in told:
+            if not feeds_in:
+                standings[subject.series] = msgspec.msgpack.encode(one)
 
     def _due(self) -> list[_Due]:
         """Return the streams with complete hours that were not looked at."""

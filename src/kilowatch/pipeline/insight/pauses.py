@@ -104,7 +104,10 @@ class Pauses:
         if kept.cursor_ms - ended_ms < FOLLOWED_MS:
             return None
         span_ms = (int(months.start_ms[after]), min(int(months.end_ms[after]), until_ms))
-        anew_ms = int(self._starts_ms(subject, *span_ms, "day")[0])
+        days_ms = self._starts_ms(subject, *span_ms, "day")
+        if not len(days_ms):
+            return None  # the month has data, but none yet in the days that are settled
+        anew_ms = int(days_ms[0])
         if anew_ms - ended_ms <= PAUSE_MS or anew_ms <= kept.cursor_ms - DAY_MS:
             return None
         return anew_ms

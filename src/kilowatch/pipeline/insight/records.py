@@ -117,7 +117,8 @@ class Commit:
         references: What streams need, by series, packed.
         openings: Learnt opening hours by series, as bytes.
         standings: What is always on, by series, packed.
-        anew: Streams of which nothing that was learnt holds any more; what was found stays.
+        anew: Streams of which nothing that was learnt before this holds any more; what was found
+            stays.
     """
 
     kept: dict[int, tuple[Kept, bytes]] = field(default_factory=dict)

@@ -201,7 +201,9 @@ class Stepper:
             series = subjects[place].series
             references[series] = states.packed_reference(reference, place)
             found.commit.references[series] = references[series]
-            if not feeds_in[place]:
+            if feeds_in[place]:  # what was learnt of it before it did holds no more
+                found.commit.anew.append(series)
+            else:
                 found.commit.openings[series] = reference.opening[place].tobytes()
 
     def _set_opening(self, subjects: Sequence[Subject], at_ms: int, past: Hours) -> Bools | None:
@@ -333,7 +335,8 @@ def _waste(
     if (feeds_in := reference.feeds_in).any():  # no need, so no waste
         for place in np.flatnonzero(feeds_in).tolist():
             one, series = remembered[rows[place]], step.subjects[rows[place]].series
-            found.events += ended(series, one.waste, float(reference.scale[place]))
+            over = ended(series, one.waste, float(reference.scale[place]))
+            found.events += [replace(one, model=_version(reference)) for one in over]
             one.waste = []
         rows = [row for row, one in zip(rows, feeds_in, strict=True) if not one]
         reference = reference.take(~feeds_in)
