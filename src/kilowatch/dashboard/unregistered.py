@@ -60,29 +60,30 @@ def strangers(request: Request) -> list[Stranger]:
     rooms = rooms_of(request)
     directory = rooms.registry.directory()
     by_stream = {(p.organisation_id, p.stream_id): p for p in directory.points.values()}
-    found: list[tuple[int, Stranger]] = []
-    for organisation in organisations_for(request, "manage"):
-        groups: dict[tuple[str, str], list[KeptPacket]] = {}
-        for one in rooms.log.kept_unknown(organisation.id, READ_MAX):
-            groups.setdefault((stream_id_of(one.body), one.code), []).append(one)
-        newest = sorted(groups.items(), key=lambda pair: -pair[1][0].last_received_ms)
-        with rooms.registry.catalog.reading() as session:
-            for (stream_id, code), packets in newest[:SHOWN]:
-                last = packets[0]
-                point = by_stream.get((organisation.id, stream_id))
-                found.append((
-                    last.last_received_ms,
-                    Stranger(
-                        stream_id, organisation.name,
-                        organisation.sites[0].id if organisation.sites else 0,
-                        last.detail, sum(one.repeats for one in packets),
-                        when_text(last.last_received_ms),
-                        holder(session, last.credential_id) if last.credential_id else "",
-                        wire.text_of(last.body), point,
-                        code == "stream_unknown" and bool(stream_id) and point is None,
-                    ),
-                ))  # fmt: skip
-    return [one for _, one in sorted(found, key=lambda pair: -pair[0])[:SHOWN]]
+    groups: dict[tuple[int, str, str], list[KeptPacket]] = {}
+    managed = {one.id: one for one in organisations_for(request, "manage")}
+    for organisation_id in managed:
+        for one in rooms.log.kept_unknown(organisation_id, READ_MAX):
+            key = (organisation_id, stream_id_of(one.body), one.code)
+            groups.setdefault(key, []).append(one)
+    newest = sorted(groups.items(), key=lambda pair: -pair[1][0].last_received_ms)[:SHOWN]
+    found = []
+    with rooms.registry.catalog.reading() as session:
+        for (organisation_id, stream_id, code), packets in newest:
+            organisation, last = managed[organisation_id], packets[0]
+            point = by_stream.get((organisation_id, stream_id))
+            found.append(
+                Stranger(
+                    stream_id, organisation.name,
+                    organisation.sites[0].id if organisation.sites else 0,
+                    last.detail, sum(one.repeats for one in packets),
+                    when_text(last.last_received_ms),
+                    holder(session, last.credential_id) if last.credential_id else "",
+                    wire.text_of(last.body), point,
+                    code == "stream_unknown" and bool(stream_id) and point is None,
+                )
+            )  # fmt: skip
+    return found
 
 
 def stream_id_of(body: bytes) -> str:

@@ -79,10 +79,7 @@ def worth_of_more(facts: SiteFacts | None, point: DataPoint, more: float, at_ms:
     Of production that is what less of it does not earn, so that a cost above zero is always money
     that is gone. Arguments as of ``worth``; ``more`` is below zero for less.
     """
-    value, canonical = worth(facts, point, more, at_ms), unit_of_amount(point)
-    money = value.price.cost_of_more(more, canonical) if value.price else None
-    carbon = value.factor.more_kg(more, canonical) if value.factor else None
-    return replace(value, money=money, carbon_kg=carbon)
+    return worth_of_more_days(facts, point, more, {}, at_ms)
 
 
 def worth_of_days(

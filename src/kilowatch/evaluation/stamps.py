@@ -67,25 +67,31 @@ def _of_counts(numbers: pa.Array) -> tuple[Ints, Bools, frozenset[str]]:
     there = np.asarray(pc.is_valid(numbers).to_numpy(zero_copy_only=False), np.bool_)
     read = pc.cast(numbers, pa.int64(), safe=False).fill_null(0)
     found = np.asarray(read.to_numpy(zero_copy_only=False), np.int64)
-    size = np.abs(found.astype(np.float64))
-    number = np.searchsorted([most for _, most in COUNTS], size, side="right")
+    number, words = _counted(found.astype(np.float64), there)
     at_ms = np.select(
         [number == 0, number == 1, number == 2, number == 3],
         [found * 1000, found, found // 1000, found // 1_000_000],
     )
-    words = frozenset(COUNTS[one][0] for one in np.unique(number[there]).tolist())
     return np.where(there, at_ms, UNKNOWN), np.zeros(len(found), np.bool_), words
+
+
+def _counted(numbers: Floats, there: Bools) -> tuple[Ints, frozenset[str]]:
+    """Say which of ``COUNTS`` each number is by its size, and the words for those that are there.
+
+    What is larger than any of them is none.
+    """
+    number = np.searchsorted([most for _, most in COUNTS], np.abs(numbers), side="right")
+    there = there & (number < len(COUNTS))
+    return number, frozenset(COUNTS[one][0] for one in np.unique(number[there]).tolist())
 
 
 def _of_fractions(numbers: Floats) -> tuple[Ints, Bools, frozenset[str]]:
     """Read counts with decimals, as of seconds; NaN is no time."""
     there = np.isfinite(numbers)
     known = np.where(there, numbers, 0.0)
-    number = np.searchsorted([most for _, most in COUNTS], np.abs(known), side="right")
+    number, words = _counted(known, there)
     there &= number < len(COUNTS)
-    number = np.minimum(number, len(COUNTS) - 1)
-    at_ms = np.round(known * np.array([1e3, 1.0, 1e-3, 1e-6])[number])
-    words = frozenset(COUNTS[one][0] for one in np.unique(number[there]).tolist())
+    at_ms = np.round(known * np.array([1e3, 1.0, 1e-3, 1e-6, 0.0])[number])
     found = np.where(there, at_ms, 0.0).astype(np.int64)
     return np.where(there, found, UNKNOWN), np.zeros(len(found), np.bool_), words
 
@@ -104,12 +110,11 @@ def _of_text(stamps: pa.Array) -> tuple[Ints, Bools, frozenset[str]]:
             continue
         return _ms(read), np.full(len(stamps), zone is None), frozenset()
     read_ms, naive = np.full(len(stamps), UNKNOWN), np.zeros(len(stamps), np.bool_)
-    words: frozenset[str] = frozenset()
-    for row, text in enumerate(stamps.to_pylist()):
+    texts = stamps.to_pylist()
+    for row, text in enumerate(texts):
         read_ms[row], naive[row] = of_one(text)
-        if text and _is_count(text):
-            words |= _of_counts(pa.array([int(text)], pa.int64()))[2]
-    return read_ms, naive, words
+    counts = pa.array([int(one) for one in texts if one and _is_count(one)], pa.int64())
+    return read_ms, naive, _of_counts(counts)[2]
 
 
 def _is_count(text: str) -> bool:

@@ -140,14 +140,6 @@ class CarbonFactor:
         factor = self.per_canonical(canonical)
         return None if factor is None else amount * factor
 
-    def more_kg(self, more: float, canonical: str) -> float | None:
-        """Return the CO2e of what was counted too much; of production, of what was too little.
-
-        Arguments as of ``Price.cost_of_more``.
-        """
-        mass = self.mass_kg(more, canonical)
-        return -mass if mass is not None and self.utility in EARNED else mass
-
     def per_canonical(self, canonical: str) -> float | None:
         """Return the CO2e of one Wh or m³ [kg]; None where it is per something else."""
         if _CANONICAL[self.per] != canonical:

@@ -6,10 +6,11 @@ Each takes one hour of all streams into the state and returns what it says of th
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 
-from kilowatch.insights.anomalies.state import DAYS, HALF_LIVES_H, LAGS, State
+from kilowatch.insights.anomalies.state import DAYS, HALF_LIVES_H, LAGS, WEEKS, State
 from kilowatch.insights.hours import Bools
-from kilowatch.model.blocks import Floats
+from kilowatch.model.blocks import Floats, Ints
 
 USUAL_H = 60 * 24.0
 """How long the typical size of a measure is remembered [h]."""
@@ -194,6 +195,20 @@ def runs(state: State, there: Bools, value: Floats, size: Floats) -> list[Floats
         runs[:, 0], rare[0], runs[:, 1], rare[1],
         np.where(negative, -value / size, 0.0), seldom,
     ]  # fmt: skip
+
+
+def keep_highest(weekly: npt.NDArray[np.float32], day: Ints, known: Bools, now: Floats) -> None:
+    """Keep what is higher than anything of this week so far.
+
+    Args:
+        weekly: By ``week % WEEKS``, shape (streams, WEEKS, n); changed in place.
+        day: Local day of each stream, shape (streams,).
+        known: Streams that are looked at.
+        now: Shape (streams, n).
+    """
+    rows, week = np.arange(len(day)), (day + 3) // 7 % WEEKS
+    highest = np.maximum(weekly[rows, week], now)
+    weekly[rows[known], week[known]] = highest[known]
 
 
 def night_contrast(state: State) -> Floats:

@@ -122,7 +122,8 @@ def _found(
     limits = trees.limits(budget)
     above = scores - limits - state.wary
     again = judging.repeats(moment, trees)
-    most, over = again.max(axis=1), again.max(axis=1) - limits[Group.SUDDEN]
+    most = again.max(axis=1)
+    over = most - limits[Group.SUDDEN]
     known, none = moment.known, np.full(state.streams, -1)
     found = [(scores[:, group], np.where(known, above[:, group], -9), none) for group in Group]
     score, own, _ = found[Group.SUDDEN]
@@ -217,10 +218,8 @@ def _alarm(
     actual, usual, hours = (float(one) for one in state.sums[row, group, 1])
     score = float(state.peak[row, group])
     pattern = int(state.pattern[row, group])
-    evidence = _evidence(moment, row, kind, float(state.figure[row, group]), (actual, usual, hours))
-    if pattern >= 0:  # what it is told by, and no run of equal values
-        evidence = {"again": PATTERNS[pattern]} | evidence
-        evidence.pop("same_h", None)
+    again = {"again": PATTERNS[pattern]} if pattern >= 0 else {}
+    figure = float("nan") if again else float(state.figure[row, group])  # it is no run
     return Alarm(
         stream=row,
         kind=kind,
@@ -231,7 +230,7 @@ def _alarm(
         score=score,
         amount=actual - usual,
         confidence=float((1 - 0.5 * 10 ** -max(score, 0.0)) * (0.5 + 0.5 * state.sure[row, group])),
-        evidence=evidence,
+        evidence=again | _evidence(moment, row, kind, figure, (actual, usual, hours)),
     )
 
 

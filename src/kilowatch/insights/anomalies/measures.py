@@ -18,7 +18,6 @@ from kilowatch.insights.anomalies.state import (
     HALF_LIVES_H,
     MEASURES,
     PARTS,
-    WEEKS,
     State,
 )
 from kilowatch.insights.hours import Bools
@@ -126,9 +125,7 @@ def measure(
     columns[len(OWN) : 2 * len(OWN)] = np.where(state.own.T > 0, own / typical, 0.0)
     most = np.maximum(state.most, 1e-3).T
     columns[2 * len(OWN) : 3 * len(OWN)] = np.where(state.most.T > 0, own / most, np.nan)
-    week = (state.day + 3) // 7 % WEEKS
-    highest = np.maximum(state.weekly[rows, week], np.abs(own.T))
-    state.weekly[rows[known], week[known]] = highest[known]
+    comparing.keep_highest(state.weekly, state.day, known, np.abs(own.T))
     _learn_own(state, known, own.T.astype(np.float64), free)
 
     now = comparing.log_ratio(y, e, floor)

@@ -11,7 +11,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from kilowatch.insights.anomalies.state import DAYS, PATTERNS, WEEKS, State
+from kilowatch.insights.anomalies import comparing
+from kilowatch.insights.anomalies.state import DAYS, PATTERNS, State
 from kilowatch.insights.hours import Bools
 from kilowatch.model.blocks import Floats
 
@@ -81,10 +82,7 @@ def follow(state: State, there: Bools, value: Floats, hour: int) -> Floats:
     height = np.clip(state.again + np.where(known, gain, 0.0), 0.0, _HIGHEST)
     height = state.again = np.where(over, 0.0, height)
     state.again_for = np.where(height > 0, state.again_for + 1, 0)
-    rows = np.arange(state.streams)
-    week = (state.day + 3) // 7 % WEEKS
-    highest = np.maximum(state.again_weekly[rows, week], height)
-    state.again_weekly[rows[there], week[there]] = highest[there]
+    comparing.keep_highest(state.again_weekly, state.day, there, height)
     bar = np.minimum(_OWN * state.again_most, _SURELY)
     tells = known & (height >= np.maximum(bar, LEVELS[1])) & (state.again_quiet <= _FRESH_H)
     rates = np.zeros(height.shape)
@@ -101,6 +99,7 @@ def remember(state: State, value: Floats) -> None:
 def rest(state: State) -> None:
     """Let an hour pass in which nothing is known of any stream: ``follow`` would do no more."""
     state.again_for = np.where(state.again > 0, state.again_for + 1, 0)
+    remember(state, np.full(state.streams, np.nan))
 
 
 def _compared(state: State, there: Bools, value: Floats, hour: int) -> tuple[Bools, Floats]:
@@ -136,7 +135,7 @@ def _chance(state: State, missed: Bools, off: Floats, hour: int, size: Floats) -
     step = np.maximum(state.step, finest)[:, None]
     typical = state.again_off[:, :, [hour, 24]].astype(np.float64)
     nearest = np.minimum(np.fmin(typical[:, :, 0], typical[:, :, 1]), size[:, None])
-    found = np.where(nearest > 0, step / np.where(nearest > 0, nearest, 1.0), 1.0)
+    found = np.divide(step, nearest, out=np.ones_like(nearest), where=nearest > 0)
     learn = (missed & (off > 0) & (finest[:, None] > 0))[:, :, None]
     now = np.minimum(np.nan_to_num(off), _FAR * state.bounds[:, 3, None])[:, :, None]
     after = np.where(np.isnan(typical), now, typical + _OFF_PACE * (now - typical))

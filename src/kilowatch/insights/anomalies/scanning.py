@@ -130,7 +130,6 @@ def watch(
             if hours.temperature_c is not None:
                 comparing.feel(state, hours.temperature_c[:, at])
             repeating.rest(state)
-            repeating.remember(state, hours.measured[:, at])
             rest()
             continue
         moment = measure(
