@@ -428,6 +428,10 @@ class Matrix:
                 "export_link": str(self._theirs_link(change, stranger)),
             }
         self._tokens = {role: self._log_in(email) for role, email in PEOPLE.items()}
+        self.keep()
+
+    def keep(self) -> None:
+        """Keep everything as it is now, for ``unharmed`` and ``restore``."""
         shutil.copyfile(self._file, self._copy)
         self._before = self.digest()
 

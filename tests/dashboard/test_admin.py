@@ -101,7 +101,7 @@ def test_a_stream_id_is_made_when_none_is_given(world: World, admin: TestClient)
         ("name", {"name": ""}, "is missing"),
         ("interval", {"interval": "often"}, "is not an interval"),
         ("interval", {"interval": "5M"}, "minutes or months"),
-        ("stream_id", {"stream_id": "acme-main"}, "belongs to the data point"),
+        ("stream_id", {"stream_id": "acme-main"}, "belongs to another data point"),
         ("site", {"site": "999"}, "Choose the site"),
         ("unit", {"kind": "single", "utility": "gas", "unit": "gallon"}, "is not a unit"),
         ("behaviour", {"kind": "single", "utility": "temperature", "behaviour": "register"}, "°C"),

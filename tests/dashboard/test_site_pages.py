@@ -214,7 +214,7 @@ def test_a_price_that_was_always_wrong_is_corrected(desk: Desk) -> None:
     assert "0.94 EUR/m³" in page
     assert page.count("data-row") == 1
     stolen = {"csrf": desk.csrf, **gas, "wrong": found[2]}
-    assert desk.client.post(f"{here}/price", data=stolen).status_code == 404
+    assert desk.client.post(f"{here}/price", data=stolen).status_code == 422
     assert "was always wrong" not in desk.get(f"{here}?correct={found[1]}")
 
 

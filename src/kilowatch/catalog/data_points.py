@@ -236,7 +236,7 @@ def _refuse_taken(session: Session, organisation_id: int, stream_id: str) -> Non
     if taken is not None:
         raise KilowatchError(
             "stream_id_taken",
-            f"The stream id {stream_id!r} belongs to the data point {taken.name!r} already.",
+            f"The stream id {stream_id!r} belongs to another data point already.",
             status=409,
             remedy="Choose another stream id, or leave it out and one is made.",
             data={"field": "stream_id"},

@@ -272,13 +272,18 @@ def _free(
 def _find(session: Session, table: type[Row], organisation_id: int, number: int) -> Row:
     row = session.get(table, number)
     if row is None or row.organisation_id != organisation_id:
-        price = table is UtilityPrice
-        raise KilowatchError(
-            "unknown_price" if price else "unknown_factor",
-            f"There is no {'price' if price else 'CO2 factor'} {number}.",
-            status=404,
-        )
+        raise unknown(table, number)
     return row
+
+
+def unknown(table: type[UtilityPrice | UtilityCarbon], number: int) -> KilowatchError:
+    """Return the answer to a price or a factor that is not there, or not where it was asked for."""
+    price = table is UtilityPrice
+    return KilowatchError(
+        "unknown_price" if price else "unknown_factor",
+        f"There is no {'price' if price else 'CO2 factor'} {number}.",
+        status=404,
+    )
 
 
 def _price(per_unit: float, per: Per, currency: str) -> float:

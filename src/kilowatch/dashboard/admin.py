@@ -181,7 +181,7 @@ def _create(request: Request, fields: Fields) -> Response:
         with rooms.registry.catalog.change(actor_of(request)) as open_change:
             site = _site(open_change.session.get(Site, whole_number(fields.site) or 0), request)
             session = open_change.session
-            parent = admin_placing.feeder_on(session, site, fields.parent)
+            parent = admin_placing.feeder_on(session, site, fields.parent, visit.person)
             meter, appliance = admin_placing.numbered(session, site, fields.meter, fields.appliance)
             if meter is None:
                 meter, appliance = admin_placing.named(

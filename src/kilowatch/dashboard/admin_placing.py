@@ -7,6 +7,7 @@ from sqlalchemy.orm import Session
 
 from kilowatch.catalog import registry
 from kilowatch.catalog.changes import Change
+from kilowatch.catalog.rights import Person, may
 from kilowatch.catalog.tables import Appliance, DataPoint, Meter, Site
 from kilowatch.dashboard.numbers import whole_number
 from kilowatch.dashboard.words import t
@@ -52,8 +53,10 @@ def named(
     return meter, there[0] if there else registry.add_appliance(change, meter, appliance_name)
 
 
-def feeder(session: Session, organisation_id: int, stream_id: str) -> DataPoint | None:
+def feeder(session: Session, organisation_id: int, stream_id: str, who: Person) -> DataPoint | None:
     """Return the organisation's data point of this stream id; None for an empty one.
+
+    What the person may not read is not there for them.
 
     Raises:
         KilowatchError: ``unknown_data_point``.
@@ -62,7 +65,13 @@ def feeder(session: Session, organisation_id: int, stream_id: str) -> DataPoint 
         return None
     ours = DataPoint.organisation_id == organisation_id
     found = session.scalar(select(DataPoint).where(ours, DataPoint.stream_id == stream_id))
-    if found is None:
+    if found is None or not may(
+        who,
+        "read",
+        organisation_id=found.organisation_id,
+        site_id=found.site_id,
+        data_point_id=found.id,
+    ):
         raise KilowatchError(
             "unknown_data_point",
             f"No data point has the stream id {stream_id!r}.",
@@ -72,13 +81,13 @@ def feeder(session: Session, organisation_id: int, stream_id: str) -> DataPoint 
     return found
 
 
-def feeder_on(session: Session, site: Site, stream_id: str) -> DataPoint | None:
+def feeder_on(session: Session, site: Site, stream_id: str, who: Person) -> DataPoint | None:
     """Return what feeds a new data point of a site.
 
     Raises:
         KilowatchError: ``unknown_data_point``, or ``other_site``.
     """
-    found = feeder(session, site.organisation_id, stream_id)
+    found = feeder(session, site.organisation_id, stream_id, who)
     if found is not None and found.site_id != site.id:
         raise _refuse("other_site", "parent", t("points.feeder_elsewhere"))
     return found

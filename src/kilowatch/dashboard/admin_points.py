@@ -231,7 +231,7 @@ def _move(request: Request, fields: dict[str, str]) -> Response:
             row = session.get(Row, point.id)
             assert row is not None
             meter, appliance = _place(session, fields["place"], who)
-            parent = feeder(session, row.organisation_id, fields["parent"])
+            parent = feeder(session, row.organisation_id, fields["parent"], who)
             reshaping.move_data_point(
                 open_change, row, meter, appliance, parent, from_when(fields, point.zone),
                 comment=fields["comment"][:COMMENT_MAX],
@@ -250,7 +250,7 @@ def _place(session: Session, text: str, who: Person) -> tuple[Meter, Appliance |
     if (
         meter is None
         or not may(who, "manage", organisation_id=meter.organisation_id, site_id=meter.site_id)
-        or (appliance_id and appliance is None)
+        or (appliance_id and (appliance is None or appliance.meter_id != meter.id))
     ):
         raise KilowatchError("unknown_meter", t("points.choose_place"), data={"field": "place"})
     return meter, appliance

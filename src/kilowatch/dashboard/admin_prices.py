@@ -20,7 +20,7 @@ from kilowatch.catalog.prices import CarbonDraft, PriceDraft
 from kilowatch.catalog.rights import may
 from kilowatch.catalog.tables import Organisation, Site
 from kilowatch.catalog.tables_sites import UtilityCarbon, UtilityPrice
-from kilowatch.dashboard.access import Access, Door, asked_organisation, not_found
+from kilowatch.dashboard.access import Access, Door, asked_organisation
 from kilowatch.dashboard.admin_frame import problems_of, section_page, texts_of
 from kilowatch.dashboard.admin_sites import organisation_and_site
 from kilowatch.dashboard.asking import actor_of
@@ -163,7 +163,7 @@ def _currency(request: Request, fields: dict[str, str]) -> Response:
 def _belongs(row: UtilityPrice | UtilityCarbon, whose: _Whose) -> None:
     """Refuse a row of another site, or of the organisation on the page of a site."""
     if row.site_id != whose.site_id:
-        raise not_found()
+        raise prices.unknown(type(row), row.id)
 
 
 def _number(text: str) -> int:

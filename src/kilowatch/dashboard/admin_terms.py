@@ -11,6 +11,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from kilowatch.catalog import facts, site_terms
+from kilowatch.catalog.rights import may
 from kilowatch.catalog.tables import DataPoint, Site
 from kilowatch.dashboard.access import Access, Door
 from kilowatch.dashboard.admin_frame import problems_of, section_page, texts_of
@@ -18,7 +19,7 @@ from kilowatch.dashboard.admin_sites import site_of
 from kilowatch.dashboard.asking import actor_of
 from kilowatch.dashboard.dated_form import figure_of, figure_text
 from kilowatch.dashboard.numbers import whole_number
-from kilowatch.dashboard.rooms import rooms_of
+from kilowatch.dashboard.rooms import rooms_of, visit_of
 from kilowatch.dashboard.words import t
 from kilowatch.model.errors import KilowatchError
 from kilowatch.model.site_facts import COOLING_BASE_C, HEATING_BASE_C
@@ -55,7 +56,7 @@ def _set_weather(request: Request, fields: dict[str, str]) -> Response:
         heating = figure_of(fields["heating_base_c"], "heating_base_c")
         cooling = figure_of(fields["cooling_base_c"], "cooling_base_c")
         with rooms_of(request).registry.catalog.change(actor_of(request)) as change:
-            point = _point(change.session, site, fields["temperature"])
+            point = _point(request, change.session, site, fields["temperature"])
             site_terms.set_weather(
                 change,
                 site,
@@ -68,15 +69,25 @@ def _set_weather(request: Request, fields: dict[str, str]) -> Response:
     return RedirectResponse(f"/admin/sites/{site.id}/weather?saved", status_code=303)
 
 
-def _point(session: Session, site: Site, text: str) -> DataPoint | None:
-    """Return the data point that a form names; another organisation's is none of the choices."""
+def _point(request: Request, session: Session, site: Site, text: str) -> DataPoint | None:
+    """Return the data point that a form names; what its person can't see is not there."""
     number = whole_number(text) if text else None
     found = session.get(DataPoint, number) if number is not None else None
-    if text and (found is None or found.organisation_id != site.organisation_id):
+    if text and (found is None or not _offered(request, session, site, found)):
         raise KilowatchError(
             "not_a_temperature", t("weather.not_there"), data={"field": "temperature"}
         )
     return found
+
+
+def _offered(request: Request, session: Session, site: Site, point: DataPoint) -> bool:
+    """Tell whether a person may link a data point: they read it, or it is linked already."""
+    if point.organisation_id != site.organisation_id:
+        return False
+    place = {"organisation_id": site.organisation_id, "site_id": point.site_id}
+    linked = facts.read_site(session, site).temperature_point
+    who = visit_of(request).person
+    return point.id == linked or may(who, "read", **place, data_point_id=point.id)
 
 
 def _set_attention(request: Request, fields: dict[str, str]) -> Response:
@@ -114,7 +125,8 @@ def _weather(
     site, rooms = site_of(request), rooms_of(request)
     with rooms.registry.catalog.reading() as session:
         known = facts.read_site(session, site)
-        points = site_terms.temperatures(session, site.organisation_id)
+        there = site_terms.temperatures(session, site.organisation_id)
+        points = [one for one in there if _offered(request, session, site, one)]
         places = {one.id: one.name for one in session.query(Site).filter_by(
             organisation_id=site.organisation_id
         )}  # fmt: skip

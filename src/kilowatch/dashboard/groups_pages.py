@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from sqlalchemy.orm import Session
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import FormData
 from starlette.requests import Request
@@ -23,6 +24,7 @@ from kilowatch.dashboard.people_shared import (
     sites_of,
 )
 from kilowatch.dashboard.rooms import rooms_of, visit_of
+from kilowatch.dashboard.words import t
 from kilowatch.model.errors import KilowatchError
 
 
@@ -125,10 +127,9 @@ def _do(request: Request, change_: Change, row: Group, do: str, form: FormData) 
     elif do == "delete":
         groups.remove(change_, row)
     elif do == "join":
-        user = session.get(User, whole_number(text(form, "user")) or 0)
-        if user is not None:
-            giving.check_places(giver, _places(change_, row))
-            groups.add_member(change_, row, user)
+        user = _member(session, row.organisation_id, whole_number(text(form, "user")) or 0)
+        giving.check_places(giver, _places(change_, row))
+        groups.add_member(change_, row, user)
     elif do == "leave":
         groups.remove_member(change_, row, whole_number(text(form, "user")) or 0)
     elif do == "open":
@@ -141,6 +142,14 @@ def _do(request: Request, change_: Change, row: Group, do: str, form: FormData) 
         if one is not None and one.group_id == row.id:
             session.delete(one)
             session.flush()
+
+
+def _member(session: Session, organisation_id: int, number: int) -> User:
+    """Return a person of the organisation; who belongs to another one is told of like nobody."""
+    members = {user.id: user for user, _ in people.members(session, organisation_id)}
+    if number not in members:
+        raise KilowatchError("unknown_person", t("group.no_such_person"), data={"field": "user"})
+    return members[number]
 
 
 def _places(change_: Change, row: Group) -> list[Site | DataPoint]:
