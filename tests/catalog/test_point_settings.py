@@ -157,6 +157,7 @@ def test_a_dated_change_can_be_taken_back(opened: catalog.Catalog, do: Do) -> No
         ("main", {"pulse_weight": 0.1}, "pulse_weight"),
         ("main", {"calorific_kwh_per_m3": 11.0}, "calorific_kwh_per_m3"),
         ("main", {"nominal_voltage_v": -230.0}, "nominal_voltage_v"),
+        ("gas", {"nominal_voltage_v": 230.0}, "nominal_voltage_v"),
         ("main", {"colour": "red"}, "colour"),
     ],
 )

@@ -15,6 +15,7 @@ from types import SimpleNamespace
 from typing import Any, ClassVar, cast
 
 import pytest
+import structlog
 
 from kilowatch.cli import supervisor
 from kilowatch.cli.folder import DataFolder
@@ -207,6 +208,25 @@ def test_a_process_that_is_started_again_on_a_full_disk_ends_nobody(
     asyncio.run(supervise(cast("list[Child]", [child]), on_ready=ready))
     assert child.starts == 3
     assert len(written) == 2
+
+
+def test_a_fault_while_telling_of_a_restart_is_said_and_ends_nobody(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Nobody awaits what tells of a restart: without a word, its fault would go unheard."""
+    monkeypatch.setattr(supervisor, "RESTART_S_MAX", 0.0)
+    tries: list[int] = []
+    faults: list[Exception] = [OSError(28, "No space left on device"), ValueError("a bug")]
+
+    def tell() -> None:
+        tries.append(1)
+        raise faults.pop(0)
+
+    with structlog.testing.capture_logs() as said:
+        asyncio.run(supervisor._tell(tell))
+    assert len(tries) == 2, "a disk may have room again, a fault of ours stays one"
+    assert [one["event"] for one in said] == ["where the processes are is not written down"] * 2
+    assert said[1]["exc_info"]
 
 
 def test_a_child_whose_parent_is_gone_before_it_is_ready_ends_without_a_stack(

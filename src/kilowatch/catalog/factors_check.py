@@ -41,6 +41,8 @@ _LIMITS: dict[str, tuple[float, float, str]] = {
 """What a factor must be above, and what it must not exceed, with an example."""
 
 _THROUGH = {"ct_ratio": ("Wh", "W", "A"), "vt_ratio": ("Wh", "W", "V")}
+_HAS_VOLTS = ("Wh", "W", "A", "V")
+"""What a single value may count or measure where the supply's voltage means something."""
 
 
 def check_factors(kind: Kind, unit: str, behaviour: str, factors: Mapping[str, Any]) -> None:
@@ -82,6 +84,13 @@ def _check_meaning(field: str, kind: Kind, unit: str, behaviour: str) -> None:
             field,
             f"{unit or 'A plain number'} does not pass through a {what} transformer.",
             f"Leave the {name_of(field)} out; a multiplier is what its figures are multiplied by.",
+        )
+    if field == "nominal_voltage_v" and kind == "single" and known.canonical not in _HAS_VOLTS:
+        raise invalid(
+            field,
+            f"A nominal voltage is of an electrical supply, and {unit or 'a plain number'} is none "
+            "of its quantities.",
+            "Leave the nominal voltage out.",
         )
     if field == "pulse_weight" and (kind == "electrical" or behaviour == "gauge"):
         raise invalid(

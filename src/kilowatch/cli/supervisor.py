@@ -272,13 +272,17 @@ async def _keep_alive(child: Child, stop: asyncio.Event, tell: Callable[[], None
 async def _tell(tell: Callable[[], None]) -> None:
     """Say that a process was started again, and again where that can't be written down.
 
-    The process serves on the port that it had, so a full disk is no reason to end all of them.
+    The process serves on the port that it had, so a full disk is no reason to end all of them, and
+    neither is a fault of ours: that is said once, with where it came from, since nobody awaits this.
     """
     while True:
         try:
             tell()
-        except KilowatchError as error:
+        except (KilowatchError, OSError) as error:
             log.error("where the processes are is not written down", reason=str(error))  # noqa: TRY400
             await asyncio.sleep(RESTART_S_MAX)
+        except Exception:
+            log.exception("where the processes are is not written down")
+            return
         else:
             return
