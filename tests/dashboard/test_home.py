@@ -272,6 +272,10 @@ def test_a_backlog_is_told_and_so_is_a_fault(own: House) -> None:
     assert "Nothing waits for an answer" in page(client)
     for path in paths:
         assert "still working through the history" not in page(client, path)
+    insights.behind = Backlog(starting=True)
+    for path in paths:
+        assert "have just been started" in page(client, path)
+    assert "Nothing waits for an answer" not in page(client), "nobody has counted what is due"
     insights.behind = Backlog(fault="the store is full")
     for path in paths:
         assert "Insights have stopped" in page(client, path)

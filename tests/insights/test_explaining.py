@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from kilowatch.insights.explaining import About, explain, variant
+from kilowatch.insights.explaining import About, explain
+from kilowatch.insights.variants import variant
 from kilowatch.model.insight import EventKind, InsightEvent
 from kilowatch.model.lengths import HOUR_MS
 from kilowatch.model.site_facts import Price
@@ -180,6 +181,78 @@ def test_no_weather_is_called_mild_that_nobody_knows() -> None:
         assert "mild" not in told.title + told.sentence
         assert "heating" not in told.title + told.sentence
     assert [variant(high, weather=known) for known in (True, False)] == ["", "open_hours"]
+
+
+def told_as(kind: EventKind, hours: int, first_hour: int = 0, **evidence: float) -> str:
+    """Return what an event of some hours of use is called."""
+    start_ms = SATURDAY_MS + first_hour * HOUR_MS
+    amount = -5e4 if evidence.get("ratio", 2.0) < 1 else 5e4
+    found = event(
+        kind, start_ms=start_ms, end_ms=start_ms + hours * HOUR_MS, amount=amount,
+        evidence={"actual": 31e3, "expected": 30e3, "hours": hours} | evidence,
+    )  # fmt: skip
+    return variant(found, utility="electricity", zone=DUBLIN)
+
+
+@pytest.mark.parametrize(
+    ("kind", "hours", "first_hour", "evidence", "called"),
+    [
+        (EventKind.NIGHT_LOAD, 50, 0, {"night_ratio": 1.4, "ratio": 1.2}, ""),
+        (EventKind.NIGHT_LOAD, 3, 3, {"night_ratio": 1.4, "ratio": 1.2}, ""),
+        (EventKind.NIGHT_LOAD, 12, 8, {"night_ratio": 1.4, "ratio": 1.2}, "more"),
+        (EventKind.NIGHT_LOAD, 50, 0, {"night_ratio": 1.01, "ratio": 1.17}, "more"),
+        (EventKind.NIGHT_LOAD, 71, 0, {"night_ratio": 1.02, "ratio": 0.88}, "less"),
+        (EventKind.MISSED_SHUTDOWN, 48, 0, {"ratio": 1.8}, ""),
+        (EventKind.MISSED_SHUTDOWN, 31, 0, {"ratio": 1.14}, "more"),
+        (EventKind.MISSED_SHUTDOWN, 1, 5, {"ratio": 1.8}, "more"),
+        (EventKind.DRIFT, 24 * 9, 0, {"ratio": 1.1}, ""),
+        (EventKind.DRIFT, 7, 12, {"ratio": 1.13}, "more"),
+        (EventKind.CLOCK_SHIFT, 48, 0, {"ratio": 1.02, "shift_h": 1}, ""),
+        (EventKind.CLOCK_SHIFT, 102, 0, {"ratio": 19.3, "shift_h": 1}, "more"),
+        (EventKind.CLOCK_SHIFT, 34, 0, {"ratio": 0.5, "shift_h": 2}, "less"),
+    ],
+)
+def test_an_event_is_called_what_its_own_figures_bear_out(
+    kind: EventKind, hours: int, first_hour: int, evidence: dict[str, float], called: str
+) -> None:
+    """Who reads "the night load has risen" beside 08:00 to 20:00 believes nothing else either."""
+    assert told_as(kind, hours, first_hour, **evidence) == called
+
+
+def test_what_is_only_more_or_less_guesses_nothing() -> None:
+    """No wear and no dirt in a drift of seven hours; and means that read alike are one."""
+    found = {"actual": 23_481.0, "expected": 23_458.0, "ratio": 1.001}
+    told = explain(event(EventKind.DRIFT, 7, amount=853.0, evidence=found), about())
+    assert told.title == "Main supply: more than usual"
+    assert told.sentence.endswith("; 23.5 kW on average, hardly other than expected.")
+
+
+def test_nobody_switched_the_sun_off() -> None:
+    """Panels that made more on a Saturday were not left on; it may have been the weather."""
+    for kind, amount, title in (
+        (EventKind.MISSED_SHUTDOWN, 19e3, "more was produced than usual"),
+        (EventKind.DRIFT, -19e3, "less was produced than usual"),
+        (EventKind.CLOCK_SHIFT, -17e3, "less was produced than usual"),
+    ):
+        told = explain(event(kind, amount=amount), about(utility="production", price=None))
+        assert told.title == f"Main supply: {title}"
+        assert "sun or wind may be all of it" in told.sentence
+
+
+def test_lights_neither_heat_nor_cool() -> None:
+    """Mild weather is only named where what the data point needs goes by the temperature."""
+    high = event(EventKind.OVER_CONDITIONING)
+    for weather_range, called in ((1.2, "steady_hours"), (1.8, "")):
+        one = event(
+            EventKind.OVER_CONDITIONING, evidence=high.evidence | {"weather_range": weather_range}
+        )
+        assert variant(one, weather=True) == called
+        assert variant(one, weather=False) == "open_hours"
+    told = explain(
+        event(EventKind.OVER_CONDITIONING, evidence=high.evidence | {"weather_range": 1.2}), about()
+    )
+    assert "more than such hours need" in told.sentence
+    assert told.sentence.endswith("; something was added or runs longer.")
 
 
 def test_values_that_come_again_are_told_as_that() -> None:

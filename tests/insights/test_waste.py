@@ -339,6 +339,18 @@ def test_without_temperature_the_season_stands_in() -> None:
     assert rate[0][nights[0]].sum() > 0.95 * rate[0].sum()
 
 
+def test_what_goes_by_the_weather_is_told_from_what_does_not() -> None:
+    """Lights take the same at 5 and 18 °C; a boiler stands still when it is warm."""
+    assert PAST.temperature_c is not None
+    boiler = with_values(PAST, 2_000 * np.maximum(15 - PAST.temperature_c, 0.0))
+    half = with_values(PAST, 40_000 + 2_000 * np.maximum(15 - PAST.temperature_c, 0.0))
+    assert np.all((REFERENCE.weather_range > 1) & (REFERENCE.weather_range < 1.15))
+    assert np.all(learn(boiler).weather_range > 5)
+    assert np.all((learn(half).weather_range > 1.4) & (learn(half).weather_range < 1.8))
+    cold = learn(office(52, warm=False))
+    assert np.all(np.isnan(cold.weather_range)), "nobody knows the temperature"
+
+
 def test_opening_hours_are_read_off_the_load() -> None:
     """Working days from 7 to 19 h; a person's own schedule goes before."""
     learnt = opening_hours(PAST)

@@ -101,6 +101,15 @@ def test_a_stop_does_not_wait_for_the_month_that_is_looked_at(
     assert len(after.start_ms) == 3 * WEEK_H - 24
 
 
+def test_nobody_knows_what_is_due_until_it_was_counted(tmp_path: Path) -> None:
+    """A start that says that nothing is due, before it has looked, lets pages say so too."""
+    building = Building(tmp_path, [meter(1)])
+    assert building.follower.backlog.starting
+    building.follow()
+    assert not building.follower.backlog.starting
+    assert building.follower.backlog.hours == 0
+
+
 def test_a_day_of_half_an_hour_more_is_looked_at_like_any_other(tmp_path: Path) -> None:
     """Lord Howe Island moves its clocks by half an hour: a band of 24 hours meets 24.5.
 

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from kilowatch.insights.hours import Hours
 from kilowatch.insights.waste import Reference, events
 from kilowatch.insights.waste.events import KINDS
-from kilowatch.model.insight import WASTE_KINDS, InsightEvent
+from kilowatch.model.insight import WASTE_KINDS, EventKind, InsightEvent
 from kilowatch.model.zones import Zone
 from kilowatch.pipeline.insight.states import WasteRun
 from kilowatch.pipeline.insight.wasting import ended, go_on
@@ -70,3 +70,15 @@ def test_events_that_grow_hour_by_hour_are_those_of_the_whole_history(
         assert mine.confidence == theirs.confidence
         assert np.isclose(mine.amount, theirs.amount, rtol=1e-12)
         assert np.isclose(mine.evidence["expected"] * theirs.hours, theirs.expected)
+
+
+def test_use_in_mild_weather_says_how_much_its_stream_goes_by_the_weather() -> None:
+    """Its title rests on that; other kinds of waste do not, and infinite is written as a number."""
+    start_ms = MONDAY_MS + np.arange(24) * 3_600_000
+    when = (start_ms, np.zeros(24, np.int64), np.arange(24))
+    for kind, told in ((EventKind.OVER_CONDITIONING, 100.0), (EventKind.WEEKEND, None)):
+        own = (np.full(24, 5e3), np.full(24, NEED), np.full(24, KINDS.index(kind)))
+        _, (event, *_) = go_on(1, [], when, own, SCALE, weather_range=float("inf"))
+        assert event.evidence.get("weather_range") == told
+        _, (event, *_) = go_on(1, [], when, own, SCALE)
+        assert "weather_range" not in event.evidence

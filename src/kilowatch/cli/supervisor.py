@@ -273,7 +273,7 @@ async def _tell(tell: Callable[[], None]) -> None:
     """Say that a process was started again, and again where that can't be written down.
 
     The process serves on the port that it had, so a full disk is no reason to end all of them, and
-    neither is a fault of ours: that is said once, with where it came from, since nobody awaits this.
+    neither is a fault of ours: nobody awaits this, so that is said once, with where it came from.
     """
     while True:
         try:

@@ -21,10 +21,16 @@ BEHIND_H = 24
 
 
 def behind(insights: Insights) -> str:
-    """Return ``behind`` while history is still worked through, ``fault`` where it stands, or ""."""
+    """Return ``behind`` while history is still worked through, ``fault`` where it stands, or "".
+
+    ``starting`` after a start, until somebody has counted what is due: after an update that may be
+    every hour there is.
+    """
     backlog = insights.backlog()
     if backlog.fault:
         return "fault"
+    if backlog.starting:
+        return "starting"
     return "behind" if backlog.hours > BEHIND_H * max(1, backlog.streams) else ""
 
 

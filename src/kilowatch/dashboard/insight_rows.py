@@ -18,7 +18,8 @@ from kilowatch.dashboard.registry import may_point
 from kilowatch.dashboard.rooms import rooms_of, visit_of
 from kilowatch.dashboard.words import t
 from kilowatch.dashboard.worth import Worth, worth_of_more
-from kilowatch.insights.explaining import About, Explained, explain, variant
+from kilowatch.insights.explaining import About, Explained, explain
+from kilowatch.insights.variants import variant
 from kilowatch.model.insight import EventKind, InsightEvent
 from kilowatch.model.lengths import DAY_MS
 from kilowatch.model.points import DataPoint
@@ -77,7 +78,12 @@ class Shown:
 
     @property
     def _special(self) -> str:
-        return variant(self.event, weather=self.weather, utility=self.point.utility)
+        return variant(
+            self.event,
+            weather=self.weather,
+            utility=self.point.utility,
+            zone=Zone.of(self.point.zone),
+        )
 
     @property
     def sentence(self) -> str:

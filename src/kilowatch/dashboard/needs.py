@@ -216,6 +216,8 @@ class Backlog(Protocol):
     def hours(self) -> int: ...  # noqa: D102
     @property
     def fault(self) -> str: ...  # noqa: D102
+    @property
+    def starting(self) -> bool: ...  # noqa: D102
 
 
 class Insights(Protocol):

@@ -102,7 +102,24 @@ AGAIN_GUESSES = {
 NAMED = {"dip": "a dip", "load_gone": LOAD_GONE} | AGAIN
 """What events are called that their kind alone would name wrongly."""
 
+OFF = {
+    "more": ("more than usual", ""),
+    "less": ("less than usual", ""),
+    "made_more": ("more was produced than usual", "more sun or wind may be all of it"),
+    "made_less": (
+        "less was produced than usual",
+        "less sun or wind may be all of it; else look for shade, dirt, or a part that is off",
+    ),
+}
+"""Title and guess where the figures do not bear out what the kind says: nothing but the way."""
+
 AT_TIMES = {
+    "steady_hours": {
+        "title": "more than usual in open hours",
+        "normal": "such hours need",
+        "of_it": " in open hours",
+        "guess": "something was added or runs longer",
+    },
     "open_hours": {
         "title": "more than usual in open hours",
         "normal": "such hours need",

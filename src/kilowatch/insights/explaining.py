@@ -20,9 +20,11 @@ from kilowatch.insights.event_words import (
     NORMAL,
     OF_IT,
     OF_SOME_HOURS,
+    OFF,
     STAYED_ON,
     TITLES,
 )
+from kilowatch.insights.variants import feeds_in, is_dip, variant
 from kilowatch.insights.writing import PLAIN, WATER, Words, span_text, year_text
 from kilowatch.model.changes import tells
 from kilowatch.model.insight import EventKind, InsightEvent
@@ -109,40 +111,8 @@ def seen_too(names: Sequence[str]) -> str:
     return f"Seen at {_listed(names)} too."
 
 
-def is_dip(event: InsightEvent) -> bool:
-    """Tell whether a spike goes down: a few hours far below what was expected."""
-    return event.kind is EventKind.SPIKE and event.amount < 0
-
-
-def feeds_in(event: InsightEvent) -> bool:
-    """Tell whether what is called negative was to be expected so: a meter that feeds in."""
-    expected = event.evidence.get("expected")
-    return event.kind is EventKind.NEGATIVE and expected is not None and expected < 0
-
-
-def variant(event: InsightEvent, *, weather: bool = True, utility: str = "") -> str:
-    """Return what an event is called where its kind would say too much or too little; "" elsewhere.
-
-    Args:
-        event: What happened.
-        weather: Whether the outdoor temperature of its site is known.
-        utility: What is measured.
-    """
-    if is_dip(event):
-        return "dip"
-    if feeds_in(event):
-        return "feeds_in"
-    if event.kind is EventKind.PHASE_LOSS and "phase" not in event.evidence:
-        return "load_gone"
-    if event.kind is EventKind.AFTER_HOURS and utility == "water":
-        return "quiet_hours"
-    if "again" in event.evidence:
-        return f"again_{event.evidence['again']}"
-    return "open_hours" if event.kind is EventKind.OVER_CONDITIONING and not weather else ""
-
-
 def _special(event: InsightEvent, about: About) -> str:
-    return variant(event, weather=about.weather, utility=about.utility)
+    return variant(event, weather=about.weather, utility=about.utility, zone=about.zone)
 
 
 def _title(event: InsightEvent, about: About, words: Words) -> str:
@@ -150,6 +120,8 @@ def _title(event: InsightEvent, about: About, words: Words) -> str:
     title = AT_TIMES[special]["title"] if special in AT_TIMES else TITLES[event.kind]
     if special in NAMED:
         return NAMED[special]
+    if special in OFF:
+        return OFF[special][0]
     if event.kind is EventKind.DROPOUT and event.amount > 0:
         return "some hours without use"
     if feeds_in(event):
@@ -169,7 +141,8 @@ def _amount(event: InsightEvent, about: About, words: Words) -> str:
     if not about.amount_unit or not math.isfinite(event.size):
         return ""
     size = words.quantity(abs(event.amount), about.amount_unit)
-    if event.kind in OF_SOME_HOURS and (event.amount < 0 or _nights(event)):
+    special = _special(event, about)
+    if event.kind in OF_SOME_HOURS and special not in OFF and (event.amount < 0 or _nights(event)):
         text = _some_hours(event, size, words)
         if event.amount < 0:
             return text
@@ -218,6 +191,8 @@ def _normal(event: InsightEvent, about: About) -> str:
         return "needed"
     if (special := _special(event, about)) in AT_TIMES:
         return AT_TIMES[special]["normal"]
+    if special in OFF:
+        return "expected"
     return NORMAL.get(event.kind, "expected")
 
 
@@ -230,7 +205,8 @@ def _wasted(event: InsightEvent) -> list[tuple[str, float]]:
 
 def _levels(event: InsightEvent, about: About, words: Words) -> str:
     told = event.evidence
-    if event.kind is EventKind.CLOCK_SHIFT and "shift_h" in told:
+    off = _special(event, about) in OFF
+    if event.kind is EventKind.CLOCK_SHIFT and "shift_h" in told and not off:
         hours = int(told["shift_h"])
         return f"the day runs {abs(hours)} h {'late' if hours > 0 else 'early'}" if hours else ""
     if not about.amount_unit or not math.isfinite(event.amount):
@@ -243,7 +219,9 @@ def _levels(event: InsightEvent, about: About, words: Words) -> str:
     unit = about.rate_unit
     if not (math.isfinite(actual) and math.isfinite(expected)):
         return ""
-    text = f"{words.quantity(actual, unit)} on average instead of {words.quantity(expected, unit)}"
+    was, usual = words.quantity(actual, unit), words.quantity(expected, unit)
+    text = f"{was} on average"
+    text += f" instead of {usual}" if was != usual else ", hardly other than expected"
     if 0 < told.get("hours", 0) < round((event.end_ms - event.start_ms) / HOUR_MS):
         text += f", in {told['hours']:,.0f} h"
     zero = told.get("zero_h", 0)
@@ -297,6 +275,8 @@ def _guess(event: InsightEvent, about: About) -> str:
     special = _special(event, about)
     if special in AT_TIMES:
         return AT_TIMES[special]["guess"]
+    if special in OFF:
+        return OFF[special][1]
     return _guess_of_kind(event, about, special)
 
 

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from kilowatch.insights.hours import Bools, Hours
 from kilowatch.insights.waste.days import Days, low_quantile
-from kilowatch.insights.waste.habits import habits
+from kilowatch.insights.waste.habits import MIDDAY, habits
 from kilowatch.insights.waste.opening import opening_hours
 from kilowatch.model.blocks import Floats, Ints
 from kilowatch.model.lengths import HOUR_MS
@@ -26,6 +26,8 @@ SEASONS: Floats = np.linspace(0.0, 9 * 36.525, 10)
 """Days of the year at which the need is kept where no temperature is known."""
 SEASON_WIDTH = 25.0
 """Days this far from a season still speak for it [days, standard deviation]."""
+NEAR_C = 2.0
+"""A node so near to a temperature that was seen rests on it [K]: half of what nodes are apart."""
 FAINT = 1e-4
 """Weight of days that are far from everything: they count where there is nothing nearer."""
 PEAK_RANK = 0.95
@@ -96,6 +98,24 @@ class Reference:
         span = np.fmax.reduce(need, axis=1) - np.fmin.reduce(need, axis=1)
         below = np.sum(need < -BELOW_ZERO * span[:, None], axis=1)
         return np.asarray(below > BELOW_SHARE * np.sum(~np.isnan(need), axis=1))
+
+    @property
+    def weather_range(self) -> Floats:
+        """Times by which the need of open hours differs between temperatures, shape (streams,).
+
+        Of working days from 9 to 17, between the nodes that were seen; infinite where it falls to
+        nothing, NaN where no temperature is known.
+        """
+        lowest, highest = self.seen_c[:, :1] - NEAR_C, self.seen_c[:, 1:] + NEAR_C
+        told: Bools = self.by_temperature & np.isfinite(self.seen_c).all(axis=1)
+        seen = (lowest <= TEMPERATURES) & (highest >= TEMPERATURES) & told[:, None]
+        midday = self.need[:, 0, MIDDAY, :-1]
+        known = ~np.isnan(midday)
+        total = np.where(known, midday, 0.0).sum(axis=1)
+        line = np.where(seen & known.any(axis=1), total / np.maximum(known.sum(axis=1), 1), np.nan)
+        low, high = np.fmin.reduce(line, axis=1), np.fmax.reduce(line, axis=1)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return np.where(low > 0, high / low, np.where(high > 0, np.inf, np.nan))
 
     @property
     def version(self) -> str:

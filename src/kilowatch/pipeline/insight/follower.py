@@ -121,7 +121,7 @@ class Follower:
         )
         self._pauses = Pauses(view, self._file)
         self._apart = Apart(settings.clock)
-        self.backlog = Backlog()
+        self.backlog = Backlog(starting=True)
         if self._file.meta("layout") != states.LAYOUT:
             self._file.forget(self._kept)  # another version's detector can't go on with it
             self._kept = {}

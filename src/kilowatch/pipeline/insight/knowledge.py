@@ -66,6 +66,7 @@ class Backlog:
         training: Whether a model is being trained.
         training_fault: Why the last one could not be, or an empty string.
         fault: Why insights do not go on, or an empty string.
+        starting: Whether nobody has counted yet: a server that has just started.
     """
 
     streams: int = 0
@@ -74,3 +75,4 @@ class Backlog:
     training: bool = False
     training_fault: str = ""
     fault: str = ""
+    starting: bool = False

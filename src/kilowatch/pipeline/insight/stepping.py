@@ -350,7 +350,7 @@ def _waste(
     except (ImportError, OSError) as error:  # without LightGBM everything but waste goes on
         _say_once(f"Waste is not looked for: {error}")
         return
-    need = reference.expected(near)
+    need, ranges = reference.expected(near), reference.weather_range
     new = slice(LOOKBACK_H, None)
     when = (near.start_ms[new], near.day[new], near.hour_of_day[new])
     for place, row in enumerate(rows):
@@ -359,8 +359,9 @@ def _waste(
         if not step.subjects[row].conditions:
             own = of_water(own)
         runs, events = go_on(
-            series, remembered[row].waste, when, own, float(reference.scale[place])
-        )
+            series, remembered[row].waste, when, own, float(reference.scale[place]),
+            weather_range=float(ranges[place]),
+        )  # fmt: skip
         remembered[row].waste = runs
         found.events += [replace(one, model=_version(reference)) for one in events]
         found.commit.waste += _rows(series, when, own)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -20,6 +22,9 @@ from kilowatch.model.lengths import HOUR_MS
 from kilowatch.pipeline.insight.records import event_key
 from kilowatch.pipeline.insight.states import WasteRun
 
+WIDEST_RANGE = 100.0
+"""A need that falls to nothing differs without bounds; this much says it."""
+
 
 def go_on(
     series: int,
@@ -27,6 +32,8 @@ def go_on(
     hours: tuple[Ints, Ints, Ints],
     waste: tuple[Floats, Floats, Ints],
     scale: float,
+    *,
+    weather_range: float = math.nan,
 ) -> tuple[list[WasteRun], list[InsightEvent]]:
     """Take in the next hours of a stream.
 
@@ -37,6 +44,7 @@ def go_on(
         waste: Waste, need, and kind as an index into ``list(EventKind)`` or −1,
             shape (hours,) [W or m³/h].
         scale: Mean load of the stream in its reference period [W or m³/h].
+        weather_range: Times by which its need differs between temperatures; NaN: not known.
 
     Returns:
         What may go on after them, and the events that are new, have grown or are over.
@@ -73,12 +81,20 @@ def go_on(
                 changed[number, run.start_ms] = (run, False)
             del by_kind[number]
     events = [_event(series, run, scale, is_open=is_open) for run, is_open in changed.values()]
-    return list(by_kind.values()), events
+    return list(by_kind.values()), [_in_weather(one, weather_range) for one in events]
 
 
 def ended(series: int, runs: list[WasteRun], scale: float) -> list[InsightEvent]:
     """Return the events of a stream of which nothing is called waste any more: they are over."""
     return [_event(series, run, scale, is_open=False) for run in runs if run.found_ms]
+
+
+def _in_weather(event: InsightEvent, weather_range: float) -> InsightEvent:
+    """Say of use in mild weather how much this stream goes by the weather at all."""
+    if event.kind is not EventKind.OVER_CONDITIONING or math.isnan(weather_range):
+        return event
+    known = {"weather_range": round(min(weather_range, WIDEST_RANGE), 2)}
+    return replace(event, evidence=event.evidence | known)
 
 
 def of_water(waste: tuple[Floats, Floats, Ints]) -> tuple[Floats, Floats, Ints]:
