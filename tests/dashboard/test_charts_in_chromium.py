@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from kilowatch import catalog as catalogs
 from kilowatch.catalog import tables
@@ -230,6 +230,26 @@ def test_compare_ranks_what_is_chosen(live_world: World, watched: Watched, axe_s
     assert "items=" in page.url
     page.locator("#ranking").get_by_role("link", name="Refrigeration").click()
     page.wait_for_selector("#breakdown[data-ready]")
+
+
+def test_a_change_per_degree_day_is_one_per_degree_day(watched: Watched) -> None:
+    """In a mild week a building took 10 kWh less, and per degree day far more: it says that."""
+
+    def divided(route: Route) -> None:
+        answer = route.fetch()
+        data = answer.json()
+        data["items"][0] |= {
+            "change": 19.0, "own_compared": 200_000.0, "other_compared": 210_000.0, "compared": 7,
+            "own_by": 2.0, "other_by": 42.0, "per": 100_000.0, "per_unit": "K·d",
+        }  # fmt: skip
+        route.fulfill(response=answer, json=data)
+
+    watched.page.route("**/data/compare?*", divided)
+    page = watched.open("/compare?period=week&date=2026-10-26")
+    page.wait_for_selector("#compare[data-ready]")
+    row = page.locator("#ranking tbody tr").first
+    expect(row).to_contain_text("+95 kWh/(K·d)")
+    expect(row).not_to_contain_text("10 kWh")
 
 
 def test_compare_sets_levels_side_by_side(

@@ -222,6 +222,7 @@ def test_a_week_against_the_one_before(set_up: World, admin: TestClient) -> None
     assert item["change"] == pytest.approx(own / other - 1)
     assert item["compared"] == 7
     assert (item["own_compared"], item["other_compared"]) == pytest.approx((own, other))
+    assert (item["own_by"], item["other_by"]) == (None, None)
     behind: Any = item["behind"]
     assert behind["points"][0]["id"] == set_up.point("main").id
     assert behind["intervals"] == "7 of 7 days have data"
@@ -236,6 +237,7 @@ def test_a_week_against_the_one_before(set_up: World, admin: TestClient) -> None
     # 25 October, a day of 25 hours, lies in the week before: it counts as one day all the same.
     assert item["per"] == pytest.approx(own / sums[0])
     assert item["change"] == pytest.approx(own / sums[0] / (other / sums[1]) - 1, abs=0.01)
+    assert (item["own_by"], item["other_by"]) == pytest.approx(sums, rel=0.01)
 
 
 def test_per_unit_produced_is_that_of_the_same_site(set_up: World, admin: TestClient) -> None:

@@ -186,6 +186,8 @@ def _item(request: Request, asked: Asked, row: Row) -> dict[str, Any]:
         "own_compared": row.change.own if row.change else None,
         "other_compared": row.change.other if row.change else None,
         "difference": row.change.difference if row.change else None,
+        "own_by": row.change.by[0] if row.change and row.change.by else None,
+        "other_by": row.change.by[1] if row.change and row.change.by else None,
         "low": row.days.lowest if isinstance(row.days, Levels) else None,
         "high": row.days.highest if isinstance(row.days, Levels) else None,
         "value": [None] * len(drawn["value"]) if without else drawn["value"],

@@ -245,6 +245,7 @@ class Change:
         own: What was counted on them [unit]; of a level its mean.
         other: What was counted on those beside [unit].
         difference: Of a level, own minus other [unit]; None where too little is known.
+        by: What both were divided by, own and other; None where nothing was.
     """
 
     share: float | None
@@ -252,6 +253,7 @@ class Change:
     own: float
     other: float
     difference: float | None = None
+    by: tuple[float, float] | None = None
 
 
 def both_known(own: Days, other: Days) -> Bools:
@@ -291,7 +293,8 @@ def change(own: Days, other: Days, divisors: tuple[Floats, Floats] | None = None
     now, before = (float(side.amount[:count][both].sum()) for side in (own, other))
     said = enough_of(both, own) and before != 0 and min(sums) > 0
     share = now / before * sums[1] / sums[0] - 1 if said else None
-    return Change(share, int(both.sum()), now, before)
+    by = None if divisors is None else (sums[0], sums[1])
+    return Change(share, int(both.sum()), now, before, by=by)
 
 
 def bucketed(

@@ -23,8 +23,12 @@ const moneyWord = () => (data.utility === "production" ? "tile.earned" : "drawn.
 const fully = (value) => fullWithUnit(value, data.unit);
 /** A difference of two levels with its sign: not the share of one of them, as 20 °C is no double of 10. */
 const apart = (value, write) => `${write(Math.abs(value)) === write(0) ? "±" : value > 0 ? "+" : "−"}${write(Math.abs(value))}`;
-/** What an item changed by, and what else is to be said of it below. */
-const changeOf = (item) => changed(item.change, item.own_compared - item.other_compared, data.unit, shareAlike);
+/** What an item changed by; as an amount that of each degree day or unit, where that is what is compared. */
+const changeOf = (item) => (item.own_by && item.other_by
+  ? changed(item.change, item.own_compared / item.own_by - item.other_compared / item.other_by, data.unit, shareAlike) + (tells(item.change) ? "" : over(item.per_unit))
+  : changed(item.change, item.own_compared - item.other_compared, data.unit, shareAlike));
+/** One side of a change, with what it was divided by. */
+const sideOf = (item, value, by) => `${withUnit(value, data.unit)}${by === null ? "" : ` / ${withUnit(by, item.per_unit)}`}`;
 
 function bucketText(i, long = false) {
   const [first, last] = [data.first[i], data.last[i]];
@@ -105,7 +109,7 @@ function behindOf(item) {
   const divided = item.divided === null || item.by === null ? ""
     : `${perText(item, item.per)} = ${withUnit(item.divided, data.unit)} / ${withUnit(item.by, item.per_unit)} (${item.by_source})`;
   const compared = item.own_compared === null || !item.compared ? ""
-    : t("why.change_of", { own: withUnit(item.own_compared, data.unit), other: withUnit(item.other_compared, data.unit), n: count(item.compared), days: data.other });
+    : t("why.change_of", { own: sideOf(item, item.own_compared, item.own_by), other: sideOf(item, item.other_compared, item.other_by), n: count(item.compared), days: data.other });
   return { ...item.behind, notes: [
     [t("drawn.per"), divided],
     [t(moneyWord()), item.money === null ? "" : each(money(item.money, item.currency), item.money_basis, item.money_share)],
