@@ -17,9 +17,10 @@ import httpx
 import structlog
 from starlette.applications import Starlette
 
-from kilowatch import catalog
+from kilowatch import api, catalog
 from kilowatch.catalog import judgements, secrets
 from kilowatch.cli import exporting
+from kilowatch.cli.addresses import ByPath, guarded
 from kilowatch.cli.alerting import create_notifier, follow_values
 from kilowatch.cli.child import Ready
 from kilowatch.cli.control import create_control
@@ -187,6 +188,7 @@ async def run(folder: DataFolder, settings: Settings, stop: asyncio.Event, ready
     ports = {name: taken.getsockname()[1] for name, taken in pages.items()}
     addresses = _addresses(settings, ports)
     app, notifier = _app(settings, parts, operations, addresses, listening, events, following)
+    doors = _with_api(app, settings, operations)
     parts.deadman = _deadman(settings, operations)
     control = create_control(
         watch.now, view, reader, listening.silences.open, operations.platform,
@@ -195,7 +197,7 @@ async def run(folder: DataFolder, settings: Settings, stop: asyncio.Event, ready
     served = [(listener(control), take_path(folder.control_socket))]
     for name, taken in pages.items():
         tls = _tls_files(folder, settings) if name == HTTPS_PORT else None
-        served.append((listener(app, tls, settings.trusted_proxies), taken))
+        served.append((listener(doors, tls, settings.trusted_proxies), taken))
     warming = Warming(app.state.rooms)
     for part in (pipeline, listening, notifier, following, warming):
         part.start()
@@ -261,6 +263,16 @@ def _app(
     )
     parts.live_pages = lambda: app.state.rooms.hub.listening
     return app, notifier
+
+
+def _with_api(app: Starlette, settings: Settings, operations: Operations) -> ByPath:
+    """Put the management API beside the pages: on their ports, with their registry."""
+    rooms = app.state.rooms
+    asked = api.create_api(
+        api.Rooms(rooms.registry, rooms.view, rooms.settings.server_key, rooms.clock)
+    )
+    production = settings.environment == "production"
+    return ByPath(app, "/api", guarded(asked, operations.page_times, production=production))
 
 
 async def _keep_beating(up: Uptime) -> None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import ipaddress
 from collections import OrderedDict
 from dataclasses import dataclass
+
+from kilowatch.model.networks import network_of
 
 FREE_FAILURES = 3
 """A person mistypes a password two or three times; that costs nothing."""
@@ -52,20 +53,20 @@ class Throttle:
 
         False if the answer, should it be wrong, could not be made to wait.
         """
-        record = self._records.get(_network(address)) or _Record()
+        record = self._records.get(network_of(address)) or _Record()
         if record.failures_at(now_s) + record.verifying + 1.0 > FREE_FAILURES and (
             self.delayed + self._verifying >= DELAYED_MAX
             or record.delayed + record.verifying >= DELAYED_PER_ADDRESS_MAX
         ):
             return False
-        self._record(_network(address)).verifying += 1
+        self._record(network_of(address)).verifying += 1
         self._verifying += 1
         return True
 
     def verified(self, address: str) -> None:
         """End a verification that ``may_guess`` allowed."""
         self._verifying -= 1
-        record = self._records.get(_network(address))
+        record = self._records.get(network_of(address))
         if record is not None and record.verifying:
             record.verifying -= 1
 
@@ -80,7 +81,7 @@ class Throttle:
             How long to wait with the answer [s], 0 for not at all; None if too many wait
             already: then answer 503 at once and close. A wait must be ended with ``answered``.
         """
-        record = self._record(_network(address))
+        record = self._record(network_of(address))
         record.failures = min(record.failures_at(now_s) + 1.0, FAILURES_MAX)
         record.at_s = now_s
         over = record.failures - FREE_FAILURES
@@ -95,7 +96,7 @@ class Throttle:
     def answered(self, address: str) -> None:
         """End a wait that ``failed`` asked for."""
         self.delayed -= 1
-        record = self._records.get(_network(address))
+        record = self._records.get(network_of(address))
         if record is not None and record.delayed:
             record.delayed -= 1
 
@@ -108,14 +109,3 @@ class Throttle:
         else:
             self._records.move_to_end(network)
         return record
-
-
-def _network(address: str) -> str:
-    if ":" not in address:
-        return address
-    try:
-        ip = ipaddress.IPv6Address(address.split("%", 1)[0])
-    except ValueError:
-        return address
-    # Whoever has one IPv6 address has the 2**64 of its network.
-    return str(ip.ipv4_mapped or ipaddress.IPv6Network((int(ip) >> 64 << 64, 64)))

@@ -1,0 +1,9 @@
+"""Every address of the API: what there is, who answers it, and what the answer looks like."""
+
+from __future__ import annotations
+
+from kilowatch.api import estate, meters
+from kilowatch.api.declaring import Resource
+
+RESOURCES: tuple[Resource, ...] = (*estate.RESOURCES, *meters.RESOURCES)
+"""In the order of the description."""
