@@ -357,15 +357,26 @@ def test_a_snooze_ends(own: tuple[House, dict[str, InsightEvent]]) -> None:
     """What is to be remembered later comes back as open when its day has come."""
     house, found = own
     client = house.log_in(ADMIN)
-    path = address(house.world, "hvac", found["weekend"])
+    month = 30 * DAY_MS
+    old = replace(
+        found["weekend"], id="old-one", start_ms=found["weekend"].start_ms - month,
+        end_ms=found["weekend"].end_ms - month,
+    )  # fmt: skip
+    house.world.extra["insights"].put(old)
+    path = address(house.world, "hvac", old)
     until = "2026-11-16"
     assert (
         post(client, path, f"{path}/say", verdict="snoozed", snooze_until=until).status_code == 303
     )
     assert 'data-state="snoozed"' in page(client, path)
+    row = 'id="event-old-one"'
+    assert row not in page(client, "/")
     house.world.now[0] += 8 * DAY_MS
     again = house.log_in(ADMIN)
     assert 'data-state="open"' in page(again, path)
+    assert row in page(again, "/"), "what was put off waits, however old it is by now"
+    house.world.now[0] += 7 * DAY_MS
+    assert row not in page(house.log_in(ADMIN), "/"), "and for no longer than what is new"
 
 
 def test_a_viewer_reads_an_event_and_is_told_who_may_answer(

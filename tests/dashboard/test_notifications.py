@@ -9,12 +9,12 @@ from collections.abc import Iterator
 from html import unescape
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import func, select
 from starlette.testclient import TestClient
 
 from kilowatch.catalog import Actor, people
 from kilowatch.catalog import alerts as catalogue
-from kilowatch.catalog.tables import DataPoint, User
+from kilowatch.catalog.tables import AuditEntry, DataPoint, User
 from kilowatch.catalog.tables_alerts import AlertRule
 from kilowatch.model.silences import Silence
 from kilowatch.notify.needs import Tiding
@@ -407,6 +407,23 @@ def test_a_finding_reads_as_on_its_own_page_and_names_only_what_one_may_read(
     said = post(admin, path, f"{path}/say", verdict="fault")
     assert said.status_code == 303
     assert "takes care since" in told(admin), "what was answered waits no longer at the bell either"
+    said_path = re.search(rf'action="({path}/\d+/take-back)"', admin.get(path, headers=PAGE).text)
+    assert said_path
+    assert post(admin, path, said_path[1]).headers["location"].endswith("taken_back")
+    answered = "SELECT acknowledged_ms IS NOT NULL FROM alert WHERE subject = ?"
+    assert not notifier._book.number(answered, found.id), "what was taken back waits again"
+    later = {"verdict": "snoozed", "snooze_until": "2026-11-16"}
+    assert post(admin, path, f"{path}/say", **later).status_code == 303
+    assert notifier._book.number(answered, found.id)
+    assert notifier._book.number("SELECT snoozed_ms FROM alert WHERE subject = ?", found.id) == (
+        1_794_787_200_000 + 7 * 3_600_000  # Monday 16 November, 07:00 in Dublin
+    )
+    newest = select(func.max(AuditEntry.id)).where(AuditEntry.subject == "event_verdict")
+    with world.catalog.reading() as session:
+        entry = session.execute(newest).scalar_one()
+    undo = f"/organization/{hvac.organisation_id}/history/{entry}/undo"
+    assert post(admin, path, undo).status_code == 303
+    assert not notifier._book.number(answered, found.id), "likewise by the history of changes"
     (address,) = set(re.findall(rf"/breakdown/{chiller.id}/alerts/\d+/acknowledge", everything))
     assert post(admin, "/notifications", address).status_code == 303
     page = admin.get(f"/event/{chiller.id}/{evening.id}", headers=PAGE).text

@@ -156,13 +156,79 @@ def test_a_rule_takes_only_what_it_is_about_and_keeps_its_quiet_hours(world: Wat
     assert len(world.alerts()) == 1
 
 
+def put_off(world: Watched, hours: int) -> None:
+    """Say of a finding that somebody will look at it later."""
+    world.notifier.desk.answered("e1", "A. Lee", until_ms=world.now + hours * HOUR_MS)
+
+
+def test_what_was_put_off_is_reminded_of_once_and_waits_again(world: Watched) -> None:
+    """Who asks to be reminded is: on that day a message goes out, and the bell counts it."""
+    world.rule("sentinel", channels=[world.channel()])
+    world.run()
+    world.insights.tell(weekend(world.points[0]))
+    world.run(seconds=5)
+    reader = Reader(frozenset({world.organisation_id}), frozenset(), lambda _point: True)
+    assert world.notifier.desk.waiting(reader) == 1
+    put_off(world, 24)
+    assert world.notifier.desk.waiting(reader) == 0
+    world.run(seconds=23.9 * 3600, step_s=600)
+    assert [one.what for one in world.said()] == ["opened"]
+    world.run(seconds=48 * 3600, step_s=600)
+    (reminder,) = world.said("reminder")
+    assert reminder.title == "Reminder: Main supply: 214 kWh more than a normal weekend"
+    assert reminder.body.startswith("It was put off until today.")
+    assert f"https://energy.example/event/{world.points[0].id}/e1" in reminder.body
+    assert world.notifier.desk.waiting(reader) == 1
+
+
+def test_a_reminder_that_was_due_while_nothing_ran_is_sent_at_the_next_start(
+    world: Watched,
+) -> None:
+    """The server was off on that morning; it is a day late, not forgotten, and not sent twice."""
+    world.rule("sentinel", channels=[world.channel()], escalate_min=30)
+    world.run()
+    found = world.insights.tell(weekend(world.points[0]))
+    world.run(seconds=5)
+    put_off(world, 24)
+    world.insights.tell(replace(found, over=True))
+    world.run(seconds=60)
+    assert [one.what for one in world.said()] == ["opened", "recovery"]
+    world.now += 48 * HOUR_MS
+    world.reopen()
+    world.run(seconds=5)
+    assert [one.what for one in world.said()] == ["opened", "recovery", "reminder"]
+    world.reopen()
+    world.run(seconds=3600, step_s=60)
+    assert len(world.said()) == 3, "it is over: nobody else is called"
+
+
+def test_whoever_answers_before_the_day_comes_is_not_reminded(world: Watched) -> None:
+    """An answer, a taken back one, and a finding that was none are no reminders."""
+    world.rule("sentinel", channels=[world.channel()])
+    world.run()
+    world.insights.tell(weekend(world.points[0]))
+    world.run(seconds=5)
+    put_off(world, 24)
+    world.notifier.desk.answered("e1", "A. Lee")
+    world.run(seconds=30 * 3600, step_s=600)
+    put_off(world, 24)
+    world.notifier.desk.unanswered("e1")
+    assert world.alerts()[0].acknowledged_ms is None, "it waits again at once"
+    world.run(seconds=30 * 3600, step_s=600)
+    put_off(world, 24)
+    world.insights.ended = {"e1": None}
+    world.run(seconds=30 * 3600, step_s=600)
+    assert [one.what for one in world.said()] == ["opened"]
+
+
 def test_a_book_of_the_version_before_findings_is_brought_up_to_date(tmp_path: Path) -> None:
     """An update keeps the alerts that are open and learns to hold findings."""
     path = tmp_path / "notify.sqlite"
     Book(path).close()
     with sqlite3.connect(path) as plain:
         plain.execute("DROP INDEX alert_subject")
-        for column in ("subject", "text", "over"):
+        plain.execute("DROP INDEX alert_snoozed")
+        for column in ("subject", "text", "over", "snoozed_ms"):
             plain.execute(f"ALTER TABLE alert DROP COLUMN {column}")
         plain.execute("PRAGMA user_version = 1")
     plain.close()
@@ -181,6 +247,8 @@ def test_a_book_that_names_others_in_a_sentence_is_brought_up_to_date(tmp_path: 
             " VALUES (1, 'Found', 'sentinel', 1, 1, 1, ?)",
             ("Main: a weekend\nSaturday: 2 kWh more; seen at Cold room too.",),
         )
+        plain.execute("DROP INDEX alert_snoozed")
+        plain.execute("ALTER TABLE alert DROP COLUMN snoozed_ms")
         plain.execute("PRAGMA user_version = 2")
     plain.close()
     book = Book(path)

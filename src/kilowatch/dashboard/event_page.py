@@ -14,6 +14,7 @@ from starlette.responses import RedirectResponse, Response
 from kilowatch.catalog import verdicts
 from kilowatch.catalog.verdicts import COMMENT_MAX, About
 from kilowatch.dashboard.access import Access, Door, not_found
+from kilowatch.dashboard.answered import tell_desk
 from kilowatch.dashboard.asking import actor_of, problems_of, said
 from kilowatch.dashboard.event_evidence import evidence, window
 from kilowatch.dashboard.event_quantity import Quantity, quantity_of
@@ -171,7 +172,7 @@ def _say(request: Request, form: dict[str, str]) -> Response:
     except KilowatchError as error:
         return _page(request, form, problems_of(error), status=422)
     if verdict is not None:
-        rooms.desk.answered(found.id, visit_of(request).person.name)
+        tell_desk(rooms, point.organisation_id, found.id, visit_of(request).person.name)
     done = verdict or "comment"
     address = f"/event/{point.id}/{found.id}?said={done}"
     return RedirectResponse(address, status_code=303)
@@ -204,6 +205,7 @@ def _take_back(request: Request) -> Response:
     found = event_of(request)
     with rooms.registry.catalog.change(actor_of(request)) as change:
         verdicts.take_back(change, request.path_params["said_id"], event_id=found.id)
+    tell_desk(rooms, point.organisation_id, found.id, visit_of(request).person.name)
     return RedirectResponse(f"/event/{point.id}/{found.id}?said=taken_back", status_code=303)
 
 

@@ -17,7 +17,9 @@ from kilowatch.catalog import history, people, undoing
 from kilowatch.catalog.history import PAGE, Filter
 from kilowatch.catalog.rights import has_tool
 from kilowatch.catalog.tables import AuditEntry
+from kilowatch.catalog.tables_sites import EventVerdict
 from kilowatch.dashboard.access import Access, Door, asked_organisation, not_in_plan
+from kilowatch.dashboard.answered import tell_desk
 from kilowatch.dashboard.asking import actor_of, problems_of
 from kilowatch.dashboard.chart_files import csv_answer
 from kilowatch.dashboard.history_words import Teller, known_subjects, subject_word
@@ -152,11 +154,19 @@ def _undo(request: Request) -> Response:
         with rooms.registry.catalog.change(actor_of(request)) as change:
             entry = history.find(change.session, number, request.path_params["entry_id"])
             history.undo(change, visit_of(request).person, entry)
+            verdict = (
+                change.session.get(EventVerdict, entry.subject_id)
+                if entry.subject == "event_verdict"
+                else None
+            )
+            of_event = verdict.event_id if verdict is not None else ""
     except KilowatchError as error:
         if error.code == "gives_too_much":
             return _listing(request, {"": f"{error.detail} {error.remedy}"})
         return _listing(request, {"": next(iter(problems_of(error).values()))})
     rooms.registry.directory(fresh=True)
+    if of_event:
+        tell_desk(rooms, number, of_event, visit_of(request).person.name)
     return RedirectResponse(f"/organization/{number}/history?said=undone", status_code=303)
 
 

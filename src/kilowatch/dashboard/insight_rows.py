@@ -12,6 +12,7 @@ from starlette.requests import Request
 from kilowatch.dashboard.answered import Answers, answers, state_of
 from kilowatch.dashboard.event_ranking import Ranked, costliest, costliest_of, rank_of, ranked
 from kilowatch.dashboard.hourly import unit_of_amount, unit_of_rate
+from kilowatch.dashboard.needs import Insights
 from kilowatch.dashboard.periods import local_day
 from kilowatch.dashboard.quality_periods import local_text
 from kilowatch.dashboard.registry import may_point
@@ -20,8 +21,8 @@ from kilowatch.dashboard.words import t
 from kilowatch.dashboard.worth import Worth, worth_of_more
 from kilowatch.insights.explaining import About, Explained, explain
 from kilowatch.insights.variants import variant
-from kilowatch.model.insight import EventKind, InsightEvent
-from kilowatch.model.lengths import DAY_MS
+from kilowatch.model.insight import EventBrief, EventKind, InsightEvent
+from kilowatch.model.lengths import DAY_MS, WEEK_MS
 from kilowatch.model.points import DataPoint
 from kilowatch.model.site_facts import Price, SiteFacts
 from kilowatch.model.verdicts import Said
@@ -235,8 +236,9 @@ def waiting_events(
     """
     rooms = rooms_of(request)
     assert rooms.insights is not None
-    briefs, now_ms = rooms.insights.briefs(points, from_ms, to_ms), rooms.clock()
+    briefs, now_ms = list(rooms.insights.briefs(points, from_ms, to_ms)), rooms.clock()
     told = answers(rooms, points)
+    briefs += _put_off(rooms.insights, points, told.due(now_ms, WEEK_MS), from_ms, briefs)
     by_series, facts = {point.series: point for point in points}, rooms.registry.facts()
     taught = [point for point in points if point.id in told.teaching]
     found = rooms.insights.events(taught, from_ms, to_ms) if taught else {}
@@ -252,6 +254,23 @@ def waiting_events(
         if one.brief.id not in expected and state_of(told.said.get(one.brief.id), now_ms) == "open"
     ]
     return Waiting(laid_out(request, costliest(everything, count), sites, told), everything)
+
+
+def _put_off(
+    insights: Insights,
+    points: Sequence[DataPoint],
+    due: Mapping[str, Said],
+    before_ms: int,
+    known: Sequence[EventBrief],
+) -> list[EventBrief]:
+    """Return events that are history, but were put off until now: they wait as if new."""
+    missing = due.keys() - {one.id for one in known}
+    where = {due[one].data_point_id for one in missing}
+    here = [point for point in points if point.id in where]
+    if not here:
+        return []
+    first_ms = min(due[one].start_ms for one in missing)
+    return [one for one in insights.briefs(here, first_ms, before_ms) if one.id in missing]
 
 
 def laid_out(

@@ -14,6 +14,7 @@ from starlette.responses import RedirectResponse, Response
 from kilowatch.catalog import verdicts
 from kilowatch.catalog.rights import Person, has_tool, may
 from kilowatch.dashboard.access import Access, Door, not_allowed, not_found
+from kilowatch.dashboard.answered import state_of
 from kilowatch.dashboard.asking import actor_of
 from kilowatch.dashboard.insight_rows import Shown as Finding
 from kilowatch.dashboard.insight_rows import shown_of
@@ -191,14 +192,15 @@ def _acknowledge(request: Request) -> Response:
 
 
 def _answer(request: Request, event_id: str) -> None:
-    """Note at a finding that it was seen, unless somebody has said something of it already."""
+    """Note at a finding that it was seen, unless somebody has answered it already."""
     rooms, point = rooms_of(request), point_of(request)
     event = rooms.insights.event(event_id) if rooms.insights is not None else None
     if event is None or event.series != point.series:
         return
     about = verdicts.About(event.id, point.id, event.kind, event.start_ms, event.end_ms)
     with rooms.registry.catalog.change(actor_of(request)) as change:
-        if not verdicts.of_events(change.session, point.organisation_id, [event.id]):
+        said = verdicts.of_events(change.session, point.organisation_id, [event.id])
+        if state_of(said.get(event.id), rooms.clock()) == "open":  # also what was put off until now
             verdicts.give(change, about, Verdict.ACKNOWLEDGED)
 
 

@@ -20,7 +20,7 @@ import msgspec
 from kilowatch.model.errors import KilowatchError
 
 APPLICATION_ID: Final = 0x4B574E42  # "KWNB"
-VERSION: Final = 3
+VERSION: Final = 4
 
 _TABLES: Final = f"""
 CREATE TABLE state(name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
@@ -70,11 +70,17 @@ CREATE INDEX alert_subject ON alert(subject) WHERE subject <> '';
 PRAGMA user_version = 2;
 """
 """Version 2 knows findings: which one an alert is about, in its own words."""
-_THIRD: Final = f"""
+_THIRD: Final = """
 UPDATE alert SET text = replace(text, '; seen at ', '.' || char(10) || 'Seen at ');
-PRAGMA user_version = {VERSION};
+PRAGMA user_version = 3;
 """
 """Version 3 names other data points in a line of their own: not everybody may read all of them."""
+_FOURTH: Final = f"""
+ALTER TABLE alert ADD COLUMN snoozed_ms INTEGER;
+CREATE INDEX alert_snoozed ON alert(snoozed_ms) WHERE snoozed_ms IS NOT NULL;
+PRAGMA user_version = {VERSION};
+"""
+"""Version 4 knows until when somebody has put a finding off."""
 
 
 class Alert(msgspec.Struct, frozen=True):
@@ -93,6 +99,8 @@ class Alert(msgspec.Struct, frozen=True):
         subject: The finding that it is about; "" for every other kind.
         text: Its words, one line after the other; likewise.
         over: Whether the finding was over before it was told: it is told once.
+        snoozed_ms: When whoever put the finding off is to be reminded of it, over or not; None
+            where nobody has, or it was done [ms since 1970, UTC].
     """
 
     id: int
@@ -116,6 +124,7 @@ class Alert(msgspec.Struct, frozen=True):
     subject: str = ""
     text: str = ""
     over: int = 0
+    snoozed_ms: int | None = None
 
 
 class Member(msgspec.Struct, frozen=True):
@@ -213,7 +222,7 @@ class Book:
         found = self._connection.pragma("user_version")
         ours = found == 0 or self._connection.pragma("application_id") == APPLICATION_ID
         if ours and found < VERSION:
-            steps = " ".join((_TABLES, _SECOND, _THIRD)[found:])
+            steps = " ".join((_TABLES, _SECOND, _THIRD, _FOURTH)[found:])
             self._connection.execute(f"BEGIN IMMEDIATE; {steps} COMMIT")
         elif (found, ours) != (VERSION, True):
             raise _unreadable(path, f"it has version {found}, this program writes {VERSION}")

@@ -190,16 +190,38 @@ class Desk:
                 "WHERE id = ? AND acknowledged_ms IS NULL AND ended_ms IS NULL",
                 (self._clock(), who, alert_id),
             )
+            tx.execute("UPDATE alert SET snoozed_ms = NULL WHERE id = ?", (alert_id,))
         self.announce()
 
-    def answered(self, subject: str, who: str) -> None:
-        """Note that somebody has answered a finding on its own page: it needs no other answer."""
+    def answered(self, subject: str, who: str, *, until_ms: int | None = None) -> None:
+        """Note that somebody has answered a finding on its own page: it needs no other answer.
+
+        Args:
+            subject: The finding.
+            who: What the person is called.
+            until_ms: When it has been put off until: then whoever was told is reminded, and it
+                waits for an answer again; None for an answer [ms since 1970, UTC].
+        """
         with self._book.writing() as tx:
             tx.execute(
                 "UPDATE alert SET acknowledged_ms = ?, acknowledged_by = ? "
                 "WHERE subject = ? AND acknowledged_ms IS NULL AND ended_ms IS NULL",
                 (self._clock(), who, subject),
             )
+            tx.execute("UPDATE alert SET snoozed_ms = ? WHERE subject = ?", (until_ms, subject))
+        self._engine.look_again()
+        self.announce()
+
+    def unanswered(self, subject: str) -> None:
+        """Note that what was said of a finding was taken back: it waits for an answer again."""
+        with self._book.writing() as tx:
+            tx.execute(
+                "UPDATE alert SET acknowledged_ms = NULL, acknowledged_by = '' "
+                "WHERE subject = ? AND ended_ms IS NULL",
+                (subject,),
+            )
+            tx.execute("UPDATE alert SET snoozed_ms = NULL WHERE subject = ?", (subject,))
+        self._engine.look_again()
         self.announce()
 
     def history(

@@ -128,6 +128,10 @@ class Engine:
             self._reconcile = True
         return self.rules
 
+    def look_again(self) -> None:
+        """Look in the next pass what is due: somebody has changed when."""
+        self._next_ms = 0
+
     def reconcile_soon(self) -> None:
         """Bring the alerts in line with the rules in the next pass: a person changed some."""
         self._reconcile = True

@@ -80,10 +80,15 @@ def settle(tx: apsw.Connection, book: Book, insights: InsightFeed, now_ms: int) 
 def end(
     tx: apsw.Connection, alert_id: int, now_ms: int, why: str = OVER, *, closed: bool = False
 ) -> None:
-    """Note that a finding is over; ``closed`` where nothing is left to say of it."""
+    """Note that a finding is over; ``closed`` where nothing is left to say of it.
+
+    Whoever has put it off is reminded of what is over all the same: nobody has answered it. Of what
+    was never there, or what no rule watches, nobody is.
+    """
     tx.execute(
-        "UPDATE alert SET ended_ms = ?, ended_why = ?, closed_ms = ? WHERE id = ?",
-        (now_ms, why, now_ms if closed else None, alert_id),
+        "UPDATE alert SET ended_ms = ?, ended_why = ?, closed_ms = ?,"
+        " snoozed_ms = CASE WHEN ? THEN snoozed_ms END WHERE id = ?",
+        (now_ms, why, now_ms if closed else None, why == OVER, alert_id),
     )
     tx.execute(
         "UPDATE member SET ended_ms = ? WHERE alert_id = ? AND ended_ms IS NULL",

@@ -46,6 +46,8 @@ class Speaking:
 
     def run(self) -> None:
         """Say what is due."""
+        for alert in self.book.all(Alert, "WHERE snoozed_ms IS NOT NULL ORDER BY id"):
+            self._put_off(alert)
         for alert in self.book.all(Alert, "WHERE closed_ms IS NULL ORDER BY id"):
             rule = self.rules.by_id.get(alert.rule_id)
             if rule is None:
@@ -129,6 +131,23 @@ class Speaking:
             self.tx.execute(statement, (self.now_ms, title, alert.id))
             self._later(self.now_ms)
 
+    def _put_off(self, alert: Alert) -> None:
+        """Remind of a finding that somebody has put off, once its day has come."""
+        rule = self.rules.by_id.get(alert.rule_id)
+        assert alert.snoozed_ms is not None
+        if self.now_ms < alert.snoozed_ms:
+            self._later(alert.snoozed_ms)
+        elif rule is None or alert.told_ms is None or self._may_speak(alert, rule):
+            if rule is not None and alert.told_ms is not None:
+                self._say("reminder", alert, rule, rule.channels)
+            # Told now: others are called if nobody answers from here on, as after the first time.
+            self.tx.execute(
+                "UPDATE alert SET snoozed_ms = NULL, acknowledged_ms = NULL, acknowledged_by = '',"
+                " told_ms = CASE WHEN told_ms IS NOT NULL THEN ? END, spoke_ms = ? WHERE id = ?",
+                (self.now_ms, self.now_ms, alert.id),
+            )
+            self._later(self.now_ms)
+
     def _recover(self, alert: Alert, rule: Rule) -> None:
         if not rule.terms.recovery:
             self._close(alert)
@@ -157,7 +176,7 @@ class Speaking:
         )
 
     def _say(self, what: str, alert: Alert, rule: Rule, channels: tuple[int, ...]) -> Said:
-        members = self._members(alert, over=what == "recovery")
+        members = self._members(alert, over=what == "recovery" or alert.ended_ms is not None)
         said = self.speaker.say(what, alert, rule, members, self.now_ms)
         rows = [
             {

@@ -21,6 +21,7 @@ from kilowatch.notify.rules import Rule, Terms
 LISTED_MAX = 20  # lines of a message: more than a screen is a job for the page
 FACTS_MAX = 100  # data points in a webhook's JSON
 STILL, MORE = "Still: ", "More: "  # before the title of a reminder, and of an update
+PUT_OFF = "Reminder: "  # and of what somebody has put off
 _PERIODS = {"day": "today", "week": "this week", "month": "this month"}
 
 
@@ -61,7 +62,10 @@ class Speaker:
         """
         terms = rule.terms if rule else Terms()
         title, lines = self.words_of(alert, terms, members, now_ms, over=what == "recovery")
-        if what == "reminder":
+        if what == "reminder" and alert.snoozed_ms is not None:
+            title = PUT_OFF + title
+            lines = ["It was put off until today.", *lines]
+        elif what == "reminder":
             title = STILL + title
         elif what == "update":
             title = MORE + title
