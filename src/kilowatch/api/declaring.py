@@ -19,7 +19,8 @@ from kilowatch.model.errors import KilowatchError
 DIGITS_MAX = 15  # as in the dashboard: every such number fits in a database
 PER_PAGE_MAX = 1_000
 TEXT_MAX = 254
-NUMBER: Mapping[str, Any] = {"type": "integer", "minimum": 1, "maximum": 10**DIGITS_MAX - 1}
+MOST = 10**DIGITS_MAX - 1
+NUMBER: Mapping[str, Any] = {"type": "integer", "minimum": 1, "maximum": MOST}
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,17 +44,20 @@ class Parameter:
     required: bool = False
 
 
-def number(name: str, about: str, *, least: int = 1, most: int = 10**DIGITS_MAX - 1) -> Parameter:
+def number(
+    name: str, about: str, *, least: int = 1, most: int = MOST, required: bool = False
+) -> Parameter:
     """Return a parameter that is a whole number."""
 
     def read(text: str) -> int:
         fits = text.isascii() and text.isdecimal() and len(text) <= DIGITS_MAX
         if not fits or not least <= int(text) <= most:
-            span = f" from {least} to {most}" if most < 10**DIGITS_MAX - 1 else ""
+            span = f" from {least} to {most}" if most < MOST else ""
             raise ValueError(f"a whole number{span}")
         return int(text)
 
-    return Parameter(name, about, {"type": "integer", "minimum": least, "maximum": most}, read)
+    schema = {"type": "integer", "minimum": least, "maximum": most}
+    return Parameter(name, about, schema, read, required=required)
 
 
 def truth(name: str, about: str) -> Parameter:

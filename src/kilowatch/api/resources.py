@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
-from kilowatch.api import estate, meters
+from kilowatch.api import consumptions, estate, meters, raw_data
 from kilowatch.api.declaring import Resource
 
-RESOURCES: tuple[Resource, ...] = (*estate.RESOURCES, *meters.RESOURCES)
+RESOURCES: tuple[Resource, ...] = (
+    *estate.RESOURCES,
+    *meters.RESOURCES,
+    *raw_data.RESOURCES,
+    *consumptions.RESOURCES,
+)
 """In the order of the description."""

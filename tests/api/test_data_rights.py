@@ -1,0 +1,48 @@
+"""Data of a meter: for whose plan has Breakdown, and for nobody who does not see the meter."""
+
+from __future__ import annotations
+
+import pytest
+
+from kilowatch.api.resources import RESOURCES
+from kilowatch.model.errors import KilowatchError
+from tests.api.api_world import PARTIAL, PLANNED, Served
+from tests.api.test_isolation import asked, named
+from tests.dashboard.worlds import VIEWER
+
+WITH_TOOL = [one for one in RESOURCES if one.tool]
+
+
+@pytest.mark.parametrize("resource", WITH_TOOL, ids=named)
+def test_who_has_no_plan_for_a_page_has_none_for_its_figures(
+    served: Served, resource: object
+) -> None:
+    """What the page answers 403 is 403 here; what is not seen stays 404."""
+    address = asked(served, resource)  # type: ignore[arg-type]
+    answer = served.get(address, PLANNED)
+    assert (answer.status_code, answer.json()["code"]) == (403, "not_in_plan")
+    assert served.get(address, VIEWER).status_code == 200, "a viewer sees the same on pages"
+    assert served.get(address, PARTIAL).status_code == 404
+
+
+def test_who_sees_one_meter_reads_its_data(served: Served) -> None:
+    """A grant of one data point opens its figures."""
+    own = served.point("hvac")
+    rows = served.get(f"/meters/{own}/raw_data?from=2026-11-08&to=2026-11-08", PARTIAL)
+    assert len(rows.json()) == 288
+    assert served.get(f"/meters/{own}/costs?month=11&year=2026", PARTIAL).status_code == 200
+
+
+def test_while_the_store_opens_figures_are_not_there_yet(
+    own: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """503 with a time to wait, while lists of meters are answered already."""
+
+    def busy(*_args: object) -> None:
+        raise KilowatchError("store_busy", "It opens.", status=503, retry_helps=True)
+
+    monkeypatch.setattr(own.world.view, "series", busy)
+    main = own.point("main")
+    answer = own.get(f"/meters/{main}/consumptions?month=11&year=2026")
+    assert (answer.status_code, answer.headers["retry-after"]) == (503, "5")
+    assert own.get("/meters").status_code == 200
