@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from kilowatch.api.app import PREFIX
 from kilowatch.catalog import data_points, people, plans, registry, tokens
 from kilowatch.catalog.settings_check import Settings
 from kilowatch.catalog.tables import DataPoint, Membership, Meter, Organisation, Site, User
-from kilowatch.cli.addresses import ByPath, guarded
+from kilowatch.cli.addresses import ByPath, guarded, wasted
 from kilowatch.model.durations import Durations
 from tests.dashboard.worlds import ADMIN, END_USER, KEY, PASSWORD, STRANGER, VIEWER, World, build
 
@@ -82,12 +83,15 @@ def serve(folder: Path, *, days: int = 40, now_ms: int | None = None) -> Served:
         change.session.scalars(
             select(Membership).filter_by(user_id=planned.id)
         ).one().plan_id = plan.id
-        partial = change.session.scalars(select(User).filter_by(email=PARTIAL)).one()
+        granted = change.session.scalars(select(User).filter_by(email=PARTIAL)).one()
         row = change.session.get(DataPoint, world.point("hvac").id)
         assert row is not None
-        people.grant(change, partial, row)
+        people.grant(change, granted, row)
     rooms = world.app.state.rooms
-    given = api.Rooms(rooms.registry, rooms.view, KEY, rooms.clock)
+    given = api.Rooms(
+        rooms.registry, rooms.view, KEY, rooms.clock, rooms.insights,
+        partial(wasted, rooms.insights, rooms.registry),
+    )  # fmt: skip
     times: dict[str, Durations] = {}
     app = ByPath(world.app, "/api", guarded(api.create_api(given), times, production=False))
     served = Served(world, given, {}, times, TestClient(app, follow_redirects=False))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +15,12 @@ from kilowatch import catalog as catalogs
 from kilowatch.api.app import PREFIX
 from kilowatch.catalog import data_points, people, prices, registry, tokens
 from kilowatch.catalog.settings_check import Settings
-from kilowatch.cli.addresses import ByPath, guarded
+from kilowatch.cli.addresses import ByPath, guarded, wasted
 from kilowatch.dashboard import DashboardSettings, create_app
 from kilowatch.log import LogReader, LogWriter
 from kilowatch.model.points import DataPoint
 from kilowatch.model.zones import Zone
+from kilowatch.pipeline.insight.view import InsightView
 from tests.dashboard.conftest import form_token
 from tests.dashboard.fakes import FakeRequests
 from tests.dashboard.worlds import ADMIN, KEY, PASSWORD
@@ -101,8 +103,13 @@ def build(folder: Path) -> Figures:
         clock=lambda: NOW_MS,
     )  # fmt: skip
     writer.close()
-    rooms = app.state.rooms
-    asked = api.create_api(api.Rooms(rooms.registry, world.view, KEY, rooms.clock))
+    rooms, found = app.state.rooms, InsightView(folder / "insights.sqlite")
+    asked = api.create_api(
+        api.Rooms(
+            rooms.registry, world.view, KEY, rooms.clock, found,
+            partial(wasted, found, rooms.registry),
+        )
+    )  # fmt: skip
     client = TestClient(ByPath(app, "/api", guarded(asked, {}, production=False)))
     sent = {"csrf": form_token(client), "email": ADMIN, "password": PASSWORD}
     assert client.post("/login", data=sent, follow_redirects=False).status_code == 303

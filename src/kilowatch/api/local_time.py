@@ -133,6 +133,11 @@ def timestamps(at_ms: Ints, zone: Zone) -> list[str]:
     ]
 
 
+def timestamp(at_ms: int, zone: Zone) -> str:
+    """Return one instant as ``timestamps`` does."""
+    return timestamps(np.array([at_ms], np.int64), zone)[0]
+
+
 def days(at_ms: Ints, zone: Zone) -> list[date]:
     """Return the local day of each instant."""
     found: list[date] = zone.dates(at_ms).astype(object).tolist()

@@ -12,6 +12,7 @@ from kilowatch.catalog.rights import Person
 from kilowatch.catalog.tree import OrganisationNode
 from kilowatch.exports.slots import Rate
 from kilowatch.model.blocks import IntervalBlock
+from kilowatch.model.insight import Expected, InsightEvent, Outlook, WasteHours
 from kilowatch.model.points import DataPoint
 from kilowatch.model.site_facts import SiteFacts
 from kilowatch.pipeline.answers import Grain
@@ -44,6 +45,21 @@ class View(Protocol):
     def series(  # noqa: D102
         self, point: DataPoint, channels: Sequence[int], from_ms: int, to_ms: int, grain: Grain
     ) -> IntervalBlock: ...
+    def last_seen(self, series: Iterable[int]) -> Mapping[int, int]: ...  # noqa: D102
+
+
+class Insights(Protocol):
+    """What was found out about use: ``kilowatch.pipeline.insight.view.InsightView``."""
+
+    def events(  # noqa: D102
+        self, points: Sequence[DataPoint], from_ms: int, to_ms: int
+    ) -> Mapping[int, tuple[InsightEvent, ...]]: ...
+    def expected(self, point: DataPoint, from_ms: int, to_ms: int) -> Expected: ...  # noqa: D102
+    def outlook(self, point: DataPoint) -> Outlook | None: ...  # noqa: D102
+
+
+Wasted = Callable[[Sequence[DataPoint], int, int], WasteHours]
+"""Returns the wasted hours that start in [from_ms, to_ms), without what people called expected."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +87,8 @@ class Rooms:
         view: Measurements.
         server_key: With which tokens are digested.
         clock: What time it is [ms since 1970, UTC].
+        insights: What was found out about use.
+        wasted: Waste as the page has it.
         limits: How often something may be asked.
     """
 
@@ -78,4 +96,6 @@ class Rooms:
     view: View
     server_key: bytes = field(repr=False)
     clock: Callable[[], int]
+    insights: Insights
+    wasted: Wasted
     limits: Limits = field(default_factory=Limits)

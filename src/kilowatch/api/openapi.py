@@ -114,7 +114,7 @@ def _describe(schemas: dict[str, dict[str, Any]]) -> None:
         schema["own"] = own
     for schema in schemas.values():
         own = schema.pop("own")
-        for name, member in schema["properties"].items():
+        for name, member in schema.get("properties", {}).items():
             text = " ".join(own.get(name, told[name]).split())
             schema["properties"][name] = {**member, "description": text.replace("``", "`")}
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from kilowatch.api import consumptions, estate, meters, raw_data
+from kilowatch.api import consumptions, estate, events, meters, outlook, raw_data
 from kilowatch.api.declaring import Resource
 
 RESOURCES: tuple[Resource, ...] = (
@@ -10,5 +10,7 @@ RESOURCES: tuple[Resource, ...] = (
     *meters.RESOURCES,
     *raw_data.RESOURCES,
     *consumptions.RESOURCES,
+    *events.RESOURCES,
+    *outlook.RESOURCES,
 )
 """In the order of the description."""

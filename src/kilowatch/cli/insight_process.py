@@ -20,6 +20,7 @@ from kilowatch.model.insight import InsightEvent, Verdict
 from kilowatch.model.lengths import HOUR_MS
 from kilowatch.model.points import DataPoint
 from kilowatch.model.site_facts import SiteFacts
+from kilowatch.model.units import rate_unit
 from kilowatch.model.verdicts import Said
 from kilowatch.model.zones import Zone
 from kilowatch.notify.needs import Tiding
@@ -30,8 +31,6 @@ from kilowatch.pipeline.insight.view import InsightView
 from kilowatch.pipeline.streams import Streams
 from kilowatch.pipeline.tree_eras import counted_of
 from kilowatch.pipeline.view import View
-
-_RATE = {"Wh": "W", "m3": "m3/h"}
 
 
 class Catalogued:
@@ -272,7 +271,7 @@ class Tidings:
             point.name,
             point.utility,
             unit,
-            _RATE.get(unit, f"{unit}/h") if unit else point.unit_of_value.canonical,
+            rate_unit(unit) if unit else point.unit_of_value.canonical,
             Zone.of(point.zone),
             price,
             weather=site is not None and site.temperature_point is not None,

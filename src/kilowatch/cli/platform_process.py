@@ -20,7 +20,7 @@ from starlette.applications import Starlette
 from kilowatch import api, catalog
 from kilowatch.catalog import judgements, secrets
 from kilowatch.cli import exporting
-from kilowatch.cli.addresses import ByPath, guarded
+from kilowatch.cli.addresses import ByPath, guarded, wasted
 from kilowatch.cli.alerting import create_notifier, follow_values
 from kilowatch.cli.child import Ready
 from kilowatch.cli.control import create_control
@@ -269,8 +269,11 @@ def _with_api(app: Starlette, settings: Settings, operations: Operations) -> ByP
     """Put the management API beside the pages: on their ports, with their registry."""
     rooms = app.state.rooms
     asked = api.create_api(
-        api.Rooms(rooms.registry, rooms.view, rooms.settings.server_key, rooms.clock)
-    )
+        api.Rooms(
+            rooms.registry, rooms.view, rooms.settings.server_key, rooms.clock, rooms.insights,
+            partial(wasted, rooms.insights, rooms.registry),
+        )
+    )  # fmt: skip
     production = settings.environment == "production"
     return ByPath(app, "/api", guarded(asked, operations.page_times, production=production))
 

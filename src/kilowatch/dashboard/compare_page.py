@@ -45,7 +45,6 @@ from kilowatch.dashboard.compare_read import (
 from kilowatch.dashboard.compare_rows import Row, bucket_names, rows_of, series_of
 from kilowatch.dashboard.compare_sums import GRAINS, PERS
 from kilowatch.dashboard.data import json_answer
-from kilowatch.dashboard.drawn import rate_unit
 from kilowatch.dashboard.periods import iso_local
 from kilowatch.dashboard.places import site_names
 from kilowatch.dashboard.recomputed import share_done
@@ -54,6 +53,7 @@ from kilowatch.dashboard.shell import page
 from kilowatch.dashboard.words import t
 from kilowatch.model.parameters import channel_name, phase_of
 from kilowatch.model.site_facts import EARNED
+from kilowatch.model.units import rate_unit
 
 COUNTED = ("Wh", "m3", "pcs", "kg")
 """Units that go without saying, cubic metres only of water."""

@@ -22,7 +22,6 @@ from kilowatch.dashboard.compare_read import WITH_PAST, Asked, Item, read
 from kilowatch.dashboard.compare_sums import laid, roots_of
 from kilowatch.dashboard.data import json_answer
 from kilowatch.dashboard.demand import demand_grain, demand_length_s
-from kilowatch.dashboard.drawn import rate_unit
 from kilowatch.dashboard.periods import iso_local
 from kilowatch.dashboard.rooms import Rooms, rooms_of
 from kilowatch.model.blocks import Floats, Ints
@@ -30,6 +29,7 @@ from kilowatch.model.calendar import bucket_edges_ms
 from kilowatch.model.lengths import HOUR_MS
 from kilowatch.model.parameters import VALUE
 from kilowatch.model.points import DataPoint
+from kilowatch.model.units import rate_unit
 from kilowatch.model.zones import Zone
 from kilowatch.pipeline.statistics import COVERED_ENOUGH
 from kilowatch.pipeline.tree_eras import DatedFeeding

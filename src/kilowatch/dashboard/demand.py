@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from kilowatch.dashboard.drawn import Drawn, rate_unit, read
+from kilowatch.dashboard.drawn import Drawn, read
 from kilowatch.dashboard.needs import Measured
 from kilowatch.dashboard.periods import Grain, Window
 from kilowatch.dashboard.settings import DashboardSettings
@@ -25,6 +25,7 @@ from kilowatch.model.calendar import Zone
 from kilowatch.model.parameters import AP, PC, PF, RP, VALUE
 from kilowatch.model.points import DataPoint
 from kilowatch.model.site_facts import SiteFacts
+from kilowatch.model.units import rate_unit
 from kilowatch.pipeline.rollups import mean_of
 from kilowatch.pipeline.statistics import statistics
 

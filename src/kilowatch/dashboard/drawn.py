@@ -26,20 +26,13 @@ from kilowatch.model.errors import KilowatchError
 from kilowatch.model.lengths import MINUTE_MS
 from kilowatch.model.parameters import CHANNEL_BY_NAME, RATIO, VALUE, channel_name, phase_of
 from kilowatch.model.points import DataPoint
+from kilowatch.model.units import rate_unit
 from kilowatch.model.zones import Zone
 from kilowatch.pipeline.cutting import cut_rows
 from kilowatch.pipeline.formula_view import as_seen
 from kilowatch.pipeline.rollups import is_power_factor, mean_of
 
 Drawn = list[tuple[Parameter, int]]
-
-RATE_UNIT = {"Wh": "W", "varh": "var", "m3": "m3/h", "kg": "kg/h", "pcs": "pcs/h"}
-"""Unit of an amount per hour."""
-
-
-def rate_unit(unit: str) -> str:
-    """Return the unit of an amount per hour."""
-    return RATE_UNIT.get(unit, f"{unit}/h")
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from kilowatch.dashboard.drawn import rate_unit
 from kilowatch.dashboard.offered import Parameter, parameters_of, phase_title
 from kilowatch.model.errors import KilowatchError
 from kilowatch.model.parameters import channel_name
 from kilowatch.model.points import DataPoint
+from kilowatch.model.units import rate_unit
 
 BINS_MIN = (15, 30, 60)
 """Lengths of a cell on offer [min]; a year of five minutes is 105,120 cells, and nobody's eyes."""

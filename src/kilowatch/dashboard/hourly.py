@@ -13,13 +13,13 @@ from typing import Any
 
 import numpy as np
 
-from kilowatch.dashboard.drawn import rate_unit
 from kilowatch.dashboard.needs import View
 from kilowatch.insights.hours import COVERED_MIN
 from kilowatch.model.blocks import SHARED, Floats, Ints
 from kilowatch.model.insight import Expected
 from kilowatch.model.lengths import HOUR_MS
 from kilowatch.model.points import DataPoint
+from kilowatch.model.units import rate_unit
 from kilowatch.pipeline.insight.subjects import has_hours as point_has_hours
 from kilowatch.pipeline.insight.subjects import subject_of
 from kilowatch.pipeline.tree_eras import counted_of

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from starlette.requests import Request
@@ -22,7 +22,7 @@ from kilowatch.dashboard.worth import Worth, worth_of_more
 from kilowatch.insights.explaining import About, Explained, explain
 from kilowatch.insights.variants import variant
 from kilowatch.model.insight import EventBrief, EventKind, InsightEvent
-from kilowatch.model.lengths import DAY_MS, WEEK_MS
+from kilowatch.model.lengths import WEEK_MS
 from kilowatch.model.points import DataPoint
 from kilowatch.model.site_facts import Price, SiteFacts
 from kilowatch.model.verdicts import Said
@@ -314,22 +314,9 @@ def shown_of(
         told = answers(rooms, [point for _, point in pairs], [event.id for event, _ in pairs])
     names = _names(request, [event for event, _ in pairs])
     seen = rooms.view.last_seen({event.series for event, _ in pairs if event.open})
-    now = [(rested(event, seen.get(event.series)), point) for event, point in pairs]
+    now = [(event.rested(seen.get(event.series)), point) for event, point in pairs]
     rows = [_shown(event, point, sites, facts, told, now_ms, names) for event, point in now]
     return sorted(rows, key=lambda one: one.rank)
-
-
-def rested(event: InsightEvent, seen_ms: int | None) -> InsightEvent:
-    """Return waste that has paused for a day as over so far: nobody calls that going on.
-
-    More of it can follow within days, and is then of the same event.
-
-    Args:
-        event: What was found.
-        seen_ms: When its data point said something last [ms since 1970, UTC]; None if unknown.
-    """
-    paused = seen_ms is not None and seen_ms - event.end_ms >= DAY_MS
-    return replace(event, open=False) if event.open and event.is_waste and paused else event
 
 
 def worth_of(event: InsightEvent, point: DataPoint, facts: Mapping[int, SiteFacts]) -> Worth:

@@ -14,7 +14,7 @@ import numpy as np
 from starlette.requests import Request
 
 from kilowatch.dashboard.behind import sources_told
-from kilowatch.dashboard.drawn import iso_starts, nullable, rate_unit
+from kilowatch.dashboard.drawn import iso_starts, nullable
 from kilowatch.dashboard.figures import figures
 from kilowatch.dashboard.level import Place
 from kilowatch.dashboard.level_total import Totals, Whole, rows_of_band
@@ -24,6 +24,7 @@ from kilowatch.model.blocks import Floats, IntervalBlock, Ints
 from kilowatch.model.calendar import Grain
 from kilowatch.model.points import DataPoint
 from kilowatch.model.site_facts import SiteFacts
+from kilowatch.model.units import rate_unit
 from kilowatch.pipeline.tree_bands import Band, Stack, stack_of
 from kilowatch.pipeline.tree_rollups import TreeRollUp
 

@@ -6,7 +6,7 @@ Amounts are in the data point's canonical unit: Wh for energy, m³ for volumes; 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any, NamedTuple
 
@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from kilowatch.model.blocks import Floats, Ints
+from kilowatch.model.lengths import DAY_MS
 
 
 class EventKind(StrEnum):
@@ -110,6 +111,17 @@ class InsightEvent:
     def is_waste(self) -> bool:
         """Whether it is energy that need not have been used."""
         return self.kind in WASTE_KINDS
+
+    def rested(self, seen_ms: int | None) -> InsightEvent:
+        """Return waste that has paused for a day as over so far: nobody calls that going on.
+
+        More of it can follow within days, and is then of the same event.
+
+        Args:
+            seen_ms: When its data point said something last [ms since 1970, UTC]; None if unknown.
+        """
+        paused = seen_ms is not None and seen_ms - self.end_ms >= DAY_MS
+        return replace(self, open=False) if self.open and self.is_waste and paused else self
 
 
 class EventBrief(NamedTuple):

@@ -102,3 +102,16 @@ UNITS: dict[str, Unit] = _Units({unit.symbol: unit for unit in _ALL})
 
 ``UNITS[…]`` also knows units of formulas' results (kWh/m2); ``in`` and ``get`` do not.
 """
+
+RATE_UNIT = {"Wh": "W", "varh": "var", "m3": "m3/h", "kg": "kg/h", "pcs": "pcs/h"}
+"""Unit of an amount per hour."""
+
+
+def rate_unit(unit: str) -> str:
+    """Return the unit of an amount per hour.
+
+    Example:
+        >>> rate_unit("Wh"), rate_unit("kWh/m2")
+        ('W', 'kWh/m2/h')
+    """
+    return RATE_UNIT.get(unit, f"{unit}/h")
