@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable
+import sqlite3
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime, timedelta
+from email.message import EmailMessage
 from pathlib import Path
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import numpy as np
 import pytest
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import Browser, Page, expect
 
 from kilowatch import catalog as catalogs
 from kilowatch.catalog import alerts, data_points, registry, secrets
@@ -38,6 +43,7 @@ LEFT_ON = {
     EventKind.LEVEL_SHIFT, EventKind.SPIKE,
 }  # fmt: skip
 HOUR = timedelta(hours=1)
+PHONE: Any = {"width": 390, "height": 844}
 CLEAR = 5 * HOUR  # when three hours have each ended three high ones, it is no chance any more
 
 
@@ -57,6 +63,10 @@ class Building:
         self._chance = np.random.default_rng(5)
         self.now = FIRST.astimezone(UTC)
         self._reader = InsightReader(data / "insights.sqlite")
+
+    def reconnect(self, client: Client) -> None:
+        """Push through another connection: the server was started again."""
+        self._client = client
 
     def push_until(self, end: datetime) -> None:
         """Push every hour before an instant, and wait until all of them were looked at."""
@@ -121,11 +131,66 @@ def registered(data: Path, address: str) -> tuple[str, int]:
     return found
 
 
+@contextmanager
+def on_a_phone(browser: Browser, package: dict[str, str]) -> Iterator[Page]:
+    """Log in on a phone; the browser complains of nothing."""
+    url = package["dashboard_url"]
+    visit = logged_in(
+        browser, url, package["dashboard_user"], package["dashboard_password"], viewport=PHONE,
+        base_url=url,
+    )  # fmt: skip
+    yield visit.page
+    visit.close()
+
+
+def it_is_the_day_after(data: Path) -> None:
+    """Let what was put off until tomorrow have been put off until a moment ago."""
+    past_ms = round(time.time() * 1000) - 60_000
+    for name, table, column in (
+        ("catalog.sqlite", "event_verdict", "until_ms"), ("notify.sqlite", "alert", "snoozed_ms"),
+    ):  # fmt: skip
+        with closing(sqlite3.connect(data / name)) as opened, opened:
+            set_back = f"UPDATE {table} SET {column} = ? WHERE {column} IS NOT NULL"
+            assert opened.execute(set_back, (past_ms,)).rowcount == 1
+
+
+def put_off(
+    browser: Browser, package: dict[str, str], server: Server, kept: Inbox, event_id: str,
+    address: str,
+) -> None:  # fmt: skip
+    """Put a finding off on a phone; the day comes while the server is off, and a mail says so."""
+    with on_a_phone(browser, package) as page:
+        page.goto(address)
+        button = page.locator("button[value=snoozed]")
+        page.locator("details", has=button).locator("summary").click()
+        button.click()
+        expect(page.locator("main")).to_contain_text("Quiet until then.")
+        page.goto("/")
+        expect(page.locator(f"#event-{event_id}")).to_have_count(0)
+    assert server.stop() == 0
+    it_is_the_day_after(server.data)
+    before = len(kept.mails)
+    server.start(tuple(server.addresses["ports"]))
+    reminder: EmailMessage = until(lambda: kept.mails[before:], 30, "the reminder")[0]
+    assert reminder["Subject"].startswith("Reminder: Ventilation")
+    assert address in text_of(reminder)
+    with on_a_phone(browser, package) as page:
+        page.goto("/")
+        expect(page.locator(f"#event-{event_id}")).to_contain_text("Ventilation")
+        page.goto("/notifications")
+        expect(page.locator("main")).to_contain_text("Ventilation")
+        expect(page.locator("main")).not_to_contain_text("takes care since")
+        assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
+
+
 def test_a_weekend_that_stayed_on_is_found_told_and_once_expected_told_no_more(
     make_server: Callable[..., Server], inbox: tuple[Inbox, int], browser: Browser,
     tmp_path: Path,
 ) -> None:  # fmt: skip
-    """Fifteen weeks are replayed through the push API; four weeks later it happens again."""
+    """Fifteen weeks are replayed through the push API; four weeks later it happens again.
+
+    In between it is put off on a phone; the day comes while the server is off, and a mail says so.
+    """
     kept, port = inbox
     pictures = Path(os.environ.get("KILOWATCH_TEST_OUTPUT") or tmp_path / "pictures")
     pictures.mkdir(parents=True, exist_ok=True)
@@ -154,11 +219,15 @@ def test_a_weekend_that_stayed_on_is_found_told_and_once_expected_told_no_more(
     assert event.id in building.noticed()
 
     building.push_until(FRIDAY + timedelta(hours=54))
+    address = re.sub(r"^https?://[^/]+", "", link[0])
+    put_off(browser, package, server, kept, event.id, address)
+    building.reconnect(client_of(package, server.data))
+
     visit = logged_in(
         browser, package["dashboard_url"], package["dashboard_user"], package["dashboard_password"]
     )
     page = visit.page
-    page.goto(f"{package['dashboard_url'].rstrip('/')}{re.sub(r'^https?://[^/]+', '', link[0])}")
+    page.goto(f"{package['dashboard_url'].rstrip('/')}{address}")
     expect(page.locator("main")).to_contain_text("Ventilation")
     expect(page.locator("main")).to_contain_text("kWh")
     expect(page.locator("main")).to_contain_text("0.22 EUR/kWh (contract)")
