@@ -123,8 +123,21 @@ def test_a_peak_that_turns_out_to_last_is_the_beginning_of_what_lasts() -> None:
         event(3, EventKind.AFTER_HOURS, 18, 6, found_h=4), event(3, EventKind.WEEKEND, 24, 48),
     ]  # fmt: skip
     assert set(join([peak, *lasting], TREE).values()) == {peak.id}
+    higher = event(3, EventKind.LEVEL_SHIFT, 19, 56, found_h=4)
+    mild = event(3, EventKind.OVER_CONDITIONING, 50, 340)
+    assert set(join([peak, higher, mild], TREE).values()) == {peak.id}, (
+        "and of what follows on that"
+    )
     amid = event(3, EventKind.SPIKE, 40, 3)
     assert join([event(3, EventKind.NIGHT_LOAD, 18, 200), amid], TREE)[amid.id] == amid.id
+
+
+def test_a_rhythm_that_shifts_to_another_sum_is_another_level() -> None:
+    """Nineteen times the gas is no time switch: it is of the waste that goes on after it."""
+    mild = event(3, EventKind.OVER_CONDITIONING, 30, 300)
+    for ratio, together in ((19.3, 1), (1.05, 2)):
+        shifted = replace(event(3, EventKind.CLOCK_SHIFT, 10, 100), evidence={"ratio": ratio})
+        assert len(set(join([shifted, mild], TREE).values())) == together
 
 
 @given(

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from kilowatch.insights.variants import same_sum
 from kilowatch.model.insight import EventKind, InsightEvent
 from kilowatch.model.lengths import HOUR_MS
 
@@ -87,7 +88,7 @@ def join(events: Iterable[InsightEvent], kinship: Kinship) -> dict[str, str]:
     Returns:
         Id of the standing event by id.
     """
-    events = list(events)
+    events = [_as_it_acts(one) for one in events]
     lines = {one.series: kinship.lineage(one.series) for one in events}
     made_of = kinship.made_of
     order = sorted(
@@ -111,7 +112,8 @@ def join(events: Iterable[InsightEvent], kinship: Kinship) -> dict[str, str]:
         causes[event.id] = best.id
         if best.series == event.series:
             first_ms, last_ms = min(best.start_ms, event.start_ms), max(best.end_ms, event.end_ms)
-            lasts = best.kind is _K.SPIKE and event.kind in _FIRST_HOURS
+            # A peak that turns out to last is the beginning of what lasts, for what follows too.
+            lasts = best.kind is _K.SPIKE and event.kind in _ALWAYS_ON
             kind = event.kind if lasts else best.kind
             standing[best.id] = replace(best, kind=kind, start_ms=first_ms, end_ms=last_ms)
     return causes
@@ -161,6 +163,13 @@ def merged(standing: InsightEvent, members: Iterable[InsightEvent]) -> InsightEv
         evidence=face.evidence | {"parts": parts},
         model=face.model,
     )
+
+
+def _as_it_acts(event: InsightEvent) -> InsightEvent:
+    """Return an event with the kind that its figures have: no rhythm shifts to another sum."""
+    if event.kind is _K.CLOCK_SHIFT and not same_sum(event):
+        return replace(event, kind=_K.LEVEL_SHIFT)
+    return event
 
 
 def akin(first: EventKind, second: EventKind) -> bool:

@@ -100,9 +100,13 @@ def _says_too_much(event: InsightEvent, zone: Zone | None) -> bool:
         return not left_on or lasted_ms < LEFT_ON_H * HOUR_MS
     if event.kind is EventKind.DRIFT:
         return lasted_ms < SLOW_MS
-    if event.kind is EventKind.CLOCK_SHIFT and ratio is not None:
-        return not SAME_SUM[0] <= ratio <= SAME_SUM[1]
-    return False
+    return event.kind is EventKind.CLOCK_SHIFT and not same_sum(event)
+
+
+def same_sum(event: InsightEvent) -> bool:
+    """Tell whether about as much was used as is usual, as far as an event says."""
+    ratio = event.evidence.get("ratio")
+    return ratio is None or SAME_SUM[0] <= ratio <= SAME_SUM[1]
 
 
 def _has_night(event: InsightEvent, zone: Zone) -> bool:

@@ -29,8 +29,9 @@ CHANNELS = (
     AP, RP, *(code + phase for code in (VOLTAGE, CURRENT, AP) for phase in (1, 2, 3)),
 )  # fmt: skip
 WINDOW_MS = 8 * DAY_MS
-PAUSE_MS = {EventKind.VOLTAGE: 7 * DAY_MS}
-"""How long a fault may pause and still be the same one; a day unless it is said here."""
+PAUSE_MS = {EventKind.VOLTAGE: 7 * DAY_MS, EventKind.POWER_FACTOR: 7 * DAY_MS}
+"""How long a fault may pause and still be the same one; a day unless it is said here. What
+compensates a power factor is missing all week, and shows on the days on which enough runs."""
 USUAL_V = 230.0
 
 Nominal = Callable[[Subject, int], float | None]
