@@ -138,6 +138,7 @@ def test_waste_that_is_of_no_named_kind_is_waste_all_the_same() -> None:
         EventKind.WEEKEND: 1_000.0, None: 100.0,
     }  # fmt: skip
     assert kind_title(None) != kind_title(EventKind.OVER_CONDITIONING)
+    assert "Heating" not in kind_title(EventKind.OVER_CONDITIONING), "the sum has lights in it too"
 
 
 def test_what_also_feeds_in_has_nothing_that_is_always_on() -> None:

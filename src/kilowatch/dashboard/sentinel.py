@@ -34,6 +34,7 @@ from kilowatch.dashboard.registry import may_export
 from kilowatch.dashboard.rooms import rooms_of, visit_of
 from kilowatch.dashboard.shell import page
 from kilowatch.dashboard.waste_spans import Spans, spans_of
+from kilowatch.dashboard.waste_sums import kind_title
 from kilowatch.dashboard.words import t
 from kilowatch.dashboard.worth import basis_of
 from kilowatch.model.points import DataPoint
@@ -96,7 +97,7 @@ def _sentinel(request: Request) -> Response:
         "site": names.get(points[0].site_id, ("", ""))[0],
         "days": days,
         "lengths": LENGTHS,
-        "kinds": [(kind, t(f"event_kind.{kind}")) for kind in kinds_of(everyone)],
+        "kinds": [(kind, kind_title(kind)) for kind in kinds_of(everyone)],
         "states": [(state, t(f"event_state.{state}")) for state in STATES],
         "lanes": lanes_of(events, from_ms, to_ms),
         "lane": LANE,

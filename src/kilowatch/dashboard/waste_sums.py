@@ -32,7 +32,9 @@ def kind_of(number: int) -> EventKind | None:
 
 
 def kind_title(kind: EventKind | None) -> str:
-    """Return what people call a kind of waste."""
+    """Return what people call a kind of all data points: of lights, too, that heat nothing."""
+    if kind is EventKind.OVER_CONDITIONING:
+        return t("waste.in_open_hours")
     return t("waste.no_kind") if kind is None else t(f"event_kind.{kind}")
 
 
