@@ -1,5 +1,6 @@
 """Events in sentences that a facility manager reads once."""
 
+import math
 from datetime import datetime
 from typing import Any
 
@@ -313,3 +314,19 @@ def test_every_kind_has_words_with_and_without_numbers(kind: EventKind) -> None:
         assert "nan" not in told.sentence.split()
         assert len(told.sentence) > 25
         assert told.title.startswith("Main supply: ")
+
+
+def test_a_voltage_names_its_phases_what_they_were_and_what_no_mean_may_be() -> None:
+    """Who reads it can take it to the network operator as it stands."""
+    hour = {
+        "phase": 2, "phases": [2], "nominal_v": 230.0, "lowest_v": 275.0, "highest_v": 275.0,
+        "least_v": 195.5, "most_v": 253.0, "hours": 1.0,
+    }  # fmt: skip
+    told = explain(event(EventKind.VOLTAGE, amount=math.nan, evidence=hour), about())
+    assert "phase 2 at 275 V where no mean may be above 253 V, for 1 h" in told.sentence
+    week = hour | {"phases": [1, 2], "lowest_v": 190.0, "share_inside": 0.5, "share_asked": 0.95}
+    told = explain(event(EventKind.VOLTAGE, amount=math.nan, evidence=week), about())
+    assert "phases 1 and 2 between 190 V and 275 V where no mean may be above 253 V or" in (
+        told.sentence
+    )
+    assert "50 % of the means near 230 V where EN 50160 asks for 95 %" in told.sentence

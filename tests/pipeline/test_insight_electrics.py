@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, cast
 
 import numpy as np
@@ -11,7 +12,8 @@ from kilowatch.model.insight import EventKind, InsightEvent
 from kilowatch.model.parameters import AP, RP
 from kilowatch.model.points import DataPoint
 from kilowatch.model.zones import Zone
-from kilowatch.pipeline.insight.electrics import CURRENT, VOLTAGE, FaultRun, check
+from kilowatch.pipeline.insight.electrics import CURRENT, VOLTAGE, look
+from kilowatch.pipeline.insight.states import Remembered
 from kilowatch.pipeline.insight.subjects import subject_of
 from tests.pipeline.insight_world import MONDAY_MS
 from tests.pipeline.pipeline_world import DAY_MS, point
@@ -49,19 +51,23 @@ class Quarters:
         return IntervalBlock.concatenate(parts)
 
 
-def looked_at(values: dict[int, Floats], nominal_v: float | None = None) -> list[InsightEvent]:
+def looked_at(
+    values: dict[int, Floats], nominal_v: float | None = None, cuts: Sequence[int] = ()
+) -> list[InsightEvent]:
     """Return what is found, day by day, the last word on each event."""
     subject = subject_of(point(1, interval_s=900))
     assert subject is not None
-    runs: list[FaultRun] = []
+    some = [(subject, Remembered())]
     found: dict[str, InsightEvent] = {}
-    for day in range(1, DAYS + 1):
-        runs, events = check(
-            cast("Any", Quarters(values)), subject, runs, MONDAY_MS + day * DAY_MS, ZONE,
+    days = [MONDAY_MS + day * DAY_MS for day in range(1, DAYS + 1)]
+    for from_ms, until_ms in pairwise(cuts or days):
+        midnights = [one for one in days if from_ms < one < until_ms]
+        for event in look(
+            cast("Any", Quarters(values)), some, [from_ms, *midnights, until_ms], ZONE,
             lambda _subject, _at_ms: nominal_v,
-        )  # fmt: skip
-        for event in events:
-            assert event.end_ms <= MONDAY_MS + day * DAY_MS
+        ):  # fmt: skip
+            assert event.end_ms <= event.found_ms or event.id in found
+            assert event.end_ms <= until_ms
             first = found.get(event.id)
             assert first is None or first.found_ms == event.found_ms
             found[event.id] = event
@@ -115,12 +121,12 @@ def test_voltage_is_judged_by_whole_weeks_and_against_the_nominal_voltage() -> N
 
 
 def test_a_lost_phase_is_an_event_with_its_phase() -> None:
-    """A blown fuse is found in the first night, and told as the phase that it is."""
+    """A blown fuse is told an hour later, as the phase that it is."""
     values = healthy()
     gone = np.arange(DAYS * 96) >= 5 * 96 + 40
     values[CURRENT + 3] = np.where(gone, 0.0, 10.0)
     found = looked_at(values)
     assert {one.kind for one in found} == {EventKind.PHASE_LOSS}
     assert found[0].evidence["phase"] == 3
-    assert found[0].found_ms == MONDAY_MS + 6 * DAY_MS
+    assert found[0].found_ms == MONDAY_MS + 5 * DAY_MS + 44 * STEP_MS
     assert found[0].start_ms == MONDAY_MS + 5 * DAY_MS + 40 * STEP_MS

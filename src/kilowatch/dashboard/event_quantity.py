@@ -13,7 +13,8 @@ from kilowatch.dashboard.needs import View
 from kilowatch.dashboard.offered import phase_title
 from kilowatch.dashboard.periods import offsets
 from kilowatch.dashboard.words import t
-from kilowatch.insights.electrical import Limits, power_factor
+from kilowatch.insights.electrical import power_factor
+from kilowatch.insights.limits import Limits
 from kilowatch.model.blocks import Floats, IntervalBlock, Ints
 from kilowatch.model.insight import EventKind, InsightEvent
 from kilowatch.model.lengths import HOUR_MS

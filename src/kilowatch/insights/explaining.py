@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from kilowatch.insights.event_words import (
     AGAIN_GUESSES,
@@ -243,13 +244,7 @@ def _electrical(event: InsightEvent, words: Words) -> str:
     phase = f"phase {told['phase']}" if "phase" in told else ""
     parts: list[str] = []
     if event.kind is EventKind.VOLTAGE and "lowest_v" in told:
-        low, high = (words.quantity(told[one], "V") for one in ("lowest_v", "highest_v"))
-        inside, asked = (words.share(told[one]) for one in ("share_inside", "share_asked"))
-        near = f"{told['nominal_v']:g} V"
-        parts = [
-            f"{phase} between {low} and {high}",
-            f"{inside} of the means near {near} where EN 50160 asks for {asked}",
-        ]
+        parts = _voltage(told, words)
         if told.get("indicative"):
             parts.append("indicative, since its means are longer than ten minutes")
     elif event.kind is EventKind.UNBALANCE and "unbalance" in told:
@@ -264,6 +259,24 @@ def _electrical(event: InsightEvent, words: Words) -> str:
     if parts and told.get("hours", 0) >= 1:
         parts.append(f"for {_long(told['hours'])}")
     return ", ".join(parts)
+
+
+def _voltage(told: dict[str, Any], words: Words) -> list[str]:
+    """Return what a voltage was, what no mean may be, and which share of a week was in order."""
+    low, high = (words.quantity(told[one], "V") for one in ("lowest_v", "highest_v"))
+    named = _listed([str(one) for one in told.get("phases") or [told["phase"]]])
+    phases = f"phase {named}" if named == str(told["phase"]) else f"phases {named}"
+    parts = [f"{phases} between {low} and {high}" if low != high else f"{phases} at {high}"]
+    if told["highest_v"] > told.get("most_v", math.inf):
+        parts[0] += f" where no mean may be above {told['most_v']:.4g} V"
+    if told["lowest_v"] < told.get("least_v", 0.0):
+        or_ = " or below" if "no mean may be" in parts[0] else " where no mean may be below"
+        parts[0] += f"{or_} {told['least_v']:.4g} V"
+    if "share_inside" in told:
+        inside, asked = (words.share(told[one]) for one in ("share_inside", "share_asked"))
+        near = f"{told['nominal_v']:g} V"
+        parts.append(f"{inside} of the means near {near} where EN 50160 asks for {asked}")
+    return parts
 
 
 def _long(hours: float) -> str:

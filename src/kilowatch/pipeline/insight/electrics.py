@@ -1,83 +1,113 @@
-"""Electrical checks at each local midnight: voltage, unbalance, power factor, a lost phase.
+"""Electrical checks: voltage and a lost phase hour by hour, everything else at local midnights.
 
-They look at the intervals themselves, of the last eight days, so that a state that has lasted for
-days is seen as one; voltage is judged by whole local weeks. What comes back within a day is one
-event, not one for each hour.
+They look at the intervals themselves. At midnight those of the last eight days, so that a state
+that has lasted for days is seen as one; the share of a week's voltages by whole local weeks. What
+no mean may be is told with its hour, and so is a phase that has carried nothing for an hour, by
+what it usually carries as of the last midnight.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from itertools import pairwise
+from typing import Protocol
 
-import msgspec
 import numpy as np
 
-from kilowatch.insights.electrical import Electrical, Fault, Limits, faults
+from kilowatch.insights.electrical import faults, lost_phases, usual_currents
+from kilowatch.insights.limits import Electrical, Fault, Limits
+from kilowatch.insights.voltage import beyond
 from kilowatch.model.blocks import Floats, IntervalBlock
 from kilowatch.model.calendar import grain_start_ms
-from kilowatch.model.insight import EventKind, InsightEvent
+from kilowatch.model.insight import InsightEvent
 from kilowatch.model.lengths import DAY_MS, HOUR_MS
 from kilowatch.model.parameters import AP, RP
 from kilowatch.model.zones import Zone
-from kilowatch.pipeline.insight.records import event_key
+from kilowatch.pipeline.insight.fault_runs import FaultRun, Supply, end, go_on
 from kilowatch.pipeline.insight.subjects import Subject
 from kilowatch.pipeline.view import View
 
 VOLTAGE, CURRENT = 16, 20  # totals' channel codes of the families of phases
-CHANNELS = (
-    AP, RP, *(code + phase for code in (VOLTAGE, CURRENT, AP) for phase in (1, 2, 3)),
-)  # fmt: skip
+WATCHED = tuple(code + phase for code in (VOLTAGE, CURRENT) for phase in (1, 2, 3))
+CHANNELS = (AP, RP, *WATCHED, *(AP + phase for phase in (1, 2, 3)))
 WINDOW_MS = 8 * DAY_MS
-PAUSE_MS = {EventKind.VOLTAGE: 7 * DAY_MS, EventKind.POWER_FACTOR: 7 * DAY_MS}
-"""How long a fault may pause and still be the same one; a day unless it is said here. What
-compensates a power factor is missing all week, and shows on the days on which enough runs."""
 USUAL_V = 230.0
+ROWS_TOGETHER = 300_000
+"""Most rows that one question to the store is about."""
 
 Nominal = Callable[[Subject, int], float | None]
 """Returns a data point's nominal voltage at an instant; None where nobody has set one [V]."""
 
 
-class FaultRun(msgspec.Struct, array_like=True):
-    """A fault that may go on.
+class Followed(Protocol):
+    """What is remembered of an electrical stream.
 
     Attributes:
-        kind: What it is.
-        start_ms: When it began [ms since 1970, UTC].
-        end_ms: Until when it is known [ms since 1970, UTC].
-        found_ms: When it was found [ms since 1970, UTC].
-        hours: How long it was there, pauses left out [h].
-        evidence: The numbers of its longest part.
+        faults: What may go on.
+        supply: What is known of its supply.
     """
 
-    kind: str
-    start_ms: int
-    end_ms: int
-    found_ms: int
-    hours: float
-    evidence: dict[str, Any]
+    faults: list[FaultRun]
+    supply: Supply
+
+
+def look(
+    view: View,
+    some: Sequence[tuple[Subject, Followed]],
+    cuts: Sequence[int],
+    zone: Zone,
+    nominal: Nominal,
+    still: Callable[[], None] = lambda: None,
+) -> list[InsightEvent]:
+    """Look at the hours of electrical data points, and at their days at each midnight.
+
+    Args:
+        view: The measurements.
+        some: Data points of one clock, with what is remembered of them, which is changed.
+        cuts: Begin and end of the hours, and the local midnights between [ms since 1970, UTC].
+        zone: The sites' clock.
+        nominal: Nominal voltages.
+        still: Raises where the work is to be given up.
+
+    Returns:
+        Events that are new, have grown or are over, in the order in which they were found.
+
+    Raises:
+        KilowatchError: 503 from the store.
+    """
+    events: list[InsightEvent] = []
+    for from_ms, until_ms in pairwise(cuts):
+        day_ms = int(grain_start_ms([from_ms], "day", zone)[0])
+        if from_ms == day_ms:
+            for subject, one in some:
+                still()
+                events += check(view, subject, one, day_ms, zone, nominal)
+        still()
+        events += watch(view, some, (from_ms, until_ms), day_ms, nominal)
+    return events
 
 
 def check(
     view: View,
     subject: Subject,
-    runs: list[FaultRun],
+    one: Followed,
     midnight_ms: int,
     zone: Zone,
     nominal: Nominal,
-) -> tuple[list[FaultRun], list[InsightEvent]]:
+) -> list[InsightEvent]:
     """Look at a data point's days before a midnight.
 
     Args:
         view: The measurements.
         subject: An electrical data point.
-        runs: What may go on.
+        one: What is remembered of it, which is changed.
         midnight_ms: Everything before it is complete [ms since 1970, UTC].
         zone: The site's clock.
         nominal: Nominal voltages.
 
     Returns:
-        What may go on after them, and the events that are new, have grown or are over.
+        The events that are new, have grown or are over.
 
     Raises:
         KilowatchError: 503 from the store.
@@ -85,84 +115,143 @@ def check(
     from_ms = midnight_ms - WINDOW_MS
     block = view.series_many([subject.point], CHANNELS, from_ms, midnight_ms, "interval")
     found: list[Fault] = []
-    day_ms = int(grain_start_ms([midnight_ms - 1], "day", zone)[0])
     if len(block):
-        monday = (int(zone.day_index([midnight_ms])[0]) + 3) % 7 == 0
+        day_ms = int(grain_start_ms([midnight_ms - 1], "day", zone)[0])
         data = _laid(block, subject.point.interval_s)
-        limits, judged = _limits(nominal(subject, midnight_ms), data)
-        if judged and monday:
-            week_ms = int(zone.day_starts_within(midnight_ms - WINDOW_MS, midnight_ms)[-7])
-            found += [
-                one
-                for one in faults(_since(data, week_ms, voltage=True), zone, limits)
-                if one.kind is EventKind.VOLTAGE
-            ]
+        nominal_v = nominal(subject, day_ms)
+        limits = _limits(nominal_v)
+        _learn(one.supply, data, limits)
+        if data.voltage_v is not None and (nominal_v is not None or one.supply.usual):
+            data = _connected(data, one.supply)
+            after_ms = max(one.supply.judged_ms, day_ms)  # before: a new point's first day
+            found += beyond(data, limits, after_ms, [midnight_ms])
+            one.supply.judged_ms = midnight_ms
+            if (int(zone.day_index([midnight_ms])[0]) + 3) % 7 == 0:
+                week_ms = int(zone.day_starts_within(from_ms, midnight_ms)[-7])
+                found += faults(_since(data, week_ms, voltage=True), zone, limits)
         others = faults(_since(data, from_ms, voltage=False), zone, limits)
-        found += [one for one in others if one.end_ms > day_ms]
-    return _go_on(subject.series, runs, found, day_ms, midnight_ms)
+        found += [fault for fault in others if fault.end_ms > day_ms]
+    one.faults, grown = go_on(subject.series, one.faults, found, midnight_ms)
+    one.faults, ended = end(subject.series, one.faults, midnight_ms)
+    return grown + ended
 
 
-def _go_on(
-    series: int, runs: list[FaultRun], found: list[Fault], day_ms: int, midnight_ms: int
-) -> tuple[list[FaultRun], list[InsightEvent]]:
-    going = {run.kind: run for run in runs}
-    events: dict[str, InsightEvent] = {}
-    for fault in sorted(found, key=lambda one: (one.start_ms, one.kind)):
-        run = going.get(fault.kind)
-        pause_ms = PAUSE_MS.get(fault.kind, DAY_MS)
-        lost = going.get(EventKind.PHASE_LOSS)
-        if fault.kind is EventKind.UNBALANCE and lost and fault.start_ms - lost.end_ms <= DAY_MS:
-            # After eight days without it, a lost phase looks as if it had never been there.
-            fresh_ms = fault.end_ms - max(fault.start_ms, lost.end_ms)
-            lost.hours += max(fresh_ms, 0) / HOUR_MS
-            lost.end_ms = max(lost.end_ms, fault.end_ms)
-            continued = _event(series, lost, is_open=True)
-            events[continued.id] = continued
-            continue
-        if run is not None and fault.start_ms - run.end_ms > pause_ms:
-            ended = _event(series, run, is_open=False)
-            events[ended.id] = ended
-            run = None
-        fresh_ms = fault.end_ms - max(fault.start_ms, day_ms if run else fault.start_ms)
-        length_h = fresh_ms / HOUR_MS
-        told = fault.evidence | {"indicative": fault.indicative}
-        if run is None:
-            run = FaultRun(fault.kind, fault.start_ms, fault.end_ms, midnight_ms, length_h, told)
-            going[fault.kind] = run
-        elif fault.end_ms > run.end_ms:
-            run.end_ms = fault.end_ms
-            run.hours += length_h
-            run.evidence = told
-        event = _event(series, run, is_open=True)
-        events[event.id] = event
-    for kind, run in list(going.items()):
-        pause_ms = PAUSE_MS.get(EventKind(kind), DAY_MS)
-        # Voltage is judged once a week: until the next time nobody knows that it is over.
-        judged_ms = 7 * DAY_MS if kind == EventKind.VOLTAGE else 0
-        if midnight_ms - run.end_ms > pause_ms + judged_ms:
-            event = _event(series, run, is_open=False)
-            events[event.id] = event
-            del going[kind]
-    return list(going.values()), list(events.values())
+def watch(
+    view: View,
+    some: Sequence[tuple[Subject, Followed]],
+    span: tuple[int, int],
+    day_ms: int,
+    nominal: Nominal,
+) -> list[InsightEvent]:
+    """Look at hours of one local day for what nobody has to wait for midnight for.
+
+    Hours are counted from the day's beginning, so that the same ones are looked at in whatever
+    pieces they come.
+
+    Args:
+        view: The measurements.
+        some: Electrical data points with what is remembered of them, which is changed.
+        span: Begin and end of what has become complete [ms since 1970, UTC].
+        day_ms: Begin of the day [ms since 1970, UTC].
+        nominal: Nominal voltages.
+
+    Returns:
+        Events that are new or have grown.
+
+    Raises:
+        KilowatchError: 503 from the store.
+    """
+    from_ms, until_ms = span
+    first = (from_ms - day_ms) // HOUR_MS + 1
+    hours_ms = [day_ms + n * HOUR_MS for n in range(first, (until_ms - day_ms) // HOUR_MS + 1)]
+    if not hours_ms:
+        return []
+    back_ms = Limits().least_s * 1000 + 2 * HOUR_MS
+    events: list[InsightEvent] = []
+    for part in _portions(some, until_ms - from_ms + back_ms):
+        points = [subject.point for subject, _ in part]
+        block = view.series_many(points, WATCHED, from_ms - back_ms, until_ms, "interval")
+        for subject, one in part:
+            own = block.take(block.series == subject.series)
+            own = own.take(own.start_ms + own.duration_ms <= until_ms)
+            if not len(own):
+                continue
+            data = _laid(own, subject.point.interval_s)
+            nominal_v = nominal(subject, day_ms)
+            limits = _limits(nominal_v)
+            found = list(_losses(data, one.supply, limits, hours_ms))
+            if data.voltage_v is not None and (nominal_v is not None or one.supply.usual):
+                after_ms = max(one.supply.judged_ms, day_ms)
+                data = _connected(data, one.supply)
+                found += beyond(data, limits, after_ms, hours_ms)
+                one.supply.judged_ms = hours_ms[-1]
+            for fault in sorted(found, key=lambda each: (each.known_ms, each.start_ms)):
+                one.faults, grown = go_on(subject.series, one.faults, [fault], fault.known_ms)
+                events += grown
+    return events
 
 
-def _event(series: int, run: FaultRun, *, is_open: bool) -> InsightEvent:
-    return InsightEvent(
-        id=event_key(series, run.kind, run.start_ms),
-        series=series,
-        kind=EventKind(run.kind),
-        start_ms=run.start_ms,
-        end_ms=run.end_ms,
-        open=is_open,
-        found_ms=run.found_ms,
-        amount=float("nan"),
-        confidence=0.6 if run.evidence.get("indicative") else 0.95,
-        evidence=run.evidence | {"hours": run.hours},
-    )
+def _losses(
+    data: Electrical, supply: Supply, limits: Limits, hours_ms: Sequence[int]
+) -> Iterator[Fault]:
+    """Give the phases that carried nothing for long enough, at the end of each hour."""
+    if data.current_a is None or len(data.current_a) != len(supply.amps):
+        return
+    usual_a = np.array(supply.amps)
+    if not any(True for _ in lost_phases(data, limits, usual_a)):
+        return
+    length_ms = data.interval_s * 1000
+    for hour_ms in hours_ms:
+        first_ms = hour_ms - limits.least_s * 1000 - HOUR_MS - length_ms
+        seen = _since(data, first_ms, voltage=False, until_ms=hour_ms - length_ms + 1)
+        for fault in lost_phases(seen, limits, usual_a):
+            if fault.end_ms > hour_ms - HOUR_MS:
+                yield replace(fault, known_ms=hour_ms)
+
+
+def _portions(
+    some: Sequence[tuple[Subject, Followed]], span_ms: int
+) -> Iterator[Sequence[tuple[Subject, Followed]]]:
+    """Cut data points into portions whose rows the store gives at once."""
+    if not some:
+        return
+    shortest_s = min(subject.point.interval_s for subject, _ in some)
+    rows = len(WATCHED) * max(span_ms // (shortest_s * 1000), 1)
+    together = max(ROWS_TOGETHER // rows, 1)
+    for first in range(0, len(some), together):
+        yield some[first : first + together]
+
+
+def _learn(supply: Supply, data: Electrical, limits: Limits) -> None:
+    """Take in what the days before a midnight tell of a supply."""
+    supply.amps = [] if data.current_a is None else _plain(usual_currents(data.current_a))
+    if data.voltage_v is None:
+        return
+    known = data.voltage_v[np.isfinite(data.voltage_v)]
+    near = len(known) > 0 and 0.8 * USUAL_V < float(np.median(known)) < 1.2 * USUAL_V
+    supply.usual = supply.usual or near
+    for phase, volts in enumerate(data.voltage_v):
+        if (volts >= limits.alive * limits.nominal_v).any():
+            supply.phases |= 1 << phase
+
+
+def _plain(values: Floats) -> list[float]:
+    return [float(one) for one in values]
+
+
+def _connected(data: Electrical, supply: Supply) -> Electrical:
+    """Leave out the phases that have never had a voltage: nothing is connected there."""
+    if data.voltage_v is None:
+        return data
+    alive = np.array([bool(supply.phases >> phase & 1) for phase in range(len(data.voltage_v))])
+    return replace(data, voltage_v=np.where(alive[:, None], data.voltage_v, np.nan))
 
 
 def _laid(block: IntervalBlock, interval_s: int) -> Electrical:
-    """Lay means of channels beside each other; NaN where one is missing."""
+    """Lay means of channels beside each other; NaN where one is missing.
+
+    Voltages are those of all three phases where there is any, so that a row is its phase.
+    """
     starts = np.unique(block.start_ms)
     place = np.searchsorted(starts, block.start_ms)
 
@@ -178,24 +267,25 @@ def _laid(block: IntervalBlock, interval_s: int) -> Electrical:
         found = [one for phase in (1, 2, 3) if (one := column(total + phase)) is not None]
         return np.stack(found) if found else None
 
+    voltage = [column(VOLTAGE + phase) for phase in (1, 2, 3)]
+    unknown = np.full(len(starts), np.nan)
+    volts = None
+    if any(one is not None for one in voltage):
+        volts = np.stack([unknown if one is None else one for one in voltage])
     return Electrical(
-        starts, interval_s, phases(VOLTAGE), phases(CURRENT), column(AP), column(RP), phases(AP)
+        starts, interval_s, volts, phases(CURRENT), column(AP), column(RP), phases(AP)
     )
 
 
-def _limits(nominal_v: float | None, data: Electrical) -> tuple[Limits, bool]:
-    """Return what a data point is judged by, and whether its voltage can be judged at all."""
-    if data.voltage_v is None:
-        return Limits(), False
-    if nominal_v is not None:
-        return Limits(nominal_v=nominal_v), True
-    known = data.voltage_v[np.isfinite(data.voltage_v)]
-    usual = float(np.median(known)) if len(known) else 0.0
-    return Limits(), 0.8 * USUAL_V < usual < 1.2 * USUAL_V
+def _limits(nominal_v: float | None) -> Limits:
+    return Limits() if nominal_v is None else Limits(nominal_v=nominal_v)
 
 
-def _since(data: Electrical, from_ms: int, *, voltage: bool) -> Electrical:
-    part = slice(int(np.searchsorted(data.start_ms, from_ms)), None)
+def _since(
+    data: Electrical, from_ms: int, *, voltage: bool, until_ms: int | None = None
+) -> Electrical:
+    last = None if until_ms is None else int(np.searchsorted(data.start_ms, until_ms))
+    part = slice(int(np.searchsorted(data.start_ms, from_ms)), last)
 
     def cut(of: Floats | None) -> Floats | None:
         return None if of is None else of[..., part]

@@ -17,7 +17,7 @@ from kilowatch.insights import anomalies
 from kilowatch.insights.forecasting import Track
 from kilowatch.insights.waste import Reference
 from kilowatch.model.blocks import Floats
-from kilowatch.pipeline.insight.electrics import FaultRun
+from kilowatch.pipeline.insight.fault_runs import FaultRun, Supply
 
 
 class WasteRun(msgspec.Struct, array_like=True):
@@ -63,6 +63,7 @@ class Remembered(msgspec.Struct, array_like=True):
         stages: How often the reference was learnt.
         waste: Waste that may go on.
         faults: Electrical faults that may go on.
+        supply: What is known of an electrical stream's supply.
     """
 
     layout: str = ""
@@ -76,6 +77,7 @@ class Remembered(msgspec.Struct, array_like=True):
     stages: int = 0
     waste: list[WasteRun] = []
     faults: list[FaultRun] = []
+    supply: Supply = msgspec.field(default_factory=Supply)
 
 
 encode = msgspec.msgpack.Encoder().encode

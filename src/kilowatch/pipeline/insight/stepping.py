@@ -25,7 +25,7 @@ from kilowatch.model.insight import InsightEvent
 from kilowatch.model.lengths import DAY_MS, HOUR_MS
 from kilowatch.model.zones import Zone
 from kilowatch.pipeline.insight import states
-from kilowatch.pipeline.insight.electrics import Nominal, check
+from kilowatch.pipeline.insight.electrics import Nominal, look
 from kilowatch.pipeline.insight.models import forecast, is_new
 from kilowatch.pipeline.insight.records import Band, Commit, Kept, WasteRow, event_key
 from kilowatch.pipeline.insight.states import Remembered
@@ -158,17 +158,15 @@ class Stepper:
     def _check(
         self, step: Step, midnights: Ints, remembered: list[Remembered], found: Found
     ) -> None:
-        """Look at the days of electrical streams before each midnight."""
-        view = self._surroundings.view
-        for subject, one in zip(step.subjects, remembered, strict=True):
-            if not subject.is_electrical:
-                continue
-            self._go_on()
-            for midnight_ms in midnights.tolist():
-                one.faults, events = check(
-                    view, subject, one.faults, midnight_ms, step.zone, self._nominal
-                )
-                found.events += events
+        """Look at the hours of electrical streams, and at their days before each midnight."""
+        some = [
+            (subject, one)
+            for subject, one in zip(step.subjects, remembered, strict=True)
+            if subject.is_electrical
+        ]
+        cuts = sorted({step.from_ms, *midnights.tolist(), step.until_ms})
+        view, nominal = self._surroundings.view, self._nominal
+        found.events += look(view, some, cuts, step.zone, nominal, self._go_on)
 
     def _learn(
         self,
