@@ -82,8 +82,12 @@ def test_what_comes_after_the_origin_changes_nothing(
     randomness = np.random.default_rng(seed)
     other = HOURS.values.copy()
     other[:, origin:] = randomness.choice([0.0, 1e6, np.nan], other[:, origin:].shape)
+    assert HOURS.temperature_c is not None
+    colder = HOURS.temperature_c.copy()
+    colder[:, origin:] += randomness.choice([-15.0, 15.0, np.nan], other[:, origin:].shape)
     before = predict(model, HOURS, origin, horizon)
-    after = predict(model, replace(HOURS, values=other), origin, horizon)
+    changed = replace(HOURS, values=other, temperature_c=colder)
+    after = predict(model, changed, origin, horizon)
     assert np.array_equal(before.rate, after.rate)
     inside = HOURS.start_ms[origin : origin + horizon]
     assert before.start_ms[: len(inside)].tolist() == inside.tolist()
@@ -114,9 +118,7 @@ def test_whatever_is_missing_a_forecast_is_a_number(
     """Missing hours never make a gap in a forecast; of an empty stream nothing is said."""
     randomness = np.random.default_rng(seed)
     holes = np.where(randomness.random(HOURS.values.shape) < share, np.nan, HOURS.values)
-    found = predict(
-        model if own else None, replace(HOURS, values=holes, temperature_c=None), origin
-    )
+    found = predict(model if own else None, replace(HOURS, values=holes), origin)
     seen = (~np.isnan(holes[:, max(0, origin - 24 * 55) : origin])).any(axis=1)
     assert not np.isnan(found.rate[:, seen]).any()
     assert (found.rate[:, seen] >= 0).all()
@@ -193,9 +195,8 @@ def test_a_stream_that_leaves_its_band_gets_a_wider_one(model: Model) -> None:
 
 def test_hours_that_are_not_in_the_grid_yet_are_forecast_too(model: Model) -> None:
     """Live, the grid ends at the origin: the forecast goes on over its end."""
-    live = replace(HOURS.hours(0, 2000), temperature_c=None)
-    replayed = replace(HOURS, temperature_c=None)
-    assert np.array_equal(predict(model, live, 2000).rate, predict(model, replayed, 2000).rate)
+    live = HOURS.hours(0, 2000)
+    assert np.array_equal(predict(model, live, 2000).rate, predict(model, HOURS, 2000).rate)
 
 
 @pytest.mark.parametrize(("origin", "horizon"), [(0, 24), (MONTHS + 1, 24), (100, 0), (100, 49)])

@@ -316,9 +316,8 @@ def _of_day(cut: Windows, scaled: Reals, days: dict[str, Reals], ahead: int) -> 
 def _weather(
     cut: Windows, found: dict[str, Reals], target: int, weights: Reals
 ) -> dict[str, Reals]:
-    """Describe the weather of a day to come; without a forecast of it, it stays as yesterday."""
-    yesterday_hours = cut.temperature[:, _LAST - 1]
-    outdoor = _or(cut.temperature[:, target], yesterday_hours)
+    """Describe the weather of a day to come, as far as the days before let expect it."""
+    yesterday_hours, outdoor = cut.temperature[:, _LAST - 1], cut.temperature[:, target]
     day = mean(outdoor, 1)
     yesterday = mean(yesterday_hours, 1)
     past = mean(cut.temperature[:, : _LAST + 1], 2)

@@ -79,9 +79,9 @@ def predict(
 
     Args:
         model: The installation's, or the one that ships; None where none can be read.
-        hours: The past, and the holidays and the temperature forecast of the hours to come as far
-            as they are known. Values at or after ``origin`` are not looked at. Where the grid
-            ends before the horizon does, no holiday and no temperature is known there.
+        hours: The past, and the holidays of the hours to come as far as they are known. Values and
+            temperatures at or after ``origin`` are not looked at. Where the grid ends before the
+            horizon does, no holiday is known there.
         origin: Index of the first hour that is not known yet.
         horizon: Hours to forecast, up to 48.
         track: What comparing their forecasts with what came has taught of these streams.
@@ -109,7 +109,7 @@ def expect(
 
     Args:
         model: See ``predict``; as ``hours`` and ``utility``.
-        hours: Values at or after an origin do not move what is said at it.
+        hours: Values and temperatures at or after an origin do not move what is said at it.
         origins: Index of the first hour that is not known yet, rising; midnights, if several.
         horizons: Hours to forecast from each of them, up to 48.
         utility: Of all streams, or of each.

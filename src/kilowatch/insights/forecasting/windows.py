@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from kilowatch.insights.bounds import trusted
+from kilowatch.insights.forecasting.outdoor import foreseen
 from kilowatch.insights.hours import Bools, Hours
 from kilowatch.model.blocks import Floats, Ints
 
@@ -81,7 +82,8 @@ class Windows:
 
     Attributes:
         values: Shape (n, HISTORY_DAYS + 1, 24).
-        temperature: Shape (n, HISTORY_DAYS + AHEAD_DAYS, 24) [°C]; all NaN without one.
+        temperature: Shape (n, HISTORY_DAYS + AHEAD_DAYS, 24) [°C]; from the origin on what those
+            before let expect; all NaN without one.
         kind: Day of the week with holidays as Sundays, shape (n, HISTORY_DAYS + AHEAD_DAYS).
         holiday: Likewise; bool.
         hour: Local hour of the origin, shape (n,).
@@ -113,7 +115,7 @@ def windows(days: Days, streams: Ints, rows: Ints, hour: Ints) -> Windows:
     values = trusted(values.reshape(len(rows), -1)).reshape(values.shape)
     temperature = np.full((len(rows), whole.shape[1], 24), np.nan)
     if days.temperature is not None:
-        temperature = _rows(days.temperature, streams, whole)
+        temperature = foreseen(_rows(days.temperature, streams, whole), HISTORY_DAYS, hour)
     inside = (whole >= 0) & (whole < count)
     at = np.clip(whole, 0, count - 1)
     weekday = (days.first + whole + 3) % 7

@@ -46,8 +46,7 @@ def forecast(
 
     Args:
         model: The installation's, or the one that ships.
-        hours: See ``predict``; as ``horizon`` and ``track``. Temperatures from ``origin`` on are
-            not looked at: live, nobody knows them yet.
+        hours: See ``predict``; as ``horizon`` and ``track``.
         origin: Index of the first hour that is not known yet.
         horizon: Hours to forecast.
         track: What their forecasts have taught.
@@ -57,10 +56,6 @@ def forecast(
     Returns:
         The forecast, and of each stream the version of the model that made it; empty without one.
     """
-    if hours.temperature_c is not None:  # a replay knows what was yet to come
-        outdoor = hours.temperature_c.copy()
-        outdoor[:, origin:] = np.nan
-        hours = replace(hours, temperature_c=outdoor)
     said = predict(model, hours, origin, horizon, track=track, utility=utilities)
     versions = ["" if model is None else model.version] * hours.streams
     stand_in = standing_in()
