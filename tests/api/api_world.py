@@ -13,6 +13,7 @@ from starlette.testclient import TestClient
 from kilowatch import api
 from kilowatch import catalog as catalogs
 from kilowatch.api.app import PREFIX
+from kilowatch.api.needs import Limits
 from kilowatch.catalog import data_points, people, plans, registry, tokens
 from kilowatch.catalog.settings_check import Settings
 from kilowatch.catalog.tables import DataPoint, Membership, Meter, Organisation, Site, User
@@ -66,9 +67,9 @@ class Served:
         return self.world.point(name).id
 
 
-def serve(folder: Path, *, days: int = 40, now_ms: int | None = None) -> Served:
+def serve(folder: Path, *, days: int = 40, limits: Limits | None = None) -> Served:
     """Build the world, its people and its tokens, and put the API beside the pages."""
-    world = build(folder, days=days) if now_ms is None else build(folder, now_ms, days=days)
+    world = build(folder, days=days)
     with world.catalog.change(catalogs.Actor("test")) as change:
         acme = change.session.scalars(select(Organisation).filter_by(name="Acme")).one()
         _channels(change, world)
@@ -90,7 +91,7 @@ def serve(folder: Path, *, days: int = 40, now_ms: int | None = None) -> Served:
     rooms = world.app.state.rooms
     given = api.Rooms(
         rooms.registry, rooms.view, KEY, rooms.clock, rooms.insights,
-        partial(wasted, rooms.insights, rooms.registry),
+        partial(wasted, rooms.insights, rooms.registry), limits or Limits(),
     )  # fmt: skip
     times: dict[str, Durations] = {}
     app = ByPath(world.app, "/api", guarded(api.create_api(given), times, production=False))

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from kilowatch.api.needs import Limits
+from kilowatch.exports.slots import Rate
 from tests.api.api_world import Served, serve
 
 
@@ -16,10 +18,11 @@ def _let_go(served: Served) -> None:
     served.world.catalog.close()
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    """Serve a world for the tests of a module, which leave it as it is."""
-    made = serve(tmp_path_factory.mktemp("api"))
+    """Serve a world for all tests that leave it as it is; its clock stands, so nobody waits."""
+    never = Limits(Rate(10**9, 1.0), Rate(10**9, 1.0))
+    made = serve(tmp_path_factory.mktemp("api"), limits=never)
     yield made
     _let_go(made)
 

@@ -76,7 +76,6 @@ def test_nothing_is_told_without_a_token_that_works(
     assert told["code"] == ("token_missing" if who is None else "token_wrong")
     assert told["type"] == f"urn:kilowatch:problem:{told['code']}"
     assert answer.headers["content-type"] == "application/problem+json"
-    served.rooms.limits.failures._seen.clear()
 
 
 def test_a_token_ends_when_it_is_revoked_or_over(own: Served) -> None:

@@ -146,13 +146,13 @@ def organization(ask: Ask) -> Organization:
 def sites(ask: Ask) -> list[Site]:
     """Answer the sites that the token's owner sees, by number."""
     numbers = [one.id for _, one in places(ask)]
-    return _sites(ask, numbers)
+    return sites_of(ask, numbers)
 
 
 def site(ask: Ask) -> Site:
     """Answer one site."""
     _, found = place(ask, ask.number)
-    one = _sites(ask, [found.id])
+    one = sites_of(ask, [found.id])
     if not one:
         raise not_found()  # it has gone since the tree was read
     return one[0]
@@ -181,7 +181,7 @@ def site_metadata(ask: Ask) -> SiteMetadata:
     )
 
 
-def _sites(ask: Ask, numbers: list[int]) -> list[Site]:
+def sites_of(ask: Ask, numbers: list[int]) -> list[Site]:
     """Return sites by number; in portions, for a statement takes only so many numbers."""
     found: list[Site] = []
     with ask.rooms.registry.catalog.reading() as session:

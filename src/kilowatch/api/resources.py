@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from kilowatch.api import consumptions, estate, events, meters, outlook, raw_data
+from kilowatch.api import consumptions, estate, events, meters, outlook, people, raw_data
 from kilowatch.api.declaring import Resource
 
 RESOURCES: tuple[Resource, ...] = (
@@ -12,5 +12,6 @@ RESOURCES: tuple[Resource, ...] = (
     *consumptions.RESOURCES,
     *events.RESOURCES,
     *outlook.RESOURCES,
+    *people.RESOURCES,
 )
 """In the order of the description."""
