@@ -134,6 +134,75 @@ def made_link(estate: Estate, name: str) -> tuple[str, str]:
     return path[0], token[0]
 
 
+def made_token(estate: Estate) -> str:
+    """Make an API token on the account's page, where it is shown once."""
+    client: Any = estate.board.client
+    form = {
+        "csrf": form_token(client, "/account/tokens"), "name": "Nightly", "access": "read",
+        "days": "30", "current_password": estate.package["dashboard_password"],
+    }  # fmt: skip
+    answer = client.post("/account/tokens", data=form)
+    found = re.search(r"kwt_[\w-]{40,}", answer.text)
+    assert found, answer.text
+    return found[0]
+
+
+def test_a_program_reads_with_a_token_what_its_person_sees(estate: Estate) -> None:
+    """The night the clocks went back, with an hour that never came: as Breakdown draws it.
+
+    The token opens the API and no page, is in no log and no file, and closes with its revocation.
+    """
+    token = made_token(estate)
+    api = httpx.Client(
+        base_url=f"{estate.board.url}/api/v1", timeout=60,
+        headers={"authorization": f"Bearer {token}"},
+    )  # fmt: skip
+    reference = estate.package["streams"]["electricity"]
+    (meter,) = [one for one in api.get("/meters").json() if one["reference"] == reference]
+    assert (meter["reading"], meter["process_sampling_rate_minutes"]) == ("cum", 5)
+    path, night = f"/meters/{meter['id']}", {"month": "10", "year": "2026", "detailed": "true"}
+    days = api.get(f"{path}/consumptions", params=night).json()
+    drawn = estate.board.series(
+        meter["id"], period="month", date="2026-10-15", grain="day", show="pC"
+    )
+    (channel,) = drawn["channels"]
+    columns = zip(channel["start"], channel["amount"], channel["unallocated"], strict=True)
+    page = {start[:10]: (known or 0.0) + (apart or 0.0) for start, known, apart in columns}
+    told = {one["date"]: float(one["total_consumption"].split()[0]) for one in days}
+    assert told == pytest.approx(page)
+    assert sum(told.values()) == pytest.approx(drawn["statistics"][0]["total"])
+    assert sum(told.values()) == 140 * (PACKETS - 1), "the registers moved by so much"
+    last = days[-1]
+    parts = sum(float(one.split()[0]) for one in last["consumption_by_time"].values())
+    assert parts + float(last["unallocated"].split()[0]) == pytest.approx(told[last["date"]])
+    period = {"from": "24/10/2026", "to": "25/10/2026"}
+    rows_there = api.get(f"{path}/raw_data", params=period).json()
+    lines = estate.board.series(
+        meter["id"], period="custom", date="2026-10-24", until="2026-10-25", grain="interval",
+        show="aP",
+    )["channels"][0]  # fmt: skip
+    assert [one["timestamp"] for one in rows_there] == lines["start"]
+    assert [one["total"] for one in rows_there] == pytest.approx(lines["mean"])
+    assert api.get(f"{path}/costs", params=night).json()[0]["total_cost"] is None
+    assert api.get(f"{path}/forecast").json()["reason"]
+    assert api.get("/events", params=period).json() == []
+    assert api.post("/organizations", json={"organization": {"name": "x"}}).status_code == 405
+    bare = httpx.Client(base_url=estate.board.url, headers={"authorization": token})
+    assert bare.get("/api/v1/openapi.json").status_code == 200
+    assert bare.get("/data/today").status_code == 401
+    assert estate.board.client.get("/api/v1/meters").status_code == 401
+    assert 'page="api_meters"' in bare.get("/metrics", headers={"authorization": ""}).text
+    files = [one for one in estate.server.data.parent.rglob("*") if one.is_file()]
+    assert len(files) > 5
+    assert not [one for one in files if token.encode() in one.read_bytes()]
+    page_of_it = estate.board.client.get("/account/tokens").text
+    number = re.search(r'name="token" value="(\d+)"', page_of_it)
+    assert number
+    form = {"csrf": form_token(estate.board.client, "/account/tokens"), "token": number[1]}  # type: ignore[arg-type]
+    estate.board.client.post("/account/tokens/revoke", data=form)
+    assert api.get("/meters").status_code == 401
+
+
 @pytest.mark.browser
 def test_a_token_in_an_address_is_written_down_nowhere(estate: Estate, browser: Browser) -> None:
     """Not in a log, an error page, the history, a metric, a Referer, nor any file of the folder.
