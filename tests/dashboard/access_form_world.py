@@ -161,6 +161,11 @@ MORE: dict[str, Callable[[Furnishing], int]] = {
 """As ``KINDS`` of ``access_world.py``, for what only forms name."""
 
 
+def filled_in(path: str, numbers: Mapping[str, Any]) -> str:
+    """Return the path of a door with its numbers."""
+    return re.sub(r"\{(\w+)(?::\w+)?\}", lambda found: str(numbers[found[1]]), path)
+
+
 class FormMatrix(Matrix):
     """The world of the access test with what only forms name, and people with a part of Acme.
 
@@ -237,7 +242,7 @@ class FormMatrix(Matrix):
     ) -> Any:
         """Send a form to a door whose address has these numbers."""
         client = self.client(who) if who else self.nobody()
-        path = re.sub(r"\{(\w+)(?::\w+)?\}", lambda found: str(numbers[found[1]]), door.path)
+        path = filled_in(door.path, numbers)
         sent = {"csrf": self.token(who) if who else "", **form}
         return client.post(path, data=sent, headers={"accept": "text/html"})
 

@@ -18,8 +18,9 @@ from starlette.datastructures import FormData
 
 from kilowatch.dashboard.access import Access
 from kilowatch.dashboard.app import DOORS
-from tests.dashboard.access_form_world import NOBODY, FormMatrix
+from tests.dashboard.access_form_world import NOBODY, FormMatrix, filled_in
 from tests.dashboard.access_forms import CASES, PARTLY, PLAIN, PLAIN_AT, Case
+from tests.dashboard.access_world import ENDLESS, QUERIES
 from tests.dashboard.worlds import ADMIN, build
 
 POSTS = {door.path: door for door in DOORS if "POST" in door.methods}
@@ -170,6 +171,32 @@ def test_an_address_of_others_is_answered_like_one_of_nobody(matrix: FormMatrix,
             if told[0] != told[1]:
                 wrong.append(f"{door.path} tells {kind} apart: {difference(*told)}")
     assert matrix.everything() == before
+    assert not wrong, "\n".join(wrong)
+
+
+@pytest.mark.parametrize("who", ["administrator", *PARTLY])
+def test_a_page_of_others_is_answered_like_one_of_nobody(matrix: FormMatrix, who: str) -> None:
+    """What is only asked for tells no more: neither the address nor the question after it."""
+    wrong = []
+    own = matrix.words("ours") | matrix.ours.personal[ADMIN] | matrix.own_place(who)
+    others = matrix.ours if who in PARTLY else matrix.theirs
+    theirs = others.numbers | others.personal[ADMIN]
+    client = matrix.client(who)
+    for door in DOORS:
+        if "GET" not in door.methods or door.path in ENDLESS:
+            continue
+        number = "site_id" if door.path.startswith("/site") else "organisation_id"
+        asked = f"{door.path}?{QUERIES.get(door.path, '')}".replace("{number", f"{{{number}")
+        for kind in set(re.findall(r"\{(\w+)(?::\w+)?\}", asked)):
+            if kind == "organisation_id" and who in PARTLY:
+                continue  # a part of it is theirs
+            told = []
+            for one in (theirs[kind], NOBODY):
+                address = filled_in(asked, own | {kind: one})
+                answer = client.get(address, headers={"accept": "text/html"})
+                told.append(plain(f"{answer.status_code}\n{answer.text}", {}))
+            if told[0] != told[1]:
+                wrong.append(f"{asked} tells {kind} apart: {difference(*told)}")
     assert not wrong, "\n".join(wrong)
 
 

@@ -200,6 +200,8 @@ def test_a_reminder_that_was_due_while_nothing_ran_is_sent_at_the_next_start(
     world.reopen()
     world.run(seconds=3600, step_s=60)
     assert len(world.said()) == 3, "it is over: nobody else is called"
+    (alert,) = world.alerts()
+    assert (alert.acknowledged_by, alert.snoozed_ms) == ("A. Lee", None), "its story stays"
 
 
 def test_whoever_answers_before_the_day_comes_is_not_reminded(world: Watched) -> None:

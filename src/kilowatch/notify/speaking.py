@@ -142,10 +142,12 @@ class Speaking:
                 self._say("reminder", alert, rule, rule.channels)
             # Told now: others are called if nobody answers from here on, as after the first time.
             self.tx.execute(
-                "UPDATE alert SET snoozed_ms = NULL, acknowledged_ms = NULL, acknowledged_by = '',"
-                " told_ms = CASE WHEN told_ms IS NOT NULL THEN ? END, spoke_ms = ? WHERE id = ?",
+                "UPDATE alert SET acknowledged_ms = NULL, acknowledged_by = '', spoke_ms = ?,"
+                " told_ms = CASE WHEN told_ms IS NOT NULL THEN ? END"
+                " WHERE id = ? AND ended_ms IS NULL",
                 (self.now_ms, self.now_ms, alert.id),
             )
+            self.tx.execute("UPDATE alert SET snoozed_ms = NULL WHERE id = ?", (alert.id,))
             self._later(self.now_ms)
 
     def _recover(self, alert: Alert, rule: Rule) -> None:
