@@ -22,7 +22,7 @@ from kilowatch.dashboard.forecast_page import ends_of
 from kilowatch.dashboard.home import late_points
 from kilowatch.dashboard.home_figures import like_of, lines_of
 from kilowatch.dashboard.measures import change, shown
-from kilowatch.model.insight import InsightEvent
+from kilowatch.model.insight import EventKind, InsightEvent
 from kilowatch.pipeline.insight.knowledge import Backlog
 from tests.dashboard.fakes import DAY_MS
 from tests.dashboard.house import House, post
@@ -126,6 +126,41 @@ def test_sites_are_ranked_by_what_their_open_events_cost(
     assert min(values) < 0, "what was not used is no cost"
     (card,) = re.findall(rf'place=s{site}&state=open".*?<data value="([-.\d]+)"', cards)
     assert float(card) == pytest.approx(sum(values))
+
+
+def test_every_price_that_a_sum_rests_on_is_named(
+    own: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A card adds up all that waits: the prices of what is not laid out are in its sum too."""
+    found = furnish(own.world, 2)
+    insights = own.world.extra["insights"]
+    ran = replace(found["drop"], kind=EventKind.SPIKE, series=own.world.point("water").series)
+    insights.put(replace(ran, id="leak", amount=40.0))
+    with own.world.catalog.change(catalogs.Actor("test")) as change:
+        owner = change.session.scalars(select(Organisation).filter_by(name="Acme")).one()
+        prices.set_price(change, owner, prices.PriceDraft("water", 3.5, "city", per="m3"))
+    monkeypatch.setattr(home, "ATTENTION", 1)
+    text = page(own.log_in(ADMIN))
+    assert text.count('class="event-head"') == 1
+    named = text[: text.index('class="site-cards"')]
+    assert "0.2187 EUR/kWh (contract 2026)" in named
+    assert "3.5 EUR/m³ (city)" in named, "the water that ran is in a sum"
+
+
+def test_what_has_no_amount_is_no_missing_price(own: House) -> None:
+    """Voltage that was too high costs nothing: that is no reason to say that no price is set."""
+    found = furnish(own.world, 2)
+    insights = own.world.extra["insights"]
+    insights.found = {found["voltage"].series: [replace(found["voltage"], end_ms=own.world.now[0])]}
+    client = own.log_in(ADMIN)
+    text = page(client)
+    assert f'id="event-{found["voltage"].id}"' in text
+    assert "No price is set for any" not in text
+    spike = replace(found["spike"], series=own.world.point("water").series)
+    insights.found = {spike.series: [spike]}
+    assert "No price is set for any" in page(client), (
+        "water was used, and nobody said what it costs"
+    )
 
 
 def test_a_site_is_compared_with_what_was_expected_of_the_same_hours(

@@ -129,3 +129,27 @@ def test_a_forecast_names_its_last_day_and_its_legend_has_the_colour_of_its_line
     midnights = [f"{day:%a} {day.day} {day:%b}" for day in days]
     assert len(midnights) >= 7
     page.wait_for_function(DRAWN, arg=["ahead", midnights])
+
+
+CUT = """() => [...document.querySelectorAll(".site-cards .card, .site-cards .scroll")]
+  .filter((one) => one.scrollWidth > one.clientWidth || [...one.querySelectorAll("data, .badge")]
+    .some((figure) => figure.getBoundingClientRect().right > one.getBoundingClientRect().right))
+  .map((one) => `${one.className} ${one.scrollWidth} > ${one.clientWidth}`)"""
+LONGEST = """() => { for (const one of document.querySelectorAll(".stands data"))
+  one.textContent = one.dataset.currency ? "€1,234,567" : "−1,234 MWh"; }"""
+
+
+def test_no_figure_of_a_site_is_cut_on_any_screen(
+    live_world: World, found: dict[str, InsightEvent], watched: Watched
+) -> None:
+    """€1,087 that reads €1,08 is another sum: on every width all of a card's figures are seen."""
+    assert found
+    page = watched.open("/")
+    expect(page.locator(".site-cards .loading-place")).to_have_count(0)
+    assert page.locator(".stands data").count() > 6
+    for longest in (False, True):
+        if longest:
+            page.evaluate(LONGEST)
+        for width in (320, 390, 768, 1024, 1280, 1366, 1440, 1920, 2560):
+            page.set_viewport_size({"width": width, "height": 900})
+            assert page.evaluate(CUT) == [], f"{width} px"

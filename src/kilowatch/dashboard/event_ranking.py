@@ -28,6 +28,7 @@ class Ranked(NamedTuple):
         money: What it cost when it began, as ``Price.cost_of_more`` has it [``currency``]; None
             without a price.
         currency: Of the money; empty where there is none.
+        price: What the money rests on; None where there is none.
         rank: What stands first: the most money, then the largest amount, then the newest.
     """
 
@@ -35,6 +36,7 @@ class Ranked(NamedTuple):
     point: DataPoint
     money: float | None
     currency: str
+    price: Price | None
     rank: tuple[Any, ...]
 
 
@@ -58,16 +60,15 @@ def ranked(
         if known is None:
             continue
         point, unit, prices = known
-        money, currency, size = None, "", 0.0
+        money, currency, price, size = None, "", None, 0.0
         if unit and finite(amount):
             size = amount
-            for from_ms, per_canonical, price in prices:
+            for from_ms, per_canonical, one in prices:
                 if from_ms <= start_ms:
-                    money, currency = amount * per_canonical, price.currency
+                    money, currency, price = amount * per_canonical, one.currency, one
                     break
-        found.append(
-            Ranked(brief, point, money, currency, rank_of(money, size, start_ms, event_id))
-        )
+        rank = rank_of(money, size, start_ms, event_id)
+        found.append(Ranked(brief, point, money, currency, price, rank))
     return found
 
 

@@ -29,7 +29,7 @@ from kilowatch.dashboard.shell import page
 from kilowatch.dashboard.start_way import first_hour
 from kilowatch.dashboard.treeview import leaves_of
 from kilowatch.dashboard.words import t
-from kilowatch.dashboard.worth import basis_of
+from kilowatch.dashboard.worth import Basis, basis_of
 from kilowatch.model.lengths import DAY_MS
 from kilowatch.model.points import DataPoint
 from kilowatch.model.site_facts import EARNED
@@ -109,7 +109,7 @@ def _home(request: Request) -> Response:
         "events": shown,
         "more_events": len(waiting.everything) - len(shown),
         "looked": rooms.insights is not None and has_tool(visit.person, "sentinel"),
-        "basis": basis_of(one.worth for one in shown),
+        "basis": _basis(waiting),
         "late": [
             Late(p, names.get(p.site_id, ("", ""))[0], _silent(rooms, p, now_ms, at_ms))
             for p, at_ms in late[:LATE]
@@ -152,6 +152,12 @@ def _waiting(request: Request, names: dict[int, tuple[str, str]]) -> Waiting:
     newest = min(now_ms, newest_ms(rooms.view, points) or now_ms)
     from_ms, to_ms = newest - ATTENTION_DAYS * DAY_MS, now_ms + DAY_MS
     return waiting_events(request, points, from_ms, to_ms, names, ATTENTION)
+
+
+def _basis(waiting: Waiting) -> Basis:
+    """Return the prices of everything that waits: the sums of the cards rest on all of them."""
+    prices = dict.fromkeys(one.price for one in waiting.everything if one.price is not None)
+    return Basis(list(prices), [], basis_of(one.worth for one in waiting.events).unpriced)
 
 
 def _cards(

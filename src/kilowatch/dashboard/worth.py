@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
 from kilowatch.dashboard.hourly import unit_of_amount
 from kilowatch.dashboard.words import t
@@ -23,6 +24,7 @@ class Worth:
         factor: What that rests on.
         prices: Each price that it rests on, where there are several: of days before another one.
         factors: Likewise.
+        counted: Whether there is an amount that could have a price.
     """
 
     money: float | None = None
@@ -31,6 +33,7 @@ class Worth:
     factor: CarbonFactor | None = None
     prices: tuple[Price, ...] = ()
     factors: tuple[CarbonFactor, ...] = ()
+    counted: bool = False
 
     @property
     def currency(self) -> str:
@@ -61,8 +64,10 @@ def worth(facts: SiteFacts | None, point: DataPoint, amount: float, at_ms: int) 
         at_ms: When [ms since 1970, UTC].
     """
     canonical = unit_of_amount(point)
-    if facts is None or canonical not in ("Wh", "m3") or not math.isfinite(amount):
+    if canonical not in ("Wh", "m3") or not math.isfinite(amount):
         return NOTHING
+    if facts is None:
+        return Worth(counted=True)
     price = facts.price_at(point.utility, at_ms, canonical)
     factor = facts.carbon_at(point.utility, at_ms, canonical)
     return Worth(
@@ -70,6 +75,7 @@ def worth(facts: SiteFacts | None, point: DataPoint, amount: float, at_ms: int) 
         price,
         None if factor is None else factor.mass_kg(amount, canonical),
         factor,
+        counted=True,
     )
 
 
@@ -203,13 +209,30 @@ class Sums:
         ]
 
 
-def basis_of(values: Iterable[Worth]) -> tuple[list[Price], list[CarbonFactor]]:
+class Basis(NamedTuple):
+    """What some figures rest on.
+
+    Attributes:
+        prices: Prices, each once.
+        factors: Factors, each once.
+        unpriced: Whether there are amounts, and none of them has a price: what has no amount, such
+            as a voltage, could have none.
+    """
+
+    prices: Sequence[Price]
+    factors: Sequence[CarbonFactor]
+    unpriced: bool
+
+
+def basis_of(values: Iterable[Worth]) -> Basis:
     """Return the prices and factors that some figures rest on, each once."""
+    counted = False
     prices: dict[Price, None] = {}
     factors: dict[CarbonFactor, None] = {}
     for value in values:
+        counted |= value.counted
         if value.money is not None:
             prices |= dict.fromkeys(value.all_prices)
         if value.carbon_kg is not None:
             factors |= dict.fromkeys(value.all_factors)
-    return list(prices), list(factors)
+    return Basis(list(prices), list(factors), counted and not prices)
