@@ -32,7 +32,7 @@ from kilowatch.dashboard.worth import NOTHING
 from kilowatch.model.blocks import IntervalBlock
 from kilowatch.model.insight import EventKind, InsightEvent, Verdict, WasteHours
 from kilowatch.model.lengths import HOUR_MS
-from kilowatch.model.parameters import AP, RP
+from kilowatch.model.parameters import AP, PC, RP
 from kilowatch.model.verdicts import Said
 from tests.dashboard.fake_insights import event
 from tests.dashboard.fakes import (
@@ -229,10 +229,10 @@ def test_factor_and_sum_are_of_intervals_that_are_known_on_both_sides(world: Wor
     view.rows[point.series] = IntervalBlock.concatenate([
         rows_of(point, code, starts[: len(some)], mean=np.array(some))
         for code, some in means.items()
-    ])  # fmt: skip
+    ] + [rows_of(point, PC + 1, starts[:3], amount=np.array([500.0, 250.0, 100.0]))])  # fmt: skip
 
-    def drawn(kind: EventKind) -> dict[str, Any]:
-        one = event(point.series, kind, at_ms, 1, amount=float("nan"))
+    def drawn(kind: EventKind, **told: object) -> dict[str, Any]:
+        one = event(point.series, kind, at_ms, 1, amount=float("nan"), evidence=told)
         answer = quantity(view, point, one, (at_ms, at_ms + DAY_MS), at_ms, [])
         assert answer is not None
         assert answer["step_ms"] == 300_000
@@ -241,8 +241,10 @@ def test_factor_and_sum_are_of_intervals_that_are_known_on_both_sides(world: Wor
     factor = drawn(EventKind.POWER_FACTOR)
     assert factor["lines"][0]["value"] == pytest.approx([0.6, 1.0])
     assert [one["value"] for one in factor["limits"]] == [0.9]
-    lines = drawn(EventKind.PHASE_SUM)["lines"]
-    assert [one["value"] for one in lines] == [[3000.0, 3000.0, 0.0], [3000.0]]
+    lines = drawn(EventKind.PHASE_SUM, registers=[1], phases=[1, 2, 3])["lines"]
+    assert [one["value"] for one in lines] == [[6000.0, 3000.0, 1200.0], [3000.0]]
+    lines = drawn(EventKind.PHASE_SUM, turned=True, phase=2)["lines"]
+    assert [one["phase"] for one in lines] == [1, 2, 3], "each phase, no register"
     lost = event(point.series, EventKind.PHASE_LOSS, at_ms, 1, amount=float("nan"))
     assert quantity(view, point, lost, (at_ms, at_ms + DAY_MS), at_ms, []) is None, "no currents"
 

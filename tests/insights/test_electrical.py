@@ -129,21 +129,10 @@ def test_what_is_generated_behind_a_meter_does_not_make_its_power_factor_poor() 
     assert found.start_ms == data.start_ms[0]
 
 
-def test_a_total_that_differs_from_its_phases_is_told() -> None:
-    """A transformer turned round on one phase: the total is a third of what it should be."""
-    phases = np.full((3, 1008), 1000.0)
-    total = phases.sum(axis=0)
-    total[300:400] = 1000.0
-    data = Electrical(_starts(1008), 600, active_w=total, phases_w=phases)
-    (found,) = electrical.faults(data, DUBLIN, LIMITS)
-    assert found.kind is EventKind.PHASE_SUM
-    assert found.evidence["difference"] == pytest.approx(2 / 3)
-
-
 def test_unknown_samples_are_no_faults() -> None:
     """Where nothing was measured, nothing is said."""
     none = np.full((3, 1008), np.nan)
-    data = Electrical(_starts(1008), 600, none, none, none[0], none[0], none)
+    data = Electrical(_starts(1008), 600, none, none, none[0], none[0])
     assert electrical.faults(data, DUBLIN, LIMITS) == []
 
 

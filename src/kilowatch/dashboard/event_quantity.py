@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -18,7 +18,7 @@ from kilowatch.insights.limits import Limits
 from kilowatch.model.blocks import Floats, IntervalBlock, Ints
 from kilowatch.model.insight import EventKind, InsightEvent
 from kilowatch.model.lengths import HOUR_MS
-from kilowatch.model.parameters import AP, RP, phase_of
+from kilowatch.model.parameters import AP, PC, PE, RP, phase_of
 from kilowatch.model.points import DataPoint
 from kilowatch.pipeline.insight.electrics import CURRENT, USUAL_V, VOLTAGE
 
@@ -52,7 +52,7 @@ QUANTITIES = {
     EventKind.UNBALANCE: Quantity("c", _phases(CURRENT), "A"),
     EventKind.PHASE_LOSS: Quantity("c", _phases(CURRENT), "A"),
     EventKind.POWER_FACTOR: Quantity("pF", (AP, RP), ""),
-    EventKind.PHASE_SUM: Quantity("aP", (AP, *_phases(AP)), "W"),
+    EventKind.PHASE_SUM: Quantity("aP", (*_phases(AP), *_phases(PC), *_phases(PE)), "W"),
 }
 """Kinds that are not about hourly use; each is seen by a quantity of its own."""
 
@@ -114,29 +114,30 @@ def quantity(
         "to_ms": to_ms,
         "now_ms": now_ms,
         "step_ms": step_ms,
-        "lines": list(_lines(event.kind, about, rows, spread=not fine)),
+        "lines": list(_lines(event, about, rows, spread=not fine)),
         "limits": _limits(event),
         "marks": marks,
     }
 
 
 def _lines(
-    kind: EventKind, about: Quantity, rows: IntervalBlock, *, spread: bool
+    event: InsightEvent, about: Quantity, rows: IntervalBlock, *, spread: bool
 ) -> Iterator[dict[str, Any]]:
-    if kind is EventKind.POWER_FACTOR:
+    if event.kind is EventKind.POWER_FACTOR:
         starts, active, reactive = _beside(rows, AP, RP)
         yield _line(t("event.quantity.pf"), 0, starts, power_factor(active, reactive))
         return
-    if kind is EventKind.PHASE_SUM:
-        of_phases = [_known(rows, code) for code in about.channels[1:]]
-        of_phases = [one for one in of_phases if len(one)]
-        total = _known(rows, AP)
-        yield _line(t("event.quantity.total"), 0, total.start_ms, total.mean)
-        if of_phases:
-            starts, summed = _sum(of_phases)
-            yield _line(t("event.quantity.sum"), 0, starts, summed) | {"beside": True}
+    told = event.evidence
+    if event.kind is EventKind.PHASE_SUM and "registers" in told:
+        counted = _power(rows, told["registers"])
+        if counted is not None:
+            yield _line(t("event.quantity.total"), 0, *counted)
+        sent = [_known(rows, AP + phase) for phase in told["phases"]]
+        yield _line(t("event.quantity.sum"), 0, *_sum(sent)) | {"beside": True}
         return
     for code in about.channels:
+        if about.unit == "W" and code not in _phases(AP):
+            continue
         own = _known(rows, code)
         if len(own):
             line = _line(phase_title(code), phase_of(code), own.start_ms, own.mean)
@@ -168,6 +169,18 @@ def _sum(parts: list[IntervalBlock]) -> tuple[Ints, Floats]:
     return starts, sum(
         (part.mean[np.isin(part.start_ms, starts)] for part in parts), np.zeros(len(starts))
     )
+
+
+def _power(rows: IntervalBlock, registers: list[int]) -> tuple[Ints, Floats] | None:
+    """Return what registers counted, less what flowed back, as a mean power [W]."""
+    parts = []
+    for phase in registers:
+        for code, sign in ((PC, 1.0), (PE, -1.0)):
+            own = rows.take((rows.channel == code + phase) & np.isfinite(rows.amount))
+            own = own.take(own.covered_ms > 0)
+            if len(own):
+                parts.append(replace(own, mean=sign * own.amount / (own.covered_ms / HOUR_MS)))
+    return _sum(parts) if parts else None
 
 
 def _limits(event: InsightEvent) -> list[dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""Electrical faults by limits: voltage, unbalance, power factor, a lost phase, sums that differ.
+"""Electrical faults by limits: voltage, unbalance, power factor, a lost phase.
 
 Unlike the rest of ``insights`` nothing is learnt here: the limits come from standards and
 tariffs, and whoever runs the site may set others. The functions work on evenly spaced samples of
@@ -33,7 +33,6 @@ def faults(data: Electrical, zone: Zone, limits: Limits) -> list[Fault]:
         *_unbalance_faults(data, limits),
         *_power_factor_faults(data, limits),
         *lost_phases(data, limits),
-        *_sum_faults(data, limits),
     ]
     return sorted(found, key=lambda one: (one.start_ms, one.kind))
 
@@ -143,23 +142,6 @@ def lost_phases(data: Electrical, limits: Limits, usual_a: Floats | None = None)
                 "current_a": data.current_a[:, first:last].mean(axis=1).tolist(),
             }
             yield _fault(EventKind.PHASE_LOSS, data, first, last, evidence)
-
-
-def _sum_faults(data: Electrical, limits: Limits) -> Iterator[Fault]:
-    if data.active_w is None or data.phases_w is None:
-        return
-    total = data.phases_w.sum(axis=0)
-    size = np.maximum(np.abs(data.active_w), np.abs(total))
-    off = np.abs(data.active_w - total) / np.where(size > 0, size, np.nan)
-    busy = size > limits.idle * _usual(size)
-    for first, last in _runs(busy & (off > limits.phase_sum), data, limits):
-        evidence = {
-            "total_w": float(data.active_w[first:last].mean()),
-            "phases_w": data.phases_w[:, first:last].mean(axis=1).tolist(),
-            "difference": float(np.nanmean(off[first:last])),
-            "limit": limits.phase_sum,
-        }
-        yield _fault(EventKind.PHASE_SUM, data, first, last, evidence)
 
 
 def _usual(size: Floats) -> float:

@@ -74,7 +74,7 @@ GUESSES = {
     _K.VOLTAGE: "ask the network operator, or look at the transformer's tap",
     _K.UNBALANCE: "loads could be spread better over the phases",
     _K.POWER_FACTOR: "compensation is missing or broken",
-    _K.PHASE_SUM: "a transformer's ratio or direction is registered wrong on one phase",
+    _K.PHASE_SUM: "a current transformer is turned, missing or has another ratio than is set",
     _K.EARLY_START: "plant starts before people come",
     _K.BASELOAD_CREEP: "something that is always on was added or does not rest any more",
     _K.OVER_CONDITIONING: "heating and cooling work against each other, or more was switched on",
@@ -99,7 +99,17 @@ AGAIN_GUESSES = {
     "again_line": "a gap was filled in on the way, and nothing was measured",
 }
 
-NAMED = {"dip": "a dip", "load_gone": LOAD_GONE} | AGAIN
+SUMS = {
+    "turned": "a phase runs backwards",
+    "phase_energy": "a register does not match its power",
+}
+"""What it is called that a phase does not fit, where it is not about a total."""
+
+SUMS_GUESSES = {
+    "turned": "the current transformer of that phase, or its wires, are the wrong way round"
+}
+
+NAMED = {"dip": "a dip", "load_gone": LOAD_GONE} | AGAIN | SUMS
 """What events are called that their kind alone would name wrongly."""
 
 OFF = {

@@ -23,6 +23,7 @@ from kilowatch.insights.event_words import (
     OF_SOME_HOURS,
     OFF,
     STAYED_ON,
+    SUMS_GUESSES,
     TITLES,
 )
 from kilowatch.insights.variants import feeds_in, is_dip, variant
@@ -254,8 +255,8 @@ def _electrical(event: InsightEvent, words: Words) -> str:
         parts = [f"{told['power_factor']:.2f} on average, below {told['limit']:.2f}"]
     elif event.kind is EventKind.PHASE_LOSS and phase:
         parts = [f"{phase} carries nothing while the others do"]
-    elif event.kind is EventKind.PHASE_SUM and "difference" in told:
-        parts = [f"they differ by {words.share(told['difference'])}"]
+    elif event.kind is EventKind.PHASE_SUM and "phases_wh" in told:
+        parts = _energies(told, words)
     if parts and told.get("hours", 0) >= 1:
         parts.append(f"for {_long(told['hours'])}")
     return ", ".join(parts)
@@ -277,6 +278,25 @@ def _voltage(told: dict[str, Any], words: Words) -> list[str]:
         near = f"{told['nominal_v']:g} V"
         parts.append(f"{inside} of the means near {near} where EN 50160 asks for {asked}")
     return parts
+
+
+def _energies(told: dict[str, Any], words: Words) -> list[str]:
+    """Return what a day's registers and powers came to, and by how much they differ."""
+    phases_wh = [words.quantity(one, "Wh") for one in told["phases_wh"]]
+    if "turned" in told:
+        others = _listed([one for n, one in enumerate(phases_wh, 1) if n != told["phase"]])
+        back = phases_wh[told["phase"] - 1]
+        return [f"phase {told['phase']} came to {back} on a day, the others to {others}"]
+    counted, powered = (words.quantity(told[one], "Wh") for one in ("counted_wh", "powered_wh"))
+    off, limit = words.share(told["difference"]), words.share(told["limit"])
+    by = f"they differ by {off}, more than {limit}"
+    if "phase" in told:
+        name = f"phase {told['phase']}"
+        return [f"on a day {name} had {counted} by its register and {powered} by its power", by]
+    each = _listed(phases_wh) if len(phases_wh) > 1 else ""
+    each = f" ({each})" if each else ""
+    whose = "registers" if len(told["registers"]) > 1 else "register"
+    return [f"on a day the {whose} counted {counted} and the powers came to {powered}{each}", by]
 
 
 def _long(hours: float) -> str:
@@ -308,7 +328,7 @@ def _guess_of_kind(event: InsightEvent, about: About, special: str) -> str:
     missing = 1 - (event.evidence.get("ratio") or 1.0)
     if event.kind is EventKind.PHASE_LOSS and missing > 0:
         return f"{PLAIN.share(missing)} of the load is missing: {guess}"
-    return AGAIN_GUESSES.get(special, guess)
+    return (AGAIN_GUESSES | SUMS_GUESSES).get(special, guess)
 
 
 def _spiked(event: InsightEvent) -> str:

@@ -30,7 +30,10 @@ class Limits:
         masked: Percentile of the power drawn that stands for the load of a meter that exports too:
             what is generated behind it takes the active power away and leaves the reactive one.
         lost: A phase that carries less than this share of the others' mean is lost.
-        phase_sum: Highest difference of a total from the sum of its phases, as a share of it.
+        phase_sum: Highest difference of a day's register from what the powers come to, as a share
+            of the larger; half of it is what samples of a power mostly miss.
+        sum_wh: Least energy of a day that is compared [Wh].
+        sum_known_h: Least time of a day of which both must be known [h].
         least_s: How long a state must last before it is told [s].
         alive: A phase that never had this share of the nominal voltage is not connected.
     """
@@ -47,6 +50,8 @@ class Limits:
     masked: float = 97.5
     lost: float = 0.02
     phase_sum: float = 0.05
+    sum_wh: float = 1_000.0
+    sum_known_h: float = 12.0
     least_s: int = 3600
     alive: float = 0.20
 
@@ -68,7 +73,6 @@ class Electrical:
         current_a: Shape (phases, n) [A]; None where not measured.
         active_w: Total active power, shape (n,) [W].
         reactive_var: Total reactive power, shape (n,) [var].
-        phases_w: Active power of the phases, shape (phases, n) [W].
     """
 
     start_ms: Ints
@@ -77,7 +81,6 @@ class Electrical:
     current_a: Floats | None = None
     active_w: Floats | None = None
     reactive_var: Floats | None = None
-    phases_w: Floats | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -67,6 +67,8 @@ def variant(
         "dip": is_dip(event),
         "feeds_in": feeds_in(event),
         "load_gone": event.kind is EventKind.PHASE_LOSS and "phase" not in event.evidence,
+        "turned": "turned" in event.evidence,
+        "phase_energy": event.kind is EventKind.PHASE_SUM and "phase" in event.evidence,
         "quiet_hours": event.kind is EventKind.AFTER_HOURS and utility == "water",
         f"again_{event.evidence.get('again')}": "again" in event.evidence,
     }

@@ -16,21 +16,23 @@ from typing import Protocol
 import numpy as np
 
 from kilowatch.insights.electrical import faults, lost_phases, usual_currents
+from kilowatch.insights.energies import Energies, sum_faults
 from kilowatch.insights.limits import Electrical, Fault, Limits
 from kilowatch.insights.voltage import beyond
-from kilowatch.model.blocks import Floats, IntervalBlock
+from kilowatch.model.blocks import Floats, IntervalBlock, Quality
 from kilowatch.model.calendar import grain_start_ms
 from kilowatch.model.insight import InsightEvent
 from kilowatch.model.lengths import DAY_MS, HOUR_MS
-from kilowatch.model.parameters import AP, RP
+from kilowatch.model.parameters import AP, PC, PE, RP
 from kilowatch.model.zones import Zone
 from kilowatch.pipeline.insight.fault_runs import FaultRun, Supply, end, go_on
-from kilowatch.pipeline.insight.subjects import Subject
+from kilowatch.pipeline.insight.subjects import NOT_USED, Subject
 from kilowatch.pipeline.view import View
 
 VOLTAGE, CURRENT = 16, 20  # totals' channel codes of the families of phases
 WATCHED = tuple(code + phase for code in (VOLTAGE, CURRENT) for phase in (1, 2, 3))
-CHANNELS = (AP, RP, *WATCHED, *(AP + phase for phase in (1, 2, 3)))
+CHANNELS = (AP, RP, *WATCHED)
+ENERGIES = tuple(code + phase for code in (AP, PC, PE) for phase in (1, 2, 3))
 WINDOW_MS = 8 * DAY_MS
 USUAL_V = 230.0
 ROWS_TOGETHER = 300_000
@@ -131,6 +133,8 @@ def check(
                 found += faults(_since(data, week_ms, voltage=True), zone, limits)
         others = faults(_since(data, from_ms, voltage=False), zone, limits)
         found += [fault for fault in others if fault.end_ms > day_ms]
+        if subject.point.utility not in NOT_USED:
+            found += _sums(view, subject, day_ms, midnight_ms, limits)
     one.faults, grown = go_on(subject.series, one.faults, found, midnight_ms)
     one.faults, ended = end(subject.series, one.faults, midnight_ms)
     return grown + ended
@@ -222,6 +226,23 @@ def _portions(
         yield some[first : first + together]
 
 
+def _sums(
+    view: View, subject: Subject, day_ms: int, midnight_ms: int, limits: Limits
+) -> list[Fault]:
+    """Compare what a day's registers counted with its powers, where both are pushed."""
+    rows = view.series_many([subject.point], ENERGIES, day_ms, midnight_ms, "interval")
+    rows = rows.take((rows.quality == Quality.VALID) & (rows.covered_ms >= rows.duration_ms))
+    starts = np.unique(rows.start_ms)
+    place = np.searchsorted(starts, rows.start_ms)
+    laid = {code: np.full((3, len(starts)), np.nan) for code in (AP, PC, PE)}
+    for code, to in laid.items():
+        for phase in range(3):
+            own = rows.channel == code + phase + 1
+            to[phase, place[own]] = (rows.mean if code == AP else rows.amount)[own]
+    data = Energies(starts, subject.point.interval_s, laid[AP], laid[PC], laid[PE])
+    return sum_faults(data, limits)
+
+
 def _learn(supply: Supply, data: Electrical, limits: Limits) -> None:
     """Take in what the days before a midnight tell of a supply."""
     supply.amps = [] if data.current_a is None else _plain(usual_currents(data.current_a))
@@ -272,9 +293,7 @@ def _laid(block: IntervalBlock, interval_s: int) -> Electrical:
     volts = None
     if any(one is not None for one in voltage):
         volts = np.stack([unknown if one is None else one for one in voltage])
-    return Electrical(
-        starts, interval_s, volts, phases(CURRENT), column(AP), column(RP), phases(AP)
-    )
+    return Electrical(starts, interval_s, volts, phases(CURRENT), column(AP), column(RP))
 
 
 def _limits(nominal_v: float | None) -> Limits:
@@ -294,5 +313,5 @@ def _since(
         return Electrical(data.start_ms[part], data.interval_s, cut(data.voltage_v))
     return Electrical(
         data.start_ms[part], data.interval_s, None, cut(data.current_a), cut(data.active_w),
-        cut(data.reactive_var), cut(data.phases_w),
+        cut(data.reactive_var),
     )  # fmt: skip
