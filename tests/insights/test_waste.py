@@ -352,15 +352,11 @@ def test_what_goes_by_the_weather_is_told_from_what_does_not() -> None:
 
 
 def test_opening_hours_are_read_off_the_load() -> None:
-    """Working days from 7 to 19 h; a person's own schedule goes before."""
+    """Working days from 7 to 19 h; a load that is always the same says nothing."""
     learnt = opening_hours(PAST)
     week = learnt[0].reshape(7, 24)
     assert week[:5, 7:19].all()
     assert week.sum() == 60
-    mine = np.ones((2, 168), np.bool_)
-    assert learn(PAST, mine).opening.all()
-    with pytest.raises(ValueError, match="opening"):
-        learn(PAST, np.ones((1, 168), np.bool_))
     flat = with_values(PAST, np.full(PAST.values.shape, 5.0))
     assert opening_hours(flat).all()
 

@@ -350,8 +350,9 @@ def _opening(rooms: Rooms, points: Sequence[DataPoint]) -> tuple[Sequence[bool] 
     Water is left out: the flow into a district or a dwelling does not tell when anybody opens.
     """
     facts = rooms.registry.facts().get(points[0].site_id)
-    if facts is not None and facts.opening is not None:
-        return facts.opening, text_of_week(facts.opening), "set"
+    now = None if facts is None else facts.opening_at(rooms.clock())
+    if now is not None:
+        return now, text_of_week(now), "set"
     assert rooms.insights is not None
     some = [p for p in points if p.utility != "water"][:LISTED]
     learnt = [week for p in some if (week := rooms.insights.opening(p)) is not None]

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from kilowatch.insights.hours import Bools, Hours
 from kilowatch.insights.waste import gate
 from kilowatch.insights.waste.days import Days, Past, low_quantile
 from kilowatch.insights.waste.habits import NIGHT
+from kilowatch.insights.waste.opening import in_force
 from kilowatch.insights.waste.reference import Reference, warmth
 from kilowatch.insights.waste.signs import NAMES, REACH_DAYS, Signs, signs
 from kilowatch.model.blocks import Floats, Ints
 from kilowatch.model.insight import EventKind
+from kilowatch.model.site_facts import Opening
 
 SMOOTH_DAYS = 7
 """Days over which the chance is averaged with that of the same hour."""
@@ -66,7 +70,11 @@ could judge, when it is hot or cold, are of the base that rose."""
 
 
 def waste(
-    reference: Reference, hours: Hours, band: float = BAND, first: int = 0
+    reference: Reference,
+    hours: Hours,
+    band: float = BAND,
+    first: int = 0,
+    set_hours: Sequence[Sequence[Opening]] | None = None,
 ) -> tuple[Floats, Ints]:
     """Say for each hour how much more a stream took than it needed, and of which kind that is.
 
@@ -81,6 +89,7 @@ def waste(
             there are since the stream began.
         band: Dead band.
         first: Index of the first hour that is asked for.
+        set_hours: Opening hours that people have set, as ``opening.in_force`` takes them.
 
     Returns:
         Waste, shape (streams, hours) [W or m³/h], 0 where there is none and before ``first``,
@@ -105,7 +114,8 @@ def waste(
     reach = asked[:, _REACH].astype(np.float64)
     above[likely] = _amount(above_need(seen)[likely], gate.size(asked), reach)
     flagged = above > 0
-    kinds = _kinds(reference, hours, days)[:, seen.days]
+    week, _ = in_force(reference.opening, hours, days, set_hours)
+    kinds = _kinds(week, hours, days)[:, seen.days]
     _whole_nights(kinds, flagged)
     creep = _everywhere(flagged)
     creep |= (kinds < 0) & _since_the_night(flagged)
@@ -209,9 +219,14 @@ def _smooth(days: Days, asked: Ints, chance: Floats) -> Floats:
     return (chance + lately + alike) / 3
 
 
-def _kinds(reference: Reference, hours: Hours, days: Days) -> Ints:
-    """Return the kind that an hour would be of, shape (streams, days, 24)."""
-    week = reference.opening.reshape(-1, 7, 24)[:, days.weekday]
+def _kinds(week: Bools, hours: Hours, days: Days) -> Ints:
+    """Return the kind that an hour would be of, shape (streams, days, 24).
+
+    Args:
+        week: Opening hours by day, shape (streams, days, 24).
+        hours: The hours.
+        days: Their days.
+    """
     is_open = week & ~days.closed[:, :, None]
     soon = np.zeros_like(is_open)
     for ahead in range(1, EARLY_H + 1):

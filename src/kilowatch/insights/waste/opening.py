@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from kilowatch.insights.hours import WEEK_H, Bools, Hours
-from kilowatch.insights.waste.days import low_quantile
+from kilowatch.insights.waste.days import Days, low_quantile
 from kilowatch.model.blocks import Floats
+from kilowatch.model.lengths import DAY_MS
+from kilowatch.model.site_facts import Opening
 
 OPEN_SHARE = 0.4
 """An hour is open when its usual load is this far up from near-base to near-peak load. Between a
@@ -56,3 +60,34 @@ def opening_hours(hours: Hours) -> Bools:
     line = base + OPEN_SHARE * (peak - base)
     shaped = known & (peak - base > FLAT_SHARE * np.abs(peak))
     return np.asarray(~shaped[:, None] | (filled > line[:, None]))
+
+
+def in_force(
+    learnt: Bools, hours: Hours, days: Days, set_hours: Sequence[Sequence[Opening]] | None = None
+) -> tuple[Bools, Bools]:
+    """Return the opening hours that hold on each day: as set by a person, or else as learnt.
+
+    What somebody set holds from its own day on and never before, whenever it was set: a replay
+    gives what it would have given live.
+
+    Args:
+        learnt: Learnt opening hours, shape (streams, 168).
+        hours: Hours of the streams.
+        days: Days of the hours.
+        set_hours: Of each stream, what people have set, by its beginning; None where nobody has.
+
+    Returns:
+        By the clock of each day, shape (streams, days, 24); closed days are not looked at. And
+        whether the week that holds has no closed hour, shape (streams, days).
+    """
+    week = learnt.reshape(-1, 7, 24)[:, days.weekday]
+    always = np.repeat(np.all(learnt, axis=1, keepdims=True), days.count, axis=1)
+    number = days.first + np.arange(days.count)
+    for row, eras in enumerate(set_hours or ()):
+        for one in eras:
+            since = int(hours.zone.local_ms(np.array([one.from_ms]))[0]) // DAY_MS
+            own = learnt[row] if one.hours is None else np.array(one.hours, np.bool_)
+            later = number >= since
+            week[row, later] = own.reshape(7, 24)[days.weekday[later]]
+            always[row, later] = own.all()
+    return np.asarray(week), np.asarray(always)

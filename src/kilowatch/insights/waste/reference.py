@@ -67,7 +67,8 @@ class Reference:
             explain.
         seen_c: Lowest and highest mean outdoor temperature of 24 hours in the period, shape
             (streams, 2) [°C]; infinite where none is known.
-        opening: When the building is in use, shape (streams, 168).
+        opening: When the building is in use as learnt from its load, shape (streams, 168); what
+            people set is laid over it, see ``opening.in_force``.
     """
 
     from_ms: int
@@ -187,7 +188,7 @@ class Reference:
         return out
 
 
-def learn(hours: Hours, opening: Bools | None = None) -> Reference:
+def learn(hours: Hours) -> Reference:
     """Learn what streams need from a reference period.
 
     Medians, weighted by how near a day is in temperature (or, without one, in season), so that a
@@ -198,14 +199,7 @@ def learn(hours: Hours, opening: Bools | None = None) -> Reference:
 
     Args:
         hours: The reference period; 28 days at least, best 365.
-        opening: When the buildings are in use, shape (streams, 168), as a person set it; None
-            learns it from the load.
-
-    Raises:
-        ValueError: ``opening`` has another shape.
     """
-    if opening is not None and opening.shape != (hours.streams, 168):
-        raise ValueError(f"opening has shape {opening.shape}, not ({hours.streams}, 168)")
     days = Days.of(hours)
     laid = days.lay(hours.values)
     with_temperature = warmth(hours)
@@ -229,13 +223,12 @@ def learn(hours: Hours, opening: Bools | None = None) -> Reference:
     need[seen < MIN_DAYS * 24] = np.nan
     high = low_quantile(hours.values.T, PEAK_RANK)
     scale = np.nansum(np.minimum(hours.values, high[:, None]), axis=1) / np.maximum(seen, 1)
-    learnt = opening_hours(hours) if opening is None else opening
     ends = hours.first_ms, hours.first_ms + hours.count * HOUR_MS
     reach = (upper - need) / np.maximum(np.abs(scale), TINY)[:, None, None, None]
     rough = Reference(
         *ends, need, np.clip(reach, 0, MOST_REACH).astype(np.float16), known, np.abs(scale),
         np.empty((hours.streams, 2, 24)), np.empty((hours.streams, 3)),
-        np.empty((hours.streams, 53, 3)), _range(with_temperature), learnt.copy(),
+        np.empty((hours.streams, 53, 3)), _range(with_temperature), opening_hours(hours),
     )  # fmt: skip
     noise, spread, season = habits(days, rough.share(hours, days))
     return replace(rough, noise=noise, spread=spread, season=season)

@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from kilowatch.insights.bounds import trusted
 from kilowatch.insights.hours import Bools, Hours
 from kilowatch.insights.load_shape import NEAR_BASE, NEAR_PEAK, percentile
+from kilowatch.insights.waste.days import Days
+from kilowatch.insights.waste.opening import in_force
 from kilowatch.model.blocks import Floats
 from kilowatch.model.insight import Standing
+from kilowatch.model.site_facts import Opening
 
 RECENT_H = 28 * 24
 MIN_SHARE = 0.5
 """Share of a month's unoccupied hours that must be known for it to be compared."""
 
 
-def standing(hours: Hours, opening: Bools) -> list[Standing]:
+def standing(
+    hours: Hours, opening: Bools, set_hours: Sequence[Sequence[Opening]] | None = None
+) -> list[Standing]:
     """Return what is always on in each stream, beside what it could be.
 
     A night on which a meter stood still or counted nothing is no best month: such hours are left
@@ -23,8 +30,9 @@ def standing(hours: Hours, opening: Bools) -> list[Standing]:
 
     Args:
         hours: Up to now; 13 months let every season be the best month.
-        opening: When the buildings are in use, shape (streams, 168). Of a stream that is always
-            open, all hours count.
+        opening: When the buildings are in use as learnt, shape (streams, 168). While a stream is
+            always open, all hours count.
+        set_hours: Opening hours that people have set, as ``opening.in_force`` takes them.
 
     Returns:
         One for each stream; NaN where too little is known.
@@ -33,8 +41,9 @@ def standing(hours: Hours, opening: Bools) -> list[Standing]:
         P. N. Price, LBNL-3713E, 2010: near-base load is the 2.5th percentile; we take it of the
         unoccupied hours.
     """
-    always = np.asarray(opening.all(axis=1))[:, None]
-    shut: Bools = np.asarray(~opening[:, hours.hour_of_week] | hours.holidays | always)
+    days = Days.of(hours)
+    week, always = in_force(opening, hours, days, set_hours)
+    shut: Bools = np.asarray(~week[:, days.row, days.hour] | hours.holidays | always[:, days.row])
     sound = trusted(hours.values)
     values = np.where(shut, sound, np.nan)
     month = hours.local_ms.astype("datetime64[ms]").astype("datetime64[M]")

@@ -205,8 +205,9 @@ class Follower:
         return bool(commit.kept)
 
     def _look(self, step: Step, packed: dict[int, bytes]) -> None:
-        found = self._stepper.look(step, packed, self._file.references(packed))
-        self._stand(step, found.commit.standings)
+        references = self._file.references(packed)
+        found = self._stepper.look(step, packed, references)  # adds what it learns to them
+        self._stand(step, references, found.commit.standings)
         self._commit(step, found.commit, found.events)
 
     def _commit(self, step: Step, commit: Commit, events: list[InsightEvent]) -> None:
@@ -232,7 +233,7 @@ class Follower:
             settled = self._settler.settle_again(left, self._facts)
             self._file.commit(Commit(events=settled.events))
 
-    def _stand(self, step: Step, standings: dict[int, bytes]) -> None:
+    def _stand(self, step: Step, packed: dict[int, bytes], standings: dict[int, bytes]) -> None:
         """Say once a week what is always on, of streams that are up to date."""
         zone = step.zone
         monday_ms = int(grain_start_ms([step.until_ms], "week", zone)[0])
@@ -244,11 +245,8 @@ class Follower:
             and self._until[one.series] - step.until_ms < 7 * DAY_MS
             and monday_ms - step.kept[row].birth_ms >= 28 * DAY_MS
         ]
-        if not rows:
-            return
+        rows = [row for row in rows if step.subjects[row].series in packed]
         subjects = [step.subjects[row] for row in rows]
-        packed = self._file.references(one.series for one in subjects)
-        subjects = [one for one in subjects if one.series in packed]
         if not subjects:
             return
         birth_ms = min(step.kept[row].birth_ms for row in rows)
@@ -256,7 +254,8 @@ class Follower:
         hours = self._surroundings.hours(subjects, zone, first_ms, monday_ms, monday_ms)
         hours = self._surroundings.sound(subjects, hours)
         reference = states.references([packed[one.series] for one in subjects])
-        told = zip(subjects, standing(hours, reference.opening), reference.feeds_in, strict=True)
+        stood = standing(hours, reference.opening, self._surroundings.set_hours(subjects))
+        told = zip(subjects, stood, reference.feeds_in, strict=True)
         for subject, one, feeds_in in told:
             if not feeds_in:
                 standings[subject.series] = msgspec.msgpack.encode(one)

@@ -97,7 +97,7 @@ def _arrays(state: Any) -> list[tuple[str, Any]]:
     return [(one.name, getattr(state, one.name)) for one in fields(state)]
 
 
-VERSION = 4
+VERSION = 5
 """Of everything but the detector's arrays; another one has every history looked at again."""
 
 

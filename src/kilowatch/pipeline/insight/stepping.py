@@ -17,12 +17,13 @@ import structlog
 
 from kilowatch.insights import anomalies
 from kilowatch.insights.forecasting import Forecast, Model, follow
-from kilowatch.insights.hours import WEEK_H, Bools, Hours
+from kilowatch.insights.hours import WEEK_H, Hours
 from kilowatch.insights.waste import LOOKBACK_H, Reference, learn, waste
 from kilowatch.model.blocks import Floats, Ints
 from kilowatch.model.calendar import grain_start_ms
 from kilowatch.model.insight import InsightEvent
 from kilowatch.model.lengths import DAY_MS, HOUR_MS
+from kilowatch.model.site_facts import Opening
 from kilowatch.model.zones import Zone
 from kilowatch.pipeline.insight import states
 from kilowatch.pipeline.insight.electrics import Nominal, look
@@ -119,7 +120,7 @@ class Stepper:
         Args:
             step: Which hours of which streams.
             packed: Their states, of those that have been looked at before.
-            references: What they need, of those of which it is known.
+            references: What they need, of those of which it is known; what is learnt is added.
 
         Returns:
             What was found, and the states from here on.
@@ -144,7 +145,8 @@ class Stepper:
         _Days(step, hours, sound, remembered, self._models, found, self._go_on).run()
         self._check(step, midnights, remembered, found)
         self._go_on()
-        _waste(step, hours, remembered, references, found)
+        set_hours = self._surroundings.set_hours(step.subjects)
+        _waste(step, hours, remembered, references, set_hours, found)
         for subject, kept, one in zip(step.subjects, step.kept, remembered, strict=True):
             moved = replace(kept, cursor_ms=step.until_ms)
             found.commit.kept[subject.series] = (moved, states.encode(one))
@@ -192,7 +194,7 @@ class Stepper:
         first_ms = step.from_ms - back_d * DAY_MS
         past = self._surroundings.hours(subjects, step.zone, first_ms, step.from_ms, step.from_ms)
         past = self._surroundings.sound(subjects, past)
-        reference = learn(past, self._set_opening(subjects, step.from_ms, past))
+        reference = learn(past)  # opening hours as learnt: set ones are laid over, from their day
         feeds_in = reference.feeds_in
         for place, row in enumerate(due):
             remembered[row].stages = stages[row]
@@ -203,17 +205,6 @@ class Stepper:
                 found.commit.anew.append(series)
             else:
                 found.commit.openings[series] = reference.opening[place].tobytes()
-
-    def _set_opening(self, subjects: Sequence[Subject], at_ms: int, past: Hours) -> Bools | None:
-        """Return opening hours where a person has set any, learnt ones for the others."""
-        set_hours = [self._surroundings.opening(one.point.site_id, at_ms) for one in subjects]
-        if not any(one is not None for one in set_hours):
-            return None
-        learnt = learn(past).opening
-        for row, one in enumerate(set_hours):
-            if one is not None:
-                learnt[row] = one
-        return learnt
 
 
 @dataclass(slots=True)
@@ -323,6 +314,7 @@ def _waste(
     hours: Hours,
     remembered: list[Remembered],
     packed: dict[int, bytes],
+    set_hours: Sequence[Sequence[Opening]],
     found: Found,
 ) -> None:
     """Find wasted hours, of the streams of which it is known what they need."""
@@ -344,7 +336,8 @@ def _waste(
     last = (step.until_ms - hours.first_ms) // HOUR_MS
     near = hours.hours(first - LOOKBACK_H, last).only(np.array(rows))
     try:
-        rate, kind = waste(reference, near, first=LOOKBACK_H)
+        mine = [set_hours[row] for row in rows]
+        rate, kind = waste(reference, near, first=LOOKBACK_H, set_hours=mine)
     except (ImportError, OSError) as error:  # without LightGBM everything but waste goes on
         _say_once(f"Waste is not looked for: {error}")
         return

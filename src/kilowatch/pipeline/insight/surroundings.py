@@ -11,7 +11,7 @@ import numpy as np
 from kilowatch.insights.hours import COVERED_MIN, Bools, Hours
 from kilowatch.model.blocks import Floats
 from kilowatch.model.lengths import DAY_MS, HOUR_MS
-from kilowatch.model.site_facts import SiteFacts
+from kilowatch.model.site_facts import Opening, SiteFacts
 from kilowatch.model.zones import Zone
 from kilowatch.pipeline.insight.subjects import Subject, hourly
 from kilowatch.pipeline.view import View
@@ -83,11 +83,10 @@ class Surroundings:
         found = self._subject(facts.temperature_point)
         return None if found is None or found.is_amount else found
 
-    def opening(self, site_id: int, at_ms: int) -> Bools | None:
-        """Return the opening hours that a person has set, shape (168,); None where nobody has."""
-        facts = self._facts.get(site_id)
-        week = None if facts is None else facts.opening_at(at_ms)
-        return None if week is None else np.array(week, np.bool_)
+    def set_hours(self, subjects: Sequence[Subject]) -> list[tuple[Opening, ...]]:
+        """Return the opening hours that people have set at each stream's site, over time."""
+        facts = [self._facts.get(one.point.site_id) for one in subjects]
+        return [() if one is None else one.openings for one in facts]
 
     def hours(
         self, subjects: Sequence[Subject], zone: Zone, from_ms: int, known_ms: int, until_ms: int
