@@ -526,11 +526,14 @@ def test_what_was_resolved_shows_what_is_saved_since(tmp_path: Path) -> None:
     insights, point = made.extra["insights"], made.point("hvac")
     now_ms = made.now[0]
     mended = (now_ms - 14 * DAY_MS) // HOUR_MS * HOUR_MS
+    began = mended - 7 * DAY_MS
     starts = starts_of(point, now_ms - 70 * DAY_MS, now_ms - 240_000)
-    watts = office(starts, point.zone, 2) * 0.36 + EXTRA_W * (starts < mended)
+    watts = office(starts, point.zone, 2) * 0.36
+    watts += EXTRA_W * ((starts >= began) & (starts < mended))
     made.view.put(point, electrical_rows(point, starts, watts))
-    found = event(point.series, EventKind.LEVEL_SHIFT, mended - 30 * DAY_MS, 30 * 24)
+    found = event(point.series, EventKind.LEVEL_SHIFT, began, 7 * 24)
     insights.put(found)
+    insights.wasted = None
     house = House(made, Mailbox())
     client = house.log_in(ADMIN)
     path = address(made, "hvac", found)
@@ -551,7 +554,7 @@ def test_what_was_resolved_shows_what_is_saved_since(tmp_path: Path) -> None:
     with made.catalog.change(catalogs.Actor("test")) as change:
         owner = change.session.scalars(select(Organisation).filter_by(name="Acme")).one()
         prices.set_price(change, owner, prices.PriceDraft("electricity", 0.4, "new", from_day=day))
-    later = saved_since(rooms, point, mended)
+    later = saved_since(rooms, point, found, mended)
     assert later is not None
     since = np.searchsorted(later.saving.days_ms, midnight_ms(day, point.zone))
     before, after = (later.saving.daily[part].sum() for part in (slice(since), slice(since, None)))
@@ -561,6 +564,41 @@ def test_what_was_resolved_shows_what_is_saved_since(tmp_path: Path) -> None:
     assert (coarse.fit, coarse.coarse) == ("41 %", True)
     assert replace(later, saving=replace(later.saving, cv_rmse=math.nan)).fit == ""
     assert "in 11 of 14 days since" in page(client, f"{path}/saved")
+    made.writer.close()
+    made.log.close()
+    made.catalog.close()
+
+
+def test_what_else_was_found_is_another_story_and_named(tmp_path: Path) -> None:
+    """What crept up after a repair is no failed repair: it is left out, and leads to its page."""
+    made = build(tmp_path, days=70)
+    furnish(made, 70)
+    insights, point = made.extra["insights"], made.point("hvac")
+    now_ms = made.now[0]
+    mended = (now_ms - 14 * DAY_MS) // HOUR_MS * HOUR_MS
+    began, crept = mended - 7 * DAY_MS, mended + DAY_MS + np.arange(8 * 24) * HOUR_MS
+    starts = starts_of(point, now_ms - 70 * DAY_MS, now_ms - 240_000)
+    watts = office(starts, point.zone, 2) * 0.36
+    watts += EXTRA_W * ((starts >= began) & (starts < mended))
+    watts += 9e3 * ((starts >= crept[0]) & (starts < crept[-1] + HOUR_MS))
+    made.view.put(point, electrical_rows(point, starts, watts))
+    found = event(point.series, EventKind.LEVEL_SHIFT, began, 7 * 24)
+    creep = event(point.series, EventKind.BASELOAD_CREEP, int(crept[0]), 8 * 24)
+    insights.found[point.series] = [found, creep]
+    number = list(EventKind).index(EventKind.BASELOAD_CREEP)
+    each = np.ones(len(crept))
+    insights.wasted = WasteHours(
+        np.full(len(crept), point.series), crept, 9e3 * each, np.full(len(crept), number)
+    )
+    client = House(made, Mailbox()).log_in(ADMIN)
+    path = address(made, "hvac", found)
+    assert post(client, path, f"{path}/say", verdict="resolved").status_code == 303
+    text = page(client, f"{path}/saved")
+    amount = float(text.split('class="figure-of"><data value="')[1].split('"')[0])
+    assert amount == pytest.approx(14 * 24 * EXTRA_W, rel=0.1)
+    assert "Not in these figures" in text
+    assert "1.73 MWh" in text
+    assert address(made, "hvac", creep) in text
     made.writer.close()
     made.log.close()
     made.catalog.close()

@@ -19,7 +19,7 @@ from kilowatch.insights.load_shape import load_shape, percentile
 from kilowatch.insights.savings import fraction_uncertain, savings
 from kilowatch.model.lengths import HOUR_MS
 from kilowatch.model.zones import Zone
-from tests.insights.waste_world import YEAR_H, office, with_values
+from tests.insights.waste_world import YEAR_H, index, office, with_values
 
 CHANGE = YEAR_H
 
@@ -38,6 +38,93 @@ def test_a_known_saving_is_found_whatever_the_weather() -> None:
     assert first.sure
     assert first.with_temperature
     assert first.r2 > 0.95
+
+
+WASTED_W = 10_000.0
+
+
+def _ended(weeks: float, *, after_d: int = 30, still: float = 0.0) -> tuple[Hours, int, int]:
+    """Return an office in which 10 kW ran on for some weeks, and when that began and ended."""
+    hours = office(70 + round(weeks), streams=1)
+    change = hours.count - after_d * 24
+    begin = change - round(weeks * 168)
+    values = hours.values.copy()
+    values[:, begin:change] += WASTED_W
+    values[:, change:] += still * WASTED_W
+    return with_values(hours, values), change, begin
+
+
+@pytest.mark.parametrize("weeks", [1, 3, 8, 26, 52])
+def test_the_end_of_waste_is_worth_the_waste_however_long_it_lasted(weeks: int) -> None:
+    """Ten kilowatts less for thirty days are 7,200 kWh, after a week of it as after a year."""
+    hours, change, begin = _ended(weeks)
+    found = savings(hours, change, begin)[0]
+    assert found is not None
+    real = WASTED_W * 24 * 30
+    assert found.saved == pytest.approx(real, rel=0.25)
+    assert abs(found.saved - real) < found.uncertainty < 0.25 * real
+    assert found.sure
+    assert found.week_h == 168
+    assert found.daily.sum() == pytest.approx(found.saved)
+    alike = savings(hours, change)[0]
+    assert alike is not None
+    if weeks == 1:
+        assert alike.saved < 0.1 * real, "a year before the change is mostly normal time"
+
+
+@pytest.mark.parametrize("weeks", [1, 8, 52])
+def test_what_goes_on_has_saved_nothing(weeks: int) -> None:
+    """Somebody said that it is mended: it runs as before, and nobody is sure of a saving."""
+    hours, change, begin = _ended(weeks, still=1.0)
+    found = savings(hours, change, begin)[0]
+    assert found is not None
+    assert abs(found.saved) < 0.03 * WASTED_W * 24 * 30
+    assert not found.sure
+    half = savings(*_ended(weeks, still=0.5))[0]
+    assert half is not None
+    assert half.saved == pytest.approx(0.5 * WASTED_W * 24 * 30, rel=0.25)
+
+
+def test_a_weekend_that_ended_is_compared_with_weekends() -> None:
+    """What workdays do afterwards is no saving of a weekend's; two days of five are like it."""
+    hours = office(70, streams=1)
+    change = hours.count - 28 * 24
+    values = hours.values.copy()
+    values[:, change - 48 : change] += WASTED_W
+    values[:, change:] += 3_000.0 * (hours.weekday[change:] < 5)
+    found = savings(with_values(hours, values), change, change - 48)[0]
+    assert found is not None
+    assert found.week_h == 48
+    assert found.hours == 4 * 48
+    assert found.saved == pytest.approx(WASTED_W * 4 * 48, rel=0.1)
+
+
+def test_waste_that_goes_by_the_weather_is_worth_what_the_weather_asks_for() -> None:
+    """A valve that leaks heat in proportion to the cold, mended in spring: little is saved then."""
+    hours = office(70, streams=1)
+    assert hours.temperature_c is not None
+    change = index(hours, 64, 0, 0)  # the end of March
+    begin = index(hours, 44, 0, 0)
+    leak = 1_000.0 * np.maximum(16 - hours.temperature_c, 0.0)
+    values = hours.values.copy()
+    values[:, begin:change] += leak[:, begin:change]
+    found = savings(with_values(hours, values), change, begin)[0]
+    assert found is not None
+    real = float(leak[:, change:].sum())
+    assert found.saved == pytest.approx(real, rel=0.25)
+    assert abs(found.saved - real) < found.uncertainty
+
+
+def test_without_time_before_it_its_own_weeks_are_compared_with() -> None:
+    """A meter that was installed when it ran already: four weeks are enough, three are not."""
+    hours, change, begin = _ended(8)
+    late = hours.hours(begin - 100, hours.count)
+    found = savings(late, change - begin + 100, 100)[0]
+    assert found is not None
+    assert found.saved == pytest.approx(WASTED_W * 24 * 30, rel=0.25)
+    hours, change, begin = _ended(3)
+    late = hours.hours(begin - 100, hours.count)
+    assert savings(late, change - begin + 100, 100) == [None]
 
 
 def test_nothing_done_is_nothing_saved() -> None:

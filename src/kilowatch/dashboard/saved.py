@@ -1,9 +1,13 @@
-"""What a resolved event has saved so far: the same weather with and without what was mended."""
+"""What a resolved event has saved so far: the same weather with and without what was mended.
+
+Whatever else was found at the data point is another story: what it wasted is left out before and
+after, and the page names it beside the figure.
+"""
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
 import numpy as np
@@ -13,8 +17,9 @@ from starlette.responses import Response
 
 from kilowatch.dashboard.access import Access, Door
 from kilowatch.dashboard.event_page import PATH, event_of
+from kilowatch.dashboard.expected_waste import without_expected
 from kilowatch.dashboard.hourly import by_point, hourly, unit_of_amount
-from kilowatch.dashboard.insight_rows import Shown, shown_event
+from kilowatch.dashboard.insight_rows import Shown, shown_event, shown_events
 from kilowatch.dashboard.measures import part
 from kilowatch.dashboard.periods import local_day, midnight_ms
 from kilowatch.dashboard.places import site_names
@@ -23,11 +28,15 @@ from kilowatch.dashboard.rooms import Rooms, point_of, rooms_of
 from kilowatch.dashboard.worth import Worth, worth_of_more_days
 from kilowatch.insights.hours import Hours
 from kilowatch.insights.savings import BEFORE_D, Saving, savings
+from kilowatch.model.blocks import Floats
+from kilowatch.model.insight import InsightEvent
 from kilowatch.model.lengths import DAY_MS, HOUR_MS
 from kilowatch.model.points import DataPoint
 from kilowatch.model.site_facts import SiteFacts
 from kilowatch.model.zones import Zone
 
+NAMED = 5
+"""Other findings that are named beside the figures."""
 COARSE = 0.25
 """Error of daily sums from which a comparison is called coarse: ASHRAE Guideline 14 takes no model
 of months for calibrated that is off by more than 15 %, and of hours 30 %."""
@@ -44,6 +53,8 @@ class Saved:
         days: Days after the change that are known.
         passed: Days that there were.
         since: The first of them in words.
+        left_out: What other findings wasted in these days, which is not in the figures
+            [Wh or m³].
     """
 
     saving: Saving
@@ -52,6 +63,7 @@ class Saved:
     days: int
     passed: int
     since: str
+    left_out: float = 0.0
 
     @property
     def fit(self) -> str:
@@ -74,9 +86,14 @@ def _saved(request: Request) -> Response:
     rooms, point = rooms_of(request), point_of(request)
     shown = shown_event(request, event_of(request), point, site_names(request))
     change_ms = changed_ms(shown) if shown.state == "resolved" else None
-    found = None if change_ms is None else saved_since(rooms, point, change_ms)
+    found = None if change_ms is None else saved_since(rooms, point, shown.event, change_ms)
+    others = []
+    if found is not None:
+        others = _others(request, point, shown.event.id, found.saving)
     context = {
         "found": found,
+        "others": others[:NAMED],
+        "more": len(others[NAMED:]),
         "since": "" if change_ms is None else day_text(local_day(change_ms, point.zone)),
         "resolved": change_ms is not None,
     }
@@ -95,8 +112,26 @@ def changed_ms(shown: Shown) -> int:
     return min(shown.said.at_ms, shown.event.end_ms)
 
 
-def saved_since(rooms: Rooms, point: DataPoint, change_ms: int) -> Saved | None:
-    """Return what was saved since an instant; None where too little is known yet.
+def _others(request: Request, point: DataPoint, event_id: str, saving: Saving) -> list[Shown]:
+    """Return what else was found at a data point in the compared days, the latest first."""
+    found = shown_events(request, [point], saving.from_ms, saving.to_ms, site_names(request))
+    others = (one for one in found if one.event.id != event_id and one.state != "expected")
+    return sorted(others, key=lambda one: -one.event.start_ms)
+
+
+def saved_since(
+    rooms: Rooms, point: DataPoint, event: InsightEvent, change_ms: int
+) -> Saved | None:
+    """Return what was saved since something that was found has ended.
+
+    Args:
+        rooms: Where measurements are.
+        point: At which data point.
+        event: What was found.
+        change_ms: When it ended [ms since 1970, UTC].
+
+    Returns:
+        None where too little is known yet.
 
     Raises:
         KilowatchError: 503 from the store.
@@ -105,11 +140,16 @@ def saved_since(rooms: Rooms, point: DataPoint, change_ms: int) -> Saved | None:
     if seen is None or seen <= change_ms or not unit_of_amount(point):
         return None
     zone = point.zone
-    from_ms = midnight_ms(local_day(change_ms - BEFORE_D * DAY_MS, zone), zone)
+    since_ms = min(event.start_ms, change_ms)
+    from_ms = midnight_ms(local_day(since_ms - BEFORE_D * DAY_MS, zone), zone)
     count = (seen - from_ms) // HOUR_MS
     facts = rooms.registry.facts().get(point.site_id)
     hours = _hours(rooms, point, facts, from_ms, count)
-    (saving,) = savings(hours, (change_ms - from_ms) // HOUR_MS)
+    change, since = ((at_ms - from_ms) // HOUR_MS for at_ms in (change_ms, since_ms))
+    wasted = _wasted(
+        rooms, point, hours, slice(since, (max(change_ms, event.end_ms) - from_ms) // HOUR_MS)
+    )
+    (saving,) = savings(replace(hours, values=hours.values - wasted), change, since)
     if saving is None or not math.isfinite(saving.saved):
         return None
     days = dict(zip(saving.days_ms.tolist(), saving.daily.tolist(), strict=True))
@@ -120,7 +160,21 @@ def saved_since(rooms: Rooms, point: DataPoint, change_ms: int) -> Saved | None:
         max(1, round(saving.hours * HOUR_MS / DAY_MS)),
         max(1, round((saving.to_ms - saving.from_ms) / DAY_MS)),
         day_text(local_day(saving.from_ms, zone)),
+        float(wasted[0, change:][~np.isnan(hours.values[0, change:])].sum()),
     )
+
+
+def _wasted(rooms: Rooms, point: DataPoint, hours: Hours, own: slice) -> Floats:
+    """Return what other findings wasted, shape (1, hours) [Wh or m³]; nothing in ``own`` time."""
+    found = np.zeros(hours.count)
+    if rooms.insights is None:
+        return found[None]
+    end_ms = hours.first_ms + hours.count * HOUR_MS
+    waste = rooms.insights.waste([point], hours.first_ms, end_ms)
+    waste, _ = without_expected(rooms.insights, rooms.registry, [point], waste)
+    np.add.at(found, (waste.start_ms - hours.first_ms) // HOUR_MS, waste.amount)
+    found[own] = 0.0
+    return found[None]
 
 
 def _hours(
