@@ -17,6 +17,7 @@ from kilowatch.api.needs import Limits
 from kilowatch.catalog import data_points, people, plans, registry, tokens
 from kilowatch.catalog.settings_check import Settings
 from kilowatch.catalog.tables import DataPoint, Membership, Meter, Organisation, Site, User
+from kilowatch.catalog.tables_people import ApiToken
 from kilowatch.cli.addresses import ByPath, guarded, wasted
 from kilowatch.model.durations import Durations
 from tests.dashboard.worlds import ADMIN, END_USER, KEY, PASSWORD, STRANGER, VIEWER, World, build
@@ -29,6 +30,8 @@ PARTIAL, OWING, CLOSED, PLANNED = (
 )
 """Who may see one data point; who owes a second factor; whose account is closed; whose plan has
 no tool but Attributes."""
+EXPIRED, REVOKED = "expired", "revoked"
+"""Names of tokens of the administrator that are over."""
 
 
 @dataclass
@@ -98,11 +101,24 @@ def serve(folder: Path, *, days: int = 40, limits: Limits | None = None) -> Serv
     served = Served(world, given, {}, times, TestClient(app, follow_redirects=False))
     for email in (ADMIN, VIEWER, STRANGER, END_USER, PARTIAL, OWING, CLOSED, PLANNED):
         served.texts[email] = served.token(email)[0]
+    _ended(served)
     with world.catalog.change(catalogs.Actor("test")) as change:
         closed = change.session.scalars(select(User).filter_by(email=CLOSED)).one()
         people.disable(change, closed.id)
         world.extra["users"] = {one.email: one.id for one in change.session.scalars(select(User))}
     return served
+
+
+def _ended(served: Served) -> None:
+    """Make two tokens of the administrator that are over: one by time, one revoked."""
+    text, over = served.token(ADMIN)
+    other, gone = served.token(ADMIN)
+    served.texts |= {EXPIRED: text, REVOKED: other}
+    with served.world.catalog.change(catalogs.Actor("test")) as change:
+        row = change.session.get(ApiToken, over)
+        assert row is not None
+        row.expires_at_ms = served.world.now[0]
+        tokens.revoke(change, row.user_id, gone)
 
 
 def _owing(change: catalogs.Change) -> None:

@@ -35,16 +35,31 @@ def test_who_sees_one_meter_reads_its_data(served: Served) -> None:
     assert served.get(f"/meters/{own}/costs?month=11&year=2026", PARTIAL).status_code == 200
 
 
+@pytest.mark.parametrize("resource", WITH_TOOL, ids=named)
 def test_while_the_store_opens_figures_are_not_there_yet(
-    own: Served, monkeypatch: pytest.MonkeyPatch
+    served: Served, monkeypatch: pytest.MonkeyPatch, resource: Resource
 ) -> None:
-    """503 with a time to wait, while lists of meters are answered already."""
+    """503 with a time to wait: an empty answer would be taken for no use. Lists go on."""
+    monkeypatch.setattr(served.world.view, "busy", lambda: "the store opens")
+    answer = served.get(asked(served, resource))
+    if resource.path == "/events":
+        assert answer.status_code == 200, "they are kept elsewhere"
+        return
+    assert (answer.status_code, answer.headers["retry-after"]) == (503, "5")
+    told = answer.json()
+    assert told["code"] == "store_busy"
+    assert told["detail"] == "Measurements can't be read yet: the store opens."
+    assert served.get("/meters").status_code == 200
+
+
+def test_a_query_that_meets_a_limit_of_the_store_is_told_so(
+    served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the store refuses is passed on, with a time to come again."""
 
     def busy(*_args: object) -> None:
-        raise KilowatchError("store_busy", "It opens.", status=503, retry_helps=True)
+        raise KilowatchError("store_busy", "A query took too long.", status=503, retry_helps=True)
 
-    monkeypatch.setattr(own.world.view, "series", busy)
-    main = own.point("main")
-    answer = own.get(f"/meters/{main}/consumptions?month=11&year=2026")
-    assert (answer.status_code, answer.headers["retry-after"]) == (503, "5")
-    assert own.get("/meters").status_code == 200
+    monkeypatch.setattr(served.world.view, "series", busy)
+    answer = served.get(f"/meters/{served.point('main')}/consumptions?month=11&year=2026")
+    assert (answer.status_code, answer.json()["detail"]) == (503, "A query took too long.")

@@ -14,7 +14,7 @@ from kilowatch.api.resources import RESOURCES
 from kilowatch.catalog import tokens
 from kilowatch.catalog.tables import User
 from kilowatch.model.lengths import DAY_MS
-from tests.api.api_world import CLOSED, OWING, PARTIAL, Served
+from tests.api.api_world import CLOSED, EXPIRED, OWING, PARTIAL, REVOKED, Served
 from tests.dashboard.worlds import ADMIN, END_USER, STRANGER, VIEWER
 
 NOBODY = 999_999
@@ -64,11 +64,11 @@ def test_an_administrator_gets_an_answer_everywhere(served: Served, resource: Re
 
 
 @pytest.mark.parametrize("resource", RESOURCES, ids=named)
-@pytest.mark.parametrize("who", [None, CLOSED, OWING])
+@pytest.mark.parametrize("who", [None, CLOSED, OWING, EXPIRED, REVOKED])
 def test_nothing_is_told_without_a_token_that_works(
     served: Served, resource: Resource, who: str | None
 ) -> None:
-    """No token, one of a closed account, one of who owes a second factor: 401."""
+    """No token, of a closed account, of who owes a second factor, one that is over: 401."""
     answer = served.get(asked(served, resource), who)
     assert answer.status_code == 401
     assert answer.headers["www-authenticate"].startswith('Bearer realm="Kilowatch API"')
@@ -76,6 +76,21 @@ def test_nothing_is_told_without_a_token_that_works(
     assert told["code"] == ("token_missing" if who is None else "token_wrong")
     assert told["type"] == f"urn:kilowatch:problem:{told['code']}"
     assert answer.headers["content-type"] == "application/problem+json"
+
+
+@pytest.mark.parametrize("resource", RESOURCES, ids=named)
+def test_each_address_is_open_to_whom_it_was_decided(served: Served, resource: Resource) -> None:
+    """A viewer reads what an administrator does, but people; who has one meter, that one."""
+    people = resource.path == "/sites/{id}/associated_users"
+    assert served.get(asked(served, resource), VIEWER).status_code == (403 if people else 200)
+    open_to_all = {"/organizations/{id}", "/sites/{id}"}
+    about_one = "{id}" in resource.path or "email" in resource.path
+    hidden = about_one and resource.path not in open_to_all and not people
+    expected = 404 if hidden else 403 if people else 200
+    assert served.get(asked(served, resource), PARTIAL).status_code == expected
+    if resource.path.startswith("/meters/"):
+        own = asked(served, resource, served.point("hvac"))
+        assert served.get(own, PARTIAL).status_code == 200
 
 
 def test_a_token_ends_when_it_is_revoked_or_over(own: Served) -> None:

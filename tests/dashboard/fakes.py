@@ -267,6 +267,10 @@ class FakeView:
         waiting = [share for share in shares if share is not None]
         return Recomputing(len(waiting), 0, sum(waiting) / len(waiting) if waiting else 1.0)
 
+    def busy(self) -> str:
+        """Return that it can be read."""
+        return ""
+
     def is_current(self, point: DataPoint) -> bool:
         """Tell whether nothing is being computed."""
         return self.status(point).recomputing is None

@@ -60,7 +60,8 @@ class Api:
         await response(scope, receive, send)
 
     async def _answered(self, request: Request) -> Response:
-        path, found = request.url.path, self._find(request.url.path)
+        path = str(request.scope["path"])
+        found = self._find(path)
         name = f"api_{found[0].handler.__name__}" if found else UNKNOWN
         request.scope["endpoint"] = _Named(DESCRIBED if path == DESCRIPTION else name)
         try:

@@ -87,8 +87,8 @@ def text(name: str, about: str, *, required: bool = False) -> Parameter:
     """Return a parameter that is a short text."""
 
     def read(brought: str) -> str:
-        if not 0 < len(brought) <= TEXT_MAX:
-            raise ValueError(f"1 to {TEXT_MAX} characters")
+        if not 0 < len(brought) <= TEXT_MAX or not brought.isprintable():
+            raise ValueError(f"1 to {TEXT_MAX} printable characters")
         return brought
 
     schema = {"type": "string", "minLength": 1, "maxLength": TEXT_MAX}

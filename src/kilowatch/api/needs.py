@@ -41,6 +41,7 @@ class View(Protocol):
         KilowatchError: 503 ``store_busy`` while the store opens or a query takes too long.
     """
 
+    def busy(self) -> str: ...  # noqa: D102
     def channels(self, point: DataPoint) -> list[int]: ...  # noqa: D102
     def series(  # noqa: D102
         self, point: DataPoint, channels: Sequence[int], from_ms: int, to_ms: int, grain: Grain

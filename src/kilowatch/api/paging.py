@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 from starlette.requests import Request
 
@@ -31,8 +31,9 @@ def portion(
     last = max(1, -(-len(items) // size))
     others = {"first": 1, "prev": page - 1, "next": page + 1, "last": last}
     kept = [one for one in request.query_params.multi_items() if one[0] not in ("page", "per_page")]
+    path = quote(str(request.scope["path"]))
     links = [
-        f'<{request.url.path}?{urlencode([*kept, ("page", at), ("per_page", size)])}>; rel="{name}"'
+        f'<{path}?{urlencode([*kept, ("page", at), ("per_page", size)])}>; rel="{name}"'
         for name, at in others.items()
         if 1 <= at <= last
     ]

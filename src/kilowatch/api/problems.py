@@ -108,3 +108,14 @@ def bad_parameter(name: str, detail: str, remedy: str = "") -> KilowatchError:
 def impossible(name: str, code: str, detail: str, remedy: str = "") -> KilowatchError:
     """Return the answer to a parameter that is read and cannot be answered: 422."""
     return KilowatchError(code, detail, status=422, remedy=remedy, data={"parameter": name})
+
+
+def busy(why: str) -> KilowatchError:
+    """Return the answer while measurements cannot be read yet, which is soon over."""
+    return KilowatchError(
+        "store_busy",
+        why,
+        status=503,
+        remedy="Ask again after the time in Retry-After.",
+        retry_helps=True,
+    )

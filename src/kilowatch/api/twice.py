@@ -7,6 +7,7 @@ from typing import Any
 
 from kilowatch.api.declaring import Ask, Parameter, Resource
 from kilowatch.api.meters import point_of
+from kilowatch.api.problems import busy
 from kilowatch.model.points import DataPoint
 
 
@@ -36,7 +37,10 @@ def of_meters_and_appliances(
         kind = group.lower()
 
         def handler(ask: Ask, *, channel: bool = channel) -> Any:
-            return make(ask, point_of(ask, channel=channel))
+            point = point_of(ask, channel=channel)
+            if why := ask.rooms.view.busy():  # what is not read yet must not look like nothing
+                raise busy(f"Measurements can't be read yet: {why}.")
+            return make(ask, point)
 
         handler.__name__ = f"{kind.removesuffix('s')}_{name}"
         found.append(
