@@ -39,6 +39,7 @@ POINTS = {
     "power": Settings("single", "electricity", 1800, "kW", "rate"),
     "outdoor": Settings("single", "temperature", 1800),
     "quiet": Settings("electrical", "electricity", 1800),
+    "parts": Settings("single", "other", 1800, "pcs", "amount"),
     "fine": Settings("single", "electricity", 1, "kWh", "amount"),
 }
 

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 from kilowatch.api.declaring import Resource
 from kilowatch.api.resources import RESOURCES
+from kilowatch.model.blocks import Quality
 from kilowatch.model.errors import KilowatchError
+from kilowatch.model.parameters import AP
 from tests.api.api_world import PARTIAL, PLANNED, Served
 from tests.api.test_isolation import asked, named
 from tests.dashboard.worlds import VIEWER
 
 WITH_TOOL = [one for one in RESOURCES if one.tool not in ("", "admin")]
+QUALITIES = ("derived", "edited", "estimated", "questionable")
 
 
 @pytest.mark.parametrize("resource", WITH_TOOL, ids=named)
@@ -33,6 +37,17 @@ def test_who_sees_one_meter_reads_its_data(served: Served) -> None:
     rows = served.get(f"/meters/{own}/raw_data?from=2026-11-08&to=2026-11-08", PARTIAL)
     assert len(rows.json()) == 288
     assert served.get(f"/meters/{own}/costs?month=11&year=2026", PARTIAL).status_code == 200
+
+
+def test_a_row_says_where_it_is_not_plainly_measured(own: Served) -> None:
+    """An estimate, a correction or a doubt travels with the number; the worst of its channels."""
+    rows = own.world.view.rows[own.world.point("hvac").series]
+    starts = np.unique(rows.start_ms[rows.channel == AP])[-4:]
+    for at_ms, quality in zip(starts.tolist(), QUALITIES, strict=True):
+        rows.quality[(rows.start_ms == at_ms) & (rows.channel == AP)] = Quality[quality.upper()]
+    day = "from=2026-11-09&to=2026-11-09"
+    told = own.get(f"/meters/{own.point('hvac')}/raw_data?{day}").json()
+    assert [one.get("quality") for one in told[-5:]] == [None, *QUALITIES]
 
 
 @pytest.mark.parametrize("resource", WITH_TOOL, ids=named)

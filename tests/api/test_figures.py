@@ -170,6 +170,14 @@ def test_what_counts_nothing_says_so(figures: Figures, what: str) -> None:
     assert "raw_data" in told["remedy"]
 
 
+def test_what_has_no_money_s_worth_has_consumptions_and_no_costs(figures: Figures) -> None:
+    """Pieces are counted, and no price is for pieces."""
+    assert figures.api("parts", "consumptions", "month=10&year=2024") == []
+    told = figures.api("parts", "costs", "month=10&year=2024", 422)
+    assert told["code"] == "nothing_to_count"
+    assert "counted in pcs" in told["detail"]
+
+
 @pytest.mark.parametrize(
     ("query", "parameter"),
     [
@@ -309,7 +317,7 @@ def test_ninety_days_are_answered_and_no_more(figures: Figures) -> None:
     fine = figures.api("fine", "raw_data", "from=2024-10-01&to=2024-10-03", 422)
     assert fine["code"] == "too_many_rows"
     assert f"{ROWS_MAX:,}" in fine["detail"]
-    assert "1 days" in fine["remedy"]
+    assert fine["remedy"] == "Ask for one day."
     assert figures.api("fine", "raw_data", "from=2024-10-01&to=2024-10-01") == []
 
 

@@ -8,13 +8,17 @@ from collections import defaultdict
 from collections.abc import Iterator
 
 import pytest
+from sqlalchemy import select
 from starlette.testclient import TestClient
 
 from kilowatch import catalog as catalogs
-from kilowatch.catalog import verdicts
-from kilowatch.model.insight import InsightEvent, Verdict
-from tests.api.api_world import PARTIAL, Served, serve
+from kilowatch.catalog import people, verdicts
+from kilowatch.catalog.tables import Organisation, User
+from kilowatch.model.insight import EventKind, InsightEvent, Verdict
+from kilowatch.model.lengths import HOUR_MS
+from tests.api.api_world import PARTIAL, PLANNED, Served, serve
 from tests.dashboard.conftest import form_token
+from tests.dashboard.fake_insights import event
 from tests.dashboard.insight_world import furnish
 from tests.dashboard.worlds import ADMIN, END_USER, PASSWORD, STRANGER
 
@@ -198,3 +202,30 @@ def test_what_cannot_be_told_yet_says_why(world: Served) -> None:
     assert (outdoor["unit"], outdoor["rate_unit"], outdoor["ends"]) == ("", "°C", [])
     refused = world.get(f"/meters/{world.point('outdoor')}/waste?{PERIOD}")
     assert (refused.status_code, refused.json()["code"]) == (422, "nothing_to_count")
+
+
+def test_waste_that_has_paused_for_a_day_is_not_going_on(own: Served) -> None:
+    """As on the page: nobody calls that going on, though more of it would be the same event."""
+    point, now_ms = own.world.point("hvac"), own.world.now[0]
+    for hours, name in ((60, EventKind.WEEKEND), (60, EventKind.NIGHT_LOAD)):
+        begin = now_ms - hours * HOUR_MS
+        own.world.extra["insights"].put(event(point.series, name, begin, 30, open=True))
+    told = {one["kind"]: one["ongoing"] for one in own.get(f"/events?{PERIOD}").json()}
+    assert told == {"weekend": False, "night_load": True}
+
+
+def test_events_of_an_organisation_without_the_tool_are_left_out(own: Served) -> None:
+    """Who belongs to two organisations gets those of the one whose plan has Sentinel."""
+    point = own.world.point("hvac")
+    begin = own.world.now[0] - 5 * HOUR_MS
+    own.world.extra["insights"].put(event(point.series, EventKind.SPIKE, begin, 2))
+    with own.world.catalog.change(catalogs.Actor("test")) as change:
+        owner = change.session.scalars(select(Organisation).filter_by(name="Elsewhere")).one()
+        user = change.session.get(User, own.world.extra["users"][PLANNED])
+        assert user is not None
+        people.set_role(change, user, owner, "viewer")
+    both = own.get(f"/events?{PERIOD}", PLANNED)
+    assert (both.status_code, both.json()) == (200, [])
+    site = own.world.sites["Office Dublin"]
+    assert own.get(f"/events?{PERIOD}&site_id={site}", PLANNED).status_code == 403
+    assert len(own.get(f"/events?{PERIOD}").json()) == 1

@@ -212,6 +212,7 @@ def test_a_list_asks_the_catalogue_as_often_for_many_as_for_few(own: Served) -> 
             for k in range(2):
                 settings = Settings("electrical", "electricity", 300)
                 data_points.register(change, site, f"Supply {k}", settings)
+    own.world.app.state.rooms.registry.directory(fresh=True)  # else it looks again in a while
     assert {path: statements(own, path) for path in paths} == few
     assert max(few.values()) <= 15
 

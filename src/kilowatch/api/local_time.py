@@ -19,6 +19,8 @@ from kilowatch.model.zones import Zone
 YEARS = range(1971, 2101)  # as on pages: calendars end with 2110
 DAYS_MAX = 90
 WRITTEN = "DD/MM/YYYY, YYYY-MM-DD or YYYY-MM-DD HH:MM:SS, in the local time of the meter's site"
+PATTERN = r"^([0-9]{2}/[0-9]{2}/[0-9]{4}|[0-9]{4}-[0-9]{2}-[0-9]{2}([ T][0-9]{2}(:[0-9]{2}){2})?)$"
+"""The same for the description; whether there is such a day is another question."""
 _SHAPE = re.compile(r"(\d{4}-\d{2}-\d{2})(?:[ T](\d{2}:\d{2}:\d{2}))?")
 _DAY_FIRST = re.compile(r"(\d{2})/(\d{2})/(\d{4})")
 WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
@@ -76,9 +78,8 @@ def written(text: str) -> Written:
 
 def moment(name: str, about: str) -> Parameter:
     """Return a parameter that is a local day or time, and has to be sent."""
-    return Parameter(
-        name, f"{about} {WRITTEN}.", {"type": "string", "maxLength": 19}, written, required=True
-    )
+    schema = {"type": "string", "pattern": PATTERN}
+    return Parameter(name, f"{about} {WRITTEN}.", schema, written, required=True)
 
 
 SPAN = (

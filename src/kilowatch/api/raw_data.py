@@ -79,7 +79,9 @@ def raw_data(ask: Ask, point: DataPoint) -> list[Row]:
             "to",
             "too_many_rows",
             f"Intervals of {point.interval_s} s make more than {ROWS_MAX:,} rows of this period.",
-            f"Ask for at most {days} days at a time.",
+            f"Ask for a period of {days} days, or a shorter one."
+            if days > 1
+            else "Ask for one day.",
         )
     view = ask.rooms.view
     wanted = asked(point, view.channels(point), ask.values["data_type"])
@@ -108,12 +110,12 @@ def _rows(wanted: Quantity, rows: IntervalBlock, zone: Zone) -> list[Row]:
     known = np.isfinite([total, *by_phase.values()]).any(axis=0)
     worst = np.zeros(len(starts), np.int64)
     np.maximum.at(worst, np.searchsorted(starts, rows.start_ms), rows.quality)
-    columns = [_or(column[known], None) for column in (total,)]
     phases: list[list[Any]] = [[UNSET] * int(known.sum()) for _ in range(3)]
     for code, column in by_phase.items():
         phases[phase_of(code) - 1] = _or(column[known], UNSET)
     told = [_QUALITY.get(one, UNSET) for one in worst[known].tolist()]
-    return list(map(Row, timestamps(starts[known], zone), *columns, *phases, told))
+    columns = (timestamps(starts[known], zone), _or(total[known], None), *phases, told)
+    return list(map(Row, *columns))
 
 
 def _values(wanted: Quantity, rows: IntervalBlock, code: int, starts: Ints) -> Floats:

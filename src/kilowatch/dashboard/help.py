@@ -23,6 +23,7 @@ GROUPS: tuple[tuple[str, str], ...] = (
     ("admin_point", "start/dashboard#data-points"),
     ("admin_site", "operate/administration#sites"),
     ("admin", "operate/administration"),
+    ("account_tokens", "integrate/api#the-first-request"),
     ("alert_channel", "operate/notifications#channels"),
     ("alert", "operate/notifications"),
     ("attributes", "start/dashboard#attributes"),
