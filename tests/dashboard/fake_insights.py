@@ -15,6 +15,7 @@ from kilowatch.model.insight import (
     EventKind,
     Expected,
     InsightEvent,
+    Needed,
     Outlook,
     Standing,
     WasteChanges,
@@ -59,6 +60,7 @@ class FakeInsights:
     openings: dict[int, tuple[bool, ...]] = field(default_factory=dict)
     behind: Backlog = field(default_factory=Backlog)
     error: float = 0.71
+    knows_need: bool = True
 
     def backlog(self) -> Backlog:
         """Return how far it is: as a test says."""
@@ -119,6 +121,16 @@ class FakeInsights:
             np.nanquantile(before[:, known], QUANTILES, axis=0) if known.any() else np.empty((5, 0))
         )
         return Expected(starts, starts - 24 * HOUR_MS, rate, ("prior",) * len(starts))
+
+    def needed(self, point: DataPoint, from_ms: int, to_ms: int) -> Needed:
+        """Return what was used but for what was wasted, where a test does not say otherwise."""
+        own = hourly(self.view, [point], from_ms, to_ms).get(point.series)
+        if own is None or self.wasted is None or not self.knows_need:
+            return Needed(np.empty(0, np.int64), np.empty(0))
+        waste = self.waste([point], from_ms, to_ms)
+        wasted = dict(zip(waste.start_ms.tolist(), waste.amount.tolist(), strict=True))
+        less = np.array([wasted.get(at_ms, 0.0) for at_ms in own.start_ms.tolist()])
+        return Needed(own.start_ms, own.rate - less)
 
     def outlook(self, point: DataPoint) -> Outlook | None:
         """Return the next 48 hours after the last one, and the sums that follow from them."""

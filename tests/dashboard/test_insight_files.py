@@ -104,9 +104,22 @@ def test_hours_have_what_was_used_and_the_band(
     used = {instant_ms(row["start"]): row["used [W]"] for row in rows}
     for at_ms, value in zip(near["actual"]["start"], near["actual"]["value"], strict=True):
         assert float(used[at_ms]) == pytest.approx(value, rel=1e-8)
+    for name, word in (("need", "needed"), ("counted", "counted as waste")):
+        told = {instant_ms(row["start"]): float(row[f"{word} [W]"]) for row in rows
+                if row[f"{word} [W]"]}  # fmt: skip
+        drawn = dict(zip(near[name]["start"], near[name]["value"], strict=True))
+        assert told == pytest.approx(drawn, rel=1e-8), "what the sum of the event is made of"
+    assert sum(near["counted"]["value"]) == pytest.approx(event.amount)
+    spike, main = found["spike"], world.point("main")
+    near = admin.get(f"/event/{main.id}/{spike.id}/data").json()["near"]
+    days = path.partition("date=")[2].partition("&amp;need")[0].replace("&amp;", "&")
+    rows = rows_of(admin, f"/data/hours.csv?point={main.id}&date={days}")
+    assert "needed [W]" not in rows[0]
     high = {instant_ms(row["start"]): float(row["95 % [W]"]) for row in rows if row["band of"]}
     drawn = dict(zip(near["band"]["start"], near["band"]["high"], strict=True))
-    assert high == pytest.approx(drawn, rel=1e-8)
+    both = sorted(high.keys() & drawn.keys())
+    assert len(both) > 24
+    assert [high[at] for at in both] == pytest.approx([drawn[at] for at in both], rel=1e-8)
     for wrong in ("date=x&until=2026-11-01", "date=2024-01-01&until=2026-11-01",
                   "date=2026-11-02&until=2026-11-01"):  # fmt: skip
         assert admin.get(f"/data/hours.csv?point={point.id}&{wrong}").status_code == 400

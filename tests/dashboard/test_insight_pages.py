@@ -266,6 +266,31 @@ def test_an_event_is_seen_by_its_hours_and_beside_normal_days(
     assert sum(extra) / 24 == pytest.approx(EXTRA_W, rel=0.05)
 
 
+def test_waste_is_drawn_over_what_was_needed_and_not_over_a_forecast_that_has_learnt_it(
+    world: World,
+    found: dict[str, InsightEvent],
+    admin: TestClient,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """What is coloured adds up to the kilowatt-hours of the event, hour by hour."""
+    event = found["weekend"]
+    near = admin.get(f"{address(world, 'hvac', event)}/data").json()["near"]
+    assert near["band"] is None
+    counted = dict(zip(near["counted"]["start"], near["counted"]["value"], strict=True))
+    assert sum(counted.values()) == pytest.approx(event.amount)
+    used = dict(zip(near["actual"]["start"], near["actual"]["value"], strict=True))
+    need = dict(zip(near["need"]["start"], near["need"]["value"], strict=True))
+    for at_ms, some in counted.items():
+        assert used[at_ms] - need[at_ms] == pytest.approx(some)
+    spike = admin.get(f"{address(world, 'main', found['spike'])}/data").json()["near"]
+    assert spike["band"] is not None
+    assert "need" not in spike, "what is out of the ordinary is told from what was expected"
+    monkeypatch.setattr(world.extra["insights"], "knows_need", False)
+    near = admin.get(f"{address(world, 'hvac', event)}/data").json()["near"]
+    assert near["band"] is not None, "an old file has not kept it"
+    assert "need" not in near
+
+
 def test_waste_is_shown_on_the_day_and_in_the_hours_in_which_most_of_it_was(
     world: World,
     found: dict[str, InsightEvent],

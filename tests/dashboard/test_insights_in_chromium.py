@@ -50,6 +50,26 @@ def test_an_event_is_a_picture_and_a_table(
     expect(page.locator("#near")).to_be_hidden()
 
 
+def test_an_event_of_waste_says_what_was_needed_and_what_is_counted(
+    live_world: World, found: dict[str, InsightEvent], watched: Watched
+) -> None:
+    """The legend has the line of the need and the area that is counted; the table both."""
+    page = watched.open(fill("/event/{hvac}/{weekend}", live_world, found))
+    page.wait_for_selector("#event[data-ready]")
+    legend = page.locator("section[aria-labelledby=near-title] .legend li:visible")
+    expect(legend).to_have_text(["used", "needed", "counted as waste"])
+    page.locator("label", has=page.locator("input[data-view=near][value=table]")).click()
+    head = page.locator("#near-table thead th")
+    expect(head).to_have_text(["Hour", "used [kW]", "needed [kW]", "counted as waste [kW]"])
+    insights = live_world.extra["insights"]
+    insights.knows_need = False
+    page = watched.open(fill("/event/{hvac}/{weekend}", live_world, found))
+    page.wait_for_selector("#event[data-ready]")
+    expect(legend).to_have_text(["used", "expected: 50 and 90 % range"])
+    expect(page.get_by_text("what was needed then was not kept")).to_be_visible()
+    insights.knows_need = True
+
+
 def test_an_electrical_event_shows_its_phases(
     live_world: World, found: dict[str, InsightEvent], watched: Watched
 ) -> None:

@@ -256,6 +256,22 @@ def test_lights_neither_heat_nor_cool() -> None:
     assert told.sentence.endswith("; something was added or runs longer.")
 
 
+def test_a_base_that_is_higher_by_day_alone_has_not_crept_up() -> None:
+    """Who reads of a base load looks at the nights: they have to be above as well."""
+    high = event(EventKind.BASELOAD_CREEP).evidence | {"hours": 48}
+    for nights, called in ((0, "by_day"), (4, "by_day"), (10, "")):
+        one = event(EventKind.BASELOAD_CREEP, evidence=high | {"night_hours": nights})
+        assert variant(one) == called
+    assert variant(event(EventKind.BASELOAD_CREEP, evidence=high)) == "", "as it was found before"
+    told = explain(
+        event(EventKind.BASELOAD_CREEP, evidence=high | {"night_hours": 0}), about(price=None)
+    )
+    assert told.title.startswith("Main supply: more than usual by day")
+    assert "more than such hours need" in told.sentence
+    assert told.sentence.endswith("; the nights are as they were: something was added by day,"
+                                  " or runs longer.")  # fmt: skip
+
+
 def test_values_that_come_again_are_told_as_that() -> None:
     """A day that is sent twice does not "not move": the sentence says what the meter did."""
     told = {"actual": 31e3, "expected": 30e3, "hours": 24, "again": "day"}

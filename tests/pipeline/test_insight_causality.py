@@ -1,14 +1,20 @@
 """What is found rests on what was known by then: live, replayed or killed in between."""
 
 from pathlib import Path
+from typing import Any, cast
 
 import numpy as np
 import pytest
 
 from kilowatch.model.blocks import Floats
+from kilowatch.model.insight import WASTE_KINDS, EventKind
 from kilowatch.model.lengths import HOUR_MS
 from kilowatch.model.points import DataPoint
 from kilowatch.model.site_facts import SiteFacts
+from kilowatch.pipeline.insight import InsightView, states
+from kilowatch.pipeline.insight.reader import InsightReader
+from kilowatch.pipeline.insight.subjects import subject_of
+from kilowatch.pipeline.insight.surroundings import Surroundings
 from tests.pipeline.insight_history import History, Snapshot, assert_same
 from tests.pipeline.insight_world import MONDAY_MS, WEEK_H, meter, office
 
@@ -62,19 +68,73 @@ def live(tmp_path_factory: pytest.TempPathFactory) -> Snapshot:
     return history.read()
 
 
-def test_a_replay_finds_what_was_found_live(tmp_path: Path, live: Snapshot) -> None:
-    """Months that are replayed in one go give the same findings, to nine digits."""
+@pytest.fixture(scope="module")
+def replayed(tmp_path_factory: pytest.TempPathFactory) -> History:
+    """Return the same history when it was looked at in one go."""
     points, values, facts = building()
-    history = History(tmp_path, points, values, facts)
+    history = History(tmp_path_factory.mktemp("replayed"), points, values, facts)
     history.start()
     history.come_all(WEEKS * WEEK_H)
     history.follow()
-    assert_same(live, history.read())
+    return history
+
+
+def test_a_replay_finds_what_was_found_live(replayed: History, live: Snapshot) -> None:
+    """Months that are replayed in one go give the same findings, to nine digits."""
+    assert_same(live, replayed.read())
     kinds = {event[2] for event in live.events.values()}
     assert {"stuck", "spike"} & kinds
     assert {"weekend", "missed_shutdown"} & kinds
     assert live.waste
     assert len(live.openings) == 3
+
+
+def test_what_events_say_was_needed_is_what_was_kept_of_their_hours(replayed: History) -> None:
+    """The mean that an event names is that of its own hours; a picture of it shows no other."""
+    view, events = InsightView(replayed.path), replayed.read().events.values()
+    end_ms, kinds, seen = MONDAY_MS + WEEKS * WEEK_H * HOUR_MS, list(EventKind), 0
+    for point in replayed.points.points.values():
+        waste = view.waste([point], MONDAY_MS, end_ms)
+        need = view.needed(point, MONDAY_MS, end_ms)
+        by_hour = dict(zip(need.start_ms.tolist(), need.rate.tolist(), strict=True))
+        for event in events:
+            series, kind, start_ms, end, evidence = *event[1:5], event[9]
+            if series == point.series and kind in WASTE_KINDS:
+                mine = waste.kind == kinds.index(EventKind(kind))
+                mine &= (waste.start_ms >= start_ms) & (waste.start_ms < end)
+                needed = [by_hour[at_ms] for at_ms in waste.start_ms[mine].tolist()]
+                assert np.mean(needed) == pytest.approx(evidence["expected"], rel=1e-6)
+                seen += 1
+    assert seen
+
+
+def test_the_need_of_quiet_days_is_read_from_what_was_learnt_before_them(
+    replayed: History,
+) -> None:
+    """It agrees with what was kept of the days of waste, and of hours before it says nothing."""
+    known, (_, _, facts) = replayed.points.points, building()
+    around = Surroundings(
+        cast("Any", replayed.view), lambda: facts, lambda number: subject_of(known[number])
+    )
+    view = InsightView(replayed.path, needs_of=around)
+    reader, end_ms = InsightReader(replayed.path), MONDAY_MS + WEEKS * WEEK_H * HOUR_MS
+    for series in (1, 2, 3):
+        ((packed,),) = reader.rows("SELECT packed FROM reference WHERE series = ?", (series,))
+        since_ms = states.references([packed]).to_ms
+        kept = InsightView(replayed.path).needed(known[series], MONDAY_MS, end_ms)
+        found = view.needed(known[series], MONDAY_MS, end_ms)
+        whole = found.start_ms[found.start_ms >= since_ms]
+        assert whole.tolist() == list(range(since_ms, end_ms, HOUR_MS))
+        assert np.isin(found.start_ms[found.start_ms < since_ms], kept.start_ms).all()
+        alone = np.full(WEEKS * WEEK_H, np.nan)
+        subject = subject_of(known[series])
+        assert subject is not None
+        view._needs._learnt(subject, MONDAY_MS, alone)
+        alone = alone[(kept.start_ms - MONDAY_MS) // HOUR_MS]
+        both = np.isfinite(alone)
+        assert both.sum() > 10
+        assert alone[both] == pytest.approx(kept.rate[both], rel=1e-5)
+    reader.close()
 
 
 def test_killed_in_the_middle_it_goes_on_and_finds_the_same(tmp_path: Path, live: Snapshot) -> None:

@@ -50,6 +50,29 @@ def test_wasted_hours_are_told_one_by_one_and_cut_at_the_edges(tmp_path: Path) -
     assert not len(view.waste([], from_ms, to_ms).series)
 
 
+def test_what_was_needed_is_kept_beside_what_was_wasted(tmp_path: Path) -> None:
+    """A picture of waste rests on what the hour was judged by, not on what was learnt since."""
+    need = 1000.0 + np.arange(24.0)
+    need[3] = np.nan
+    amounts, kinds = np.zeros(24), np.full(24, -1)
+    amounts[5], kinds[5] = 70.0, 17
+    rows = [
+        WasteRow(1, MONDAY_MS, amounts, kinds, need),
+        WasteRow(1, MONDAY_MS + DAY_MS, amounts, kinds, need + 500),
+        WasteRow(1, MONDAY_MS + 2 * DAY_MS, amounts, kinds),
+        WasteRow(2, MONDAY_MS, amounts, kinds, need * 9),
+    ]
+    InsightFile(tmp_path / "insights.sqlite").commit(Commit(waste=rows))
+    view = InsightView(tmp_path / "insights.sqlite")
+    found = view.needed(meter(1), MONDAY_MS + 2 * HOUR_MS, MONDAY_MS + 3 * DAY_MS)
+    hours = (found.start_ms - MONDAY_MS) // HOUR_MS
+    assert hours.tolist() == [2, *range(4, 24), *range(24, 27), *range(28, 48)]
+    wanted = [1000 + hour if hour < 24 else 1476 + hour for hour in hours.tolist()]
+    assert found.rate.tolist() == wanted
+    assert not len(view.needed(meter(3), MONDAY_MS, MONDAY_MS + DAY_MS).start_ms)
+    assert not len(view.needed(meter(1), MONDAY_MS, MONDAY_MS).start_ms)
+
+
 def test_a_page_of_waste_reads_waste_alone_and_by_its_index(tmp_path: Path) -> None:
     """Waste is told apart by what is shown of an event, whatever was found of its cause first."""
     path = tmp_path / "insights.sqlite"

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from kilowatch.insights.hours import Hours
 from kilowatch.insights.waste import Reference, events
 from kilowatch.insights.waste.events import KINDS
+from kilowatch.model.blocks import Ints
 from kilowatch.model.insight import WASTE_KINDS, EventKind, InsightEvent
 from kilowatch.model.zones import Zone
 from kilowatch.pipeline.insight.states import WasteRun
@@ -58,6 +59,7 @@ def test_events_that_grow_hour_by_hour_are_those_of_the_whole_history(
             own = (rate[part], np.full(part.stop - part.start, NEED), kind[part])
             going, changed = go_on(1, going, when, own, SCALE)
             found |= {one.id: one for one in changed}
+    _nights_are_counted(found, hours, kind)
     over = ended(1, going, SCALE)
     assert {one.id for one in over} == {one.id for one in found.values() if one.open}
     told = sorted(found.values(), key=lambda one: (one.start_ms, one.kind))
@@ -82,3 +84,13 @@ def test_use_in_mild_weather_says_how_much_its_stream_goes_by_the_weather() -> N
         assert event.evidence.get("weather_range") == told
         _, (event, *_) = go_on(1, [], when, own, SCALE)
         assert "weather_range" not in event.evidence
+
+
+def _nights_are_counted(found: dict[str, InsightEvent], hours: Hours, kind: Ints) -> None:
+    """Of a base that crept up it is told how many of its hours lie between midnight and five."""
+    for event in found.values():
+        there = (hours.start_ms >= event.start_ms) & (hours.start_ms < event.end_ms)
+        mine = there & (kind == KINDS.index(event.kind))
+        nights = int((mine & (hours.hour_of_day < 5)).sum())
+        wanted = nights if event.kind is EventKind.BASELOAD_CREEP else None
+        assert event.evidence.get("night_hours") == wanted

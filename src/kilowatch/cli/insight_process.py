@@ -169,6 +169,7 @@ class Following:
             folder.insights,
             lambda: self.follower.backlog,
             Surroundings(view, known.facts, subject, known.faults),
+            Surroundings(view, known.facts, subject),
         )
         self.tidings = Tidings(self.view, watch, known)
         self._thread = threading.Thread(target=self.follower.run, name="insights", daemon=True)

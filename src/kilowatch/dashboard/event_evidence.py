@@ -15,6 +15,7 @@ from kilowatch.dashboard.hourly import (
     band_columns,
     by_point,
     hourly,
+    in_short,
     nullable,
     unit_of_rate,
 )
@@ -23,7 +24,7 @@ from kilowatch.dashboard.needs import Insights, View
 from kilowatch.dashboard.periods import local_day, midnight_ms, offsets
 from kilowatch.dashboard.quality_periods import day_text
 from kilowatch.dashboard.sentinel import mark_of
-from kilowatch.dashboard.waste_spans import spans_of
+from kilowatch.dashboard.waste_spans import counted_of, spans_of
 from kilowatch.dashboard.words import t
 from kilowatch.model.blocks import Floats
 from kilowatch.model.insight import EventKind
@@ -51,7 +52,9 @@ def evidence(
         now_ms: What time it is [ms since 1970, UTC].
 
     Returns:
-        ``near``: hours around the event as ``band.js`` draws them; ``day``: its strongest day over
+        ``near``: hours around the event as ``band.js`` draws them; where it is waste and what was
+        needed is known, that and what is counted stand in the place of the band of forecasts,
+        which has learnt the waste; ``day``: its strongest day over
         the same weekday of the weeks before, or null where there are too few, or where the event is
         electrical; then ``quantity`` is what ``quantity.js`` draws, else null.
     """
@@ -72,11 +75,28 @@ def evidence(
         "to_ms": to_ms,
         "now_ms": now_ms,
         "actual": actual_columns(found),
-        "band": band_columns(insights.expected(point, from_ms, to_ms)),
+        "band": None,
         "marks": marks,
+        **_needed(insights, shown, from_ms, to_ms),
     }
+    if "need" not in near:
+        near["band"] = band_columns(insights.expected(point, from_ms, to_ms))
     own = quantity(view, point, event, (from_ms, to_ms), now_ms, marks)
     return {"near": near, "quantity": own, "day": None if own else _day(view, insights, shown)}
+
+
+def _needed(insights: Insights, shown: Shown, from_ms: int, to_ms: int) -> dict[str, Any]:
+    """Return what was needed and what is counted as waste, where both are known."""
+    if not shown.event.is_waste:
+        return {}
+    need = insights.needed(shown.point, from_ms, to_ms)
+    starts, amounts = counted_of(insights, shown, from_ms, to_ms)
+    if not np.isin(starts, need.start_ms).any():
+        return {}
+    return {
+        "need": {"start": need.start_ms.tolist(), "value": nullable(in_short(need.rate))},
+        "counted": {"start": starts.tolist(), "value": nullable(in_short(amounts))},
+    }
 
 
 def window(start_ms: int, end_ms: int, zone: str, now_ms: int) -> tuple[int, int]:

@@ -132,7 +132,8 @@ def hours_query(point: DataPoint, found: InsightEvent, now_ms: int) -> str:
     """Return what the file of the hours around an event is asked for."""
     from_ms, to_ms = window(found.start_ms, found.end_ms, point.zone, now_ms)
     first, last = local_day(from_ms, point.zone), local_day(to_ms - 1, point.zone)
-    return f"point={point.id}&date={first}&until={last}"
+    need = "&need=1" if found.is_waste else ""
+    return f"point={point.id}&date={first}&until={last}{need}"
 
 
 def _others(request: Request, found: InsightEvent) -> list[Any]:

@@ -177,16 +177,40 @@ def _hours(request: Request) -> Response:
     for expected, what in parts:
         for at_ms, levels in zip(expected.start_ms.tolist(), expected.rate.T.tolist(), strict=True):
             made.setdefault(at_ms, [None, None, ""])[1:] = [levels, what]
+    need, wasted = _need_of(request, point, from_ms, to_ms) if "need" in query else ({}, {})
+    for at_ms in need:
+        made.setdefault(at_ms, [None, None, ""])
     unit = unit_of_rate(point)
     levels_of = [f"{round(100 * level)} % [{unit}]" for level in QUANTILES]
     used_of = f"{t('files.used')} [{unit}]"
     head = [t("files.begin"), t("files.end"), used_of, *levels_of, t("files.of")]
+    if "need" in query:
+        head += [f"{t('files.needed')} [{unit}]", f"{t('files.counted')} [{unit}]"]
     rows = (
         [iso_local(at_ms, point.zone), iso_local(at_ms + HOUR_MS, point.zone), rate,
-         *(levels or [None] * len(QUANTILES)), what]  # type: ignore[misc]
+         *(levels or [None] * len(QUANTILES)), what,  # type: ignore[misc]
+         *((need.get(at_ms), wasted.get(at_ms)) if "need" in query else ())]
         for at_ms, (rate, levels, what) in sorted(made.items())
     )  # fmt: skip
     return csv_answer(f"{point.name} expected {first} {last}", head, rows)
+
+
+def _need_of(
+    request: Request, point: DataPoint, from_ms: int, to_ms: int
+) -> tuple[dict[int, float], dict[int, float]]:
+    """Return by hour what was needed and what is counted as waste of a data point."""
+    rooms = rooms_of(request)
+    if rooms.insights is None or not has_tool(
+        visit_of(request).person, "sentinel", point.organisation_id
+    ):
+        return {}, {}
+    need = rooms.insights.needed(point, from_ms, to_ms)
+    wasted = rooms.insights.waste([point], from_ms, to_ms)
+    needed, counted = (
+        dict(zip(starts.tolist(), values.tolist(), strict=True))
+        for starts, values in ((need.start_ms, need.rate), (wasted.start_ms, wasted.amount))
+    )
+    return needed, counted
 
 
 DOORS: tuple[Door, ...] = (

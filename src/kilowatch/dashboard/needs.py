@@ -27,6 +27,7 @@ from kilowatch.model.insight import (
     EventBrief,
     Expected,
     InsightEvent,
+    Needed,
     Outlook,
     Standing,
     WasteChanges,
@@ -235,6 +236,7 @@ class Insights(Protocol):
     def event(self, event_id: str) -> InsightEvent | None: ...  # noqa: D102
     def expected(self, point: DataPoint, from_ms: int, to_ms: int) -> Expected: ...  # noqa: D102
     def outlook(self, point: DataPoint) -> Outlook | None: ...  # noqa: D102
+    def needed(self, point: DataPoint, from_ms: int, to_ms: int) -> Needed: ...  # noqa: D102
     def waste(  # noqa: D102
         self, points: Sequence[DataPoint], from_ms: int, to_ms: int
     ) -> WasteHours: ...

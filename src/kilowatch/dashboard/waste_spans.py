@@ -12,7 +12,7 @@ import numpy as np
 
 from kilowatch.dashboard.insight_rows import Shown
 from kilowatch.dashboard.needs import Insights
-from kilowatch.model.blocks import Ints
+from kilowatch.model.blocks import Floats, Ints
 from kilowatch.model.insight import EventKind, InsightEvent, WasteHours
 from kilowatch.model.lengths import HOUR_MS
 
@@ -54,16 +54,38 @@ def spans_of(insights: Insights, events: Sequence[Shown], from_ms: int, to_ms: i
     return found
 
 
+def counted_of(insights: Insights, shown: Shown, from_ms: int, to_ms: int) -> tuple[Ints, Floats]:
+    """Return what is counted as waste of an event, hour by hour: its sum is made of these.
+
+    Args:
+        insights: What was found.
+        shown: Which; of one that is no waste there is nothing.
+        from_ms: Start of the stretch [ms since 1970, UTC].
+        to_ms: Its end [ms since 1970, UTC].
+
+    Returns:
+        Starts of the hours, rising [ms], and the waste in each [Wh or m³].
+    """
+    hours = insights.waste([shown.point], from_ms, to_ms)
+    mine = _rows_of(shown.event, hours) if shown.event.is_waste else np.empty(0, np.int64)
+    return hours.start_ms[mine], hours.amount[mine]
+
+
 def _hours_of(event: InsightEvent, hours: WasteHours) -> Ints:
     """Return the hours of an event that are worth a picture, rising [ms]."""
+    mine = _rows_of(event, hours)
+    amount, starts = hours.amount[mine], hours.start_ms[mine]
+    return np.unique(starts[amount >= SMALL * amount.mean()]) if len(starts) else starts
+
+
+def _rows_of(event: InsightEvent, hours: WasteHours) -> Ints:
+    """Return which hours are of an event, as an index."""
     parts = event.evidence.get("parts", ())
     kinds = {event.kind.value, *(part["kind"] for part in parts)}
     numbers = [number for number, kind in enumerate(KINDS) if kind.value in kinds]
     mine = (hours.series == event.series) & np.isin(hours.kind, numbers)
     mine &= (hours.start_ms >= event.start_ms) & (hours.start_ms < event.end_ms)
-    amount = hours.amount[mine]
-    starts = hours.start_ms[mine]
-    return np.unique(starts[amount >= SMALL * amount.mean()]) if len(starts) else starts
+    return np.flatnonzero(mine)
 
 
 def _runs(starts: Ints) -> list[list[int]]:

@@ -15,6 +15,7 @@ IN_BROWSER = (
     "age.", "bands.", "bell.", "calendar.", "chart.", "comments.", "compare.", "copy.",
     "controls.", "drawn.", "drawn_", "failed.", "figures.",
     "insight.actual", "insight.expected", "insight.four_of_five", "insight.hour",
+    "insight.need", "insight.counted",
     "insight.interval", "insight.normal", "insight.range",
     "late.", "loading", "none.", "overlay.", "product", "quality.", "recomputing.", "requests.",
     "state.", "sure.", "table.", "tile.", "why.", "why_of.", "worth.",

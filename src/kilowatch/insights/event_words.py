@@ -137,6 +137,12 @@ AT_TIMES = {
         "guess": "something was added or runs longer; without an outdoor temperature nobody can say"
         " whether the weather called for it",
     },
+    "by_day": {
+        "title": "more than usual by day",
+        "normal": "such hours need",
+        "of_it": " by day",
+        "guess": "the nights are as they were: something was added by day, or runs longer",
+    },
     "quiet_hours": {
         "title": "running at quiet hours",
         "normal": "is needed at quiet hours",
@@ -144,5 +150,5 @@ AT_TIMES = {
         "guess": "it looks as if a tap or a valve stayed open, or a pipe leaks",
     },
 }
-"""What is said of open hours at a site whose weather nobody knows, and of water at hours in which
-little of it is used: nobody opens a district."""
+"""What is said of a base that rose by day alone, of open hours at a site whose weather nobody
+knows, and of water at hours in which little of it is used: nobody opens a district."""

@@ -33,6 +33,9 @@ WEATHER_MATTERS = 1.5
 """Times by which the need of open hours differs between the temperatures that were seen, from which
 on more in mild weather is likely heating or cooling. In the demo HVAC has 1.8, gas 7 and more;
 lights, which burn longer in the dark months, 1.2, refrigeration 1.5, kitchen and bakery 1.0."""
+NIGHTS_OF_BASE = 0.1
+"""Part of the hours of a base that crept up that lie between midnight and five: of what is always
+on it would be five in twenty-four; of less than half of that the nights were not above."""
 _NOT_OF_PRODUCTION = frozenset(
     {_K.MISSED_SHUTDOWN, _K.NIGHT_LOAD, _K.DRIFT, _K.LEVEL_SHIFT, _K.CLOCK_SHIFT}
 )
@@ -69,6 +72,7 @@ def variant(
         "load_gone": event.kind is EventKind.PHASE_LOSS and "phase" not in event.evidence,
         "turned": "turned" in event.evidence,
         "phase_energy": event.kind is EventKind.PHASE_SUM and "phase" in event.evidence,
+        "by_day": _only_by_day(event),
         "quiet_hours": event.kind is EventKind.AFTER_HOURS and utility == "water",
         f"again_{event.evidence.get('again')}": "again" in event.evidence,
     }
@@ -79,6 +83,13 @@ def variant(
     if utility in EARNED and event.kind in _NOT_OF_PRODUCTION:
         return f"made_{way}"
     return way if _says_too_much(event, zone) else ""
+
+
+def _only_by_day(event: InsightEvent) -> bool:
+    """Tell whether a base that crept up was above by day alone: what is always on is not more."""
+    nights, hours = event.evidence.get("night_hours"), event.evidence.get("hours", 0)
+    creep = event.kind is EventKind.BASELOAD_CREEP
+    return creep and nights is not None and nights < NIGHTS_OF_BASE * hours
 
 
 def _in_open_hours(event: InsightEvent, *, weather: bool) -> str:

@@ -210,6 +210,19 @@ class Outlook:
 
 
 @dataclass(frozen=True, slots=True)
+class Needed:
+    """What a stream needed, hour by hour; hours of which nobody knows are left out.
+
+    Attributes:
+        start_ms: Start of the hour, rising, shape (n,) [ms since 1970, UTC].
+        rate: What was learnt to be needed at that time and temperature, shape (n,) [W or m³/h].
+    """
+
+    start_ms: Ints
+    rate: Floats
+
+
+@dataclass(frozen=True, slots=True)
 class WasteHours:
     """Waste of some streams, hour by hour; hours without any are left out.
 

@@ -77,6 +77,9 @@ MIGRATIONS: tuple[str, ...] = (
     """
     CREATE TABLE quiet (series INTEGER PRIMARY KEY, until_ms INTEGER NOT NULL);
     """,
+    """
+    ALTER TABLE waste ADD COLUMN needs BLOB;
+    """,
 )
 """Statements that lead from one version of the file to the next; the first make version 1."""
 
@@ -256,12 +259,13 @@ class InsightFile:
         )
         self._revision += bool(commit.waste)
         run(
-            "INSERT OR REPLACE INTO waste (series, start_ms, amounts, kinds, revision)"
-            " VALUES (?, ?, ?, ?, ?)",
+            "INSERT OR REPLACE INTO waste (series, start_ms, amounts, kinds, revision, needs)"
+            " VALUES (?, ?, ?, ?, ?, ?)",
             [
                 (
                     w.series, w.start_ms, w.amount.tobytes(), w.kind.astype(np.int8).tobytes(),
                     self._revision,
+                    None if w.need is None else w.need.astype(np.float32).tobytes(),
                 )
                 for w in commit.waste
             ],

@@ -66,12 +66,15 @@ class WasteRow:
         start_ms: First hour [ms since 1970, UTC].
         amount: Waste in each hour, shape (hours,) [Wh or m³].
         kind: Index into ``list(EventKind)``, −1 where there is none, shape (hours,).
+        need: What the stream needed in each hour, waste or not, shape (hours,) [W or m³/h]; NaN
+            where nobody knows, None where it was not kept.
     """
 
     series: int
     start_ms: int
     amount: Floats
     kind: Ints
+    need: Floats | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,6 +34,7 @@ class WasteRun(msgspec.Struct, array_like=True):
         amount: Wasted so far [Wh or m³].
         expected: What was needed in those hours [Wh or m³].
         highest: Most that was wasted in one of them [Wh or m³].
+        nights: How many of the hours lie in the night.
     """
 
     kind: int
@@ -46,6 +47,7 @@ class WasteRun(msgspec.Struct, array_like=True):
     amount: float
     expected: float
     highest: float
+    nights: int = 0
 
 
 class Remembered(msgspec.Struct, array_like=True):

@@ -372,12 +372,12 @@ def _rows(
 ) -> list[WasteRow]:
     """Return the wasted hours by local day."""
     start_ms, day, _ = when
-    rate, _, kind = waste
+    rate, need, kind = waste
     if not (kind >= 0).any():
         return []
     cuts = [0, *(np.flatnonzero(np.diff(day)) + 1).tolist(), len(day)]
     return [
-        WasteRow(series, int(start_ms[a]), rate[a:b], kind[a:b])
+        WasteRow(series, int(start_ms[a]), rate[a:b], kind[a:b], need[a:b])
         for a, b in pairwise(cuts)
         if (kind[a:b] >= 0).any()
     ]

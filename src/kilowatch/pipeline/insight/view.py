@@ -16,6 +16,7 @@ from kilowatch.model.insight import (
     EventKind,
     Expected,
     InsightEvent,
+    Needed,
     Outlook,
     Standing,
     WasteChanges,
@@ -27,6 +28,7 @@ from kilowatch.pipeline.insight.briefs import Briefs, numbers, portions, touchin
 from kilowatch.pipeline.insight.columns import SHOWN, shown_of, unpacked
 from kilowatch.pipeline.insight.file import NEWEST_REVISION
 from kilowatch.pipeline.insight.knowledge import Backlog
+from kilowatch.pipeline.insight.needed import Needs
 from kilowatch.pipeline.insight.outlooks import Outlooks
 from kilowatch.pipeline.insight.reader import InsightReader
 from kilowatch.pipeline.insight.surroundings import Surroundings
@@ -77,6 +79,7 @@ class InsightView:
         path: The insights' own file.
         backlog: Returns how far the follower is behind.
         surroundings: Reads hours for outlooks, nobody else's; None where there are none.
+        needs_of: The same for what was needed, nobody else's either.
     """
 
     def __init__(
@@ -84,11 +87,13 @@ class InsightView:
         path: Path,
         backlog: Callable[[], Backlog] = Backlog,
         surroundings: Surroundings | None = None,
+        needs_of: Surroundings | None = None,
     ) -> None:
         self._reader = InsightReader(path)
         self._backlog = backlog
         self._briefs = Briefs(self._reader)
         self._outlooks = None if surroundings is None else Outlooks(self._reader, surroundings)
+        self._needs = Needs(self._reader, needs_of)
 
     def events(
         self, points: Sequence[DataPoint], from_ms: int, to_ms: int, *, waste: bool = False
@@ -155,6 +160,14 @@ class InsightView:
             KilowatchError: 503 from the store.
         """
         return None if self._outlooks is None else self._outlooks.of(point)
+
+    def needed(self, point: DataPoint, from_ms: int, to_ms: int) -> Needed:
+        """Return what was needed in the hours that start in [from_ms, to_ms): those known.
+
+        Raises:
+            KilowatchError: 503 from the store.
+        """
+        return self._needs.of(point, from_ms, to_ms)
 
     def waste(self, points: Sequence[DataPoint], from_ms: int, to_ms: int) -> WasteHours:
         """Return the wasted hours that start in [from_ms, to_ms), by series and start."""

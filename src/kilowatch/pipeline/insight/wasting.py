@@ -16,6 +16,7 @@ from kilowatch.insights.waste.events import (
     MIN_H,
     MIN_SHARE,
 )
+from kilowatch.insights.waste.habits import NIGHT
 from kilowatch.model.blocks import Floats, Ints
 from kilowatch.model.insight import EventKind, InsightEvent
 from kilowatch.model.lengths import HOUR_MS
@@ -49,7 +50,7 @@ def go_on(
     Returns:
         What may go on after them, and the events that are new, have grown or are over.
     """
-    start_ms, day, _ = hours
+    start_ms, day, hour = hours
     rate, need, kind = waste
     by_kind = {run.kind: run for run in runs}
     changed: dict[tuple[int, int], tuple[WasteRun, bool]] = {}
@@ -63,6 +64,7 @@ def go_on(
             run = by_kind[number] = WasteRun(number, now_ms, now_ms, 0, 0, 0, -1, 0.0, 0.0, 0.0)
         run.last_ms = now_ms
         run.hours += 1
+        run.nights += int(hour[at]) < NIGHT.stop
         run.days += int(day[at]) != run.day
         run.day = int(day[at])
         run.amount += float(rate[at])
@@ -127,6 +129,8 @@ def _event(series: int, run: WasteRun, scale: float, *, is_open: bool) -> Insigh
         "days": run.days,
         "scale": scale,
     }
+    if kind is EventKind.BASELOAD_CREEP:
+        evidence["night_hours"] = run.nights
     return InsightEvent(
         id=event_key(series, kind, run.start_ms),
         series=series,

@@ -69,6 +69,15 @@ export const spansOf = (mark) => mark.spans ?? [[mark.from, mark.to]];
 /** Whether an event is seen in a stretch of time: not in the quiet hours between its own. */
 export const touches = (mark, from, to) => spansOf(mark).some(([begin, end]) => begin < to && end > from);
 
+/** What is counted as waste: in each hour so much of what was used, from the top of it down. */
+function counted(data, factor, colours, index) {
+  const used = new Map(data.actual.start.map((at, i) => [at, data.actual.value[i]]));
+  const { start, value } = data.counted;
+  const high = start.map((at) => used.get(at) ?? null);
+  const low = high.map((top, i) => (top === null ? null : (top - value[i]) * factor));
+  return ribbon(start, low, scaled(high, factor), { fill: alpha(colours.waste, 0.4) }, index, 3);
+}
+
 /** The hours of an event between what was expected and what was used. */
 function excess(data, factor, colours, index) {
   const expected = new Map((data.band?.start ?? []).map((at, i) => [at, data.band.mid[i]]));
@@ -179,7 +188,7 @@ export function markNow(series, data, colours) {
 export function build(data, time, width, { height = 320, small = false, floor = 0 } = {}) {
   const colours = look(data.utility);
   const actual = data.actual ?? { start: [], value: [] };
-  const top = largest(actual.value, data.band?.high ?? [], data.forecast?.high ?? [], data.normal?.high ?? [], data.other?.value ?? []);
+  const top = largest(actual.value, data.band?.high ?? [], data.forecast?.high ?? [], data.need?.value ?? [], data.normal?.high ?? [], data.other?.value ?? []);
   const least = Math.min(floor, smallest(actual.value, data.band?.low ?? []));
   const scale = scaleFor(data.unit, Math.max(top, -least));
   const f = scale.factor;
@@ -196,7 +205,10 @@ export function build(data, time, width, { height = 320, small = false, floor = 
     series.push(ribbon(start, scaled(q25, f), scaled(q75, f), { fill: alpha(colours.hue, 0.15) }, 0, 2));
     series.push(steps(start, scaled(mid, f), { width: 1.75, color: colours.hue, type: [5, 4] }, 0, 3));
   }
-  series.push(...excess(data, f, colours, 0));
+  if (data.need) {
+    series.push(counted(data, f, colours, 0));
+    series.push(steps(data.need.start, scaled(data.need.value, f), { width: 1.5, color: colours.text }, 0, 5));
+  } else series.push(...excess(data, f, colours, 0));
   series.push(steps(actual.start, scaled(actual.value, f), { width: small ? 1.25 : 1.75, color: colours.hue }, 0, 4));
   markNow(series, data, colours);
   const y = { min: least < 0 ? undefined : 0, max: small || !top ? undefined : top * f * 1.12 };

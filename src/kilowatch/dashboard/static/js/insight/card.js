@@ -12,17 +12,18 @@ export function element(tag, className, text = "") {
   return node;
 }
 
-/** The rows of a chart, hour by hour: {at, actual, low, mid, high}. */
+/** The rows of a chart, hour by hour: {at, actual, low, mid, high, need, counted}. */
 export function rowsOf(data) {
   const found = new Map();
   const row = (at) => {
-    if (!found.has(at)) found.set(at, { at, actual: null, low: null, mid: null, high: null });
+    if (!found.has(at)) found.set(at, { at, actual: null, low: null, mid: null, high: null, need: null, counted: null });
     return found.get(at);
   };
   data.actual?.start.forEach((at, i) => { row(at).actual = data.actual.value[i]; });
   for (const band of [data.band, data.normal, data.forecast]) {
     band?.start.forEach((at, i) => Object.assign(row(at), { low: band.low[i], mid: band.mid[i], high: band.high[i] }));
   }
+  for (const name of ["need", "counted"]) data[name]?.start.forEach((at, i) => { row(at)[name] = data[name].value[i]; });
   return [...found.values()].sort((a, b) => a.at - b.at);
 }
 
@@ -61,7 +62,12 @@ export function table(host, data, name, title) {
   const top = Math.max(0, ...rows.map((row) => Math.max(row.actual ?? 0, row.high ?? 0)));
   const scale = scaleFor(data.unit, top);
   const cell = (value) => (value === null || value === undefined ? "–" : short(value * scale.factor));
-  const titles = [t("insight.actual"), t("insight.expected"), t("insight.range")].map((text) => `${text} [${scale.unit}]`);
+  const names = data.need ? ["actual", "need", "counted"] : ["actual", "expected", "range"];
+  const titles = names.map((one) => `${t(`insight.${one}`)} [${scale.unit}]`);
+  if (data.need) {
+    figuresTable(host, title, [t("insight.hour"), ...titles], rows.map((row) => [name(row.at), ...[row.actual, row.need, row.counted].map(cell)]));
+    return;
+  }
   figuresTable(host, title, [t("insight.hour"), ...titles], rows.map((row) => [name(row.at), cell(row.actual),
     cell(row.mid), row.low === null ? "–" : `${cell(row.low)} – ${cell(row.high)}`]));
 }
@@ -71,6 +77,8 @@ function told(row, scale, settings) {
   const text = (value) => `${short(value * scale.factor)} ${scale.unit}`.trim();
   const lines = [];
   if (row.actual !== null) lines.push([t("insight.actual"), text(row.actual)]);
+  if (row.need !== null) lines.push([t("insight.need"), text(row.need)]);
+  if (row.counted !== null) lines.push([t("insight.counted"), text(row.counted)]);
   if (row.mid !== null) lines.push([settings.expected ?? t("insight.expected"), text(row.mid)]);
   if (row.low !== null) lines.push([t("insight.range"), `${short(row.low * scale.factor)} – ${text(row.high)}`]);
   return lines;

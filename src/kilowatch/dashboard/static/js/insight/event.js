@@ -14,6 +14,7 @@ function showNear(data) {
   const time = new SiteTime(data.offsets);
   const name = (at) => time.bucket(at, HOUR);
   const title = document.getElementById("near-title").textContent;
+  for (const one of document.querySelectorAll("[data-when]")) one.hidden = (one.dataset.when === "need") !== Boolean(data.need);
   const card = new Card(document.getElementById("near"), data, time, { height: 340 });
   switches("near", card, (into) => table(into, data, name, title));
 }
