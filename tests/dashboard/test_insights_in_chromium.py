@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
+import numpy as np
 import pytest
 from playwright.sync_api import expect
 
+from kilowatch.model.blocks import Quality
 from kilowatch.model.insight import InsightEvent
+from kilowatch.model.lengths import HOUR_MS
 from tests.dashboard.conftest import Watched
 from tests.dashboard.fakes import DAY_MS
 from tests.dashboard.insight_world import furnish
@@ -149,6 +153,36 @@ def test_a_forecast_names_its_last_day_and_its_legend_has_the_colour_of_its_line
     midnights = [f"{day:%a} {day.day} {day:%b}" for day in days]
     assert len(midnights) >= 7
     page.wait_for_function(DRAWN, arg=["ahead", midnights])
+
+
+PICTURED = """(id) => echarts.getInstanceByDom(document.getElementById(id)).getZr().storage
+  .getDisplayList(true).flatMap((one) => one.style?.fill?.image ? ["hatched"]
+    : JSON.stringify(one.style?.lineDash) === "[2,3]" ? ["dotted"] : [])"""
+
+
+def test_what_is_missing_is_hatched_and_what_is_estimated_is_dotted(
+    live_world: World, found: dict[str, InsightEvent], watched: Watched
+) -> None:
+    """In the charts of events, circuits and forecasts as in Breakdown; and told in their tables."""
+    point, view = live_world.point("main"), live_world.view
+    rows = view.rows[point.series]
+    lost = (rows.start_ms >= found["spike"].start_ms + 6 * HOUR_MS) & (
+        rows.start_ms < found["spike"].start_ms + 15 * HOUR_MS
+    )
+    held = (rows.start_ms // HOUR_MS * HOUR_MS) == found["spike"].start_ms - 9 * HOUR_MS
+    marked = replace(rows, quality=np.where(held, Quality.ESTIMATED, rows.quality))
+    view.rows[point.series] = marked.take(~lost)
+    try:
+        page = watched.open(fill("/event/{main}/{spike}", live_world, found))
+        page.wait_for_selector("#event[data-ready]")
+        assert set(page.evaluate(PICTURED, "near")) == {"hatched", "dotted"}
+        page.locator("label", has=page.locator("input[data-view=near][value=table]")).click()
+        expect(page.locator("#near-table tbody td", has_text="(estimated)")).to_have_count(1)
+        page = watched.open(fill("/forecast?point={main}", live_world, found))
+        page.wait_for_selector("#forecast[data-ready]")
+        assert "hatched" in page.evaluate(PICTURED, "ahead")
+    finally:
+        view.rows[point.series] = rows
 
 
 CUT = """() => [...document.querySelectorAll(".site-cards .card, .site-cards .scroll")]

@@ -74,7 +74,7 @@ def evidence(
         "from_ms": from_ms,
         "to_ms": to_ms,
         "now_ms": now_ms,
-        "actual": actual_columns(found),
+        "actual": actual_columns(view, point, found, (from_ms, to_ms), now_ms),
         "band": None,
         "marks": marks,
         **_needed(insights, shown, from_ms, to_ms),
@@ -82,7 +82,11 @@ def evidence(
     if "need" not in near:
         near["band"] = band_columns(insights.expected(point, from_ms, to_ms))
     own = quantity(view, point, event, (from_ms, to_ms), now_ms, marks)
-    return {"near": near, "quantity": own, "day": None if own else _day(view, insights, shown)}
+    return {
+        "near": near,
+        "quantity": own,
+        "day": None if own else _day(view, insights, shown, now_ms),
+    }
 
 
 def _needed(insights: Insights, shown: Shown, from_ms: int, to_ms: int) -> dict[str, Any]:
@@ -108,7 +112,7 @@ def window(start_ms: int, end_ms: int, zone: str, now_ms: int) -> tuple[int, int
     return max(from_ms, to_ms - SHOWN_MS_MAX), to_ms
 
 
-def _day(view: View, insights: Insights, shown: Shown) -> dict[str, Any] | None:
+def _day(view: View, insights: Insights, shown: Shown, now_ms: int) -> dict[str, Any] | None:
     """Return the strongest day of an event beside the same weekday of the weeks before."""
     point, event = shown.point, shown.event
     zone = point.zone
@@ -137,7 +141,11 @@ def _day(view: View, insights: Insights, shown: Shown) -> dict[str, Any] | None:
         "title": t("event.day_against", day=day_text(day), weekday=weekday, n=len(normal)),
         "today": t("event.day_short", weekday=weekday, day=day.day, month=t(f"month.{day.month}")),
         "usual": t("event.day_usual", weekday=weekday),
-        "actual": {"start": starts, "value": nullable(profile(hours, day, zone))},
+        "actual": {
+            "start": starts,
+            "value": nullable(own := profile(hours, day, zone)),
+            "missing": _lost(own, (end - midnight) // HOUR_MS, (now_ms - midnight) // HOUR_MS),
+        },
         "normal": {
             "start": starts, "low": nullable(low), "mid": nullable(middle), "high": nullable(high),
         },
@@ -202,6 +210,17 @@ def _strongest(view: View, insights: Insights, shown: Shown) -> date:
     # Of an event that is more than expected, the day with most; of less, the one with least.
     sign = -1.0 if event.amount < 0 else 1.0
     return max(days, key=lambda day: sign * days[day])
+
+
+def _lost(hours: Floats, length: int, passed: int) -> list[list[int]]:
+    """Return the hours of a day that have passed and are not known [ms from its midnight].
+
+    Of a day on which the clocks change nothing is said: an hour of it is missing, or there twice.
+    """
+    if length != len(hours):
+        return []
+    lost = np.flatnonzero(np.isnan(hours[: max(0, passed)])).tolist()
+    return [[one * HOUR_MS, (one + 1) * HOUR_MS] for one in lost]
 
 
 def profile(hours: Hourly, day: date, zone: str) -> Floats:

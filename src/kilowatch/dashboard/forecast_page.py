@@ -327,7 +327,7 @@ def _data(request: Request) -> dict[str, Any]:
         "from_ms": from_ms,
         "to_ms": to_ms,
         "now_ms": made_ms,
-        "actual": actual_columns(found),
+        "actual": actual_columns(rooms.view, point, found, (from_ms, made_ms), rooms.clock()),
         "band": band_columns(rooms.insights.expected(point, from_ms, made_ms)),
         "forecast": band_columns(outlook.hours),
         "marks": [],

@@ -13,9 +13,10 @@ from typing import Any
 
 import numpy as np
 
+from kilowatch.dashboard.figures import elapsed_ms
 from kilowatch.dashboard.needs import View
 from kilowatch.insights.hours import COVERED_MIN
-from kilowatch.model.blocks import SHARED, Floats, Ints
+from kilowatch.model.blocks import SHARED, Floats, Ints, Quality
 from kilowatch.model.insight import Expected
 from kilowatch.model.lengths import HOUR_MS
 from kilowatch.model.points import DataPoint
@@ -123,9 +124,67 @@ def hourly(view: View, points: Sequence[DataPoint], from_ms: int, to_ms: int) ->
     return found
 
 
-def actual_columns(hours: Hourly) -> dict[str, Any]:
-    """Return known hours as the browser wants them."""
-    return {"start": hours.start_ms.tolist(), "value": nullable(hours.rate)}
+def actual_columns(
+    view: View, point: DataPoint, hours: Hourly, span: tuple[int, int], now_ms: int
+) -> dict[str, Any]:
+    """Return known hours as the browser wants them, and what of them is not simply measured.
+
+    Args:
+        view: Knows from when to when there is data.
+        point: Whose hours.
+        hours: The known ones.
+        span: From when to when they are drawn [ms since 1970, UTC].
+        now_ms: What time it is [ms since 1970, UTC].
+
+    Returns:
+        ``start`` and ``value``; ``missing``: stretches of hours that could be known and are not,
+        ``[from, to]`` each, as Breakdown hatches them; ``doubt`` and ``why``: starts of the hours
+        of which a part was estimated, set by a person or is questionable, and which of them.
+    """
+    return {
+        "start": hours.start_ms.tolist(),
+        "value": nullable(hours.rate),
+        "missing": _missing(view, point, hours, span, now_ms),
+        **_doubted(hours),
+    }
+
+
+def _missing(
+    view: View, point: DataPoint, hours: Hourly, span: tuple[int, int], now_ms: int
+) -> list[list[int]]:
+    """Return stretches without data since the first and up to now; of a late one up to now [ms]."""
+    extent = view.extent(point)
+    if extent is None or not has_hours(point):
+        return []
+    from_ms = max(span[0], -(-extent.first_ms // HOUR_MS) * HOUR_MS)
+    until_ms = from_ms + elapsed_ms(from_ms, span[1], now_ms, extent.last_ms, point.gap_ms)
+    count = (until_ms - from_ms) // HOUR_MS
+    lost = np.flatnonzero(np.isnan(hours.on_grid(from_ms, max(0, count))))
+    if not len(lost):
+        return []
+    runs = np.split(lost, np.flatnonzero(np.diff(lost) > 1) + 1)
+    return [[from_ms + int(a) * HOUR_MS, from_ms + (int(b) + 1) * HOUR_MS]
+            for a, b in ((one[0], one[-1]) for one in runs)]  # fmt: skip
+
+
+DOUBTS: Mapping[str, Quality] = {
+    "questionable": Quality.QUESTIONABLE, "estimated": Quality.ESTIMATED, "edited": Quality.EDITED,
+}  # fmt: skip
+"""What is drawn dotted, as in Breakdown: the first that an hour has a part of is its word."""
+
+
+def _doubted(hours: Hourly) -> dict[str, Any]:
+    """Return the hours of which a part is not simply measured, and the worst of it."""
+    columns = {word: SHARED.tolist().index(one) for word, one in DOUBTS.items()}
+    if not len(hours.shares):
+        return {"doubt": [], "why": []}
+    there = np.stack([hours.shares[:, one] > 0 for one in columns.values()])
+    rows = np.flatnonzero(there.any(axis=0))
+    words = list(columns)
+    return {
+        "doubt": hours.start_ms[rows].tolist(),
+        "why": [words[one] for one in there[:, rows].argmax(axis=0).tolist()],
+    }
 
 
 def band_columns(expected: Expected, digits: int = DIGITS) -> dict[str, Any] | None:

@@ -247,7 +247,7 @@ def _circuits(request: Request) -> dict[str, Any]:
                 rooms.insights,
                 p,
                 (from_ms, to_ms),
-                actual_columns(by_point(actual, p)),
+                actual_columns(rooms.view, p, by_point(actual, p), (from_ms, to_ms), rooms.clock()),
                 [one for one in events if one.point.id == p.id],
             )
             for p in some

@@ -1,6 +1,7 @@
 // What was used over what was expected: one panel, hours over their whole width, events as marks.
 import { axisText, scaleFor } from "../numbers.js";
-import { alpha, css } from "../breakdown/marks.js";
+import { t } from "../words.js";
+import { alpha, css, gapMarks } from "../breakdown/marks.js";
 
 const HOUR = 3_600_000;
 
@@ -9,7 +10,7 @@ export function look(utility) {
     hue: css(`--${utility}`) || css("--other"),
     waste: css("--waste"), anomaly: css("--anomaly"),
     text: css("--text"), muted: css("--muted"), line: css("--line"), strong: css("--line-strong"),
-    surface: css("--surface"), family: css("--font"),
+    gap: css("--gap"), surface: css("--surface"), family: css("--font"),
   };
 }
 
@@ -76,6 +77,24 @@ function counted(data, factor, colours, index) {
   const high = start.map((at) => used.get(at) ?? null);
   const low = high.map((top, i) => (top === null ? null : (top - value[i]) * factor));
   return ribbon(start, low, scaled(high, factor), { fill: alpha(colours.waste, 0.4) }, index, 3);
+}
+
+/** Where nothing is known that could be: hatched over the whole height, never a line at zero. */
+function missing(data, colours, index) {
+  const gaps = data.actual?.missing ?? [];
+  return {
+    type: "custom", xAxisIndex: index, yAxisIndex: index, silent: true, animation: false, z: 1, encode: { x: [1, 2], y: 3 },
+    renderItem: gapMarks(gaps.map(() => t("chart.gap")), { ...colours, font: `12px ${colours.family}` }),
+    data: gaps.map(([from, to]) => [(from + to) / 2, from, to, null]),
+  };
+}
+
+/** What was estimated, set by a person or is questionable is dotted: the ground shows through. */
+function dots(data, factor, colours, index) {
+  const doubted = new Set(data.actual?.doubt ?? []);
+  const { start, value } = data.actual ?? { start: [], value: [] };
+  const held = start.map((at, i) => (doubted.has(at) && value[i] !== null ? value[i] * factor : null));
+  return steps(start, held, { width: 2.5, color: colours.surface, type: [2, 3] }, index, 6);
 }
 
 /** The hours of an event between what was expected and what was used. */
@@ -192,7 +211,7 @@ export function build(data, time, width, { height = 320, small = false, floor = 
   const least = Math.min(floor, smallest(actual.value, data.band?.low ?? []));
   const scale = scaleFor(data.unit, Math.max(top, -least));
   const f = scale.factor;
-  const series = [marks(data, colours, 0)];
+  const series = [missing(data, colours, 0), marks(data, colours, 0)];
   for (const band of [data.band, data.normal]) {
     if (!band) continue;
     series.push(ribbon(band.start, scaled(band.low, f), scaled(band.high, f), { fill: alpha(colours.hue, 0.15) }, 0, 2));
@@ -210,6 +229,7 @@ export function build(data, time, width, { height = 320, small = false, floor = 
     series.push(steps(data.need.start, scaled(data.need.value, f), { width: 1.5, color: colours.text }, 0, 5));
   } else series.push(...excess(data, f, colours, 0));
   series.push(steps(actual.start, scaled(actual.value, f), { width: small ? 1.25 : 1.75, color: colours.hue }, 0, 4));
+  if (data.actual?.doubt?.length) series.push(dots(data, f, colours, 0));
   markNow(series, data, colours);
   const y = { min: least < 0 ? undefined : 0, max: small || !top ? undefined : top * f * 1.12 };
   const option = { ...frame(data, time, width, small, colours, scale, y), series };

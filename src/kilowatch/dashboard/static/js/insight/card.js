@@ -16,13 +16,14 @@ export function element(tag, className, text = "") {
 export function rowsOf(data) {
   const found = new Map();
   const row = (at) => {
-    if (!found.has(at)) found.set(at, { at, actual: null, low: null, mid: null, high: null, need: null, counted: null });
+    if (!found.has(at)) found.set(at, { at, actual: null, low: null, mid: null, high: null, need: null, counted: null, doubt: "" });
     return found.get(at);
   };
   data.actual?.start.forEach((at, i) => { row(at).actual = data.actual.value[i]; });
   for (const band of [data.band, data.normal, data.forecast]) {
     band?.start.forEach((at, i) => Object.assign(row(at), { low: band.low[i], mid: band.mid[i], high: band.high[i] }));
   }
+  data.actual?.doubt?.forEach((at, i) => { row(at).doubt = data.actual.why[i]; });
   for (const name of ["need", "counted"]) data[name]?.start.forEach((at, i) => { row(at)[name] = data[name].value[i]; });
   return [...found.values()].sort((a, b) => a.at - b.at);
 }
@@ -62,13 +63,14 @@ export function table(host, data, name, title) {
   const top = Math.max(0, ...rows.map((row) => Math.max(row.actual ?? 0, row.high ?? 0)));
   const scale = scaleFor(data.unit, top);
   const cell = (value) => (value === null || value === undefined ? "–" : short(value * scale.factor));
+  const used = (row) => cell(row.actual) + (row.doubt ? ` (${t(`quality.${row.doubt}`)})` : "");
   const names = data.need ? ["actual", "need", "counted"] : ["actual", "expected", "range"];
   const titles = names.map((one) => `${t(`insight.${one}`)} [${scale.unit}]`);
   if (data.need) {
-    figuresTable(host, title, [t("insight.hour"), ...titles], rows.map((row) => [name(row.at), ...[row.actual, row.need, row.counted].map(cell)]));
+    figuresTable(host, title, [t("insight.hour"), ...titles], rows.map((row) => [name(row.at), used(row), cell(row.need), cell(row.counted)]));
     return;
   }
-  figuresTable(host, title, [t("insight.hour"), ...titles], rows.map((row) => [name(row.at), cell(row.actual),
+  figuresTable(host, title, [t("insight.hour"), ...titles], rows.map((row) => [name(row.at), used(row),
     cell(row.mid), row.low === null ? "–" : `${cell(row.low)} – ${cell(row.high)}`]));
 }
 
@@ -77,6 +79,7 @@ function told(row, scale, settings) {
   const text = (value) => `${short(value * scale.factor)} ${scale.unit}`.trim();
   const lines = [];
   if (row.actual !== null) lines.push([t("insight.actual"), text(row.actual)]);
+  if (row.doubt) lines.push([t(`chart.${row.doubt}`), ""]);
   if (row.need !== null) lines.push([t("insight.need"), text(row.need)]);
   if (row.counted !== null) lines.push([t("insight.counted"), text(row.counted)]);
   if (row.mid !== null) lines.push([settings.expected ?? t("insight.expected"), text(row.mid)]);
