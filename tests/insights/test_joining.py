@@ -140,6 +140,19 @@ def test_a_rhythm_that_shifts_to_another_sum_is_another_level() -> None:
         assert len(set(join([shifted, mild], TREE).values())) == together
 
 
+def test_what_is_wrong_with_a_meter_is_one_event_and_not_one_for_each_day() -> None:
+    """A clock that shows to be out of step on three days of a week is out of step once."""
+    for kind, again in ((EventKind.CLOCK_SHIFT, {}), (EventKind.STUCK, {"again": "day"})):
+        days = [
+            replace(event(3, kind, 24 * day, 12), amount=way * 50.0, evidence=again)
+            for day, way in ((0, 1), (2, -1), (9, 1), (25, 1))
+        ]
+        causes = join(days, TREE)
+        assert [causes[one.id] for one in days] == [days[0].id] * 3 + [days[3].id]
+    other = [days[0], replace(days[1], evidence={"again": "line"})]
+    assert len(set(join(other, TREE).values())) == 2, "another pattern is another matter"
+
+
 @given(
     st.lists(
         st.builds(

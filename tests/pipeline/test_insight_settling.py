@@ -150,6 +150,26 @@ def test_what_follows_after_six_hours_is_one_event_however_the_findings_came(
     assert event.amount == first.amount + 90_000.0
 
 
+def test_a_meter_that_repeats_itself_again_within_a_week_is_told_of_once(tmp_path: Path) -> None:
+    """Found one by one, days apart: it is the fault that was told, with all of its time."""
+    site = Site(tmp_path)
+    days = [
+        weekend(
+            3, 8, id=event_key(3, "stuck", day), kind=EventKind.STUCK, amount=0.0,
+            start_ms=MONDAY_MS + day * DAY_MS, end_ms=MONDAY_MS + day * DAY_MS + 12 * HOUR_MS,
+            found_ms=MONDAY_MS + (day + 1) * DAY_MS, open=False, evidence={"again": "day"},
+        )
+        for day in (60, 65, 71, 85)
+    ]  # fmt: skip
+    for one in days:
+        site.find(one)
+    shown = next(iter(site.shown().values()))
+    assert {(one.start_ms, one.end_ms) for one in shown} == {
+        (days[0].start_ms, days[2].end_ms), (days[3].start_ms, days[3].end_ms),
+    }  # fmt: skip
+    assert len([1 for event_id, over in site.told() if not over]) == 2
+
+
 def test_a_budget_is_kept_and_spent_on_what_costs_most(tmp_path: Path) -> None:
     """After three findings in a week the fourth waits on the page; the next week it is told."""
     site = Site(tmp_path, budget=1)

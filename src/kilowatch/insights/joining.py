@@ -13,13 +13,16 @@ import numpy as np
 
 from kilowatch.insights.variants import same_sum
 from kilowatch.model.insight import EventKind, InsightEvent
-from kilowatch.model.lengths import HOUR_MS
+from kilowatch.model.lengths import HOUR_MS, WEEK_MS
 
 OVERLAP_MIN = 0.5
 """Share of the shorter of two events that must lie in the other."""
 NEXT_MS = 6 * HOUR_MS
 """What goes on at one meter within so long of another finding has its cause: a Friday evening, and
 the weekend that follows."""
+AGAIN_MS = WEEK_MS
+"""A meter whose clock is out of step, or whose values come again, has the same fault when it shows
+so again within so long: it was not mended on the days between, on which it could not be seen."""
 TOGETHER_MS = 2 * HOUR_MS
 """What begins so close together at several meters of a site has one cause, as a power cut; and at
 one meter a peak and what lasts after it."""
@@ -29,6 +32,8 @@ _ALWAYS_ON = {
     _K.MISSED_SHUTDOWN, _K.NIGHT_LOAD, _K.WEEKEND, _K.HOLIDAY, _K.AFTER_HOURS, _K.EARLY_START,
     _K.BASELOAD_CREEP, _K.LEVEL_SHIFT, _K.DRIFT, _K.OVER_CONDITIONING,
 }  # fmt: skip
+_OF_THE_METER = frozenset({_K.CLOCK_SHIFT, _K.STUCK})
+"""Kinds that stay until somebody looks at the meter."""
 _FIRST_HOURS = frozenset({
     _K.SPIKE, _K.AFTER_HOURS, _K.NIGHT_LOAD, _K.WEEKEND, _K.HOLIDAY, _K.MISSED_SHUTDOWN,
     _K.EARLY_START,
@@ -172,6 +177,11 @@ def _as_it_acts(event: InsightEvent) -> InsightEvent:
     return event
 
 
+def reach_ms(event: InsightEvent) -> int:
+    """Return how long before an event something may have ended that has its cause [ms]."""
+    return AGAIN_MS if event.kind in _OF_THE_METER else NEXT_MS
+
+
 def akin(first: EventKind, second: EventKind) -> bool:
     """Tell whether the same cause can show itself as either kind."""
     return first is second or any(first in some and second in some for some in _NEIGHBOURS)
@@ -185,8 +195,9 @@ def _have_one_cause(
 ) -> bool:
     if first.series != second.series and (first.series in made_of or second.series in made_of):
         return _shows_in_formula(first, second, lines, made_of)
-    if not akin(first.kind, second.kind):
-        return False
+    again = _is_again(first, second)
+    if again or not akin(first.kind, second.kind):
+        return again
     kin = _of_one_supply(first, second)
     kin = kin or second.series in lines[first.series] or first.series in lines[second.series]
     if not kin or not _same_direction(first, second):
@@ -198,6 +209,13 @@ def _have_one_cause(
         return abs(first.start_ms - second.start_ms) <= TOGETHER_MS
     shorter = min(first.end_ms - first.start_ms, second.end_ms - second.start_ms)
     return _shared(first, second) >= OVERLAP_MIN * max(shorter, 1)
+
+
+def _is_again(first: InsightEvent, second: InsightEvent) -> bool:
+    """Tell whether a meter shows again what was wrong with it before; either way of it."""
+    same = first.series == second.series and first.kind is second.kind
+    same = same and first.evidence.get("again") == second.evidence.get("again")
+    return same and first.kind in _OF_THE_METER and _shared(first, second) >= -AGAIN_MS
 
 
 def _of_one_supply(first: InsightEvent, second: InsightEvent) -> bool:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from kilowatch.insights.attention import COMPARED_WEEKS, deserves
-from kilowatch.insights.joining import NEXT_MS, Kinship, join, merged, others_of
+from kilowatch.insights.joining import Kinship, join, merged, others_of, reach_ms
 from kilowatch.model.insight import InsightEvent
 from kilowatch.model.lengths import DAY_MS, WEEK_MS
 from kilowatch.model.site_facts import ATTENTION_PER_WEEK, SiteFacts
@@ -160,10 +160,10 @@ class Settler:
     def _touching(self, site_id: int, found: Iterable[InsightEvent]) -> list[Filed]:
         """Return the site's events that share time with some, or with those that do."""
         series = [k for k, one in self._subjects.items() if one.point.site_id == site_id]
-        since_ms = min(event.start_ms for event in found) - NEXT_MS
+        since_ms = min(event.start_ms - reach_ms(event) for event in found)
         while True:
             events = self._file.events(series, since_ms)
-            starts = [one.event.start_ms - NEXT_MS for one in events]
+            starts = [one.event.start_ms - reach_ms(one.event) for one in events]
             if min(starts, default=since_ms) >= since_ms:
                 return events
             since_ms = min(starts)
