@@ -22,6 +22,7 @@ from kilowatch.catalog import (
     site_zones,
 )
 from kilowatch.catalog.directory import load
+from kilowatch.catalog.histories import electrical_limits
 from kilowatch.catalog.reshaping import SiteDraft
 from kilowatch.catalog.settings_check import Settings
 from kilowatch.catalog.tables import AuditEntry, DataPoint
@@ -158,6 +159,10 @@ def test_a_dated_change_can_be_taken_back(opened: catalog.Catalog, do: Do) -> No
         ("main", {"calorific_kwh_per_m3": 11.0}, "calorific_kwh_per_m3"),
         ("main", {"nominal_voltage_v": -230.0}, "nominal_voltage_v"),
         ("gas", {"nominal_voltage_v": 230.0}, "nominal_voltage_v"),
+        ("gas", {"least_power_factor": 0.8}, "least_power_factor"),
+        ("main", {"least_power_factor": 1.2}, "least_power_factor"),
+        ("main", {"unbalance_percent": 0.0}, "unbalance_percent"),
+        ("main", {"lowest_voltage_percent": 6.0}, "lowest_voltage_percent"),
         ("main", {"colour": "red"}, "colour"),
     ],
 )
@@ -205,6 +210,26 @@ def test_a_preview_shows_both_stories_and_whether_figures_change(
         same = point_settings.preview(session, row, {"ct_ratio": 40.0}, JUNE, now_ms=JUNE)
         assert same.before == same.after
     assert multipliers(loaded(opened, "main"))[-1][0] == MARCH, "nothing was written"
+
+
+def test_limits_of_electrical_events_are_dated_and_taken_back_by_setting_none(
+    opened: catalog.Catalog, do: Do
+) -> None:
+    """Insights ask what was set when; nothing is computed again for it."""
+    do("main", point_settings.change_always, {"nominal_voltage_v": 240.0})
+    do("main", point_settings.change_from, {"unbalance_percent": 50.0}, MARCH)
+    do("main", point_settings.change_from, {"unbalance_percent": None}, JUNE)
+    with opened.reading() as session:
+        row = row_of(session, "main")
+        assert electrical_limits(session)[row.id] == [
+            (0, {"nominal_voltage_v": 240.0}),
+            (MARCH, {"unbalance_percent": 50.0}),
+            (JUNE, {"unbalance_percent": None}),
+        ]
+        found = point_settings.preview(
+            session, row, {"least_power_factor": 0.95}, None, now_ms=at("2026-07-01")
+        )
+        assert not found.recomputes
 
 
 def test_one_quantity_stays_one_quantity(do: Do) -> None:

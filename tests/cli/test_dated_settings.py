@@ -65,6 +65,21 @@ def test_settings_are_called_by_their_names_and_options(shell: Shell, gas: str) 
     assert "interval 15 min, tolerance 90 s, feeder Supply" in told
 
 
+def test_limits_of_electrical_events_are_set_and_given_back(shell: Shell, gas: str) -> None:
+    """Great Britain keeps +10 % and -6 %; 0 is the usual limit again."""
+    shell("data-point", "add", "--name", "Supply", "--utility", "electricity")
+    refused = shell("data-point", "set", gas, "--always", "--unbalance", "40").refusal
+    assert "Only an electrical data point" in str(refused)
+    flags = ["--low-voltage", "6", "--lowest-voltage", "6", "--least-power-factor", "0.95"]
+    told = shell("data-point", "set", "Supply", "--from", "2026-03-01", *flags).text
+    assert "limit of low voltage 6 %" in told
+    assert "least power factor 0.95" in told
+    assert "computed again" not in told
+    usual = ["--low-voltage", "0", "--lowest-voltage", "0"]
+    back = shell("data-point", "set", "Supply", "--from", "2026-04-01", *usual).text
+    assert "limit of low voltage not set" in back
+
+
 def test_an_exchange_is_recorded_listed_and_taken_back(shell: Shell, gas: str) -> None:
     """The fitter's slip goes into one command: last and first figure, and the new pulse weight."""
     flags = [

@@ -181,7 +181,9 @@ PLAIN: frozenset[str] = frozenset(
     cooldown cooling_base_c country ct_ratio currency current_password days decimal
     demand_max demand_period_s digest direction do enabled end energy_unit environment
     escalate estimate_method estimate_up_to_s every first format from from_day from_time
-    handover heating_base_c hours_are in_address interval kg_per_unit kind label last limit
+    handover heating_base_c high_voltage_percent hours_are in_address interval kg_per_unit kind
+    label last least_power_factor limit lost_phase_percent low_voltage_percent
+    lowest_voltage_percent phase_sum_percent unbalance_percent
     locale mark measure measures multiplier name negative next nominal_voltage_v open order
     per per_unit period phone point_name price profile_name pulse_weight quantity quiet_from
     quiet_to reason recovery region register_max remind required role scope secret seen

@@ -63,6 +63,33 @@ def test_a_form_that_is_sent_as_it_came_changes_nothing(world: World, admin: Tes
     assert periods(world, "gas") == before
 
 
+def test_limits_of_electrical_events_are_in_the_form_and_its_history(
+    world: World, admin: TestClient
+) -> None:
+    """Where a tariff asks for 0.95, whoever runs the site enters it; a gas meter is not asked."""
+    point = world.point("main")
+    path = f"/admin/data-points/{point.id}"
+    assert 'name="least_power_factor"' in admin.get(path, headers=PAGE).text
+    gas = admin.get(f"/admin/data-points/{world.point('gas').id}", headers=PAGE).text
+    assert 'name="least_power_factor"' not in gas
+    sent = form(admin, path, least_power_factor="0.95", when="from",
+                **{"from": "2026-11-02T10:30"})  # fmt: skip
+    answer = admin.post(path, data=sent)
+    assert answer.status_code == 303, answer.text
+    page = admin.get(answer.headers["location"], headers=PAGE).text
+    assert re.search(r'name="least_power_factor"[^>]*value="0.95"', page)
+    word = re.search(r'name="what" value="(setting-\d+)"', page)
+    assert word
+    assert (
+        admin.post(f"{path}/undo", data={"csrf": sent["csrf"], "what": word[1]}).status_code == 303
+    )
+    page = admin.get(path, headers=PAGE).text
+    assert not re.search(r'name="least_power_factor"[^>]*value="0.95"', page)
+    wrong = admin.post(path, data=form(admin, path, lowest_voltage_percent="5"))
+    assert wrong.status_code == 422
+    assert "less than what most must keep" in wrong.text
+
+
 def test_a_factor_from_a_date_on_leaves_what_was_before(world: World, admin: TestClient) -> None:
     """New transformers on the second of November: October stays; the panel tells both; undo."""
     point = world.point("main")

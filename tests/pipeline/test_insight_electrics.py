@@ -1,6 +1,6 @@
 """Electrical faults are found at midnight, and what comes back each day is one event."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, cast
@@ -52,19 +52,23 @@ class Quarters:
 
 
 def looked_at(
-    values: dict[int, Floats], nominal_v: float | None = None, cuts: Sequence[int] = ()
+    values: dict[int, Floats],
+    nominal_v: float | None = None,
+    cuts: Sequence[int] = (),
+    limits: Mapping[str, float | None] | None = None,
 ) -> list[InsightEvent]:
     """Return what is found, day by day, the last word on each event."""
     subject = subject_of(point(1, interval_s=900))
     assert subject is not None
     some = [(subject, Remembered())]
+    told = {"nominal_voltage_v": nominal_v, **(limits or {})}
     found: dict[str, InsightEvent] = {}
     days = [MONDAY_MS + day * DAY_MS for day in range(1, DAYS + 1)]
     for from_ms, until_ms in pairwise(cuts or days):
         midnights = [one for one in days if from_ms < one < until_ms]
         for event in look(
             cast("Any", Quarters(values)), some, [from_ms, *midnights, until_ms], ZONE,
-            lambda _subject, _at_ms: nominal_v,
+            lambda _subject, _at_ms: told,
         ):  # fmt: skip
             assert event.end_ms <= event.found_ms or event.id in found
             assert event.end_ms <= until_ms

@@ -22,7 +22,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from kilowatch.catalog import sheets, spans
-from kilowatch.catalog.factors_check import FACTORS
+from kilowatch.catalog.factors_check import FACTORS, LIMITS
 from kilowatch.catalog.formula_use import as_seen, formulas_of
 from kilowatch.catalog.histories import COLUMNS as SETTINGS
 from kilowatch.catalog.histories import Dated, whole_settings
@@ -41,7 +41,7 @@ COLUMNS = (
 NEEDED = ("name",)
 EMPTIED = frozenset(
     {"appliance", "parent", "tolerance", "register_max", "calorific_kwh_per_m3",
-     "nominal_voltage_v", "factors_from"}
+     "nominal_voltage_v", "factors_from", *LIMITS}
 )  # fmt: skip
 DATED = frozenset({*FACTORS, "register_max"})
 """What ``factors_from`` is about."""

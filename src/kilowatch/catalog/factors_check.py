@@ -14,6 +14,17 @@ from kilowatch.model.errors import KilowatchError
 from kilowatch.model.points import Kind
 from kilowatch.model.units import UNITS
 
+LIMITS = {
+    "low_voltage_percent": (0.0, 50.0, "It is how far below nominal most means may lie: 10."),
+    "high_voltage_percent": (0.0, 50.0, "It is how far above nominal a mean may lie: 10."),
+    "lowest_voltage_percent": (0.0, 99.0, "It is how far below nominal any mean may lie: 15."),
+    "unbalance_percent": (0.0, 200.0, "It is a phase's deviation from the mean of the three: 30."),
+    "least_power_factor": (0.0, 1.0, "Many tariffs charge for reactive energy below 0.9."),
+    "lost_phase_percent": (0.0, 50.0, "It is the share of the others' mean that is nothing: 2."),
+    "phase_sum_percent": (0.0, 100.0, "It is how far registers and powers may differ: 5."),
+}  # fmt: skip
+"""What an electrical data point is judged by where the usual limits do not hold."""
+
 FACTORS: dict[str, float | None] = {
     "multiplier": 1.0,
     "ct_ratio": 1.0,
@@ -22,6 +33,7 @@ FACTORS: dict[str, float | None] = {
     "calorific_kwh_per_m3": None,
     "volume_correction": 1.0,
     "nominal_voltage_v": None,
+    **dict.fromkeys(LIMITS),
 }
 """Settings that have no column, with what they are when nobody has set them."""
 
@@ -37,6 +49,7 @@ _LIMITS: dict[str, tuple[float, float, str]] = {
     ),
     "volume_correction": (0.0, 10.0, "It is standard over metered volume, about 1: 1.02264."),
     "nominal_voltage_v": (0.0, 1e6, "It is the voltage between phase and neutral: 230."),
+    **LIMITS,
 }  # fmt: skip
 """What a factor must be above, and what it must not exceed, with an example."""
 
@@ -58,6 +71,13 @@ def check_factors(kind: Kind, unit: str, behaviour: str, factors: Mapping[str, A
         check_number(field, value)
         if value != usual:
             _check_meaning(field, kind, unit, behaviour)
+    low, lowest = factors["low_voltage_percent"], factors["lowest_voltage_percent"]
+    if lowest is not None and lowest < (10.0 if low is None else low):
+        raise invalid(
+            "lowest_voltage_percent",
+            f"Any mean may lie {lowest:g} % below nominal, which is less than what most must keep.",
+            "Give both limits, the one for most means first: 10 and 15.",
+        )
 
 
 def check_number(field: str, value: Any) -> None:
@@ -91,6 +111,12 @@ def _check_meaning(field: str, kind: Kind, unit: str, behaviour: str) -> None:
             f"A nominal voltage is of an electrical supply, and {unit or 'a plain number'} is none "
             "of its quantities.",
             "Leave the nominal voltage out.",
+        )
+    if field in LIMITS and kind != "electrical":
+        raise invalid(
+            field,
+            "Only an electrical data point has phases that are judged.",
+            f"Leave the {name_of(field)} out.",
         )
     if field == "pulse_weight" and (kind == "electrical" or behaviour == "gauge"):
         raise invalid(

@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy import Connection, select
 from sqlalchemy.orm import Session
 
-from kilowatch.catalog.factors_check import FACTORS
+from kilowatch.catalog.factors_check import FACTORS, LIMITS
 from kilowatch.catalog.tables import DataPoint
 from kilowatch.catalog.tables_settings import PointSetting, RecordedEvent, SiteZone
 from kilowatch.model.dated import ALWAYS_MS, NO_HISTORY, History, MeterEvent, Period
@@ -30,6 +30,7 @@ _IN_PERIOD = (
     "unit", "interval_s", "behaviour", "stamp", "clock", "register_max", "multiplier",
     "ct_ratio", "vt_ratio", "pulse_weight", "calorific_kwh_per_m3", "volume_correction",
 )  # fmt: skip
+_JUDGED = ("nominal_voltage_v", *LIMITS)
 _FLOATS = frozenset(FACTORS) | {"register_max", "tolerance_s"}
 
 Dated = tuple[int | None, Mapping[str, Any]]
@@ -76,15 +77,18 @@ def _period(from_ms: int | None, settings: Mapping[str, Any]) -> Period:
     return Period(ALWAYS_MS if from_ms is None else from_ms, **known)
 
 
-def nominal_voltages(session: Session) -> dict[int, list[tuple[int, float]]]:
-    """Return from when on which nominal voltage a data point has, by its number, rising [V]."""
-    found: dict[int, list[tuple[int, float]]] = {}
+def electrical_limits(session: Session) -> dict[int, list[tuple[int, dict[str, float | None]]]]:
+    """Return from when on which nominal voltage and limits of it a data point has, by its number.
+
+    Each entry has what was set then, and None for what holds no more; rising by time.
+    """
+    found: dict[int, list[tuple[int, dict[str, float | None]]]] = {}
     statement = select(PointSetting.data_point_id, PointSetting.from_ms, PointSetting.fields)
     for number, from_ms, settings in session.execute(statement):
-        volts = settings.get("nominal_voltage_v")
-        if volts is not None:
-            found.setdefault(number, []).append((from_ms or ALWAYS_MS, float(volts)))
-    return {number: sorted(some) for number, some in found.items()}
+        own = {name: settings[name] for name in _JUDGED if name in settings}
+        if own:
+            found.setdefault(number, []).append((from_ms or ALWAYS_MS, own))
+    return {number: sorted(some, key=lambda one: one[0]) for number, some in found.items()}
 
 
 def load_histories(connection: Connection) -> Histories:

@@ -18,6 +18,13 @@ _NAMES = {
     "calorific_unit": "unit of the calorific value",
     "volume_correction": "volume correction",
     "nominal_voltage_v": "nominal voltage",
+    "low_voltage_percent": "limit of low voltage",
+    "high_voltage_percent": "limit of high voltage",
+    "lowest_voltage_percent": "limit of the lowest voltage",
+    "unbalance_percent": "limit of unbalance",
+    "least_power_factor": "least power factor",
+    "lost_phase_percent": "limit of a lost phase",
+    "phase_sum_percent": "limit between registers and powers",
     "zone": "time zone",
 }
 _UNITS = {"calorific_kwh_per_m3": "kWh/m3", "nominal_voltage_v": "V"}
@@ -49,4 +56,5 @@ def value_text(field: str, value: Any) -> str:
     if isinstance(value, float):
         value = f"{value:.10g}"
     unit = "s" if field in {"interval_s", "tolerance_s"} else _UNITS.get(field, "")
+    unit = "%" if field.endswith("_percent") else unit
     return f"{value} {unit}".strip() or "none"

@@ -30,10 +30,15 @@ Comment = Annotated[str, typer.Option(help="Why, for the history.")]
 Channel = Annotated[
     str, typer.Option(help="Which register of an electrical meter, such as pC_1; all if left out.")
 ]
+Limit = Annotated[
+    float | None,
+    typer.Option(help="What electrical events are judged by [%, or a factor]; 0: the usual one."),
+]
 SETTINGS = (
     "--interval", "--tolerance", "--behaviour", "--stamp", "--clock", "--unit", "--register-max",
     "--feeder", "--multiplier", "--ct-ratio", "--vt-ratio", "--pulse-weight", "--calorific",
-    "--volume-correction", "--nominal-voltage",
+    "--volume-correction", "--nominal-voltage", "--low-voltage", "--high-voltage",
+    "--lowest-voltage", "--unbalance", "--least-power-factor", "--lost-phase", "--phase-sum",
 )  # fmt: skip
 """Options that say what is changed."""
 CALORIFIC_UNITS = ("kWh/m3", "MJ/m3")
@@ -75,6 +80,13 @@ def set_settings(
     nominal_voltage: Annotated[
         float | None, typer.Option(help="Between phase and neutral, in V: 230.")
     ] = None,
+    low_voltage: Limit = None,
+    high_voltage: Limit = None,
+    lowest_voltage: Limit = None,
+    unbalance: Limit = None,
+    least_power_factor: Limit = None,
+    lost_phase: Limit = None,
+    phase_sum: Limit = None,
     interval: Annotated[str | None, typer.Option(help="How often packets come: 15m.")] = None,
     tolerance: Annotated[
         str | None, typer.Option(help="How late a packet may come: 2m; half: half the interval.")
@@ -126,7 +138,17 @@ def set_settings(
         "clock": one_of("clock", clock, CLOCKS) if clock else None,
         "unit": unit,
     }
+    limits = {
+        "low_voltage_percent": low_voltage,
+        "high_voltage_percent": high_voltage,
+        "lowest_voltage_percent": lowest_voltage,
+        "unbalance_percent": unbalance,
+        "least_power_factor": least_power_factor,
+        "lost_phase_percent": lost_phase,
+        "phase_sum_percent": phase_sum,
+    }
     settings: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
+    settings |= {name: value or None for name, value in limits.items() if value is not None}
     if register_max == 0:
         settings["register_max"] = None
     if tolerance:

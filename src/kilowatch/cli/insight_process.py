@@ -10,7 +10,7 @@ from dataclasses import replace
 import numpy as np
 
 from kilowatch.catalog import Catalog, alerts, facts, feeding, verdicts
-from kilowatch.catalog.histories import nominal_voltages
+from kilowatch.catalog.histories import electrical_limits
 from kilowatch.cli.directory_watch import DirectoryWatch
 from kilowatch.cli.folder import DataFolder
 from kilowatch.insights.expecting import expected_by
@@ -52,11 +52,11 @@ class Catalogued:
         self._teaching: Mapping[int, tuple[Said, ...]] = {}
         self._faults: dict[int, list[tuple[int, int]]] = {}
         self._above: dict[int, Mapping[int, int | None]] = {}
-        self._nominal: Mapping[int, list[tuple[int, float]]] = {}
+        self._limits: Mapping[int, list[tuple[int, dict[str, float | None]]]] = {}
 
     def knowledge(self) -> Knowledge:
         """Return what insights ask."""
-        return Knowledge(self.facts, self.above, self.expects, self.faults, self.nominal)
+        return Knowledge(self.facts, self.above, self.expects, self.faults, self.limits)
 
     def facts(self) -> Mapping[int, SiteFacts]:
         """Return the facts of sites; the same object while nothing changed."""
@@ -101,13 +101,19 @@ class Catalogued:
                 found[row] |= (hours.start_ms + HOUR_MS > start_ms) & (hours.start_ms < end_ms)
         return found
 
-    def nominal(self, subject: Subject, at_ms: int) -> float | None:
-        """Return a data point's nominal voltage at an instant; None where nobody has set one."""
+    def limits(self, subject: Subject, at_ms: int) -> Mapping[str, float | None]:
+        """Return what people have set of a data point's nominal voltage and limits, at an instant.
+
+        The usual one holds where there is none.
+        """
         with self._lock:
             self._refresh()
-            dated = self._nominal.get(subject.point.id, [])
-        known = [volts for from_ms, volts in dated if from_ms <= at_ms]
-        return known[-1] if known else None
+            dated = self._limits.get(subject.point.id, [])
+        found: dict[str, float | None] = {}
+        for from_ms, own in dated:
+            if from_ms <= at_ms:
+                found |= own
+        return found
 
     def _refresh(self) -> None:
         with self._catalog.reading() as session:
@@ -124,7 +130,7 @@ class Catalogued:
                         faults.setdefault(said.data_point_id, []).append(
                             (said.start_ms, said.end_ms)
                         )
-            self._nominal = nominal_voltages(session)
+            self._limits = electrical_limits(session)
             self._faults, self._above, self._state = faults, {}, state
 
 

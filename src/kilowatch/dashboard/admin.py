@@ -16,7 +16,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from kilowatch.catalog import data_points, point_settings, spans
-from kilowatch.catalog.factors_check import FACTORS
+from kilowatch.catalog.factors_check import FACTORS, LIMITS
 from kilowatch.catalog.rights import may
 from kilowatch.catalog.settings_check import Settings
 from kilowatch.catalog.tables import DataPoint as Row
@@ -82,6 +82,13 @@ class Fields:
     calorific_kwh_per_m3: str = ""
     volume_correction: str = ""
     nominal_voltage_v: str = ""
+    low_voltage_percent: str = ""
+    high_voltage_percent: str = ""
+    lowest_voltage_percent: str = ""
+    unbalance_percent: str = ""
+    least_power_factor: str = ""
+    lost_phase_percent: str = ""
+    phase_sum_percent: str = ""
     when: str = "always"
     from_: str = ""
     comment: str = ""
@@ -256,7 +263,8 @@ def _form(
     context: dict[str, Any] = {
         "fields": asdict(fields) | {"from": fields.from_},
         "saved": saved,
-        "factors": [name for name in FACTORS if _fits(name, fields, point, problems)],
+        "factors": [n for n in FACTORS if n not in LIMITS and _fits(n, fields, point, problems)],
+        "limits": [n for n in LIMITS if _fits(n, fields, point, problems)],
         "sites": _sites(request),
         "organisations": organisations_for(request, "manage"),
         "kinds": KINDS,
@@ -291,6 +299,8 @@ def _fits(name: str, fields: Fields, point: DataPoint | None, problems: Mapping[
     """Tell whether a factor means something for a data point; one that is set is shown anyway."""
     if point is None or getattr(fields, name) or problems.get(name):
         return True
+    if name in LIMITS:
+        return point.kind == "electrical"
     if point.kind == "electrical":
         return name in ("multiplier", "ct_ratio", "vt_ratio", "nominal_voltage_v")
     if name in ("calorific_kwh_per_m3", "volume_correction"):

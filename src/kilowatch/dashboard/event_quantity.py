@@ -188,12 +188,27 @@ def _limits(event: InsightEvent) -> list[dict[str, Any]]:
     evidence, usual = event.evidence, Limits()
     if event.kind is EventKind.VOLTAGE:
         nominal_v = float(evidence.get("nominal_v", USUAL_V))
-        kept = (("low", usual.low * nominal_v), ("high", usual.high * nominal_v))
+        low_v = float(evidence.get("low_v", usual.low * nominal_v))
+        high_v = float(evidence.get("most_v", usual.high * nominal_v))
+        least_v = float(evidence.get("least_v", low_v))
+        kept = [("low", low_v), ("high", high_v)]
+        if evidence.get("lowest_v", low_v) < least_v < low_v:
+            kept.append(("least", least_v))
         return [
-            {"value": volts, "text": t(f"event.limit.{name}", value=f"{volts:.0f}")}
+            {
+                "value": volts,
+                "text": t(
+                    f"event.limit.{name}", value=f"{volts:.0f}", share=_off(volts / nominal_v)
+                ),
+            }
             for name, volts in kept
         ]
     if event.kind is EventKind.POWER_FACTOR:
         limit = float(evidence.get("limit", usual.power_factor))
         return [{"value": limit, "text": t("event.limit.pf", value=f"{limit:.2f}")}]
     return []
+
+
+def _off(share: float) -> str:
+    """Write how far a limit lies from nominal."""
+    return f"{(share - 1) * 100:+.3g} %".replace("-", "\N{MINUS SIGN}")

@@ -139,6 +139,7 @@ def lost_phases(data: Electrical, limits: Limits, usual_a: Floats | None = None)
         for first, last in _runs(lost == phase, data, limits):
             evidence = {
                 "phase": phase + 1,
+                "limit": limits.lost,
                 "current_a": data.current_a[:, first:last].mean(axis=1).tolist(),
             }
             yield _fault(EventKind.PHASE_LOSS, data, first, last, evidence)

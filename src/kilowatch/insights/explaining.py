@@ -255,6 +255,8 @@ def _electrical(event: InsightEvent, words: Words) -> str:
         parts = [f"{told['power_factor']:.2f} on average, below {told['limit']:.2f}"]
     elif event.kind is EventKind.PHASE_LOSS and phase:
         parts = [f"{phase} carries nothing while the others do"]
+        if told.get("limit", 0.02) > 0.02:  # nothing by what was set
+            parts = [f"{phase} carries less than {words.share(told['limit'])} of the others"]
     elif event.kind is EventKind.PHASE_SUM and "phases_wh" in told:
         parts = _energies(told, words)
     if parts and told.get("hours", 0) >= 1:
@@ -276,7 +278,14 @@ def _voltage(told: dict[str, Any], words: Words) -> list[str]:
     if "share_inside" in told:
         inside, asked = (words.share(told[one]) for one in ("share_inside", "share_asked"))
         near = f"{told['nominal_v']:g} V"
-        parts.append(f"{inside} of the means near {near} where EN 50160 asks for {asked}")
+        usual = math.isclose(told.get("low_v", 0.9 * told["nominal_v"]), 0.9 * told["nominal_v"])
+        usual &= math.isclose(told.get("most_v", 1.1 * told["nominal_v"]), 1.1 * told["nominal_v"])
+        asked_by = "EN 50160 asks"
+        if not usual:
+            near = f"{told['low_v']:.4g} to {told['most_v']:.4g} V"
+            asked_by = "what was set asks"
+        where = "near" if usual else "within"
+        parts.append(f"{inside} of the means {where} {near} where {asked_by} for {asked}")
     return parts
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -60,6 +61,34 @@ class Limits:
             raise ValueError("voltage limits must rise: 0 < lowest ≤ low < 1 < high")
         if self.nominal_v <= 0:
             raise ValueError(f"nominal voltage is {self.nominal_v} V, not above 0")
+
+
+def limits_of(told: Mapping[str, float | None]) -> Limits:
+    """Return what a data point is judged by where people have set something else than is usual.
+
+    Args:
+        told: By the names of its settings; None, or nothing, where the usual one holds. Where the
+            limit of most means is wider than that of every mean, it holds for every mean.
+    """
+    usual = Limits()
+
+    def share(name: str, otherwise: float, sign: float = 0.0) -> float:
+        value = told.get(name)
+        if value is None:
+            return otherwise
+        return 1 + sign * value / 100 if sign else value / 100
+
+    low = share("low_voltage_percent", usual.low, -1)
+    return Limits(
+        nominal_v=told.get("nominal_voltage_v") or usual.nominal_v,
+        low=low,
+        high=share("high_voltage_percent", usual.high, 1),
+        lowest=min(share("lowest_voltage_percent", usual.lowest, -1), low),
+        unbalance=share("unbalance_percent", usual.unbalance),
+        power_factor=told.get("least_power_factor") or usual.power_factor,
+        lost=share("lost_phase_percent", usual.lost),
+        phase_sum=share("phase_sum_percent", usual.phase_sum),
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -107,6 +107,7 @@ def _kept(limits: Limits, length_s: int) -> dict[str, Any]:
     """Return what a voltage should have kept."""
     return {
         "nominal_v": limits.nominal_v,
+        "low_v": limits.low * limits.nominal_v,
         "least_v": limits.lowest * limits.nominal_v,
         "most_v": limits.high * limits.nominal_v,
         "interval_s": length_s,

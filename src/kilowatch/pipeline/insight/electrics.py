@@ -8,7 +8,7 @@ what it usually carries as of the last midnight.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import pairwise
 from typing import Protocol
@@ -17,7 +17,7 @@ import numpy as np
 
 from kilowatch.insights.electrical import faults, lost_phases, usual_currents
 from kilowatch.insights.energies import Energies, sum_faults
-from kilowatch.insights.limits import Electrical, Fault, Limits
+from kilowatch.insights.limits import Electrical, Fault, Limits, limits_of
 from kilowatch.insights.voltage import beyond
 from kilowatch.model.blocks import Floats, IntervalBlock, Quality
 from kilowatch.model.calendar import grain_start_ms
@@ -38,8 +38,9 @@ USUAL_V = 230.0
 ROWS_TOGETHER = 300_000
 """Most rows that one question to the store is about."""
 
-Nominal = Callable[[Subject, int], float | None]
-"""Returns a data point's nominal voltage at an instant; None where nobody has set one [V]."""
+LimitsSet = Callable[[Subject, int], Mapping[str, float | None]]
+"""Returns what people have set of a data point's nominal voltage and limits at an instant, by the
+names of the settings; None, or nothing, where the usual ones hold."""
 
 
 class Followed(Protocol):
@@ -59,7 +60,7 @@ def look(
     some: Sequence[tuple[Subject, Followed]],
     cuts: Sequence[int],
     zone: Zone,
-    nominal: Nominal,
+    limits_set: LimitsSet,
     still: Callable[[], None] = lambda: None,
 ) -> list[InsightEvent]:
     """Look at the hours of electrical data points, and at their days at each midnight.
@@ -69,7 +70,7 @@ def look(
         some: Data points of one clock, with what is remembered of them, which is changed.
         cuts: Begin and end of the hours, and the local midnights between [ms since 1970, UTC].
         zone: The sites' clock.
-        nominal: Nominal voltages.
+        limits_set: Nominal voltages and limits that people have set.
         still: Raises where the work is to be given up.
 
     Returns:
@@ -84,9 +85,9 @@ def look(
         if from_ms == day_ms:
             for subject, one in some:
                 still()
-                events += check(view, subject, one, day_ms, zone, nominal)
+                events += check(view, subject, one, day_ms, zone, limits_set)
         still()
-        events += watch(view, some, (from_ms, until_ms), day_ms, nominal)
+        events += watch(view, some, (from_ms, until_ms), day_ms, limits_set)
     return events
 
 
@@ -96,7 +97,7 @@ def check(
     one: Followed,
     midnight_ms: int,
     zone: Zone,
-    nominal: Nominal,
+    limits_set: LimitsSet,
 ) -> list[InsightEvent]:
     """Look at a data point's days before a midnight.
 
@@ -106,7 +107,7 @@ def check(
         one: What is remembered of it, which is changed.
         midnight_ms: Everything before it is complete [ms since 1970, UTC].
         zone: The site's clock.
-        nominal: Nominal voltages.
+        limits_set: Nominal voltages and limits that people have set.
 
     Returns:
         The events that are new, have grown or are over.
@@ -120,10 +121,10 @@ def check(
     if len(block):
         day_ms = int(grain_start_ms([midnight_ms - 1], "day", zone)[0])
         data = _laid(block, subject.point.interval_s)
-        nominal_v = nominal(subject, day_ms)
-        limits = _limits(nominal_v)
+        told = limits_set(subject, day_ms)
+        limits = limits_of(told)
         _learn(one.supply, data, limits)
-        if data.voltage_v is not None and (nominal_v is not None or one.supply.usual):
+        if data.voltage_v is not None and (_nominal_is_set(told) or one.supply.usual):
             data = _connected(data, one.supply)
             after_ms = max(one.supply.judged_ms, day_ms)  # before: a new point's first day
             found += beyond(data, limits, after_ms, [midnight_ms])
@@ -145,7 +146,7 @@ def watch(
     some: Sequence[tuple[Subject, Followed]],
     span: tuple[int, int],
     day_ms: int,
-    nominal: Nominal,
+    limits_set: LimitsSet,
 ) -> list[InsightEvent]:
     """Look at hours of one local day for what nobody has to wait for midnight for.
 
@@ -157,7 +158,7 @@ def watch(
         some: Electrical data points with what is remembered of them, which is changed.
         span: Begin and end of what has become complete [ms since 1970, UTC].
         day_ms: Begin of the day [ms since 1970, UTC].
-        nominal: Nominal voltages.
+        limits_set: Nominal voltages and limits that people have set.
 
     Returns:
         Events that are new or have grown.
@@ -181,10 +182,10 @@ def watch(
             if not len(own):
                 continue
             data = _laid(own, subject.point.interval_s)
-            nominal_v = nominal(subject, day_ms)
-            limits = _limits(nominal_v)
+            told = limits_set(subject, day_ms)
+            limits = limits_of(told)
             found = list(_losses(data, one.supply, limits, hours_ms))
-            if data.voltage_v is not None and (nominal_v is not None or one.supply.usual):
+            if data.voltage_v is not None and (_nominal_is_set(told) or one.supply.usual):
                 after_ms = max(one.supply.judged_ms, day_ms)
                 data = _connected(data, one.supply)
                 found += beyond(data, limits, after_ms, hours_ms)
@@ -296,8 +297,8 @@ def _laid(block: IntervalBlock, interval_s: int) -> Electrical:
     return Electrical(starts, interval_s, volts, phases(CURRENT), column(AP), column(RP))
 
 
-def _limits(nominal_v: float | None) -> Limits:
-    return Limits() if nominal_v is None else Limits(nominal_v=nominal_v)
+def _nominal_is_set(told: Mapping[str, float | None]) -> bool:
+    return told.get("nominal_voltage_v") is not None
 
 
 def _since(

@@ -106,7 +106,7 @@ class Follower:
         self._in_use = self._file.models()
         self._stop = threading.Event()
         self._stepper = Stepper(
-            self._surroundings, self._model_at, knowledge.nominal, self._stop.is_set
+            self._surroundings, self._model_at, knowledge.limits, self._stop.is_set
         )
         self._settler = Settler(
             self._file,

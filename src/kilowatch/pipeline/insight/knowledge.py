@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from kilowatch.model.insight import InsightEvent
-from kilowatch.pipeline.insight.electrics import Nominal
+from kilowatch.pipeline.insight.electrics import LimitsSet
 from kilowatch.pipeline.insight.subjects import Subject
 from kilowatch.pipeline.insight.surroundings import FactsNow, Faults
 
@@ -45,14 +45,14 @@ class Knowledge:
         above: Of a site's streams, the stream that feeds each one.
         expects: Whether somebody has said that an event is to be expected.
         faults: Which hours of some streams somebody has called faulty; None where nobody can.
-        nominal: A data point's nominal voltage at an instant; None where nobody has set one [V].
+        limits: What people have set of a data point's nominal voltage and limits, at an instant.
     """
 
     facts: FactsNow = dict
     above: Callable[[int], Mapping[int, int | None]] = lambda _site: {}
     expects: Callable[[InsightEvent, Subject], bool] = lambda _event, _subject: False
     faults: Faults | None = None
-    nominal: Nominal = lambda _subject, _at_ms: None
+    limits: LimitsSet = lambda _subject, _at_ms: {}
 
 
 @dataclass(frozen=True, slots=True)

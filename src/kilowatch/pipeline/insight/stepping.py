@@ -26,7 +26,7 @@ from kilowatch.model.lengths import DAY_MS, HOUR_MS
 from kilowatch.model.site_facts import Opening
 from kilowatch.model.zones import Zone
 from kilowatch.pipeline.insight import states
-from kilowatch.pipeline.insight.electrics import Nominal, look
+from kilowatch.pipeline.insight.electrics import LimitsSet, look
 from kilowatch.pipeline.insight.models import forecast, is_new
 from kilowatch.pipeline.insight.records import Band, Commit, Kept, WasteRow, event_key
 from kilowatch.pipeline.insight.states import Remembered
@@ -97,7 +97,7 @@ class Stepper:
     Args:
         surroundings: Reads hours and what belongs to them.
         models: Which model makes the forecasts of a midnight.
-        nominal: Nominal voltages.
+        limits: Nominal voltages and limits that people have set.
         ending: Whether to give up the step that is under way: a month of 256 streams takes 14 s
             of one core, which a server that stops cannot wait for.
     """
@@ -106,11 +106,11 @@ class Stepper:
         self,
         surroundings: Surroundings,
         models: Models,
-        nominal: Nominal,
+        limits: LimitsSet,
         ending: Callable[[], bool] = lambda: False,
     ) -> None:
         self._ending = ending
-        self._nominal = nominal
+        self._limits = limits
         self._surroundings = surroundings
         self._models = models
 
@@ -167,8 +167,8 @@ class Stepper:
             if subject.is_electrical
         ]
         cuts = sorted({step.from_ms, *midnights.tolist(), step.until_ms})
-        view, nominal = self._surroundings.view, self._nominal
-        found.events += look(view, some, cuts, step.zone, nominal, self._go_on)
+        view, limits = self._surroundings.view, self._limits
+        found.events += look(view, some, cuts, step.zone, limits, self._go_on)
 
     def _learn(
         self,
