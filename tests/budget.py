@@ -24,6 +24,7 @@ LONG = (
     "tests/pipeline/test_insight_causality.py",
     "tests/evaluation/test_forecasts.py",
     "tests/journeys/test_silent_meter.py",
+    "tests/journeys/test_backup.py",
     "tests/journeys/test_dated_settings.py",
     "tests/journeys/test_watching.py",
     "tests/journeys/test_telling.py",

@@ -32,7 +32,7 @@ RECORDED: frozenset[tuple[str, str]] = frozenset(
      ("revoked an API token", "user"), ("made an export link", "user"),
      ("revoked an export link", "user"), ("set up a second factor", "user"),
      ("removed the second factor", "user"), ("made recovery codes", "user"),
-     ("used a recovery code", "user")}
+     ("used a recovery code", "user"), ("restored from a backup", "organisation")}
 )  # fmt: skip
 """Every action, with its subject, that ``Change.record`` takes: each has words and a decision about
 undo (``undoing.py``)."""

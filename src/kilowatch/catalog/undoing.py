@@ -320,6 +320,7 @@ DECISIONS: dict[Kind, Way | str] = {
     ("removed the second factor", "user"): "secret",
     ("made recovery codes", "user"): "secret",
     ("used a recovery code", "user"): "secret",
+    ("restored from a backup", "organisation"): "happened",
 }
 
 

@@ -32,6 +32,8 @@ COMMANDS = {
     "weather": "weather",
     "history": "history",
     "maintenance": "maintenance",
+    "backup": "backup",
+    "restore": "restore",
     "mail-test": "mail_test",
     "account": "accounts",
     "bench": "bench",

@@ -100,6 +100,11 @@ class DataFolder:
         """Present while pushes answer 503."""
         return self.root / "maintenance"
 
+    @property
+    def backup(self) -> Path:
+        """What a backup that is being made has set aside."""
+        return self.root / "backup"
+
     def _socket(self, name: str) -> Path:
         path = self.root.absolute() / name
         if len(os.fsencode(path)) <= SOCKET_PATH_MAX:

@@ -7,7 +7,8 @@ import gc
 import socket
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -32,6 +33,7 @@ from kilowatch.cli.mail_test import mailer_of
 from kilowatch.cli.operations import Operations, Parts
 from kilowatch.cli.settings import Settings
 from kilowatch.cli.silence_process import Listening
+from kilowatch.cli.standing_still import StandingStill
 from kilowatch.client.history import HistoryDesk
 from kilowatch.collector import ensure_certificate
 from kilowatch.dashboard import CollectorEvents, DashboardSettings, create_app
@@ -42,6 +44,7 @@ from kilowatch.health.deliveries import Deliveries
 from kilowatch.health.uptime import BEAT_S, Uptime
 from kilowatch.log import LogReader
 from kilowatch.model.durations import Durations
+from kilowatch.model.errors import KilowatchError
 from kilowatch.notify.needs import Sources
 from kilowatch.notify.service import Notifier
 from kilowatch.pipeline.consumer import Consumer
@@ -87,6 +90,7 @@ class Pipeline:
         self._consumer: Consumer | None = None
         self._store: ChdbStore | None = None
         self._stopping = False
+        self._keeps_log = False
         self.failure: asyncio.Future[None] = loop.create_future()
         self._collector = httpx.AsyncClient(
             transport=httpx.AsyncHTTPTransport(uds=str(folder.collector_socket)),
@@ -108,6 +112,31 @@ class Pipeline:
         """Say that the log has something new."""
         if self._consumer is not None:
             self._consumer.wake()
+
+    def between_writes(self, work: Callable[[], None]) -> Future[None]:
+        """Have something done while nothing is being written, in the pipeline's thread.
+
+        Raises:
+            KilowatchError: 503 ``starting``.
+        """
+        if self._consumer is None:
+            raise KilowatchError(
+                "starting",
+                "The store is still opening.",
+                status=503,
+                remedy="Try again in a moment.",
+                retry_helps=True,
+            )
+        return self._consumer.between_writes(work)
+
+    def freeze(self) -> None:
+        """Keep the store's files as they are now, until ``store.freezing.thaw``."""
+        assert self._store is not None  # between writes there is one
+        self._store.freeze()
+
+    def keep_log(self, wanted: bool) -> None:
+        """Keep the collector from dropping what the store has from now on, or no more."""
+        self._keeps_log = wanted
 
     async def stop(self) -> None:
         """Write what is hot and close the store."""
@@ -144,6 +173,8 @@ class Pipeline:
             self.failure.set_exception(error)
 
     def _publish(self, stored_seq: int) -> None:
+        if self._keeps_log:
+            return  # what comes after the backup tells more
         with suppress(RuntimeError):  # the loop is closed: the next start publishes again
             asyncio.run_coroutine_threadsafe(self._tell(stored_seq), self._loop)
 
@@ -190,9 +221,10 @@ async def run(folder: DataFolder, settings: Settings, stop: asyncio.Event, ready
     app, notifier = _app(settings, parts, operations, addresses, listening, events, following)
     doors = _with_api(app, settings, operations)
     parts.deadman = _deadman(settings, operations)
+    standing = StandingStill(folder, pipeline)
     control = create_control(
         watch.now, view, reader, listening.silences.open, operations.platform,
-        [exporting.route(app.state.rooms)],
+        [exporting.route(app.state.rooms), standing.route()],
     )  # fmt: skip
     served = [(listener(control), take_path(folder.control_socket))]
     for name, taken in pages.items():
@@ -222,7 +254,7 @@ async def run(folder: DataFolder, settings: Settings, stop: asyncio.Event, ready
         await asyncio.to_thread(notifier.stop)  # it reads silences and measurements
         await asyncio.to_thread(listening.stop)
         await asyncio.to_thread(following.stop)  # it reads measurements too
-        await operations.close()
+        await asyncio.gather(standing.stop(), operations.close())
         await pipeline.stop()
         for shared in (watch, reader, registered):
             shared.close()

@@ -104,7 +104,7 @@ def open_for_writing(path: Path, vfs: str | None = None) -> apsw.Connection:
         connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE, vfs=vfs)
         connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)  # a refused file stays as is
         connection.set_busy_timeout(BUSY_MS)
-        _check_header(connection, path)
+        check_header(connection, path)
         connection.pragma("synchronous", "FULL")
         connection.pragma("wal_autocheckpoint", 0)
         connection.pragma("cache_size", -8_000)  # 8 MB: the end of a table and the kept packets
@@ -140,7 +140,12 @@ def _create(path: Path) -> None:
         os.close(folder)
 
 
-def _check_header(connection: apsw.Connection, path: Path) -> None:
+def check_header(connection: apsw.Connection, path: Path) -> None:
+    """Look whether a file is a log that this program reads.
+
+    Raises:
+        KilowatchError: ``log_corrupt`` or ``log_version``.
+    """
     application_id, version = connection.pragma("application_id"), connection.pragma("user_version")
     if application_id != APPLICATION_ID:
         raise corrupt(path, "it is not a log of Kilowatch")

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import queue
 import threading
 import time
 from collections.abc import Callable, Collection
+from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -149,6 +151,9 @@ class Consumer:
         self._revision: int | None = None
         self._wake = threading.Event()
         self._stop = threading.Event()
+        self._asked: queue.SimpleQueue[tuple[Callable[[], None], Future[None]]]
+        self._asked = queue.SimpleQueue()
+        self._ended = False
         if self._file.is_new:
             self._file.begin(recovered(store.own, self._file))
         seq, states = self._file.load()
@@ -160,6 +165,22 @@ class Consumer:
     def wake(self) -> None:
         """Say that the log has something new; from any thread."""
         self._wake.set()
+
+    def between_writes(self, work: Callable[[], None]) -> Future[None]:
+        """Have something done while nothing is being written: file and store fit each other.
+
+        Args:
+            work: Done in the thread of ``run``, between two rounds; packets wait for it in the log.
+
+        Returns:
+            What tells when it is done, or why not; cancelled where the pipeline ends first.
+        """
+        future: Future[None] = Future()
+        self._asked.put((work, future))
+        self._wake.set()
+        if self._ended:
+            self._refuse_asked()
+        return future
 
     def stop(self) -> None:
         """Ask ``run`` to write what is hot and return; from any thread."""
@@ -185,6 +206,7 @@ class Consumer:
                 wait_s, failed_s = 0.0, min(2 * failed_s or 1.0, self._settings.retry_s_max)
                 self._note(error)
                 self._stop.wait(failed_s)
+            self._do_asked()
         self.finish()
 
     def finish(self) -> None:
@@ -195,6 +217,25 @@ class Consumer:
             self._note(error)  # the log has it: the next start takes it from there
         self._flusher.close()
         self._file.close()
+        self._ended = True
+        self._refuse_asked()
+
+    def _refuse_asked(self) -> None:
+        """Say to those who wait to do something between two rounds that none will come."""
+        while not self._asked.empty():
+            self._asked.get()[1].cancel()
+
+    def _do_asked(self) -> None:
+        """Do what was asked for between two rounds; what fails is the asker's to know."""
+        while not self._asked.empty():
+            work, future = self._asked.get()
+            if not future.set_running_or_notify_cancel():
+                continue  # whoever asked has gone
+            self._flusher.wait()
+            try:
+                future.set_result(work())
+            except Exception as error:  # noqa: BLE001 - whoever asked raises it
+                future.set_exception(error)
 
     def step(self) -> bool:
         """Do one round.

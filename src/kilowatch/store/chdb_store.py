@@ -10,7 +10,7 @@ import pyarrow as pa
 from kilowatch.model.blocks import IntervalBlock, Ints, ReadingBlock
 from kilowatch.model.durations import Durations
 from kilowatch.model.errors import KilowatchError
-from kilowatch.store import schema
+from kilowatch.store import freezing, schema
 from kilowatch.store.columns import interval_batches, reading_batches
 from kilowatch.store.engine import Engine, StoreSettings
 from kilowatch.store.reads import ClickHouseReads
@@ -30,6 +30,7 @@ class ChdbStore:
     """
 
     def __init__(self, folder: Path, settings: StoreSettings | None = None) -> None:
+        self._folder = folder
         self._engine = Engine(folder, settings or StoreSettings())
         self.pages = ClickHouseReads(partial(self._engine.query, page=True))
         self.own = ClickHouseReads(partial(self._engine.query, page=False))
@@ -72,6 +73,19 @@ class ChdbStore:
     def write_rollups(self, grain: RollUp, block: IntervalBlock, generation: Ints) -> None:
         """Store hours or local days of the generations given, shape (n,); durable on return."""
         self._engine.insert("rollup", interval_batches(block, generation, GRAINS[grain]))
+
+    def freeze(self) -> None:
+        """Keep every file as it is now, beside those in use, until ``freezing.thaw``.
+
+        Takes some milliseconds and no room. Whoever calls it sees to it that nothing is written
+        meanwhile: one table is frozen after the other.
+
+        Raises:
+            KilowatchError: 503 ``store_failed``.
+        """
+        freezing.thaw(self._folder)
+        for table in freezing.tables(self._folder):
+            self._engine.execute(f"ALTER TABLE {table} FREEZE WITH NAME '{freezing.FROZEN}'")
 
     def close(self) -> None:
         """Let running queries end and release the folder; a second call does nothing."""
