@@ -8,6 +8,7 @@ import os
 import sqlite3
 import stat
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from kilowatch.backup import Archive, read
 from kilowatch.catalog import alerts, secrets, sessions
 from kilowatch.catalog.tables import AuditEntry, Credential, LoginSession
 from kilowatch.catalog.tables_alerts import AlertChannel
-from kilowatch.cli import backup, backup_made
+from kilowatch.cli import backup, backup_made, restore
 from kilowatch.cli.folder import DataFolder
 from kilowatch.log import LogReader
 from kilowatch.notify.book import Book, Delivery, insert
@@ -186,6 +187,57 @@ def test_nothing_is_restored_over_anything(
     assert (tmp_path / "empty" / "catalog.sqlite").exists()
 
 
+def test_a_volume_gets_its_backup_inside(
+    shell: Shell, packets: int, file: Path, elsewhere: Shell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing can be made beside a mounted disk: no server starts on it before all is there."""
+    assert packets
+    shell("backup", str(file))
+    elsewhere.folder.mkdir(parents=True)
+    (elsewhere.folder / "lost+found").mkdir()
+    monkeypatch.setattr(restore, "beside_works", lambda _root: False)
+    seen: list[str] = []
+
+    def settle(*arguments: Any, **named: Any) -> int:
+        seen.append(code_of(elsewhere("site", "list")))
+        return real(*arguments, **named)
+
+    real = restore._settle
+    monkeypatch.setattr(restore, "_settle", settle)
+    assert elsewhere("restore", str(file)).refusal is None
+    assert seen == ["restore_unfinished"]
+    monkeypatch.undo()
+    assert "Main site" in elsewhere("site", "list").text
+    assert {"catalog.sqlite", "log", "lost+found", "secret.key"} <= {
+        path.name for path in elsewhere.folder.iterdir()
+    }
+    assert not (elsewhere.folder / DataFolder.RESTORING).exists()
+
+
+def test_a_restore_that_fails_leaves_a_volume_as_it_was(
+    shell: Shell, packets: int, file: Path, elsewhere: Shell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also when the last step fails, which moves everything into place."""
+    assert packets
+    shell("backup", str(file))
+    elsewhere.folder.mkdir(parents=True)
+    monkeypatch.setattr(restore, "beside_works", lambda _root: False)
+    real = Path.rename
+    left = 2
+
+    def rename(path: Path, to: Path) -> Path:
+        nonlocal left
+        if path.parent.name == DataFolder.RESTORING:
+            left -= 1
+            if left < 0:
+                raise OSError(5, "Input/output error")
+        return real(path, to)
+
+    monkeypatch.setattr(Path, "rename", rename)
+    assert code_of(elsewhere("restore", str(file))) == "folder_unusable"
+    assert not list(elsewhere.folder.iterdir())
+
+
 def changed(file: Path, more: dict[str, bytes], less: str = "") -> None:
     """Write a backup anew, as whoever knows its format could."""
     held: dict[str, bytes] = {}
@@ -245,6 +297,39 @@ def test_a_folder_of_a_later_version_is_not_restored_by_an_older_one(
     assert shell("backup", str(file)).refusal is None
     assert code_of(elsewhere("restore", str(file))) == "catalog_newer"
     assert not elsewhere.folder.exists()
+
+
+@contextmanager
+def nobody(folder: Path) -> Iterator[None]:
+    """Be a user who may not read a folder."""
+    if os.geteuid() == 0:
+        os.seteuid(65_534)
+    else:
+        folder.chmod(0)
+    try:
+        yield
+    finally:
+        if os.getuid() == 0:
+            os.seteuid(0)
+        else:
+            folder.chmod(0o700)
+
+
+def test_who_may_not_read_the_folder_is_told_so(
+    shell: Shell, packets: int, file: Path, elsewhere: Shell
+) -> None:
+    """A cron job of the wrong user ends with a sentence, and leaves nothing."""
+    assert packets
+    shell("backup", str(file))
+    elsewhere.folder.mkdir(parents=True)
+    with nobody(shell.folder):
+        code = code_of(shell("backup", str(file.with_name("c.tar"))))
+    assert code == "folder_unusable"
+    with nobody(elsewhere.folder):
+        code = code_of(elsewhere("restore", str(file)))
+    assert code in ("folder_unusable", "file_unreadable")
+    assert [path.name for path in file.parent.iterdir()] == ["b.tar"]
+    assert not list(elsewhere.folder.iterdir())
 
 
 def test_a_full_disk_is_named_before_and_during_a_backup(

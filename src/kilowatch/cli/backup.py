@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import os
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -52,11 +53,12 @@ def backup(
     """
     began_s, began_ms = time.monotonic(), time.time_ns() // 1_000_000
     folder, path = DataFolder(data.absolute()), file.absolute()
-    _refuse(folder, path)
+    with may_read(folder):
+        _refuse(folder, path)
     os.umask(0o077)
     step_back()
     console = Console(stderr=True, highlight=False)
-    with only_backup(folder):
+    with may_read(folder), only_backup(folder):
         made = Making(folder, path, began_ms, overwrite=overwrite, verify=not no_verify)
         if console.is_terminal and not as_json:
             with console.status("Backup …") as shown:
@@ -69,6 +71,23 @@ def backup(
         typer.echo(json.dumps(told(file, manifest, size, took_s, verified=not no_verify), indent=1))
     else:
         show(file, manifest, size, took_s, verified=not no_verify)
+
+
+@contextmanager
+def may_read(folder: DataFolder) -> Iterator[None]:
+    """Turn a right that this user lacks into a plain answer.
+
+    Raises:
+        KilowatchError: ``folder_unusable``.
+    """
+    try:
+        yield
+    except PermissionError as error:
+        raise KilowatchError(
+            "folder_unusable",
+            f"{error.filename or folder.root} can't be used: {error.strerror}.",
+            remedy="Do it as the user that runs the server, or as root.",
+        ) from error
 
 
 def _refuse(folder: DataFolder, path: Path) -> None:

@@ -55,9 +55,12 @@ class Making:
         self._folder, self._path, self._began_ms = folder, path, began_ms
         self._overwrite, self._verify = overwrite, verify
         self._same_disk = False
+        self._tell: Callable[[str], None] = lambda _words: None
+        self._doing = ""
 
     def run(self, tell: Callable[[str], None]) -> Manifest:
-        """Make it; ``tell`` hears what is being done."""
+        """Make it; ``tell`` hears what is being done, and how far it is."""
+        self._tell = tell
         folder = self._folder
         sizes = _sizes(folder)
         head = Head(FORMAT, version("kilowatch"), self._began_ms, sum(sizes.values()))
@@ -65,9 +68,9 @@ class Making:
         with Archive(
             self._path, head, overwrite=self._overwrite, spare=self._check_spare
         ) as archive:
-            tell("waiting for the pipeline to stand still")
+            self._do("waiting for the pipeline to stand still")
             with standing_still(folder):
-                tell("figures")
+                self._do("figures")
                 self._add_small(archive)
                 try:
                     for name, path in freezing.members(folder.store):
@@ -78,17 +81,17 @@ class Making:
                     self._add_sqlite(archive, folder.backup / name)
                 copied(folder)  # all of it was there to the end
                 stored_seq = self._stored_seq
-                tell("packets")
+                self._do("packets")
                 log = self._add_log(archive)
                 if not log.first_seq - 1 <= stored_seq <= log.last_seq:
                     raise broken()  # the log lacks what the copied store rests on, or needs
-                tell("catalogue")
+                self._do("catalogue")
                 counts = self._add_catalogue(archive)
             contents = Contents(
                 *counts, log.accepted, log.packets, log.last_seq, stored_seq,
                 log.last_received_ms, self._missing(),
             )  # fmt: skip
-            tell("reading it back")
+            self._do("reading it back")
             return archive.finish(contents, time.time_ns() // 1_000_000, verify=self._verify)
 
     def _check_room(self, sizes: dict[str, int]) -> None:
@@ -109,7 +112,12 @@ class Making:
         if free_bytes(self._folder.root) < copies + SPARE_BYTES:
             raise no_room(self._folder, OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)))
 
-    def _check_spare(self, _size: int) -> None:
+    def _do(self, words: str) -> None:
+        self._doing = words
+        self._tell(words)
+
+    def _check_spare(self, size: int) -> None:
+        self._tell(f"{self._doing}, {size / 1e6:,.0f} MB written")
         if self._same_disk and (free := free_bytes(self._folder.root)) < SPARE_BYTES:
             raise full(self._path, SPARE_BYTES, free)
 

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from kilowatch.model.errors import KilowatchError
 
@@ -35,6 +35,9 @@ class DataFolder:
     """
 
     root: Path
+
+    RESTORING: ClassVar[str] = "restoring"
+    """Inside the folder while a backup is restored into it, where it could not be beside it."""
 
     @property
     def catalog(self) -> Path:
@@ -116,8 +119,16 @@ class DataFolder:
         """Make the folder and what must exist before the first process starts.
 
         Raises:
-            KilowatchError: ``folder_unusable`` if it can't be made or written.
+            KilowatchError: ``folder_unusable`` if it can't be made or written;
+                ``restore_unfinished`` if it holds half of a backup.
         """
+        if (self.root / self.RESTORING).exists():
+            raise KilowatchError(
+                "restore_unfinished",
+                f"A backup is being restored into {self.root}, or that was broken off.",
+                status=409,
+                remedy="Wait for it; or empty the folder, and restore again.",
+            )
         try:
             self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
             self.root.chmod(0o700)

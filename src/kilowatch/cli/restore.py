@@ -22,7 +22,7 @@ from kilowatch.backup.copies import PIECE_BYTES
 from kilowatch.backup.writing import free_bytes
 from kilowatch.catalog import Actor, restored
 from kilowatch.catalog import open as open_catalog
-from kilowatch.cli.backup import lines, told
+from kilowatch.cli.backup import lines, may_read, told
 from kilowatch.cli.folder import DEFAULT, DataFolder
 from kilowatch.cli.options import Data
 from kilowatch.log.copying import join
@@ -36,6 +36,8 @@ KNOWN = frozenset(
      "catalog.sqlite.gz", "pipeline.sqlite.gz", "silences.sqlite.gz", "insights.sqlite.gz",
      "notify.sqlite.gz", "log/log.sqlite.gz"}
 )  # fmt: skip
+UNTOUCHED = ("lost+found",)
+"""What an empty disk holds."""
 KNOWN_FOLDERS = ("store/", "tls/", PIECES)
 
 
@@ -94,7 +96,8 @@ def into_folder(path: Path, folder: DataFolder, *, channels_off: bool) -> tuple[
         KilowatchError: ``folder_not_empty``, ``already_running``, ``folder_unusable``, or why the
             backup can't be restored. The folder is as it was.
     """
-    refuse(folder)
+    with may_read(folder):
+        refuse(folder)
     with _draft(folder.root) as root:
         manifest = _unpacked(path, root)
         draft = DataFolder(root)
@@ -118,7 +121,7 @@ def refuse(folder: DataFolder) -> None:
     root = folder.root
     if root.exists() and not root.is_dir():
         raise KilowatchError("folder_unusable", f"{root} is not a folder.")
-    if not root.exists() or not any(root.iterdir()):
+    if not root.exists() or all(one.name in UNTOUCHED for one in root.iterdir()):
         return
     for name in ("platform", "collector"):
         with suppress(FileNotFoundError), (root / f"{name}.lock").open("rb") as lock:
@@ -139,10 +142,22 @@ def refuse(folder: DataFolder) -> None:
     )
 
 
+def beside_works(root: Path) -> bool:
+    """Tell whether a folder can be made beside another one, and take its place."""
+    there = next(one for one in (root, *root.parents) if one.exists())
+    above = root.parent if there == root else there
+    return not root.is_mount() and os.access(above, os.W_OK | os.X_OK)
+
+
 @contextmanager
 def _draft(root: Path) -> Iterator[Path]:
-    """Make a folder beside another one, and remove it unless it has got its name by then."""
+    """Make a folder beside another one, and remove it unless it has got its name by then.
+
+    Where nothing can be made beside it, as with a volume, it is made inside.
+    """
     draft = root.with_name(f".{root.name}.{os.getpid()}.restoring")
+    if root.is_dir() and not beside_works(root):
+        draft = root / DataFolder.RESTORING
     try:
         root.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         draft.mkdir(mode=0o700)
@@ -154,7 +169,8 @@ def _draft(root: Path) -> Iterator[Path]:
             f"{root} can't be made: {error.strerror or error}.",
             remedy="Make room on its disk, or name another folder with --data."
             if full
-            else "Name another folder with --data, whose parent this user may write to.",
+            else "Name a folder that is there and that this user may write to, or one whose parent"
+            " this user may write to.",
         ) from error
     finally:
         shutil.rmtree(draft, ignore_errors=True)
@@ -226,14 +242,34 @@ def _settle(draft: DataFolder, path: Path, manifest: Manifest, *, channels_off: 
 
 
 def _give_name(draft: Path, root: Path) -> None:
-    """Put everything on the disk, and then into place: an empty folder gives way."""
+    """Put everything on the disk, and then into place: an empty folder gives way.
+
+    What lies inside moves up, and its folder goes last: while that is there no server starts.
+    """
     os.sync()
-    draft.rename(root)
-    parent = os.open(root.parent, os.O_RDONLY)
+    if draft.parent != root:
+        draft.rename(root)
+        _sync(root.parent)
+        return
+    moved: list[Path] = []
     try:
-        os.fsync(parent)
+        for path in sorted(draft.iterdir()):
+            moved += [path.rename(root / path.name)]
+    except OSError:
+        for path in moved:
+            path.rename(draft / path.name)  # which is removed
+        raise
+    _sync(root)
+    draft.rmdir()
+    _sync(root)
+
+
+def _sync(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
     finally:
-        os.close(parent)
+        os.close(handle)
 
 
 def _say_what_is_next(out: Any, folder: DataFolder, dropped: int) -> None:

@@ -150,9 +150,10 @@ def no_room(folder: DataFolder, error: OSError) -> KilowatchError:
     """Return why a backup could not set something aside in the data folder."""
     return KilowatchError(
         "folder_full",
-        f"The backup needs room in {folder.root} for a moment: {error.strerror or error}.",
+        f"The backup can't set anything aside in {folder.root}: {error.strerror or error}.",
         status=507,
-        remedy="Make room on its disk; nothing of this backup was kept.",
+        remedy="It needs room on that disk for a moment, and the rights of the user that runs the"
+        " server; nothing of this backup was kept.",
         retry_helps=True,
     )
 
