@@ -14,6 +14,7 @@ import httpx
 import pytest
 from starlette.applications import Starlette
 
+from kilowatch.cli import standing_still
 from kilowatch.cli.folder import DataFolder
 from kilowatch.cli.listeners import listener, serve_all, take_path
 from kilowatch.cli.standing_still import StandingStill
@@ -28,13 +29,16 @@ class Resting:
 
     def __init__(self, folder: DataFolder) -> None:
         self.folder = folder
-        self.opening = False
+        self.opening = self.writing = False
+        self.future: Future[None] = Future()
         self.asked: list[object] = []
 
     def between_writes(self, work: Callable[[], None]) -> Future[None]:
         """Do it at once."""
         if self.opening:
             raise KilowatchError("starting", "The store is still opening.", status=503)
+        if self.writing:
+            return self.future
         done: Future[None] = Future()
         work()
         done.set_result(None)
@@ -137,6 +141,20 @@ def test_a_platform_that_still_opens_says_so(folder: DataFolder, pipeline: Resti
     with client(folder) as one:
         said = json.loads(one.get("/backup").text.strip())
     assert said["code"] == "starting"
+    assert not folder.backup.exists()
+
+
+def test_a_pipeline_that_does_not_come_to_rest_is_not_held_later(
+    folder: DataFolder, pipeline: Resting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody would let go of what is frozen after the command has given up."""
+    pipeline.writing = True
+    monkeypatch.setattr(standing_still, "WAIT_S_MAX", 0.1)
+    with client(folder) as one:
+        said = json.loads(one.get("/backup").text.strip())
+    assert said["code"] == "store_busy"
+    assert pipeline.future.cancelled()
+    assert pipeline.asked == [False], "the log is not kept"
     assert not folder.backup.exists()
 
 

@@ -130,7 +130,9 @@ class StandingStill:
         try:
             future.result(WAIT_S_MAX)
         except (TooLate, CancelledError):
-            future.cancel()
+            if not future.cancel() and not future.cancelled():
+                future.result()  # it has just begun, and takes a moment
+                return
             raise KilowatchError(
                 "store_busy",
                 "The pipeline did not come to rest, or is ending.",

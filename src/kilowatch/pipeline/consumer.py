@@ -229,9 +229,9 @@ class Consumer:
         """Do what was asked for between two rounds; what fails is the asker's to know."""
         while not self._asked.empty():
             work, future = self._asked.get()
+            self._flusher.wait()
             if not future.set_running_or_notify_cancel():
                 continue  # whoever asked has gone
-            self._flusher.wait()
             try:
                 future.set_result(work())
             except Exception as error:  # noqa: BLE001 - whoever asked raises it
