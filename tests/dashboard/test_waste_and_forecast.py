@@ -12,6 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from starlette.testclient import TestClient
 
+from kilowatch import catalog as catalogs
+from kilowatch.catalog import site_terms, tables
+from kilowatch.dashboard.insight_rows import when_text
 from kilowatch.dashboard.outlooks import Outlooks
 from kilowatch.dashboard.waste_page import _opening, cells_of, is_always_on
 from kilowatch.dashboard.waste_sums import KINDS, counted_once, kind_title, wasted
@@ -270,3 +273,37 @@ def test_an_outlook_is_kept_for_a_minute(world: World) -> None:
     for _ in range(3):
         kept.of(Counting(), world.point("main"))  # type: ignore[arg-type]
     assert len(asked) == 1
+
+
+def test_a_forecast_that_waits_for_the_temperature_says_so_and_where_the_data_ends(
+    world: World,
+    found: dict[str, InsightEvent],
+    admin: TestClient,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Three hours of data are not looked at yet: nobody reads that the data ends before them."""
+    assert found
+    point = world.point("main")
+    outlook = world.extra["insights"].outlook(point)
+    assert outlook is not None
+    last = world.view.lasts[point.series]
+    path = f"/forecast?point={point.id}"
+    try:
+        world.view.lasts[point.series] = replace(last, at_ms=outlook.made_ms + 3 * HOUR_MS)
+        assert "wait for the outdoor temperature" not in page(admin, path), "none is linked"
+        with world.catalog.change(catalogs.Actor("test")) as change:
+            site = change.session.get(tables.Site, point.site_id)
+            outdoor = change.session.get(tables.DataPoint, world.point("outdoor").id)
+            assert site is not None
+            site_terms.set_weather(change, site, outdoor)
+        text = page(admin, path)
+        assert "before the data ends" in text
+        assert when_text(outlook.made_ms + 3 * HOUR_MS, point.zone) in text
+        monkeypatch.setattr("kilowatch.dashboard.forecast_page.OLD_MS", -1)
+        text = page(admin, path)
+        assert "The data ends at" in text
+        assert "where the data ends" not in text
+        world.view.lasts[point.series] = replace(last, at_ms=outlook.made_ms + HOUR_MS)
+        assert "wait for the outdoor temperature" not in page(admin, path)
+    finally:
+        world.view.lasts[point.series] = last

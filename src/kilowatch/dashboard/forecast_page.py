@@ -46,6 +46,9 @@ ASKED = ("place", "point")
 LISTED = 12  # data points on one page of a site's table: each costs a read of the store
 BEFORE_H = 5 * 24
 """Hours before the forecast that are drawn with what had been expected of them."""
+WAITED_MS = 2 * HOUR_MS
+"""A forecast begins so far before the newest packet where hours wait for the temperature of their
+site: an hour is complete with the first packet of the next."""
 OLD_MS = 36 * HOUR_MS
 """A forecast that begins longer ago than that is of data that has stopped."""
 
@@ -130,6 +133,7 @@ def _forecast(request: Request) -> Response:
     outlook = rooms.outlooks.of(rooms.insights, chosen)
     ends = ends_of(outlook, chosen, facts) if outlook else []
     now_ms, late = rooms.clock(), behind(rooms.insights)
+    ends_at = "" if outlook is None or late else _waiting(rooms, chosen, facts, outlook)
     context = {
         "page": "forecast",
         "asked": asked | {"place": place},
@@ -143,6 +147,7 @@ def _forecast(request: Request) -> Response:
         "basis": basis_of(one for end in ends for one in end.worth),
         "made_at": when_text(outlook.made_ms, chosen.zone) if outlook else "",
         "behind": late,
+        "ends_at": ends_at,
         "old": outlook is not None and now_ms - outlook.made_ms > OLD_MS and not late,
         "exports": may_export(visit_of(request).person, chosen),
         "hours": _hours_query(chosen, outlook) if outlook else "",
@@ -151,6 +156,15 @@ def _forecast(request: Request) -> Response:
         "coverage": finite(outlook.coverage) if outlook else None,
     }
     return page(request, "forecast.html", crumbs, context, current=f"point-{chosen.id}")
+
+
+def _waiting(rooms: Rooms, point: DataPoint, facts: SiteFacts | None, outlook: Outlook) -> str:
+    """Return when the newest packet came where later hours wait for a temperature; else nothing."""
+    seen_ms = rooms.view.last_seen([point.series]).get(point.series)
+    if facts is None or facts.temperature_point is None or seen_ms is None:
+        return ""
+    waits = seen_ms - outlook.made_ms >= WAITED_MS
+    return when_text(seen_ms, point.zone) if waits else ""
 
 
 def _behind_all(

@@ -280,7 +280,8 @@ class Follower:
                 if thermometer.series in recomputing:
                     continue
                 basis = f"{basis}:{thermometer.series}:{outdoor.generation}"
-                until_ms = min(until_ms, max(outdoor.until_ms, until_ms - LATE_MS))
+                if until_ms - outdoor.until_ms <= LATE_MS:  # else it is silent: nobody waits for it
+                    until_ms = min(until_ms, outdoor.until_ms)
             kept = self._kept.get(series)
             if kept is not None and (kept.basis, kept.zone) != (basis, reach.zone):
                 anew.append(series)

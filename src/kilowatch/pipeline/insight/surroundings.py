@@ -23,7 +23,8 @@ Faults = Callable[[Sequence[Subject], Hours], Bools]
 """Tells which hours of some streams a person has called faulty, shape (streams, hours)."""
 
 LATE_MS = 6 * HOUR_MS
-"""How long a stream's hours wait for the temperature of the same hours, in the time of the data."""
+"""How long a stream's hours wait for the temperature of the same hours, in the time of the data. A
+thermometer that is silent for longer is waited for no more until it speaks again."""
 
 _EPOCH = date(1970, 1, 1)
 
