@@ -54,7 +54,11 @@ class AllHours:
             parts.append(_block(point, own[first:last], MONDAY_MS + first * HOUR_MS))
             self.read += len(own[first:last])
         hours = IntervalBlock.concatenate(parts)
-        return hours if grain == "hour" else roll_up(hours, grain, Zone.of(points[0].zone))
+        return (
+            hours
+            if grain in ("hour", "interval")
+            else roll_up(hours, grain, Zone.of(points[0].zone))
+        )
 
 
 def _block(point: DataPoint, values: Floats, from_ms: int) -> IntervalBlock:

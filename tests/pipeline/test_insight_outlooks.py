@@ -10,9 +10,12 @@ import pytest
 from kilowatch.insights.outlook import rest
 from kilowatch.model.blocks import IntervalBlock
 from kilowatch.model.lengths import HOUR_MS
+from kilowatch.model.zones import Zone
 from kilowatch.pipeline.insight import InsightView
 from kilowatch.pipeline.insight.subjects import subject_of
 from kilowatch.pipeline.insight.surroundings import Surroundings
+from kilowatch.pipeline.rollups import roll_up
+from kilowatch.pipeline.statistics import peak_demand
 from tests.pipeline.insight_history import History
 from tests.pipeline.insight_world import MONDAY_MS, WEEK_H, meter, office
 
@@ -113,6 +116,45 @@ def test_a_gap_that_a_register_counted_across_is_in_the_sum_and_no_other_is_hidd
         assert np.isclose(one.daily.sum(), one.amount[1])
         assert one.days_ms[-1] < one.end_ms
     assert [len(one.days_ms) for one in bridged.ends] == [1, 7, 31]
+
+
+def test_the_peak_so_far_is_that_of_the_demand_period_and_so_is_what_is_to_come(
+    tmp_path: Path,
+) -> None:
+    """Quarter-hours stand above their hour: Forecast says what Breakdown calls peak demand."""
+    use = office(18, 3)
+    use[NOW_H - 24] = 39_000.0  # Tuesday's peak
+    history, view = followed(tmp_path, use)
+    point = history.points.points[1]
+    hourly_only = view.outlook(point)
+    assert hourly_only is not None
+    read = history.view.series_many
+    share = np.array([0.9, 0.9, 0.9, 1.3])
+
+    def metered(points: Any, channels: Any, from_ms: int, to_ms: int, grain: Any) -> IntervalBlock:
+        rows = read(points, channels, from_ms, to_ms, "hour")
+        if grain != "interval":
+            return roll_up(rows, grain, Zone.of(point.zone)) if grain != "hour" else rows
+        rows = rows.take(np.repeat(np.arange(len(rows)), 4))
+        quarter = np.tile(np.arange(4), len(rows) // 4)
+        length = np.full(len(rows), 900_000)
+        return replace(
+            rows, start_ms=rows.start_ms + quarter * 900_000, duration_ms=length,
+            covered_ms=length, amount=rows.amount * share[quarter] / 4,
+        )  # fmt: skip
+
+    history.view.series_many = metered  # type: ignore[assignment, method-assign]
+    outlook = view.outlook(point)
+    assert outlook is not None
+    for one, by_hour in zip(outlook.ends, hourly_only.ends, strict=True):
+        np.testing.assert_allclose(one.peak, 1.3 * by_hour.peak, rtol=1e-6)
+        np.testing.assert_allclose(one.amount, by_hour.amount)
+    week = outlook.ends[1]
+    begin_ms = MONDAY_MS + 12 * WEEK_H * HOUR_MS
+    rows = metered([point], [0], begin_ms, outlook.made_ms, "interval")
+    most = peak_demand(rows, 900, Zone.of(point.zone))
+    assert most is not None
+    assert week.peak.tolist() == [most.demand] * 3, "it has been"
 
 
 def test_nothing_is_said_before_there_is_anything_to_say_it_from(tmp_path: Path) -> None:

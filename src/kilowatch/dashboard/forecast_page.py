@@ -83,7 +83,7 @@ class End:
 
     @property
     def peaks(self) -> list[float]:
-        """Highest hourly means at 5, 50 and 95 %."""
+        """Peak demand at 5, 50 and 95 %."""
         return [float(one) for one in self.ahead.peak]
 
 

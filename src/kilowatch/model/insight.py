@@ -170,7 +170,8 @@ class Ahead:
         end_ms: When it is over [ms since 1970, UTC].
         so_far: What was counted, across gaps too [Wh or m³].
         amount: Whole sum at 5, 50 and 95 %, shape (3,) [Wh or m³].
-        peak: Highest hourly mean at 5, 50 and 95 %, shape (3,) [W or m³/h].
+        peak: Highest mean over the site's demand period at 5, 50 and 95 %, shape (3,)
+            [W or m³/h].
         days_ms: Starts of its local days, shape (days,) [ms since 1970, UTC]; none where nobody
             has to know which day takes what.
         daily: What of the middle sum each of them takes, shape (days,) [Wh or m³].

@@ -168,13 +168,19 @@ def peak_demand(block: IntervalBlock, demand_period_s: int, zone: Zone) -> PeakD
     Returns:
         The first of the highest periods; None where no period is covered enough.
     """
-    quarters = _are_quarters(block, demand_period_s)
-    periods = block if quarters else roll_up(block, demand_period_s, zone)
+    periods = demand_periods(block, demand_period_s, zone)
     demand = interval_demand(periods)
     if np.isnan(demand).all():
         return None
     row = int(np.nanargmax(demand))
     return PeakDemand(float(demand[row]), int(periods.start_ms[row]), int(periods.duration_ms[row]))
+
+
+def demand_periods(block: IntervalBlock, demand_period_s: int, zone: Zone) -> IntervalBlock:
+    """Return interval rows as the demand periods of the local clock; arguments as of the peak."""
+    if _are_quarters(block, demand_period_s):
+        return block
+    return roll_up(block, demand_period_s, zone)
 
 
 def _are_quarters(block: IntervalBlock, demand_period_s: int) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 from typing import get_args
 
 import numpy as np
@@ -20,8 +21,9 @@ from kilowatch.model.zones import Zone
 from kilowatch.pipeline.insight import states
 from kilowatch.pipeline.insight.columns import unpacked
 from kilowatch.pipeline.insight.models import is_new, standing_in, usable
+from kilowatch.pipeline.insight.peaks import LOOKED_MS, Peaks
 from kilowatch.pipeline.insight.reader import InsightReader
-from kilowatch.pipeline.insight.subjects import subject_of
+from kilowatch.pipeline.insight.subjects import Subject, subject_of
 from kilowatch.pipeline.insight.surroundings import Counted, Surroundings
 
 HORIZON_H = 48
@@ -82,9 +84,21 @@ class Outlooks:
         past, sure = hours.values[0, :PAST_H], bounded(sound.values[:, :PAST_H], ABSURD)[0]
         begins = [int(grain_start_ms([now_ms], one, zone)[0]) for one in PERIODS]
         counted = self._surroundings.counted(subject, min(begins), now_ms)
-        ends = tuple(_ahead(period, past, counted, sure, rate, now_ms, zone) for period in PERIODS)
+        peaks = self._peaks(subject, zone, past, min(begins), now_ms)
+        ends = tuple(_ahead(period, peaks, counted, sure, rate, now_ms, zone) for period in PERIODS)
         version = "" if model is None else model.version
         return Outlook(now_ms, version, expected, ends, error, coverage)
+
+    def _peaks(
+        self, subject: Subject, zone: Zone, past: Floats, begin_ms: int, now_ms: int
+    ) -> Peaks:
+        """Return what is known of the peaks; of a gauge, whose hours are means, by the hour."""
+        from_ms = min(begin_ms, now_ms - LOOKED_MS)
+        rows = self._surroundings.intervals(subject, from_ms, now_ms)
+        if not subject.is_amount:
+            rows = replace(rows, amount=rows.mean * rows.covered_ms / HOUR_MS)
+        demand_s = self._surroundings.demand_period_s(subject)
+        return Peaks.of(rows, demand_s, zone, past, now_ms)
 
     def _model_at(self, at_ms: int) -> Model | None:
         rows = self._reader.rows(
@@ -132,7 +146,7 @@ class Outlooks:
 
 def _ahead(
     period: Grain,
-    past: Floats,
+    peaks: Peaks,
     counted: Counted,
     sound: Floats,
     rate: Floats,
@@ -142,13 +156,8 @@ def _ahead(
     """Return what a period comes to: what was counted, and the rest as the sound hours say."""
     start_ms = int(grain_start_ms([now_ms], period, zone)[0])
     end_ms = int(grain_end_ms([now_ms], period, zone)[0])
-    done = min((now_ms - start_ms) // HOUR_MS, len(past))
-    known = past[len(past) - done :]
+    done = min((now_ms - start_ms) // HOUR_MS, len(counted.amount))
     count = max((end_ms - now_ms) // HOUR_MS, 1)
-    near = min(count, rate.shape[1])
-    highest = float(np.nanmax(known)) if np.isfinite(known).any() else -np.inf
-    with np.errstate(invalid="ignore"):
-        peak = np.array([max(highest, float(np.nanmax(rate[row, :near]))) for row in (0, 2, 4)])
     so_far = counted.amount[len(counted.amount) - done :]
     hourly = np.concatenate([so_far, ahead(sound, rate, count)])
     days_ms = np.array([start_ms, *zone.day_starts_within(start_ms + 1, end_ms)], np.int64)
@@ -160,4 +169,5 @@ def _ahead(
     total = float(so_far.sum())
     missing = int(counted.missing[len(counted.missing) - done :].sum())
     amount = total + rest(sound, rate, count)
+    peak = peaks.until(start_ms, sound, rate, count)
     return Ahead(str(period), end_ms, total, amount, peak, days_ms, daily, missing)

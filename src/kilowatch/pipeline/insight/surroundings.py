@@ -9,11 +9,12 @@ from datetime import date, timedelta
 import numpy as np
 
 from kilowatch.insights.hours import COVERED_MIN, Bools, Hours
-from kilowatch.model.blocks import Floats
+from kilowatch.model.blocks import Floats, IntervalBlock
 from kilowatch.model.lengths import DAY_MS, HOUR_MS
 from kilowatch.model.site_facts import Opening, SiteFacts
 from kilowatch.model.zones import Zone
 from kilowatch.pipeline.insight.subjects import Subject, hourly
+from kilowatch.pipeline.statistics import DEMAND_PERIOD_S
 from kilowatch.pipeline.view import View
 
 FactsNow = Callable[[], Mapping[int, SiteFacts]]
@@ -88,6 +89,21 @@ class Surroundings:
         """Return the opening hours that people have set at each stream's site, over time."""
         facts = [self._facts.get(one.point.site_id) for one in subjects]
         return [() if one is None else one.openings for one in facts]
+
+    def demand_period_s(self, subject: Subject) -> int:
+        """Return over how long peak demand is a mean at a stream's site [s]."""
+        facts = self._facts.get(subject.point.site_id)
+        return (facts.demand_period_s if facts else None) or DEMAND_PERIOD_S
+
+    def intervals(self, subject: Subject, from_ms: int, to_ms: int) -> IntervalBlock:
+        """Return the intervals themselves of a stream, in the order of their starts.
+
+        Raises:
+            KilowatchError: 503 from the store.
+        """
+        rows = self.view.series_many([subject.point], [subject.channel], from_ms, to_ms, "interval")
+        rows = rows.take(rows.channel == subject.channel)
+        return rows.take(np.argsort(rows.start_ms, kind="stable"))
 
     def hours(
         self, subjects: Sequence[Subject], zone: Zone, from_ms: int, known_ms: int, until_ms: int
