@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from kilowatch.catalog import verdicts
@@ -114,3 +116,27 @@ def test_what_makes_no_sense_is_refused(
     with folks.catalog.change(folks.actor("ann")) as change, pytest.raises(KilowatchError) as error:
         verdicts.give(change, about, verdict, **options)  # type: ignore[arg-type]
     assert error.value.data["field"] == field
+
+
+def test_what_people_said_is_counted_by_site_and_kind(folks: World, about: About) -> None:
+    """Once for each event, by the verdict that counts now; not what was taken back."""
+    other = replace(about, event_id="main-weekend-2", start_ms=about.end_ms + 48 * HOUR_MS)
+    third = replace(about, event_id="main-night-1", kind=EventKind.NIGHT_LOAD)
+    do(folks, lambda change: verdicts.give(change, about, Verdict.ACKNOWLEDGED))
+    do(folks, lambda change: verdicts.give(change, about, Verdict.FAULT))
+    do(folks, lambda change: verdicts.give(change, about, None, comment="the valve"))
+    do(folks, lambda change: verdicts.give(change, other, Verdict.FAULT))
+    gone = do(folks, lambda change: verdicts.give(change, third, Verdict.EXPECTED))
+    site = folks.points["main"].site_id
+
+    def counted(*span: int) -> dict[tuple[int, EventKind, Verdict], int]:
+        with folks.catalog.reading() as session:
+            return dict(verdicts.counted(session, *span))
+
+    weekend = (site, EventKind.WEEKEND, Verdict.FAULT)
+    night = (site, EventKind.NIGHT_LOAD, Verdict.EXPECTED)
+    assert counted() == {weekend: 2, night: 1}
+    assert counted(about.start_ms + 1) == {weekend: 1}
+    assert counted(about.start_ms, other.start_ms) == {weekend: 1, night: 1}
+    undo(folks, gone)
+    assert counted() == {weekend: 2}

@@ -333,6 +333,7 @@ QUERIES: dict[str, str] = {
     "/export/preview": "place=s{site_id}&place=p{point_id}&place=o{organisation_id}",
     "/export/file": "place=s{site_id}&place=p{point_id}&place=o{organisation_id}",
     "/data/sentinel.csv": "place=s{site_id}",
+    "/data/answers.csv": "place=s{site_id}",
     "/data/waste.csv": "place=s{site_id}",
     "/data/hours.csv": "point={point_id}&date=2026-11-01&until=2026-11-02",
     "/data/gaps.csv": "place=s{site_id}&year=2026",

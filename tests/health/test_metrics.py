@@ -70,6 +70,7 @@ def text(collector: dict[str, Any] | None = COLLECTOR) -> str:
         notifications=deliveries.counts(),
         sessions=2,
         live_pages=1,
+        answers={("weekend", "fault"): 17, ("weekend", "expected"): 6},
     )
     return text_of(report, numbers).decode()
 
@@ -105,6 +106,8 @@ def test_numbers_come_through_as_they_are() -> None:
     assert found["kilowatch_check_state", (("check", "log"),)] == 0
     labels = (("channel", "mail"), ("outcome", "failed"))
     assert found["kilowatch_notification_attempts_total", labels] == 1
+    labels = (("kind", "weekend"), ("verdict", "fault"))
+    assert found["kilowatch_insights_answers", labels] == 17
     assert found["kilowatch_away_seconds", (("process", "platform"),)] == 90
     assert found["kilowatch_ended_cleanly", (("process", "platform"),)] == 0
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from sqlalchemy import Select, select
+from sqlalchemy import Select, func, select
 from sqlalchemy.orm import Session
 
 from kilowatch.catalog.changes import Change
@@ -138,6 +138,41 @@ def of_events(
         if row.verdict and (wanted is None or row.event_id in wanted):
             found[row.event_id] = _said(row)
     return found
+
+
+def counted(
+    session: Session, from_ms: int | None = None, to_ms: int | None = None
+) -> Mapping[tuple[int, EventKind, Verdict], int]:
+    """Return how many findings people have called what: what counts of each, not what was before.
+
+    Args:
+        session: Sees one state of the catalogue.
+        from_ms: Of events that begin then or later; None for all [ms since 1970, UTC].
+        to_ms: Of events that begin before; None for all [ms since 1970, UTC].
+
+    Returns:
+        By number of the site, kind and verdict.
+    """
+    last = (
+        select(func.max(EventVerdict.id))
+        .where(EventVerdict.undone_at_ms.is_(None), EventVerdict.verdict != "")
+        .group_by(EventVerdict.organisation_id, EventVerdict.event_id)
+    )
+    site, kind, verdict = DataPoint.site_id, EventVerdict.kind, EventVerdict.verdict
+    asked = (
+        select(site, kind, verdict, func.count())
+        .join(DataPoint, DataPoint.id == EventVerdict.data_point_id)
+        .where(EventVerdict.id.in_(last))
+        .group_by(site, kind, verdict)
+    )
+    if from_ms is not None:
+        asked = asked.where(EventVerdict.start_ms >= from_ms)
+    if to_ms is not None:
+        asked = asked.where(EventVerdict.start_ms < to_ms)
+    return {
+        (number, EventKind(of), Verdict(said)): count
+        for number, of, said, count in session.execute(asked)
+    }
 
 
 def teaching(session: Session) -> Mapping[int, tuple[Said, ...]]:

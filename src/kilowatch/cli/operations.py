@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import shutil
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -14,7 +15,7 @@ import httpx
 from cryptography import x509
 from starlette.concurrency import run_in_threadpool
 
-from kilowatch.catalog import Catalog, sessions
+from kilowatch.catalog import Catalog, sessions, verdicts
 from kilowatch.catalog.directory import Directory
 from kilowatch.cli.folder import DataFolder
 from kilowatch.health import Facts, Report, judge, metrics
@@ -237,6 +238,7 @@ class Operations:
             notifications=parts.deliveries.counts() if parts.deliveries else {},
             sessions=self._sessions(),
             live_pages=parts.live_pages(),
+            answers=self._answers(),
         )
         return metrics.text_of(report, numbers)
 
@@ -255,6 +257,16 @@ class Operations:
             return sessions.count_valid(self._parts.catalog)
         except KilowatchError:
             return 0
+
+    def _answers(self) -> dict[tuple[str, str], int]:
+        found: Counter[tuple[str, str]] = Counter()
+        try:
+            with self._parts.catalog.reading() as session:
+                for (_, kind, verdict), count in verdicts.counted(session).items():
+                    found[kind.value, verdict.value] += count
+        except KilowatchError:
+            return {}
+        return dict(found)
 
     def _sizes_now(self) -> dict[str, int]:
         looked_s, sizes = self._sizes

@@ -16,6 +16,7 @@ from starlette.responses import Response
 from kilowatch.dashboard.access import Access, Door
 from kilowatch.dashboard.admin_frame import Paged, asked_of, paged
 from kilowatch.dashboard.answered import STATES
+from kilowatch.dashboard.feedback import feedback_of
 from kilowatch.dashboard.hourly import (
     actual_columns,
     band_columns,
@@ -114,6 +115,7 @@ def _sentinel(request: Request) -> Response:
             }
         ),
         "query": urlencode({**asked, "days": days.days, "until": days.last.isoformat()}),
+        "feedback": feedback_of(everyone),
         "multiples": multiples,
         "span": span_of(days, points[0].zone),
         "coarse": [p for p in points if p.interval_s > 3600],

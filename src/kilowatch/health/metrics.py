@@ -56,6 +56,9 @@ METRICS: dict[str, tuple[str, str, tuple[str, ...]]] = {
     "insights_due_streams": ("gauge", "Streams with complete hours not looked at yet.", ()),
     "insights_due_hours": ("gauge", "Those hours, summed over streams.", ()),
     "insights_hours": ("counter", "Hours looked at, summed over streams.", ()),
+    "insights_answers": (
+        "gauge", "Findings that people have answered, by what they said.", ("kind", "verdict"),
+    ),
     "streams": ("gauge", "Data points by state.", ("state",)),
     "store_query_seconds": ("histogram", "How long the store's queries took.", ("by",)),
     "page_seconds": ("histogram", "From a page's request to its answer.", ("page",)),
@@ -92,6 +95,7 @@ class Numbers:
         notifications: By kind of channel and outcome.
         sessions: Valid sessions.
         live_pages: Open live streams.
+        answers: Findings that were answered, by kind and verdict.
     """
 
     process: dict[str, Any]
@@ -107,6 +111,7 @@ class Numbers:
     notifications: Mapping[tuple[str, str], int] = field(default_factory=dict)
     sessions: int = 0
     live_pages: int = 0
+    answers: Mapping[tuple[str, str], int] = field(default_factory=dict)
 
 
 Sample = tuple[str, tuple[str, ...], Any]
@@ -230,6 +235,8 @@ def _own(numbers: Numbers) -> Iterator[Sample]:
         yield "notification_attempts", labels, count
     yield "sessions", (), numbers.sessions
     yield "live_pages", (), numbers.live_pages
+    for labels, count in numbers.answers.items():
+        yield "insights_answers", labels, count
 
 
 def _process(name: str, said: dict[str, Any]) -> Iterator[Sample]:
