@@ -100,13 +100,16 @@ AGAIN_GUESSES = {
 }
 
 SUMS = {
+    "fell": "a register fell and is not counted",
     "turned": "a phase runs backwards",
     "phase_energy": "a register does not match its power",
 }
-"""What it is called that a phase does not fit, where it is not about a total."""
+"""What registers and phases that do not fit are called, where it is not about a total."""
 
 SUMS_GUESSES = {
-    "turned": "the current transformer of that phase, or its wires, are the wrong way round"
+    "fell": "say at Data quality whether the meter was exchanged or reset, the dial rolled over, or"
+    " a reading was wrong",
+    "turned": "the current transformer of that phase, or its wires, are the wrong way round",
 }
 
 NAMED = {"dip": "a dip", "load_gone": LOAD_GONE} | AGAIN | SUMS

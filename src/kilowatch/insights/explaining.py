@@ -259,6 +259,8 @@ def _electrical(event: InsightEvent, words: Words) -> str:
             parts = [f"{phase} carries less than {words.share(told['limit'])} of the others"]
     elif event.kind is EventKind.PHASE_SUM and "phases_wh" in told:
         parts = _energies(told, words)
+    elif event.kind is EventKind.NEGATIVE and "fell" in told:
+        return _fell(told)
     if parts and told.get("hours", 0) >= 1:
         parts.append(f"for {_long(told['hours'])}")
     return ", ".join(parts)
@@ -287,6 +289,16 @@ def _voltage(told: dict[str, Any], words: Words) -> list[str]:
         where = "near" if usual else "within"
         parts.append(f"{inside} of the means {where} {near} where {asked_by} for {asked}")
     return parts
+
+
+def _fell(told: dict[str, Any]) -> str:
+    """Return which register fell, from where to where, and how often."""
+    which = "the register" if told["register"] == "value" else f"the register {told['register']}"
+    often = f"registers fell {told['fell']} times, the last of them: " if told["fell"] > 1 else ""
+    return (
+        f"{often}{which} fell from {told['before']:,.10g} to {told['after']:,.10g}; what was used"
+        " in between is not counted until a person says why"
+    )
 
 
 def _energies(told: dict[str, Any], words: Words) -> list[str]:

@@ -70,6 +70,7 @@ def variant(
         "dip": is_dip(event),
         "feeds_in": feeds_in(event),
         "load_gone": event.kind is EventKind.PHASE_LOSS and "phase" not in event.evidence,
+        "fell": event.kind is EventKind.NEGATIVE and "fell" in event.evidence,
         "turned": "turned" in event.evidence,
         "phase_energy": event.kind is EventKind.PHASE_SUM and "phase" in event.evidence,
         "by_day": _only_by_day(event),

@@ -177,8 +177,9 @@ def watch(
         points = [subject.point for subject, _ in part]
         block = view.series_many(points, WATCHED, from_ms - back_ms, until_ms, "interval")
         for subject, one in part:
-            own = block.take(block.series == subject.series)
-            own = own.take(own.start_ms + own.duration_ms <= until_ms)
+            rows = slice(*np.searchsorted(block.series, [subject.series, subject.series + 1]))
+            ended = block.start_ms[rows] + block.duration_ms[rows] <= until_ms
+            own = block.take(np.arange(rows.start, rows.stop)[ended])
             if not len(own):
                 continue
             data = _laid(own, subject.point.interval_s)

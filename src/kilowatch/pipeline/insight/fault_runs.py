@@ -109,6 +109,9 @@ def end(
     """Return what still may go on at a midnight, and what has ended."""
     going, ended = [], []
     for run in runs:
+        if run.kind == EventKind.NEGATIVE:  # a register that fell: until somebody decides
+            going.append(run)
+            continue
         pause_ms = PAUSE_MS.get(EventKind(run.kind), DAY_MS)
         # A week's share is judged once a week: until the next time nobody knows that it is over.
         by_week = run.kind == EventKind.VOLTAGE and _missed(run.evidence)

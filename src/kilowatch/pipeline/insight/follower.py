@@ -27,6 +27,7 @@ from kilowatch.model.zones import Zone
 from kilowatch.pipeline.insight import states
 from kilowatch.pipeline.insight.apart import OF_A_STREAM, Apart
 from kilowatch.pipeline.insight.calendars import Calendar
+from kilowatch.pipeline.insight.falling import falls_in
 from kilowatch.pipeline.insight.file import InsightFile
 from kilowatch.pipeline.insight.knowledge import Backlog, FollowSettings, Knowledge
 from kilowatch.pipeline.insight.models import standing_in, usable
@@ -106,7 +107,11 @@ class Follower:
         self._in_use = self._file.models()
         self._stop = threading.Event()
         self._stepper = Stepper(
-            self._surroundings, self._model_at, knowledge.limits, self._stop.is_set
+            self._surroundings,
+            self._model_at,
+            knowledge.limits,
+            falls_in(streams),
+            self._stop.is_set,
         )
         self._settler = Settler(
             self._file,

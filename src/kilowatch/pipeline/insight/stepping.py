@@ -27,6 +27,7 @@ from kilowatch.model.site_facts import Opening
 from kilowatch.model.zones import Zone
 from kilowatch.pipeline.insight import states
 from kilowatch.pipeline.insight.electrics import LimitsSet, look
+from kilowatch.pipeline.insight.falling import FallsOf, fell
 from kilowatch.pipeline.insight.models import forecast, is_new
 from kilowatch.pipeline.insight.records import Band, Commit, Kept, WasteRow, event_key
 from kilowatch.pipeline.insight.states import Remembered
@@ -98,6 +99,7 @@ class Stepper:
         surroundings: Reads hours and what belongs to them.
         models: Which model makes the forecasts of a midnight.
         limits: Nominal voltages and limits that people have set.
+        falls: Where registers fell and nobody has said why.
         ending: Whether to give up the step that is under way: a month of 256 streams takes 14 s
             of one core, which a server that stops cannot wait for.
     """
@@ -107,10 +109,12 @@ class Stepper:
         surroundings: Surroundings,
         models: Models,
         limits: LimitsSet,
+        falls: FallsOf,
         ending: Callable[[], bool] = lambda: False,
     ) -> None:
         self._ending = ending
         self._limits = limits
+        self._falls = falls
         self._surroundings = surroundings
         self._models = models
 
@@ -144,6 +148,10 @@ class Stepper:
         sound = self._surroundings.sound(step.subjects, hours)
         _Days(step, hours, sound, remembered, self._models, found, self._go_on).run()
         self._check(step, midnights, remembered, found)
+        for series, one in zip(step.series, remembered, strict=True):
+            falls = self._falls(series)
+            one.faults, events = fell(series, one.faults, falls, step.from_ms, step.until_ms)
+            found.events += events
         self._go_on()
         set_hours = self._surroundings.set_hours(step.subjects)
         _waste(step, hours, remembered, references, set_hours, found)
