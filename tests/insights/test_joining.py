@@ -177,3 +177,23 @@ def test_the_order_in_which_events_are_given_does_not_matter(
     causes = join(events, TREE)
     assert join(shuffled, TREE) == causes
     assert all(causes[cause] == cause for cause in causes.values())
+
+
+def test_what_goes_on_for_weeks_hides_no_other_fault() -> None:
+    """A fuse that blows in a month of high voltage is told; a lost neutral is both at once."""
+    volts = event(1, EventKind.VOLTAGE, 0, 600)
+    sums = event(1, EventKind.PHASE_SUM, 24, 500)
+    fuse = event(1, EventKind.PHASE_LOSS, 300, 20)
+    gone = event(1, EventKind.DROPOUT, 400, 10)
+    causes = join([volts, sums, fuse, gone], TREE)
+    assert len(set(causes.values())) == 4
+    neutral = event(1, EventKind.PHASE_LOSS, 1, 20)
+    assert set(join([volts, neutral], TREE).values()) == {volts.id}
+
+
+def test_a_register_that_fell_is_part_of_nothing_else() -> None:
+    """Somebody has to say what it was: not under a level that shifted, nor at another meter."""
+    fell = replace(event(2, EventKind.NEGATIVE, 50, 1), evidence={"fell": 1})
+    other = replace(event(1, EventKind.NEGATIVE, 50, 1), evidence={"fell": 1})
+    level = event(2, EventKind.LEVEL_SHIFT, 10, 300)
+    assert len(set(join([fell, other, level], TREE).values())) == 3

@@ -51,6 +51,9 @@ _NEIGHBOURS: tuple[frozenset[EventKind], ...] = (
 """Kinds that the same cause can show itself as."""
 _OF_THE_SUPPLY = frozenset({_K.DROPOUT, _K.STUCK, _K.VOLTAGE, _K.PHASE_LOSS, _K.CLOCK_SHIFT})
 """Kinds that come from what meters of a site share, whether or not one feeds the other."""
+_BESIDE_OTHERS = frozenset({_K.VOLTAGE, _K.PHASE_SUM})
+"""Kinds that go on for weeks while other things happen: another kind has their cause only where
+both begin together. A fuse that blows in a month of high voltage is told by itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,7 +199,7 @@ def _have_one_cause(
     if first.series != second.series and (first.series in made_of or second.series in made_of):
         return _shows_in_formula(first, second, lines, made_of)
     again = _is_again(first, second)
-    if again or not akin(first.kind, second.kind):
+    if again or not akin(first.kind, second.kind) or _stand_alone(first, second):
         return again
     kin = _of_one_supply(first, second)
     kin = kin or second.series in lines[first.series] or first.series in lines[second.series]
@@ -216,6 +219,18 @@ def _is_again(first: InsightEvent, second: InsightEvent) -> bool:
     same = first.series == second.series and first.kind is second.kind
     same = same and first.evidence.get("again") == second.evidence.get("again")
     return same and first.kind in _OF_THE_METER and _shared(first, second) >= -AGAIN_MS
+
+
+def _stand_alone(first: InsightEvent, second: InsightEvent) -> bool:
+    """Tell whether two events are told apart, whatever time they share.
+
+    A register that fell waits for a person to say why: each of them, at its own meter.
+    """
+    if "fell" in first.evidence or "fell" in second.evidence:
+        return True
+    kinds = {first.kind, second.kind}
+    apart = abs(first.start_ms - second.start_ms) > TOGETHER_MS
+    return len(kinds) > 1 and bool(kinds & _BESIDE_OTHERS) and apart
 
 
 def _of_one_supply(first: InsightEvent, second: InsightEvent) -> bool:
