@@ -125,6 +125,7 @@ def _owing(change: catalogs.Change) -> None:
     """Let somebody belong to an organisation that asks for a second factor, too."""
     strict = registry.add_organisation(change, "Strict", country="IE")
     strict.second_factor_required = True
+    registry.add_site(change, strict, "Vault", zone="Europe/Dublin")
     user = change.session.scalars(select(User).filter_by(email=OWING)).one()
     people.set_role(change, user, strict, "viewer")
 

@@ -15,7 +15,7 @@ from kilowatch import catalog as catalogs
 from kilowatch.catalog import people, verdicts
 from kilowatch.catalog.tables import Organisation, User
 from kilowatch.model.insight import EventKind, InsightEvent, Verdict
-from kilowatch.model.lengths import HOUR_MS
+from kilowatch.model.lengths import DAY_MS, HOUR_MS
 from tests.api.api_world import PARTIAL, PLANNED, Served, serve
 from tests.dashboard.conftest import form_token
 from tests.dashboard.fake_insights import event
@@ -229,3 +229,17 @@ def test_events_of_an_organisation_without_the_tool_are_left_out(own: Served) ->
     site = own.world.sites["Office Dublin"]
     assert own.get(f"/events?{PERIOD}&site_id={site}", PLANNED).status_code == 403
     assert len(own.get(f"/events?{PERIOD}").json()) == 1
+
+
+def test_an_event_like_one_that_is_expected_every_week_is_expected(own: Served) -> None:
+    """What a person has taught the platform holds over the API as on the page."""
+    point = own.world.point("hvac")
+    first = own.world.now[0] - 9 * DAY_MS
+    found = [event(point.series, EventKind.WEEKEND, first + n * 7 * DAY_MS, 6) for n in range(2)]
+    own.world.extra["insights"].put(*found)
+    one = found[0]
+    about = verdicts.About(one.id, point.id, one.kind, one.start_ms, one.end_ms)
+    assert [e["state"] for e in own.get(f"/events?{PERIOD}").json()] == ["open", "open"]
+    with own.world.catalog.change(catalogs.Actor("test")) as change:
+        verdicts.give(change, about, Verdict.EXPECTED, lasts="weekly")
+    assert [e["state"] for e in own.get(f"/events?{PERIOD}").json()] == ["expected", "expected"]

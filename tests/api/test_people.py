@@ -35,6 +35,8 @@ def test_an_administrator_sees_the_people_of_the_organisation_and_what_they_have
     """Another organisation of theirs is none of the administrator's business."""
     told = of_email(served, OWING, ADMIN).json()
     assert [one["organization_name"] for one in told["organizations"]] == ["Acme"]
+    both = served.get(f"/users/{told['id']}/associated_sites", ADMIN).json()
+    assert [one["name"] for one in both] == ["Office Dublin", "Supermarket Cork"], "not the vault"
     assert of_email(served, CLOSED, ADMIN).json()["active"] is False
     users = served.world.extra["users"]
     sites = served.get(f"/users/{users[END_USER]}/associated_sites", ADMIN).json()
