@@ -21,7 +21,7 @@ from kilowatch.notify.needs import Tiding
 from kilowatch.notify.rules import terms_of
 from kilowatch.notify.service import Notifier
 from tests.dashboard.conftest import Logged, form_token
-from tests.dashboard.house import post
+from tests.dashboard.house import House, post
 from tests.dashboard.insight_world import furnish
 from tests.dashboard.worlds import ADMIN, END_USER, STRANGER, VIEWER, World
 from tests.notify.receivers import Hook, webhook
@@ -364,6 +364,32 @@ def test_a_rule_or_channel_of_another_organisation_is_not_there(
     assert stranger.get(address, headers=PAGE).status_code == 404
     sent = {"csrf": token(stranger), "name": "taken over"}
     assert stranger.post(address + then, data=sent).status_code == 404
+
+
+def test_what_was_put_off_until_now_can_be_acknowledged_at_the_bell(house: House) -> None:
+    """The day has come: an answer under Notifications is one on the finding's page again."""
+    world, admin = house.world, house.log_in(ADMIN)
+    hvac, notifier = world.point("hvac"), world.extra["notifier"]
+    found = furnish(world, 2)["weekend"]
+    add_rule(admin, world, name="Found", kind="sentinel", about="all")
+    world.extra["findings"].tell(
+        Tiding(
+            found.id, hvac.organisation_id, hvac.site_id, hvac.id, is_waste=True, over=False,
+            since_ms=found.start_ms, title="HVAC: a weekend", lines=("What happened.",),
+        )
+    )  # fmt: skip
+    notifier.engine.run_once()
+    path = f"/event/{hvac.id}/{found.id}"
+    later = {"verdict": "snoozed", "snooze_until": "2026-11-10"}
+    assert post(admin, path, f"{path}/say", **later).status_code == 303
+    world.now[0] += 20 * 3_600_000  # Tuesday 10 November, 10:22
+    notifier.engine.run_once()
+    again = house.log_in(ADMIN)
+    bell = again.get("/notifications", headers=PAGE).text
+    waiting = re.search(rf"/breakdown/{hvac.id}/alerts/\d+/acknowledge", bell)
+    assert waiting
+    assert post(again, "/notifications", waiting[0]).status_code == 303
+    assert 'data-state="acknowledged"' in again.get(path, headers=PAGE).text
 
 
 def test_a_finding_reads_as_on_its_own_page_and_names_only_what_one_may_read(
