@@ -314,3 +314,21 @@ def test_a_backlog_is_told_and_so_is_a_fault(own: House) -> None:
     insights.behind = Backlog(fault="the store is full")
     for path in paths:
         assert "Insights have stopped" in page(client, path)
+
+
+def test_a_register_that_fell_is_on_home_with_its_figures(own: House) -> None:
+    """Who looks at nothing but Home sees that use is not counted, and where to say why."""
+    insights = own.world.extra["insights"]
+    told = {"fell": 1, "registers": ["value"], "register": "value", "before": 26466.0, "after": 0.0}
+    gas, now_ms = own.world.point("gas"), own.world.now[0]
+    fell = InsightEvent(
+        "fell", gas.series, EventKind.NEGATIVE, now_ms - 2 * DAY_MS, now_ms - DAY_MS, True,
+        now_ms - DAY_MS, float("nan"), 0.99, told,
+    )  # fmt: skip
+    insights.found = {gas.series: (fell,)}
+    client = own.log_in(ADMIN)
+    for path in ("/", "/sentinel"):
+        text = page(client, path)
+        assert "A register fell" in text
+        assert "the register fell from 26,466 to 0; what was used in between is not" in text
+        assert "say at Data quality whether the meter was exchanged or reset" in text

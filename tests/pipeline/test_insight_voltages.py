@@ -138,3 +138,18 @@ def test_a_phase_that_nothing_is_connected_to_has_no_voltage_to_keep() -> None:
     (told,) = _told({2: gone})
     assert told.evidence["phase"] == 2
     assert told.evidence["lowest_v"] == 0
+
+
+def test_of_many_meters_the_one_is_told(tmp_path: Path) -> None:
+    """They are read together; each is judged by its own hours."""
+    several = Building(tmp_path, [point(n, interval_s=900, tolerance_s=450.0) for n in (3, 1, 2)])
+    for step in range(30 * 4 + 1):
+        for series in (1, 2, 3):
+            volts = 275.0 if series == 2 and step >= 26 * 4 else 230.0
+            several.world.log.push(series, MONDAY_MS + step * 900_000, {"v_1": volts, "aP_1": 1e3})
+    several.world.catch_up()
+    several.follow()
+    found = several.view.events(list(several.world.points.points.values()), 0, FOREVER)
+    told = {series: [one.kind for one in events] for series, events in found.items()}
+    assert told == {2: [EventKind.VOLTAGE]}
+    assert found[2][0].found_ms == MONDAY_MS + 27 * HOUR_MS
