@@ -198,6 +198,19 @@ def test_figures_in_one_line_of_home_have_one_unit(admin: TestClient, world: Wor
     assert shown(23.8e-3, "m3", like=1.0) == "0.0238 m³"
 
 
+def test_two_lines_of_one_utility_say_in_what_each_is_counted(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A site with gas in cubic metres and gas in kilowatt-hours has no two lines called Gas."""
+    gas = world.point("gas")
+    energy = replace(gas, id=9_001, series=9_001, unit="kWh", behaviour="amount")
+    monkeypatch.setitem(world.view.rows, 9_001, world.view.rows[gas.series])
+    rooms = world.app.state.rooms
+    names = [line.name for line in lines_of(rooms, [gas, energy, world.point("main")])]
+    assert sorted(names) == ["Electricity", "Gas, kWh", "Gas, m³"]
+    assert [line.name for line in lines_of(rooms, [gas])] == ["Gas"]
+
+
 def test_gas_in_kilowatt_hours_is_told_like_other_energy(world: World) -> None:
     """A month of 4,512,523 Wh is 4.51 MWh; only cubic metres of gas stay what they are."""
     by_energy = replace(world.point("gas"), unit="kWh", behaviour="amount")

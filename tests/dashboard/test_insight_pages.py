@@ -30,9 +30,10 @@ from kilowatch.dashboard.periods import local_day, midnight_ms
 from kilowatch.dashboard.saved import saved_since
 from kilowatch.dashboard.worth import NOTHING
 from kilowatch.model.blocks import IntervalBlock
-from kilowatch.model.insight import EventKind, InsightEvent, Verdict, WasteHours
+from kilowatch.model.insight import EventKind, Expected, InsightEvent, Verdict, WasteHours
 from kilowatch.model.lengths import HOUR_MS
 from kilowatch.model.parameters import AP, PC, RP
+from kilowatch.model.points import DataPoint
 from kilowatch.model.verdicts import Said
 from tests.dashboard.fake_insights import event
 from tests.dashboard.fakes import (
@@ -264,6 +265,38 @@ def test_an_event_is_seen_by_its_hours_and_beside_normal_days(
         for used, normal in zip(day["actual"]["value"], day["normal"]["mid"], strict=True)
     ]
     assert sum(extra) / 24 == pytest.approx(EXTRA_W, rel=0.05)
+
+
+def test_a_data_point_that_has_stopped_is_not_said_to_learn(
+    world: World,
+    found: dict[str, InsightEvent],
+    admin: TestClient,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Years after its last packet nobody waits for its first day of data."""
+    assert found
+    point, now_ms = world.point("hvac"), world.now[0]
+    rows = world.view.rows[point.series]
+    insights, pages = world.extra["insights"], []
+    was = insights.expected
+
+    def expected(one: DataPoint, from_ms: int, to_ms: int) -> Expected:
+        return was(one, 0, 0) if one.id == point.id else was(one, from_ms, to_ms)
+
+    monkeypatch.setattr(insights, "expected", expected)
+    for keep in (rows.start_ms < now_ms - 20 * DAY_MS, rows.start_ms >= now_ms - DAY_MS // 2):
+        world.view.rows[point.series] = rows.take(keep)
+        try:
+            query = f"place=s{world.sites['Office Dublin']}&days=7"
+            pages.append(admin.get(f"/sentinel?{query}", headers={"accept": "text/html"}).text)
+        finally:
+            world.view.rows[point.series] = rows
+    stopped, new = pages
+    ended = "The data of 1 data points (HVAC) ended before these days"
+    assert ended in stopped
+    assert "Nothing is expected yet of" not in stopped
+    assert ended not in new
+    assert "Nothing is expected yet of 1 data points (HVAC)" in new
 
 
 def test_waste_is_drawn_over_what_was_needed_and_not_over_a_forecast_that_has_learnt_it(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from datetime import date
 from html import unescape
@@ -307,3 +308,25 @@ def test_a_forecast_that_waits_for_the_temperature_says_so_and_where_the_data_en
         assert "wait for the outdoor temperature" not in page(admin, path)
     finally:
         world.view.lasts[point.series] = last
+
+
+def test_gas_is_never_forecast_in_litres(world: World, admin: TestClient) -> None:
+    """Nobody buys 70 L of gas: a warm day's cubic metres stay what they are."""
+    gas = world.point("gas")
+    rows = world.view.rows[gas.series]
+    world.view.rows[gas.series] = replace(rows, amount=rows.amount / 10_000)
+    try:
+        pages = [
+            admin.get(path, headers={"accept": "text/html"}).text
+            for path in (f"/forecast?point={gas.id}", f"/forecast/site?place=s{gas.site_id}")
+        ]
+    finally:
+        world.view.rows[gas.series] = rows
+    for text in pages:
+        figures = re.findall(r'<data value="[^"]+" data-unit="(m3[^"]*)"([^>]*)>([^<]+)<', text)
+        assert figures
+        told = [text for unit, like, text in figures if 'data-like="1.0"' in like]
+        assert told
+        assert all(one.endswith(("m³", "m³/h")) for one in told)
+    mine = re.findall(r'data-unit="m3[^"]*"([^>]*)>([^<]+)<', pages[0].partition("<main")[2])
+    assert not [one for one in mine if "data-like" not in one[0]], "all here is of gas"

@@ -52,6 +52,25 @@ def test_what_the_supply_shows_belongs_to_the_meter_whose_time_is_most_like_it()
     assert causes == {lights.id: lights.id, fans.id: fans.id, supply.id: fans.id}
 
 
+def test_what_one_meter_proves_is_not_only_indicative() -> None:
+    """The voltage of a site is one: ten-minute means at one meter decide for quarter-hours."""
+    coarse = replace(
+        event(1, EventKind.VOLTAGE, 10, 40), confidence=0.6, amount=float("nan"),
+        evidence={"indicative": True, "lowest_v": 201.0},
+    )  # fmt: skip
+    fine = replace(
+        event(4, EventKind.VOLTAGE, 10, 40, found_h=5), confidence=0.95, amount=float("nan"),
+        evidence={"indicative": False, "lowest_v": 199.0},
+    )  # fmt: skip
+    assert set(join([coarse, fine], TREE).values()) == {coarse.id}
+    seen = merged(coarse, [fine])
+    assert seen.confidence == 0.95
+    assert seen.evidence == {"indicative": False, "lowest_v": 201.0, "proved_elsewhere": True}
+    alone = merged(coarse, [replace(fine, evidence={"indicative": True})])
+    assert alone == coarse
+    assert merged(fine, [coarse]) == fine
+
+
 def test_what_happens_at_sisters_or_at_another_time_stays_apart() -> None:
     """Two tenants that each forgot the lights are two causes, and so are two weekends."""
     events = [

@@ -82,6 +82,23 @@ def test_an_hour_that_no_use_explains_is_no_reason_to_be_unsure(tmp_path: Path) 
     assert other.error == pytest.approx(plain.error, rel=0.1)
 
 
+def test_hours_before_a_data_point_existed_are_not_missing(tmp_path: Path) -> None:
+    """A meter that was installed in the middle of the month has lost nothing of its beginning."""
+    use = office(18, 3)
+    born = 10 * WEEK_H  # ten days after the first of March
+    use[:born] = np.nan
+    history = History(tmp_path, [meter(1)], {1: use})
+    history.first_ms[1] = MONDAY_MS + born * HOUR_MS
+    history.start()
+    history.come_all(NOW_H)
+    history.follow()
+    points = history.points.points
+    known = Surroundings(cast("Any", history.view), dict, lambda number: subject_of(points[number]))
+    outlook = InsightView(history.path, surroundings=known).outlook(points[1])
+    assert outlook is not None
+    assert [one.missing_h for one in outlook.ends] == [0, 0, 0]
+
+
 def test_a_gap_that_a_register_counted_across_is_in_the_sum_and_no_other_is_hidden(
     tmp_path: Path,
 ) -> None:

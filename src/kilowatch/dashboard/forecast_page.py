@@ -21,6 +21,7 @@ from kilowatch.dashboard.hourly import (
     by_point,
     has_hours,
     hourly,
+    like_of_gas,
     unit_of_amount,
     unit_of_rate,
 )
@@ -63,6 +64,8 @@ class End:
         rate_unit: Of the peaks [W, m³/h].
         worth: Of the three sums.
         when: When it is over, in words.
+        likes: The figures that decide in which unit the sums and the peaks are told: gas never in
+            litres [``unit``, ``rate_unit``]; None for each its own.
     """
 
     ahead: Ahead
@@ -70,6 +73,7 @@ class End:
     rate_unit: str
     worth: tuple[Worth, Worth, Worth]
     when: str
+    likes: tuple[float | None, float | None] = (None, None)
 
     @property
     def title(self) -> str:
@@ -304,6 +308,7 @@ def ends_of(outlook: Outlook, point: DataPoint, facts: SiteFacts | None) -> list
                 for one in ahead.amount
             ),  # type: ignore[arg-type]
             day_text(local_day(ahead.end_ms - 1, point.zone)),
+            (like_of_gas(point, unit_of_amount(point)), like_of_gas(point, unit_of_rate(point))),
         )
         for ahead in outlook.ends
     ]

@@ -12,7 +12,14 @@ import numpy as np
 from starlette.requests import Request
 
 from kilowatch.dashboard.behind import NAMED, Behind, Part, mean_shares, sources_told
-from kilowatch.dashboard.hourly import Hourly, by_point, has_hours, hourly, unit_of_amount
+from kilowatch.dashboard.hourly import (
+    Hourly,
+    by_point,
+    has_hours,
+    hourly,
+    like_of_gas,
+    unit_of_amount,
+)
 from kilowatch.dashboard.insight_period import newest_ms
 from kilowatch.dashboard.measures import alike
 from kilowatch.dashboard.periods import bounds, local_day, midnight_ms
@@ -60,15 +67,36 @@ class Stand:
     like: float
 
 
+COUNTED_IN = {"Wh": "kWh", "m3": "m³"}
+"""What amounts of a canonical unit are called that stand beside others of the same utility."""
+
+
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A utility of a site."""
+    """A utility of a site.
+
+    Attributes:
+        utility: Which.
+        unit: Canonical unit of its amounts [Wh, m3].
+        points: The data points that no other one feeds.
+        today: The newest day.
+        month: The newest month.
+        counted_in: In what it is counted where another line of the site has the same utility, such
+            as gas by one meter in cubic metres and by another in kilowatt-hours; else empty.
+    """
 
     utility: str
     unit: str
     points: Sequence[DataPoint]
     today: Stand
     month: Stand
+    counted_in: str = ""
+
+    @property
+    def name(self) -> str:
+        """What it is called."""
+        name = t(f"utility.{self.utility}")
+        return f"{name}, {self.counted_in}" if self.counted_in else name
 
 
 def newest_day(rooms: Rooms, points: Sequence[DataPoint]) -> date:
@@ -94,6 +122,7 @@ def lines_of(rooms: Rooms, points: Sequence[DataPoint]) -> list[Line]:
     groups: dict[tuple[str, str], list[DataPoint]] = {}
     for point in roots:
         groups.setdefault((point.utility, unit_of_amount(point)), []).append(point)
+    names = [utility for utility, _ in groups]
     lines = []
     for (utility, unit), some in groups.items():
         mine = {p.series: by_point(found, p) for p in some}
@@ -104,6 +133,7 @@ def lines_of(rooms: Rooms, points: Sequence[DataPoint]) -> list[Line]:
                 some,
                 _stand(rooms, some, mine, (day_ms, end_ms), "day"),
                 _stand(rooms, some, mine, (month_ms, end_ms), "month"),
+                COUNTED_IN.get(unit, unit) if names.count(utility) > 1 else "",
             )
         )
     return sorted(lines, key=lambda line: (line.utility != "electricity", line.utility))
@@ -174,7 +204,7 @@ def like_of(point: DataPoint, amounts: Sequence[float]) -> float:
     Cubic metres of gas are never told in litres; energy of gas is energy as any other.
     """
     unit = unit_of_amount(point)
-    return 1.0 if point.utility == "gas" and unit == "m3" else alike(amounts, unit)
+    return like_of_gas(point, unit) or alike(amounts, unit)
 
 
 def behind_line(request: Request, line: Line, day: str, month: str) -> dict[str, Any]:

@@ -92,6 +92,11 @@ def unit_of_amount(point: DataPoint) -> str:
     return counted[1] if counted else ""
 
 
+def like_of_gas(point: DataPoint, unit: str) -> float | None:
+    """Return what has cubic metres of gas told as such, never in litres; None for all else."""
+    return 1.0 if point.utility == "gas" and unit in ("m3", "m3/h") else None
+
+
 def has_hours(point: DataPoint) -> bool:
     """Tell whether a data point has packets often enough for hours: only then it is looked at."""
     return point_has_hours(point)

@@ -11,7 +11,7 @@ from starlette.requests import Request
 
 from kilowatch.dashboard.answered import Answers, answers, state_of
 from kilowatch.dashboard.event_ranking import Ranked, costliest, costliest_of, rank_of, ranked
-from kilowatch.dashboard.hourly import unit_of_amount, unit_of_rate
+from kilowatch.dashboard.hourly import like_of_gas, unit_of_amount, unit_of_rate
 from kilowatch.dashboard.needs import Insights
 from kilowatch.dashboard.periods import local_day
 from kilowatch.dashboard.quality_periods import local_text
@@ -150,6 +150,11 @@ class Shown:
     def unit(self) -> str:
         """Unit of the amount."""
         return unit_of_amount(self.point)
+
+    @property
+    def unit_like(self) -> float | None:
+        """What has gas told in cubic metres; see ``hourly.like_of_gas``."""
+        return like_of_gas(self.point, self.unit)
 
     @property
     def rank(self) -> tuple[Any, ...]:

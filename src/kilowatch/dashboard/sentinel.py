@@ -32,7 +32,7 @@ from kilowatch.dashboard.numbers import whole_number
 from kilowatch.dashboard.periods import offsets
 from kilowatch.dashboard.places import in_place, readable, site_names, sites_of
 from kilowatch.dashboard.registry import may_export
-from kilowatch.dashboard.rooms import rooms_of, visit_of
+from kilowatch.dashboard.rooms import Rooms, rooms_of, visit_of
 from kilowatch.dashboard.shell import page
 from kilowatch.dashboard.waste_spans import Spans, spans_of
 from kilowatch.dashboard.waste_sums import kind_title
@@ -91,6 +91,7 @@ def _sentinel(request: Request) -> Response:
     hourly_points = [p for p in points if has_hours(p) and p.series in seen]
     late = behind(rooms.insights)
     multiples = _multiples(request, hourly_points, events, asked, days)
+    learning, ended = _unexpected(rooms, [p for p, _ in multiples.rows], from_ms, to_ms)
     context: dict[str, Any] = {
         "page": "sentinel",
         "asked": asked,
@@ -121,9 +122,8 @@ def _sentinel(request: Request) -> Response:
         "coarse": [p for p in points if p.interval_s > 3600],
         "silent": [p for p in points if p.series not in seen],
         "behind": late,
-        "learning": []
-        if late
-        else _learning(rooms.insights, [p for p, _ in multiples.rows], from_ms, to_ms),
+        "learning": [] if late else learning,
+        "ended": ended,
     }
     return page(request, "sentinel.html", crumbs, context, current=f"site-{points[0].site_id}")
 
@@ -222,11 +222,18 @@ def _multiples(
     return Paged(rows, number, pages, len(ranked), first + 1, request.url.path, asked)
 
 
-def _learning(
-    insights: Insights, points: Sequence[DataPoint], from_ms: int, to_ms: int
-) -> list[DataPoint]:
-    """Return data points of which nothing was expected in these days: they are new."""
-    return [p for p in points if not len(insights.expected(p, from_ms, to_ms).start_ms)]
+def _unexpected(
+    rooms: Rooms, points: Sequence[DataPoint], from_ms: int, to_ms: int
+) -> tuple[list[DataPoint], list[DataPoint]]:
+    """Return data points of which nothing was expected in these days: new ones, and stopped ones.
+
+    One whose data ended before these days learns nothing in them.
+    """
+    assert rooms.insights is not None
+    some = [p for p in points if not len(rooms.insights.expected(p, from_ms, to_ms).start_ms)]
+    extents = {p.id: rooms.view.extent(p) for p in some}
+    ended = [p for p in some if (known := extents[p.id]) is not None and known.last_ms < from_ms]
+    return [p for p in some if p not in ended], ended
 
 
 def _circuits(request: Request) -> dict[str, Any]:

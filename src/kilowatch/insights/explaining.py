@@ -248,6 +248,8 @@ def _electrical(event: InsightEvent, words: Words) -> str:
         parts = _voltage(told, words)
         if told.get("indicative"):
             parts.append("indicative, since its means are longer than ten minutes")
+        elif told.get("proved_elsewhere"):
+            parts.append("proved by another meter, whose means are of ten minutes or less")
     elif event.kind is EventKind.UNBALANCE and "unbalance" in told:
         off, limit = words.share(told["unbalance"]), words.share(told["limit"])
         parts = [f"currents {off} from their mean, more than {limit}"]

@@ -142,13 +142,16 @@ def others_of(
 def merged(standing: InsightEvent, members: Iterable[InsightEvent]) -> InsightEvent:
     """Return a standing event as people see it: with all that was found of its cause at its stream.
 
-    It keeps its name and when it was found. Waste says more than an anomaly, and more of it says
+    It keeps its name and when it was found. What another meter's finer means prove is no longer
+    only indicated by its own. Waste says more than an anomaly, and more of it says
     more than less; an hour's waste has one kind, so amounts of several kinds add up.
 
     Args:
         standing: The event that stands for its cause.
-        members: Those that it stands for; other streams' are left out.
+        members: Those that it stands for; amounts of other streams' are left out.
     """
+    members = list(members)
+    standing = _proved(standing, members)
     own = [standing, *(one for one in members if one.series == standing.series)]
     if len(own) == 1:
         return standing
@@ -171,6 +174,18 @@ def merged(standing: InsightEvent, members: Iterable[InsightEvent]) -> InsightEv
         evidence=face.evidence | {"parts": parts},
         model=face.model,
     )
+
+
+def _proved(standing: InsightEvent, members: Iterable[InsightEvent]) -> InsightEvent:
+    """Return what the coarse means of one meter indicate with what finer ones of another prove."""
+    if not standing.evidence.get("indicative"):
+        return standing
+    sure = [one.confidence for one in members if one.kind is standing.kind
+            and one.evidence.get("indicative") is False]  # fmt: skip
+    if not sure:
+        return standing
+    evidence = standing.evidence | {"indicative": False, "proved_elsewhere": True}
+    return replace(standing, confidence=max(standing.confidence, *sure), evidence=evidence)
 
 
 def _as_it_acts(event: InsightEvent) -> InsightEvent:

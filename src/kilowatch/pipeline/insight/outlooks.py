@@ -84,6 +84,8 @@ class Outlooks:
         past, sure = hours.values[0, :PAST_H], bounded(sound.values[:, :PAST_H], ABSURD)[0]
         begins = [int(grain_start_ms([now_ms], one, zone)[0]) for one in PERIODS]
         counted = self._surroundings.counted(subject, min(begins), now_ms)
+        before = max(0, (birth_ms - min(begins)) // HOUR_MS)
+        counted.missing[:before] = False  # before a data point existed it missed nothing
         peaks = self._peaks(subject, zone, past, min(begins), now_ms)
         ends = tuple(_ahead(period, peaks, counted, sure, rate, now_ms, zone) for period in PERIODS)
         version = "" if model is None else model.version

@@ -62,6 +62,9 @@ export function steps(start, value, style, index, z, end = hourly(start)) {
   };
 }
 
+/** The unit that fits a chart's largest value: gas never in litres. */
+export const scaleOf = (data, top) => scaleFor(data.unit, data.utility === "gas" ? Math.max(1, top) : top);
+
 const scaled = (values, factor) => values.map((value) => (value === null ? null : value * factor));
 
 /** From when to when an event is seen: its wasted hours where they are known, else all of its time. */
@@ -209,7 +212,7 @@ export function build(data, time, width, { height = 320, small = false, floor = 
   const actual = data.actual ?? { start: [], value: [] };
   const top = largest(actual.value, data.band?.high ?? [], data.forecast?.high ?? [], data.need?.value ?? [], data.normal?.high ?? [], data.other?.value ?? []);
   const least = Math.min(floor, smallest(actual.value, data.band?.low ?? []));
-  const scale = scaleFor(data.unit, Math.max(top, -least));
+  const scale = scaleOf(data, Math.max(top, -least));
   const f = scale.factor;
   const series = [missing(data, colours, 0), marks(data, colours, 0)];
   for (const band of [data.band, data.normal]) {

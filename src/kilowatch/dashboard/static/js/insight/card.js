@@ -1,7 +1,7 @@
 // A chart with its data: drawn when it is seen, told beside the pointer, and shown as a table.
-import { scaleFor, short } from "../numbers.js";
+import { short } from "../numbers.js";
 import { t } from "../words.js";
-import { build, touches } from "./band.js";
+import { build, scaleOf, touches } from "./band.js";
 
 const HOUR = 3_600_000;
 
@@ -61,7 +61,7 @@ export function figuresTable(host, title, titles, rows) {
 export function table(host, data, name, title) {
   const rows = rowsOf(data);
   const top = Math.max(0, ...rows.map((row) => Math.max(row.actual ?? 0, row.high ?? 0)));
-  const scale = scaleFor(data.unit, top);
+  const scale = scaleOf(data, top);
   const cell = (value) => (value === null || value === undefined ? "–" : short(value * scale.factor));
   const used = (row) => cell(row.actual) + (row.doubt ? ` (${t(`quality.${row.doubt}`)})` : "");
   const names = data.need ? ["actual", "need", "counted"] : ["actual", "expected", "range"];

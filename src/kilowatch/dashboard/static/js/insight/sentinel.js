@@ -1,7 +1,7 @@
 // Sentinel: the circuits' charts, fetched together as they come near, drawn when they come into sight.
-import { scaleFor } from "../numbers.js";
 import { SiteTime } from "../sitetime.js";
 import { atOnce } from "../paper.js";
+import { scaleOf } from "./band.js";
 import { Card, table } from "./card.js";
 import { submitting } from "./finder.js";
 
@@ -16,7 +16,7 @@ function show(item, data) {
   const time = new SiteTime(data.offsets);
   item.querySelector("[data-none]").hidden = data.actual.start.length > 0;
   const most = Math.max(0, ...data.actual.value.map((value) => value ?? 0), ...(data.band?.high ?? []).map((value) => value ?? 0));
-  item.querySelector("[data-unit-text]").textContent = scaleFor(data.unit, most).unit;
+  item.querySelector("[data-unit-text]").textContent = scaleOf(data, most).unit;
   const seen = new IntersectionObserver((entries) => {
     if (entries.some((entry) => entry.isIntersecting)) draw();
   }, { rootMargin: "200px" });
