@@ -180,9 +180,15 @@ def test_where_a_site_stands_and_what_is_coming_are_files(
     assert float(month["amount"]) == line.month.so_far
     assert float(today["expected"]) == line.today.expected
     assert (month["unit"], month["currency"]) == ("Wh", "EUR")
+    assert month["price"] == "0.2187 EUR/kWh (contract 2026)"
+    assert float(month["CO2 of the whole [kg]"]) == line.month.worth.carbon_kg
+    assert month["CO2 factor"] == "0.2548 kg/kWh (location-based, SEAI 2024)"
     ends = rows_of(admin, f"/data/ends.csv?place=s{site}")
     mine = [row for row in ends if row["data point"] == main.name]
     assert len(mine) == 3
+    assert {row["CO2 factor"] for row in mine} == {"0.2548 kg/kWh (location-based, SEAI 2024)"}
+    assert all(float(row["CO2 of the whole [kg]"]) > 0 for row in mine)
+    assert {row["CO2 factor"] for row in ends if not row["CO2 of the whole [kg]"]} == {""}
     outlook = rooms.outlooks.of(rooms.insights, main)
     for row, end in zip(mine, outlook.ends, strict=True):
         assert float(row["middle"]) == pytest.approx(float(end.amount[1]))

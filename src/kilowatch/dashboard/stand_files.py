@@ -43,7 +43,7 @@ def _home(request: Request) -> Response:
     points = [p for p in every if may_export(who, p)]
     head = [t(f"files.{word}") for word in (
         "site", "utility", "days", "amount", "compared", "expected", "coming", "unit", "known",
-        "money_coming", "currency", "price", "carbon_coming",
+        "money_coming", "currency", "price", "carbon_coming", "factor",
     )]  # fmt: skip
     if not points or len(points) < len(every):  # a sum of what cannot be taken along is none
         return csv_answer("home", head, [])
@@ -56,7 +56,7 @@ def _home(request: Request) -> Response:
             stand.known / stand.hours if stand.hours else None,
             stand.worth.money, stand.worth.currency,
             "; ".join(map(str, stand.worth.all_prices)),
-            stand.worth.carbon_kg,
+            stand.worth.carbon_kg, "; ".join(map(str, stand.worth.all_factors)),
         ]
         for line in lines_of(rooms, points)
         for stand in (line.today, line.month)
@@ -72,7 +72,7 @@ def _forecast(request: Request) -> Response:
     head = [t(f"files.{word}") for word in (
         "site", "point", "end_of", "end", "made", "so_far", "low", "middle", "high", "unit",
         "peak_low", "peak_middle", "peak_high", "rate_unit", "money_coming", "currency", "price",
-        "carbon_coming", "model", "error",
+        "carbon_coming", "factor", "model", "error",
     )]  # fmt: skip
     if rooms.insights is None:
         return csv_answer("forecast", head, [])
@@ -96,7 +96,7 @@ def _ends(request: Request, points: Sequence[DataPoint]) -> Iterator[list[object
                 iso_local(end.ahead.end_ms, point.zone), iso_local(outlook.made_ms, point.zone),
                 end.ahead.so_far, *end.amounts, end.unit, *end.peaks, end.rate_unit,
                 middle.money, middle.currency, "; ".join(map(str, middle.all_prices)),
-                middle.carbon_kg,
+                middle.carbon_kg, "; ".join(map(str, middle.all_factors)),
                 "".join(sources_of(outlook.hours)[:1]), finite(outlook.error),
             ]  # fmt: skip
 
