@@ -281,7 +281,8 @@ def test_a_data_point_that_has_stopped_is_not_said_to_learn(
     was = insights.expected
 
     def expected(one: DataPoint, from_ms: int, to_ms: int) -> Expected:
-        return was(one, 0, 0) if one.id == point.id else was(one, from_ms, to_ms)
+        found: Expected = was(one, *((0, 0) if one.id == point.id else (from_ms, to_ms)))
+        return found
 
     monkeypatch.setattr(insights, "expected", expected)
     for keep in (rows.start_ms < now_ms - 20 * DAY_MS, rows.start_ms >= now_ms - DAY_MS // 2):

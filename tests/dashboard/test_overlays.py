@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 
 import numpy as np
 import pytest
@@ -39,6 +40,43 @@ def test_a_day_has_what_was_expected_and_what_is_to_come(
     now_ms = world.now[0]
     ahead = admin.get(f"/data/overlays?point={point.id}&from={now_ms}&to={now_ms + DAY_MS}").json()
     assert ahead["forecast"]["start"][0] >= now_ms - HOUR_MS
+
+
+def test_a_month_has_every_day_that_is_still_to_come(
+    world: World, found: dict[str, InsightEvent], admin: TestClient
+) -> None:
+    """Together with what was measured the days add up to the sum at the end of the month."""
+    assert found
+    point, now_ms = world.point("main"), world.now[0]
+    today = local_day(now_ms, point.zone)
+    first = midnight_ms(today.replace(day=1), point.zone)
+    after = midnight_ms((today.replace(day=28) + timedelta(5)).replace(day=1), point.zone)
+    answer = admin.get(f"/data/overlays?point={point.id}&from={first}&to={after}").json()
+    days = answer["days_ahead"]
+    assert days["start"][0] == midnight_ms(today, point.zone)
+    assert days["end"] == [*days["start"][1:], after]
+    insights = world.extra["insights"]
+    month = next(one for one in insights.outlook(point).ends if one.period == "month")
+    lengths = np.subtract(days["end"], days["start"])
+    wanted = month.daily[month.days_ms >= days["start"][0]]
+    assert np.array(days["mid"]) * lengths / HOUR_MS == pytest.approx(wanted)
+    past = admin.get(f"/data/overlays?point={point.id}&from={first - DAY_MS}&to={first}").json()
+    assert past["days_ahead"] is None
+
+
+@pytest.mark.browser
+def test_days_to_come_are_dashed_in_a_graph_of_days(live_world: World, watched: Watched) -> None:
+    """Tomorrow has no bucket yet; its forecast is drawn all the same, up to the month's end."""
+    page = watched.open(f"/breakdown/{live_world.point('main').id}?period=month")
+    page.wait_for_function(DASHED)
+    page = watched.open(f"/breakdown/{live_world.point('main').id}?period=month&over=expected")
+    assert not page.evaluate(DASHED), "switched off"
+
+
+DASHED = """() => [...document.querySelectorAll("#chart canvas")].map((one) =>
+  echarts.getInstanceByDom(one.closest("[_echarts_instance_]"))).some((chart) =>
+  chart.getZr().storage.getDisplayList(true).some((one) =>
+    JSON.stringify(one.style?.lineDash) === "[5,4]" && one.shape?.points?.length > 4))"""
 
 
 def test_what_was_needed_between_two_wasted_weekends_is_not_shown_as_waste(

@@ -6,6 +6,9 @@
     expected    columns start, end, low, q25, mid, q75, high; rates [W, m3/h, ...]. Hours, or local
                 days with a middle only where the stretch is longer than two months
     forecast    the same, hours after the newest data; null where none lies in the stretch
+    days_ahead  columns start, end, mid of the local days from that of the newest data to the end of
+                its week or month, the first with what was measured of it: rates; null where none
+                lies in the stretch
     events      id, from, to, tone (``waste``, ``anomaly``), title, sentence, href, state
 """
 
@@ -30,7 +33,7 @@ from kilowatch.dashboard.rooms import point_of, rooms_of, visit_of
 from kilowatch.dashboard.sentinel import mark_of
 from kilowatch.dashboard.waste_spans import spans_of
 from kilowatch.model.errors import KilowatchError
-from kilowatch.model.insight import Expected
+from kilowatch.model.insight import Expected, Outlook
 from kilowatch.model.lengths import DAY_MS, HOUR_MS
 from kilowatch.model.points import DataPoint
 from kilowatch.model.zones import Zone
@@ -39,7 +42,9 @@ HOURS_SHOWN_MS = 62 * DAY_MS
 """In a longer stretch an hour is thinner than a pixel: days are answered."""
 DAY_KNOWN_H = 20
 """Hours that must be known of a day for its middle to stand for it."""
-NOTHING: dict[str, Any] = {"parameters": [], "expected": None, "forecast": None, "events": []}
+NOTHING: dict[str, Any] = {
+    "parameters": [], "expected": None, "forecast": None, "days_ahead": None, "events": [],
+}  # fmt: skip
 
 
 async def overlays(request: Request) -> Response:
@@ -59,6 +64,7 @@ def _overlays(request: Request) -> dict[str, Any]:
         "parameters": ["aP", "pC"] if electrical else ["value", "rate"],
         "expected": None,
         "forecast": None,
+        "days_ahead": None,
         "events": [],
     }
     expected = rooms.insights.expected(point, from_ms, to_ms)
@@ -68,6 +74,7 @@ def _overlays(request: Request) -> dict[str, Any]:
         if outlook is not None:
             inside = (outlook.hours.start_ms >= from_ms) & (outlook.hours.start_ms < to_ms)
             body["forecast"] = columns(_only(outlook.hours, inside), point, long=False)
+            body["days_ahead"] = days_ahead(outlook, from_ms, to_ms)
     if has_tool(person, "sentinel", point.organisation_id):
         events = shown_events(request, [point], from_ms, to_ms, site_names(request))
         spans = spans_of(rooms.insights, events, from_ms, to_ms)
@@ -98,6 +105,30 @@ def _only(hours: Expected, chosen: np.ndarray) -> Expected:
     return Expected(
         hours.start_ms[chosen], hours.made_ms[chosen], hours.rate[:, chosen], hours.source
     )
+
+
+def days_ahead(outlook: Outlook, from_ms: int, to_ms: int) -> dict[str, Any] | None:
+    """Return what each day takes that is not over, of those that begin in a stretch; None for none.
+
+    A graph of days has no bucket for tomorrow, and 48 hours cover the day after it in part alone:
+    the sums at the end of the week and the month say what each day of them takes.
+    """
+    middles: dict[int, tuple[int, float]] = {}
+    for end in outlook.ends:
+        ends_ms = [*end.days_ms.tolist()[1:], end.end_ms]
+        for start, until, amount in zip(
+            end.days_ms.tolist(), ends_ms, end.daily.tolist(), strict=True
+        ):
+            if until > outlook.made_ms and from_ms <= start < to_ms and until > start:
+                middles[start] = (until, amount * HOUR_MS / (until - start))
+    if not middles:
+        return None
+    starts = sorted(middles)
+    return {
+        "start": starts,
+        "end": [middles[one][0] for one in starts],
+        "mid": nullable(np.array([middles[one][1] for one in starts])),
+    }
 
 
 def columns(expected: Expected, point: DataPoint, *, long: bool) -> dict[str, Any] | None:

@@ -34,6 +34,16 @@ function rowsOf(part, panel) {
   return summed(rows, own, panel.measure === "amount");
 }
 
+/** What whole days to come take, where the graph has days: they have no bucket to be added up to. */
+function daysAhead(part, panel) {
+  const own = (panel.total ?? panel.channels[0])?.rows ?? [];
+  const bucket = own.length ? (own[0].end - own[0].start) / HOUR : 0;
+  if (!part || bucket < 22.5 || bucket > 25.5) return null;
+  const amount = panel.measure === "amount";
+  return part.start.map((start, i) => ({ start, end: part.end[i], low: null, q25: null, q75: null, high: null,
+    mid: amount && part.mid[i] !== null ? part.mid[i] * (part.end[i] - start) / HOUR : part.mid[i] }));
+}
+
 /** The middles of hours or days added up to the buckets of the graph; bands can't be added up. */
 function summed(rows, buckets, amount) {
   const found = [];
@@ -66,7 +76,7 @@ export function layRows(panel, overlays, on, now) {
   panel.over = { expected: [], forecast: [] };
   if (!overlays || panel.other || !fits(panel, overlays)) return;
   if (on.has("expected")) panel.over.expected = rowsOf(overlays.expected, panel).filter((row) => row.start < now);
-  if (on.has("forecast")) panel.over.forecast = rowsOf(overlays.forecast, panel).filter((row) => row.end > now);
+  if (on.has("forecast")) panel.over.forecast = (daysAhead(overlays.days_ahead, panel) ?? rowsOf(overlays.forecast, panel)).filter((row) => row.end > now);
 }
 
 /** What lies over a table's row: "12.3 kWh" expected or to come, or null. */
