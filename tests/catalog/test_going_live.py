@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import pytest
+from sqlalchemy import select
 
 from kilowatch import catalog
-from kilowatch.catalog import credentials, going_live, startup
+from kilowatch.catalog import alerts, credentials, going_live, startup
 from kilowatch.catalog.directory import load
 from kilowatch.catalog.startup import StartupPackage, Wishes
+from kilowatch.catalog.tables import AuditEntry
 from kilowatch.model.errors import KilowatchError
 
 
@@ -109,6 +111,18 @@ def test_a_second_package_for_the_same_name_or_address_changes_nothing(
             startup.make(change, key, name, email, Wishes())
     assert opened.revision() == before
     assert len(load(opened, "development").points) == 3
+
+
+def test_a_package_tells_what_sentinel_finds_on_the_bell(
+    opened: catalog.Catalog, package: StartupPackage
+) -> None:
+    """Nobody has to know that there are rules to be told; a message goes to nobody unasked."""
+    with opened.reading() as session:
+        (rule,) = alerts.rules(session, package.organisation.id)
+        assert (rule.name, rule.kind, rule.enabled) == (alerts.USUAL_NAME, "sentinel", True)
+        assert not alerts.uses(session)
+        made = select(AuditEntry).filter_by(subject="alert_rule", subject_id=rule.id)
+        assert [one.action for one in session.scalars(made)] == ["created"]
 
 
 def test_a_package_of_a_production_server_is_live_at_once(

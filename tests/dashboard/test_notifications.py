@@ -18,7 +18,7 @@ from kilowatch.catalog.tables import AuditEntry, DataPoint, User
 from kilowatch.catalog.tables_alerts import AlertRule
 from kilowatch.model.silences import Silence
 from kilowatch.notify.needs import Tiding
-from kilowatch.notify.rules import terms_of
+from kilowatch.notify.rules import Terms, terms_of
 from kilowatch.notify.service import Notifier
 from tests.dashboard.conftest import Logged, form_token
 from tests.dashboard.house import House, post
@@ -96,6 +96,34 @@ def go_silent(world: World, *names: str) -> None:
     for _ in range(5):
         notifier.engine.run_once()
         world.now[0] += 1_000
+
+
+def test_without_a_rule_the_page_says_so_and_one_click_adds_the_usual_one(
+    world: World, admin: TestClient
+) -> None:
+    """Silence is no all-clear where nobody looks; the usual rule is in force and in History."""
+    with world.catalog.reading() as session:
+        assert not catalogue.rules(session), "the first test of this module"
+    page = admin.get("/notifications", headers=PAGE).text
+    assert "No rule looks for anything yet" in page
+    assert "Nothing is wrong" not in page
+    path = home(world, "rules") + "/usual"
+    assert f'action="{path}"' in page
+    for _ in range(2):  # a click too many adds no second one
+        assert admin.post(path, data={"csrf": token(admin)}).status_code == 303
+    with world.catalog.reading() as session:
+        (rule,) = catalogue.rules(session)
+        assert (rule.kind, rule.site_id, rule.data_point_id) == ("sentinel", None, None)
+        assert not catalogue.uses(session, rule.id), "on the bell alone"
+        assert terms_of(rule) == Terms()
+        done = session.scalars(select(AuditEntry).order_by(AuditEntry.id.desc())).first()
+    assert done is not None
+    assert (done.action, done.subject, done.subject_id) == ("created", "alert_rule", rule.id)
+    assert (
+        "Nothing is wrong that a rule looks for" in admin.get("/notifications", headers=PAGE).text
+    )
+    with world.catalog.change(Actor("test")) as change:
+        catalogue.remove_rule(change, catalogue.rules(change.session)[0])
 
 
 def test_an_alert_is_on_the_page_and_on_the_bell_until_somebody_takes_care(

@@ -127,6 +127,20 @@ def add_rule(
     return rule
 
 
+USUAL_NAME = "What Sentinel finds"
+"""What the usual rule is called."""
+
+
+def add_usual_rule(change: Change, organisation_id: int) -> AlertRule:
+    """Add the rule that an organisation begins with: every finding of all of its sites.
+
+    On the bell and its page alone, and no more of them than a site's budget of attention lets
+    through; a message goes to nobody before somebody chooses a channel. Its terms are the usual
+    ones of ``notify.rules.Terms``, of which nothing is kept.
+    """
+    return add_rule(change, organisation_id, USUAL_NAME, "sentinel", Watched(), {})
+
+
 def change_rule(
     change: Change, rule: AlertRule, *, name: str, watched: Watched, terms: dict[str, Any]
 ) -> None:

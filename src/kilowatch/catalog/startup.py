@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from dataclasses import dataclass
 
-from kilowatch.catalog import credentials, data_points, people, registry
+from kilowatch.catalog import alerts, credentials, data_points, people, registry
 from kilowatch.catalog.changes import Change
 from kilowatch.catalog.credentials import Issued, Target
 from kilowatch.catalog.places import DEFAULT_ZONE, check_zone, country_of_zone
@@ -92,6 +92,8 @@ def issue(
 def prepare(change: Change, name: str, email: str, wishes: Wishes) -> tuple[Prepared, str]:
     """Make what a package registers: all of it but the credential.
 
+    With the usual rule, so that the bell rings for what is found; no message goes out of it.
+
     Returns:
         What was made, and the account's generated password.
 
@@ -118,6 +120,7 @@ def prepare(change: Change, name: str, email: str, wishes: Wishes) -> tuple[Prep
         stream: data_points.register(change, site, title, settings)
         for stream, (title, settings) in _streams(wishes).items()
     }
+    alerts.add_usual_rule(change, organisation.id)
     user, password = people.add_user(change, email)
     people.set_role(change, user, organisation, "administrator")
     return Prepared(organisation, site, streams, user), password

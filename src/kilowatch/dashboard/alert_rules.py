@@ -46,6 +46,11 @@ async def create(request: Request) -> Response:
     return await run_in_threadpool(_save, request, form, None)
 
 
+async def usual(request: Request) -> Response:
+    """Add the usual rule, where there is none at all yet."""
+    return await run_in_threadpool(_usual, request)
+
+
 async def edit(request: Request) -> Response:
     """Show the form of a rule."""
     return await run_in_threadpool(_edit, request)
@@ -140,6 +145,16 @@ def _new(request: Request) -> Response:
     if mine and point is not None:
         start = Fields(watched="point", point=point.stream_id, kind="threshold")
     return _form(request, start, None, {})
+
+
+def _usual(request: Request) -> Response:
+    rooms, visit = rooms_of(request), visit_of(request)
+    assert visit.organisation_id is not None
+    with rooms.registry.catalog.change(actor_of(request)) as open_change:
+        if not alerts.rules(open_change.session, visit.organisation_id):  # a click too many
+            alerts.add_usual_rule(open_change, visit.organisation_id)
+    rooms.desk.rules_changed()
+    return RedirectResponse(f"{home(request)}?saved=rule", status_code=303)
 
 
 def _edit(request: Request) -> Response:
@@ -319,6 +334,7 @@ DOORS: tuple[Door, ...] = (
     Door(_RULES, listing, _MANAGE, tool="notifications"),
     Door(_RULES, create, _MANAGE, ("POST",), tool="notifications"),
     Door(_RULES + "/new", new, _MANAGE, tool="notifications"),
+    Door(_RULES + "/usual", usual, _MANAGE, ("POST",), tool="notifications"),
     Door(_RULE, edit, _MANAGE, tool="notifications"),
     Door(_RULE, change, _MANAGE, ("POST",), tool="notifications"),
     Door(_RULE + "/switch", switch, _MANAGE, ("POST",), tool="notifications"),

@@ -11,6 +11,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
+from kilowatch.catalog import alerts as catalogue
 from kilowatch.catalog import verdicts
 from kilowatch.catalog.rights import Person, has_tool, may
 from kilowatch.dashboard.access import Access, Door, not_allowed, not_found
@@ -89,6 +90,7 @@ def _notifications(request: Request, template: str) -> Response:
         return told
 
     context = frame(request, "alerts") | {
+        "unruled": _unruled(rooms, who),
         "lasting": [line(one) for one in lasting],
         "over": [line(one) for one in over],
     }
@@ -96,6 +98,13 @@ def _notifications(request: Request, template: str) -> Response:
         context["csrf"] = visit_of(request).csrf
         return rooms.templates.TemplateResponse(request, template, context)
     return page(request, template, [{"name": t("nav.notifications")}], context)
+
+
+def _unruled(rooms: Rooms, who: Person) -> bool:
+    """Tell whether no rule looks at anything that a person sees: then nothing can be wrong."""
+    theirs = {node.id for node in rooms.registry.tree(who)}
+    with rooms.registry.catalog.reading() as session:
+        return not any(row.organisation_id in theirs for row in catalogue.rules(session))
 
 
 def _findings(request: Request, alerts: Sequence[Shown]) -> dict[str, Finding]:

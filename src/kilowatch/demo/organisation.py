@@ -13,6 +13,7 @@ from kilowatch.catalog import (
     Actor,
     Catalog,
     Change,
+    alerts,
     credentials,
     data_points,
     people,
@@ -106,7 +107,9 @@ def _organisation(change: Change) -> Organisation:
     )
     if there is not None:
         return there
-    return registry.add_organisation(change, ORGANISATION, country=COUNTRY, demo=True)
+    made = registry.add_organisation(change, ORGANISATION, country=COUNTRY, demo=True)
+    alerts.add_usual_rule(change, made.id)
+    return made
 
 
 def _points(change: Change, whole: Organisation) -> dict[str, DataPoint]:
