@@ -272,6 +272,21 @@ def test_a_base_that_is_higher_by_day_alone_has_not_crept_up() -> None:
                                   " or runs longer.")  # fmt: skip
 
 
+def test_a_voltage_says_how_sure_it_is() -> None:
+    """Quarter-hour means indicate; a meter of the site with ten-minute means proves."""
+    told = {"phase": 1, "lowest_v": 199.0, "highest_v": 231.0}
+    for known, part in (
+        ({}, "231 V; ask"),
+        ({"indicative": True}, "V, indicative, since its means are longer than ten minutes; ask"),
+        (
+            {"indicative": False, "proved_elsewhere": True},
+            "V, proved by another meter, whose means are of ten minutes or less; ask",
+        ),
+    ):
+        one = event(EventKind.VOLTAGE, amount=float("nan"), evidence=told | known)
+        assert part in explain(one, about(price=None)).sentence
+
+
 def test_values_that_come_again_are_told_as_that() -> None:
     """A day that is sent twice does not "not move": the sentence says what the meter did."""
     told = {"actual": 31e3, "expected": 30e3, "hours": 24, "again": "day"}

@@ -245,11 +245,7 @@ def _electrical(event: InsightEvent, words: Words) -> str:
     phase = f"phase {told['phase']}" if "phase" in told else ""
     parts: list[str] = []
     if event.kind is EventKind.VOLTAGE and "lowest_v" in told:
-        parts = _voltage(told, words)
-        if told.get("indicative"):
-            parts.append("indicative, since its means are longer than ten minutes")
-        elif told.get("proved_elsewhere"):
-            parts.append("proved by another meter, whose means are of ten minutes or less")
+        parts = [*_voltage(told, words), *_proof(told)]
     elif event.kind is EventKind.UNBALANCE and "unbalance" in told:
         off, limit = words.share(told["unbalance"]), words.share(told["limit"])
         parts = [f"currents {off} from their mean, more than {limit}"]
@@ -266,6 +262,15 @@ def _electrical(event: InsightEvent, words: Words) -> str:
     if parts and told.get("hours", 0) >= 1:
         parts.append(f"for {_long(told['hours'])}")
     return ", ".join(parts)
+
+
+def _proof(told: dict[str, Any]) -> list[str]:
+    """Return how sure a voltage is, where its own meter's means are too long to prove it."""
+    if told.get("indicative"):
+        return ["indicative, since its means are longer than ten minutes"]
+    if told.get("proved_elsewhere"):
+        return ["proved by another meter, whose means are of ten minutes or less"]
+    return []
 
 
 def _voltage(told: dict[str, Any], words: Words) -> list[str]:
