@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
+import threading
+import time
+
+import httpx
 import pytest
 import structlog.testing
 from sqlalchemy import event, select
 
 from kilowatch import catalog as catalogs
-from kilowatch.api.app import DESCRIPTION, PREFIX
+from kilowatch.api.app import DESCRIPTION, PREFIX, THREADS
 from kilowatch.api.needs import FAILURES, REQUESTS
 from kilowatch.catalog import data_points, registry
+from kilowatch.catalog.rights import Person
 from kilowatch.catalog.settings_check import Settings
 from kilowatch.catalog.tables import Organisation
 from kilowatch.catalog.tables_people import ApiToken
@@ -230,3 +236,32 @@ def statements(served: Served, address: str) -> int:
     finally:
         event.remove(engine, "before_cursor_execute", heard)
     return len(seen)
+
+
+def test_four_answers_are_made_at_a_time(own: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many a program asks for at once, pages find threads and the store free."""
+    registry, running, most = own.world.app.state.rooms.registry, [0], [0]
+    known, lock = registry.tree, threading.Lock()
+
+    def slow(who: Person) -> object:
+        with lock:
+            running[0] += 1
+            most[0] = max(most[0], running[0])
+        time.sleep(0.02)
+        with lock:
+            running[0] -= 1
+        return known(who)
+
+    monkeypatch.setattr(registry, "tree", slow)
+    answered: list[int] = []
+
+    async def ask_all() -> None:
+        transport = httpx.ASGITransport(own.client.app)
+        headers = {"authorization": own.texts[ADMIN]}
+        async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
+            asked = (client.get(f"{PREFIX}/organizations", headers=headers) for _ in range(12))
+            answered.extend(one.status_code for one in await asyncio.gather(*asked))
+
+    asyncio.run(ask_all())
+    assert answered == [200] * 12
+    assert most[0] == THREADS

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from functools import partial
+import asyncio
 from typing import Any
 
-import anyio
-import anyio.to_thread
 import msgspec
 import structlog
+from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -27,7 +26,7 @@ log = structlog.get_logger(__name__)
 PREFIX = "/api/v1"
 DESCRIPTION = f"{PREFIX}/openapi.json"
 THREADS = 4
-"""Answers that are made at a time: pages have threads of their own, and find the store free."""
+"""Answers that are made at a time: pages find threads, and the store, free."""
 JSON = "application/json"
 HEADERS = {"cache-control": "no-store"}
 UNKNOWN, DESCRIBED = "api_unknown", "api_openapi"
@@ -50,7 +49,7 @@ class Api:
         self._rooms = rooms
         self._shapes = [(one.shape, one) for one in RESOURCES]
         self._document = msgspec.json.encode(document(RESOURCES, PREFIX))
-        self._threads: anyio.CapacityLimiter | None = None
+        self._threads = asyncio.Semaphore(THREADS)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request."""
@@ -69,10 +68,8 @@ class Api:
                 return problems.answer(problems.only_reading(request.method))
             if path == DESCRIPTION:
                 return Response(self._document, 200, HEADERS, JSON)
-            if self._threads is None:
-                self._threads = anyio.CapacityLimiter(THREADS)
-            made = partial(self._made, request, found)
-            return await anyio.to_thread.run_sync(made, limiter=self._threads)
+            async with self._threads:
+                return await run_in_threadpool(self._made, request, found)
         except KilowatchError as error:
             return problems.answer(error)
         except Exception as error:
