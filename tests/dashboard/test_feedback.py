@@ -61,8 +61,8 @@ def test_sentinel_says_how_many_were_answered_and_right(
         say(world, found[name], verdict)
     text = page(admin, path)
     assert (
-        f"Of {len(here)} findings in these days 4 were answered: 2 were faults or have been"
-        " mended, 1 were expected." in text
+        f"Of {len(here)} findings in these days 4 were answered. Faults or mended: 2; expected: 1;"
+        " seen or put off: 1." in text
     )
     assert "judged, 67 % were right" in text
     answer = admin.get(f"/data/answers.csv?place=s{site}&days=90")

@@ -655,7 +655,7 @@ def test_what_else_was_found_is_another_story_and_named(tmp_path: Path) -> None:
     text = page(client, f"{path}/saved")
     amount = float(text.split('class="figure-of"><data value="')[1].split('"')[0])
     assert amount == pytest.approx(14 * 24 * EXTRA_W, rel=0.1)
-    assert "Not in these figures" in text
+    assert "Left out, as another story" in text
     assert "1.73 MWh" in text
     assert address(made, "hvac", creep) in text
     made.writer.close()
