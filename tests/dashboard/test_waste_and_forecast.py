@@ -330,3 +330,7 @@ def test_gas_is_never_forecast_in_litres(world: World, admin: TestClient) -> Non
         assert all(one.endswith(("m³", "m³/h")) for one in told)
     mine = re.findall(r'data-unit="m3[^"]*"([^>]*)>([^<]+)<', pages[0].partition("<main")[2])
     assert not [one for one in mine if "data-like" not in one[0]], "all here is of gas"
+    behind = unescape(unescape(pages[0].partition("<main")[2]))
+    parts = re.findall(r'\{[^{}]*"unit": ?"m3"[^{}]*\}', behind)
+    assert parts
+    assert all('"like": 1.0' in one for one in parts), "where it comes from says so too"

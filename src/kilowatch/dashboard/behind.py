@@ -43,11 +43,19 @@ NAMED = 12
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """What a figure is made of: an amount with its name; None for one that is not known."""
+    """What a figure is made of: an amount with its name.
+
+    Attributes:
+        name: What it is.
+        value: How much [``unit``]; None for one that is not known.
+        unit: Its canonical unit.
+        like: The figure that decides in which unit it is told: gas never in litres; None: its own.
+    """
 
     name: str
     value: float | None
     unit: str
+    like: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +102,8 @@ class Behind:
 
 
 def _part(part: Part) -> dict[str, Any]:
-    return {"name": part.name, "value": part.value, "unit": part.unit}
+    told = {"name": part.name, "value": part.value, "unit": part.unit}
+    return told if part.like is None else {**told, "like": part.like}
 
 
 def sources_told(request: Request, points: Iterable[DataPoint]) -> list[dict[str, Any]]:

@@ -221,8 +221,8 @@ def _behind(
         ", ".join(sources_of(outlook.hours)),
         shares=shares,
         parts=[
-            Part(t("why.measured"), end.ahead.so_far, end.unit),
-            Part(t("why.to_come"), end.amounts[1] - end.ahead.so_far, end.unit),
+            Part(t("why.measured"), end.ahead.so_far, end.unit, end.likes[0]),
+            Part(t("why.to_come"), end.amounts[1] - end.ahead.so_far, end.unit, end.likes[0]),
         ],
         price=[str(one) for one in (*middle.all_prices, *middle.all_factors)],
         each=False,

@@ -220,6 +220,7 @@ def behind_line(request: Request, line: Line, day: str, month: str) -> dict[str,
     by_id = {point.id: point for point in line.points}
     largest = sorted(stand.by_point.items(), key=lambda one: -abs(one[1]))
     worth = stand.worth
+    gas = like_of_gas(line.points[0], line.unit)
     return Behind(
         t("why_of.home"),
         sources_told(request, [by_id[one] for one, _ in largest]),
@@ -227,26 +228,28 @@ def behind_line(request: Request, line: Line, day: str, month: str) -> dict[str,
         t("why.hours_known", n=f"{stand.hours:,}", known=f"{stand.known:,}"),
         stand.known / stand.hours if stand.hours else None,
         stand.shares,
-        parts=[Part(by_id[one].name, amount, line.unit) for one, amount in largest[:NAMED]]
+        parts=[Part(by_id[one].name, amount, line.unit, gas) for one, amount in largest[:NAMED]]
         if len(largest) > 1
         else (),
         price=[str(one) for one in (*worth.all_prices, *worth.all_factors)],
         each=False,
-        notes=[(name, _told(one, line.unit)) for name, one in ((day, line.today), (month, stand))],
+        notes=[
+            (name, _told(one, line.unit, gas)) for name, one in ((day, line.today), (month, stand))
+        ],
     ).columns()
 
 
-def _told(stand: Stand, unit: str) -> list[Part]:
+def _told(stand: Stand, unit: str, like: float | None) -> list[Part]:
     """Return the figures of a day or a month one below the other, those that there are."""
-    found = [Part(t("home.so_far"), stand.so_far, unit)]
+    found = [Part(t("home.so_far"), stand.so_far, unit, like)]
     if stand.expected > 0:
         found += [
-            Part(t("why.used_compared"), stand.compared, unit),
-            Part(t("why.expected_then"), stand.expected, unit),
+            Part(t("why.used_compared"), stand.compared, unit, like),
+            Part(t("why.expected_then"), stand.expected, unit, like),
         ]
     if stand.ahead is not None:
         found += [
-            Part(t("why.to_come"), stand.ahead - (stand.so_far or 0.0), unit),
-            Part(t("home.ahead"), stand.ahead, unit),
+            Part(t("why.to_come"), stand.ahead - (stand.so_far or 0.0), unit, like),
+            Part(t("home.ahead"), stand.ahead, unit, like),
         ]
     return found

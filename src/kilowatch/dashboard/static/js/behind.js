@@ -22,7 +22,7 @@ function price({ price: basis = [], each = true, priced = null }) {
 }
 
 /** An amount with its name, as a line of the dialog. */
-const line = ({ name, value, unit }) => ({ name, text: withUnit(value, unit).replace(/^-/, "−"), title: fullWithUnit(value, unit) });
+const line = ({ name, value, unit, like }) => ({ name, text: withUnit(value, unit, like).replace(/^-/, "−"), title: fullWithUnit(value, unit) });
 
 /** Everything that is known about a figure, for the dialog of why.js. */
 export function behind(facts) {
