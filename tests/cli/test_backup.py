@@ -22,7 +22,7 @@ from kilowatch.catalog.tables import AuditEntry, Credential, LoginSession
 from kilowatch.catalog.tables_alerts import AlertChannel
 from kilowatch.cli import backup, backup_made, restore
 from kilowatch.cli.folder import DataFolder
-from kilowatch.log import LogReader
+from kilowatch.log import LogReader, copying
 from kilowatch.notify.book import Book, Delivery, insert
 from tests.cli.conftest import Said, Shell
 from tests.log.pushing import Push, Pushing
@@ -345,6 +345,45 @@ def test_a_full_disk_is_named_before_and_during_a_backup(
     assert code_of(shell("backup", str(file))) == "file_unusable"
     assert not list(file.parent.iterdir())
     assert not (shell.folder / "backup").exists()
+
+
+def test_a_file_goes_where_it_may_and_nowhere_else(
+    shell: Shell, packets: int, file: Path, tmp_path: Path
+) -> None:
+    """Not in place of another, not into what it is a backup of; and asking makes nothing."""
+    assert packets
+    assert shell("backup", str(file)).refusal is None
+    first = file.read_bytes()
+    assert code_of(shell("backup", str(file))) == "file_exists"
+    assert code_of(shell("backup", str(file.parent))) == "file_exists"
+    assert file.read_bytes() == first
+    assert shell("backup", str(file), "--overwrite").refusal is None
+    assert file.read_bytes() != first
+    inside = shell.folder / "backups" / "b.tar"
+    assert code_of(shell("backup", str(inside))) == "file_in_folder"
+    (tmp_path / "link").symlink_to(shell.folder)
+    assert code_of(shell("backup", str(tmp_path / "link" / "b.tar"))) == "file_in_folder"
+    assert code_of(shell("backup", str(tmp_path / "none" / "b.tar"))) == "file_unusable"
+    nobody_here = Shell(tmp_path / "empty")
+    assert code_of(nobody_here("backup", str(tmp_path / "c.tar"))) == "nothing_to_back_up"
+    assert not (tmp_path / "empty").exists()
+
+
+def test_a_folder_whose_pipeline_begins_anew_is_backed_up(
+    shell: Shell, packets: int, file: Path, elsewhere: Shell
+) -> None:
+    """Who removed the pipeline's file gets every figure made again, from a backup too."""
+    log = Pushing(DataFolder(shell.folder).log, segment_rows=20, retention_ms=-1, upkeep_s=0.01)
+    log.writer.release(40)
+    for minute in range(packets, packets + 1_000):
+        log.push_all([Push(1, minute, {"aP_1": 1.0})])
+        if not copying.closed_segments(log.path) or copying.closed_segments(log.path)[0] > 1:
+            break
+    log.close()
+    told = shell("backup", str(file), "--json").json
+    assert told["log_packets"] < told["packets"]
+    assert told["stored_seq"] == 0
+    assert elsewhere("restore", str(file)).refusal is None
 
 
 def test_two_backups_at_once_are_one_too_many(shell: Shell, packets: int, file: Path) -> None:

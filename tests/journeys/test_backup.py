@@ -224,29 +224,17 @@ def test_a_killed_backup_leaves_no_file_and_the_next_one_clears_up(
     assert "40 accepted" in kilowatch("restore", "--check", str(target))
 
 
-def test_what_can_not_be_done_is_said_in_a_sentence(
+def test_a_full_disk_and_a_running_server_are_named(
     running: tuple[Server, dict[str, Any]], tmp_path: Path
 ) -> None:
-    """No file in place of another, in the data folder, or nowhere; no half one on a full disk."""
+    """No half file where there is no room, and nothing restored under a server at work."""
     server, _ = running
-    target = tmp_path / "b.tar"
-    kilowatch("backup", str(target), data=server.data)
-    first = target.read_bytes()
-    assert "is there already" in refusal("backup", str(target), data=server.data)
-    assert target.read_bytes() == first
-    kilowatch("backup", str(target), "--overwrite", data=server.data)
-    assert target.read_bytes() != first
-    inside = server.data / "b.tar"
-    assert "lies in the data folder" in refusal("backup", str(inside), data=server.data)
-    nowhere = tmp_path / "none" / "b.tar"
-    assert "folder does not exist" in refusal("backup", str(nowhere), data=server.data)
-    no_server = refusal("backup", str(tmp_path / "c.tar"), data=tmp_path / "empty")
-    assert "not the data folder" in no_server
-    assert not (tmp_path / "empty").exists(), "asking made a folder"
-    small = refusal("backup", str(tmp_path / "c.tar"), data=server.data, limit=16_384)
+    small = refusal("backup", str(tmp_path / "b.tar"), data=server.data, limit=16_384)
     assert "can't be written: File too large" in small
-    assert [path.name for path in tmp_path.iterdir()] == ["b.tar"]
-    assert "is running" in refusal("restore", str(target), data=server.data)
+    assert not list(tmp_path.iterdir())
+    until(lambda: not (server.data / "backup").exists(), 30, "clearing up")
+    kilowatch("backup", str(tmp_path / "b.tar"), data=server.data)
+    assert "is running" in refusal("restore", str(tmp_path / "b.tar"), data=server.data)
     assert not list(server.data.parent.glob(".*"))
 
 

@@ -80,15 +80,15 @@ class Making:
                 for name in copied(folder):
                     self._add_sqlite(archive, folder.backup / name)
                 copied(folder)  # all of it was there to the end
-                stored_seq = self._stored_seq
+                stored_seq = self._stored_seq  # None: a start makes all of it from the readings
                 self._do("packets")
                 log = self._add_log(archive)
-                if not log.first_seq - 1 <= stored_seq <= log.last_seq:
+                if stored_seq is not None and not log.first_seq - 1 <= stored_seq <= log.last_seq:
                     raise broken()  # the log lacks what the copied store rests on, or needs
                 self._do("catalogue")
                 counts = self._add_catalogue(archive)
             contents = Contents(
-                *counts, log.accepted, log.packets, log.last_seq, stored_seq,
+                *counts, log.accepted, log.packets, log.last_seq, stored_seq or 0,
                 log.last_received_ms, self._missing(),
             )  # fmt: skip
             self._do("reading it back")
@@ -145,7 +145,7 @@ class Making:
         except OSError as error:
             raise no_room(self._folder, error) from error
 
-    _stored_seq = 0
+    _stored_seq: int | None = None
 
     def _add_log(self, archive: Archive) -> Copied:
         log, into = self._folder.log, self._folder.backup
