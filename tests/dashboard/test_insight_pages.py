@@ -227,10 +227,10 @@ def test_factor_and_sum_are_of_intervals_that_are_known_on_both_sides(world: Wor
     means = {AP: [3000.0, 3000.0, 0.0], RP: [4000.0, 0.0], AP + 1: [1000.0],
              AP + 2: [1000.0, 1100.0], AP + 3: [1000.0, 1100.0, 1200.0]}  # fmt: skip
     view = FakeView()
-    view.rows[point.series] = IntervalBlock.concatenate([
+    view.put(point, IntervalBlock.concatenate([
         rows_of(point, code, starts[: len(some)], mean=np.array(some))
         for code, some in means.items()
-    ] + [rows_of(point, PC + 1, starts[:3], amount=np.array([500.0, 250.0, 100.0]))])  # fmt: skip
+    ] + [rows_of(point, PC + 1, starts[:3], amount=np.array([500.0, 250.0, 100.0]))]))  # fmt: skip
 
     def drawn(kind: EventKind, **told: object) -> dict[str, Any]:
         one = event(point.series, kind, at_ms, 1, amount=float("nan"), evidence=told)

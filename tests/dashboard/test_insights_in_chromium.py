@@ -171,13 +171,20 @@ def test_what_is_missing_is_hatched_and_what_is_estimated_is_dotted(
     )
     held = (rows.start_ms // HOUR_MS * HOUR_MS) == found["spike"].start_ms - 9 * HOUR_MS
     marked = replace(rows, quality=np.where(held, Quality.ESTIMATED, rows.quality))
-    view.rows[point.series] = marked.take(~lost)
+    gone = marked.take(~lost)
+    view.rows[point.series] = gone
     try:
         page = watched.open(fill("/event/{main}/{spike}", live_world, found))
         page.wait_for_selector("#event[data-ready]")
         assert set(page.evaluate(PICTURED, "near")) == {"hatched", "dotted"}
         page.locator("label", has=page.locator("input[data-view=near][value=table]")).click()
         expect(page.locator("#near-table tbody td", has_text="(estimated)")).to_have_count(1)
+        lost = rows.start_ms // (5 * HOUR_MS) == found["voltage"].start_ms // (5 * HOUR_MS) + 2
+        view.rows[point.series] = rows.take(~lost)
+        page = watched.open(fill("/event/{main}/{voltage}", live_world, found))
+        page.wait_for_selector("#event[data-ready]")
+        assert page.evaluate(PICTURED, "quantity") == ["hatched"], "five hours"
+        view.rows[point.series] = gone
         page = watched.open(fill("/forecast?point={main}", live_world, found))
         page.wait_for_selector("#forecast[data-ready]")
         assert "hatched" in page.evaluate(PICTURED, "ahead")

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from kilowatch.dashboard.hourly import nullable
+from kilowatch.dashboard.hourly import missing_of, nullable
 from kilowatch.dashboard.needs import View
 from kilowatch.dashboard.offered import phase_title
 from kilowatch.dashboard.periods import offsets
@@ -114,6 +114,11 @@ def quantity(
         "to_ms": to_ms,
         "now_ms": now_ms,
         "step_ms": step_ms,
+        "actual": {
+            "missing": missing_of(
+                view, point, rows.start_ms[rows.covered_ms > 0], span, now_ms, step_ms
+            )
+        },
         "lines": list(_lines(event, about, rows, spread=not fine)),
         "limits": _limits(event),
         "marks": marks,

@@ -149,27 +149,44 @@ def actual_columns(
     return {
         "start": hours.start_ms.tolist(),
         "value": nullable(hours.rate),
-        "missing": _missing(view, point, hours, span, now_ms),
+        "missing": missing_of(view, point, hours.start_ms, span, now_ms)
+        if has_hours(point)
+        else [],
         **_doubted(hours),
     }
 
 
-def _missing(
-    view: View, point: DataPoint, hours: Hourly, span: tuple[int, int], now_ms: int
+def missing_of(
+    view: View,
+    point: DataPoint,
+    known_ms: Ints,
+    span: tuple[int, int],
+    now_ms: int,
+    step_ms: int = HOUR_MS,
 ) -> list[list[int]]:
-    """Return stretches without data since the first and up to now; of a late one up to now [ms]."""
+    """Return stretches without data since the first and up to now; of a late one up to now.
+
+    Args:
+        view: Knows from when to when there is data.
+        point: Whose.
+        known_ms: Starts of the hours or intervals that are known [ms since 1970, UTC].
+        span: From when to when is drawn [ms since 1970, UTC].
+        now_ms: What time it is [ms since 1970, UTC].
+        step_ms: How long an hour or interval is [ms].
+
+    Returns:
+        From and to of each, rising [ms since 1970, UTC].
+    """
     extent = view.extent(point)
-    if extent is None or not has_hours(point):
+    if extent is None:
         return []
-    from_ms = max(span[0], -(-extent.first_ms // HOUR_MS) * HOUR_MS)
+    from_ms = max(span[0], -(-extent.first_ms // step_ms) * step_ms)
     until_ms = from_ms + elapsed_ms(from_ms, span[1], now_ms, extent.last_ms, point.gap_ms)
-    count = (until_ms - from_ms) // HOUR_MS
-    lost = np.flatnonzero(np.isnan(hours.on_grid(from_ms, max(0, count))))
-    if not len(lost):
-        return []
-    runs = np.split(lost, np.flatnonzero(np.diff(lost) > 1) + 1)
-    return [[from_ms + int(a) * HOUR_MS, from_ms + (int(b) + 1) * HOUR_MS]
-            for a, b in ((one[0], one[-1]) for one in runs)]  # fmt: skip
+    lost = np.ones(max(0, (until_ms - from_ms) // step_ms), np.bool_)
+    index = (known_ms - from_ms) // step_ms
+    lost[index[(index >= 0) & (index < len(lost))]] = False
+    edges = np.flatnonzero(np.diff(np.concatenate([[False], lost, [False]]).astype(np.int8)))
+    return (from_ms + edges.reshape(-1, 2) * step_ms).tolist()
 
 
 DOUBTS: Mapping[str, Quality] = {

@@ -83,7 +83,7 @@ function counted(data, factor, colours, index) {
 }
 
 /** Where nothing is known that could be: hatched over the whole height, never a line at zero. */
-function missing(data, colours, index) {
+export function missing(data, colours, index) {
   const gaps = data.actual?.missing ?? [];
   return {
     type: "custom", xAxisIndex: index, yAxisIndex: index, silent: true, animation: false, z: 1, encode: { x: [1, 2], y: 3 },

@@ -2,7 +2,7 @@
 import { scaleFor, short } from "../numbers.js";
 import { t } from "../words.js";
 import { MARKS, alpha, css } from "../breakdown/marks.js";
-import { frame, look, marks, markNow, ribbon, steps } from "./band.js";
+import { frame, look, marks, markNow, missing, ribbon, steps } from "./band.js";
 import { Card, figuresTable } from "./card.js";
 
 const colourOf = (line) => css(line.phase ? `--phase-${line.phase}` : line.beside ? "--muted" : "--electricity");
@@ -40,7 +40,7 @@ export function build(data, time, width, { height = 300 } = {}) {
   // A voltage is never near zero: its limits fill the panel. Everything else is seen from zero.
   const room = (top - least) * 0.15;
   const y = data.near ? { min: (least - room) * f, max: (top + room) * f } : { min: least < 0 ? undefined : 0, max: top * f * 1.15 };
-  const series = [marks(data, colours, 0)];
+  const series = [missing(data, colours, 0), marks(data, colours, 0)];
   for (const line of data.lines) {
     const end = line.start.map((at) => at + data.step_ms);
     const colour = colourOf(line);
