@@ -9,10 +9,12 @@ from datetime import datetime
 import pytest
 
 from kilowatch.api.consumptions import shown
-from kilowatch.api.local_time import DAYS_MAX
+from kilowatch.api.declaring import Ask
+from kilowatch.api.local_time import DAYS_MAX, SPAN
 from kilowatch.api.meters import wh_per_pulse
-from kilowatch.api.raw_data import ROWS_MAX
+from kilowatch.api.raw_data import ROWS_MAX, raw_data
 from kilowatch.model.dated import History, Period
+from kilowatch.model.errors import KilowatchError
 from tests.api.figures_world import Figures, build
 
 MONTHS = ("month=10&year=2024", "month=3&year=2024")
@@ -319,6 +321,17 @@ def test_ninety_days_are_answered_and_no_more(figures: Figures) -> None:
     assert f"{ROWS_MAX:,}" in fine["detail"]
     assert fine["remedy"] == "Ask for one day."
     assert figures.api("fine", "raw_data", "from=2024-10-01&to=2024-10-01") == []
+
+
+def test_a_time_of_finer_intervals_counts_as_such(figures: Figures) -> None:
+    """A meter that came every second until last month makes as many rows of that month."""
+    fine = figures.points["fine"]
+    then = Period(0, fine.unit, 1, fine.tolerance_s, fine.behaviour)
+    now = replace(fine, interval_s=1800, history=History((then, replace(then, interval_s=1800))))
+    read = {one.name: one.read for one in SPAN}
+    values = {"from": read["from"]("2024-10-01"), "to": read["to"]("2024-10-03")}
+    with pytest.raises(KilowatchError, match="Intervals of 1 s"):
+        raw_data(Ask(None, None, fine.id, values), now)  # type: ignore[arg-type]
 
 
 def test_a_figure_is_written_as_clients_read_it() -> None:

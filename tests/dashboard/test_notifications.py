@@ -478,6 +478,11 @@ def test_a_finding_reads_as_on_its_own_page_and_names_only_what_one_may_read(
     undo = f"/organization/{hvac.organisation_id}/history/{entry}/undo"
     assert post(admin, path, undo).status_code == 303
     assert not notifier._book.number(answered, found.id), "likewise by the history of changes"
+    later = {"verdict": "snoozed", "snooze_until": "2027-03-28"}
+    assert post(admin, path, f"{path}/say", **later).status_code == 303
+    assert notifier._book.number("SELECT snoozed_ms FROM alert WHERE subject = ?", found.id) == (
+        1_806_192_000_000 + 6 * 3_600_000  # 07:00, of which an hour was left out that night
+    )
     (address,) = set(re.findall(rf"/breakdown/{chiller.id}/alerts/\d+/acknowledge", everything))
     assert post(admin, "/notifications", address).status_code == 303
     page = admin.get(f"/event/{chiller.id}/{evening.id}", headers=PAGE).text

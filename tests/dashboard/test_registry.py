@@ -71,3 +71,18 @@ def test_a_tree_is_as_new_as_the_rights_it_shows(own: World) -> None:
     with own.catalog.reading() as session:
         after = seen.tree(administrator(session))
     assert {one.name for one in after} - {one.name for one in before} == {"Elsewhere"}
+
+
+def test_rights_that_were_read_before_they_were_taken_leave_nothing_behind(own: World) -> None:
+    """Who was being answered while a right went is answered by it once, and never again."""
+    seen = Registry(own.catalog, "development")
+    with own.catalog.reading() as session:
+        before = administrator(session)
+    with own.catalog.change(catalogs.Actor("test")) as change:
+        user = people.find_by_email(change.session, ADMIN)
+        assert user is not None
+        acme = registry.find_organisation(change.session, "Acme")
+        people.set_role(change, user, acme, "end user", whole=False)
+    assert "Acme" in {one.name for one in seen.tree(before)}, "begun before, as a page is"
+    with own.catalog.reading() as session:
+        assert "Acme" not in {one.name for one in seen.tree(administrator(session))}

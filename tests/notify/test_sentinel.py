@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from kilowatch.catalog import alerts
 from kilowatch.model.points import DataPoint
 from kilowatch.notify.book import Book
 from kilowatch.notify.desk import Reader
@@ -202,6 +203,20 @@ def test_a_reminder_that_was_due_while_nothing_ran_is_sent_at_the_next_start(
     assert len(world.said()) == 3, "it is over: nobody else is called"
     (alert,) = world.alerts()
     assert (alert.acknowledged_by, alert.snoozed_ms) == ("A. Lee", None), "its story stays"
+
+
+def test_a_rule_that_looks_elsewhere_by_then_reminds_nobody(world: Watched) -> None:
+    """Its channels may be those of people who have nothing to do with the place."""
+    rule = world.rule("sentinel", channels=[world.channel()])
+    world.run()
+    found = world.insights.tell(weekend(world.points[0]))
+    world.run(seconds=5)
+    world.insights.tell(replace(found, over=True))
+    world.run(seconds=60)
+    put_off(world, 24)
+    world.watch(rule, alerts.Watched(data_point_id=world.points[1].id))
+    world.run(seconds=48 * 3600, step_s=600)
+    assert [one.what for one in world.said()] == ["opened", "recovery"]
 
 
 def test_whoever_answers_before_the_day_comes_is_not_reminded(world: Watched) -> None:

@@ -27,7 +27,7 @@ from kilowatch.catalog.credentials import Target
 from kilowatch.catalog.directory import Directory
 from kilowatch.catalog.settings_check import Settings
 from kilowatch.catalog.tables import Site
-from kilowatch.catalog.tables_alerts import ChannelKind, RuleKind
+from kilowatch.catalog.tables_alerts import AlertRule, ChannelKind, RuleKind
 from kilowatch.model.blocks import IntervalBlock
 from kilowatch.model.points import DataPoint
 from kilowatch.model.silences import Silence
@@ -221,6 +221,12 @@ class World:
             )  # fmt: skip
             alerts.use_channels(change, row, channels, escalated)
             return row.id
+
+    def watch(self, rule: int, watched: Watched) -> None:
+        """Let a rule look elsewhere."""
+        with self.catalog.change(catalogs.Actor("test")) as change:
+            row = change.session.get_one(AlertRule, rule)
+            alerts.change_rule(change, row, name=row.name, watched=watched, terms=row.terms)
 
     def silent(
         self, point: DataPoint, *, last_ms: int | None = None, credential_id: int | None = None

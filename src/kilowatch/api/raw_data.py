@@ -73,12 +73,13 @@ def raw_data(ask: Ask, point: DataPoint) -> list[Row]:
     """Answer the intervals of a data point."""
     zone = clock_of(point)
     from_ms, to_ms = span_of(ask.values["from"], ask.values["to"], zone)
-    days = ROWS_MAX * point.interval_s // DAY_S
-    if (to_ms - from_ms) / 1000 / point.interval_s > ROWS_MAX:
+    interval_s = min([point.interval_s, *(one.interval_s for one in point.history.periods)])
+    days = ROWS_MAX * interval_s // DAY_S
+    if (to_ms - from_ms) / 1000 / interval_s > ROWS_MAX:
         raise impossible(
             "to",
             "too_many_rows",
-            f"Intervals of {point.interval_s} s make more than {ROWS_MAX:,} rows of this period.",
+            f"Intervals of {interval_s} s make more than {ROWS_MAX:,} rows of this period.",
             f"Ask for a period of {days} days, or a shorter one."
             if days > 1
             else "Ask for one day.",

@@ -17,7 +17,7 @@ from kilowatch.model.zones import Zone
 STATES = ("open", "acknowledged", "snoozed", "expected", "fault", "resolved")
 """What an event is to people: open until somebody has said something, or a snooze is over."""
 MORNING_MS = 7 * HOUR_MS
-"""After midnight of the day until which something was put off somebody is reminded of it."""
+"""On the clock of the day until which something was put off: then somebody is reminded of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,5 +98,16 @@ def tell_desk(rooms: Rooms, organisation_id: int, event_id: str, who: str) -> No
         rooms.desk.unanswered(event_id)
         return
     put_off = said.verdict is Verdict.SNOOZED and said.until_ms is not None
-    until_ms = (said.until_ms or 0) + MORNING_MS if put_off else None
+    until_ms = _morning_ms(rooms, said) if put_off else None
     rooms.desk.answered(event_id, who, until_ms=until_ms)
+
+
+def _morning_ms(rooms: Rooms, said: Said) -> int:
+    """Return when somebody is reminded: seven by the site's clock, also where it changes."""
+    midnight_ms = said.until_ms or 0
+    point = rooms.registry.directory().by_id(said.data_point_id)
+    if point is None:
+        return midnight_ms + MORNING_MS
+    zone = Zone.of(point.zone)
+    morning = zone.wall_to_instant_ms(zone.local_ms([midnight_ms]) + MORNING_MS)
+    return int(morning.at_ms[0])

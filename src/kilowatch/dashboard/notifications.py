@@ -101,10 +101,11 @@ def _notifications(request: Request, template: str) -> Response:
 
 
 def _unruled(rooms: Rooms, who: Person) -> bool:
-    """Tell whether no rule looks at anything that a person sees: then nothing can be wrong."""
+    """Tell whether no rule is on in any organisation of which a person sees something."""
     theirs = {node.id for node in rooms.registry.tree(who)}
     with rooms.registry.catalog.reading() as session:
-        return not any(row.organisation_id in theirs for row in catalogue.rules(session))
+        every = catalogue.rules(session)
+        return not any(row.enabled and row.organisation_id in theirs for row in every)
 
 
 def _findings(request: Request, alerts: Sequence[Shown]) -> dict[str, Finding]:

@@ -46,7 +46,7 @@ class Registry:
         self._fed_by: dict[int, tuple[int, dict[int, int | None]]] = {}
         self._fed_over: dict[tuple[int, int], tuple[int, DatedFeeding]] = {}
         self._facts: tuple[int, Mapping[int, SiteFacts]] | None = None
-        self._trees: OrderedDict[tuple[int, int], list[trees.OrganisationNode]] = OrderedDict()
+        self._trees: OrderedDict[tuple[object, ...], list[trees.OrganisationNode]] = OrderedDict()
 
     def directory(self, *, fresh: bool = False) -> Directory:
         """Return the snapshot in force; ``fresh`` after a change that must be in it."""
@@ -65,7 +65,9 @@ class Registry:
 
         Right after a role was given or taken, as the right itself is: never of an older revision.
         """
-        key = (who.id, self.catalog.revision())
+        # The rights too: a person may have been read before the revision stepped that took one.
+        rights = frozenset(who.standings.items()), who.sites, who.data_points
+        key = (who.id, self.catalog.revision(), *rights)
         with self._lock:
             if key in self._trees:
                 self._trees.move_to_end(key)

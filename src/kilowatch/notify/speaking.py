@@ -134,13 +134,15 @@ class Speaking:
     def _put_off(self, alert: Alert) -> None:
         """Remind of a finding that somebody has put off, once its day has come."""
         rule = self.rules.by_id.get(alert.rule_id)
+        if rule is not None and not self._watches(rule, alert):
+            rule = None  # its channels may be those of people who have nothing to do with it
         assert alert.snoozed_ms is not None
         if self.now_ms < alert.snoozed_ms:
             self._later(alert.snoozed_ms)
         elif rule is None or alert.told_ms is None or self._may_speak(alert, rule):
             if rule is not None and alert.told_ms is not None:
                 self._say("reminder", alert, rule, rule.channels)
-            # Told now: others are called if nobody answers from here on, as after the first time.
+            # Told now: who was not called yet is, if nobody answers from here on.
             self.tx.execute(
                 "UPDATE alert SET acknowledged_ms = NULL, acknowledged_by = '', spoke_ms = ?,"
                 " told_ms = CASE WHEN told_ms IS NOT NULL THEN ? END"
@@ -149,6 +151,16 @@ class Speaking:
             )
             self.tx.execute("UPDATE alert SET snoozed_ms = NULL WHERE id = ?", (alert.id,))
             self._later(self.now_ms)
+
+    def _watches(self, rule: Rule, alert: Alert) -> bool:
+        """Tell whether a rule, as it is now, looks at anything that an alert is about."""
+        return any(
+            rule
+            in self.rules.watching(
+                alert.organisation_id, one.site_id, one.data_point_id, alert.kind
+            )
+            for one in self._members(alert, over=True)
+        )
 
     def _recover(self, alert: Alert, rule: Rule) -> None:
         if not rule.terms.recovery:
