@@ -663,6 +663,43 @@ def test_what_else_was_found_is_another_story_and_named(tmp_path: Path) -> None:
     made.catalog.close()
 
 
+@pytest.mark.parametrize(("kind", "hours"), [("spike", 3), ("level", 30)])
+def test_what_passed_by_itself_or_is_not_known_has_saved_nothing(
+    tmp_path: Path, kind: str, hours: int
+) -> None:
+    """Nobody says that three odd hours would have come again each workday, or gives NaN a unit."""
+    made = build(tmp_path, days=70)
+    furnish(made, 70)
+    point = made.point("hvac")
+    now_ms = made.now[0]
+    over = (now_ms - 30 * DAY_MS) // HOUR_MS * HOUR_MS
+    began = over - hours * HOUR_MS
+    starts = starts_of(point, now_ms - 70 * DAY_MS, now_ms - 240_000)
+    load = office(starts, point.zone, 2) * 0.36
+    own = (starts >= began) & (starts < over)
+    load += EXTRA_W * own
+    if kind != "spike":
+        starts, load = starts[~own], load[~own]
+    made.view.put(point, electrical_rows(point, starts, load))
+    which = EventKind.SPIKE if kind == "spike" else EventKind.LEVEL_SHIFT
+    found = event(point.series, which, began, hours)
+    made.extra["insights"].put(found)
+    made.extra["insights"].wasted = None
+    client = House(made, Mailbox()).log_in(ADMIN)
+    path = address(made, "hvac", found)
+    assert post(client, path, f"{path}/say", verdict="resolved").status_code == 303
+    text = page(client, f"{path}/saved")
+    assert "Saved so far" in text
+    assert "give or take" not in text
+    by_itself = "It was over by itself within a day"
+    assert (by_itself in text) == (kind == "spike")
+    assert ("nothing plausible is known of its own hours" in text) == (kind != "spike")
+    assert saved_since(made.app.state.rooms, point, found, over) is None
+    made.writer.close()
+    made.log.close()
+    made.catalog.close()
+
+
 def test_a_saving_is_not_claimed_before_there_is_enough_to_compare(
     own: tuple[House, dict[str, InsightEvent]],
 ) -> None:

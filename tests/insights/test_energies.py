@@ -104,6 +104,29 @@ def test_meters_may_add_up_before_or_after_they_leave_out_what_flows_back(*, aft
     assert sum_faults(some, LIMITS) == []
 
 
+@pytest.mark.parametrize("after", [True, False])
+@pytest.mark.parametrize("whole", ["imported_wh", "exported_wh"])
+def test_import_and_export_may_come_in_different_forms(whole: str, *, after: bool) -> None:
+    """One by phase, one as a total: of a sound meter in the sun nothing is told, of a wrong one."""
+    some = day(export=True)
+    some.power_w[1, 60:90] -= 30_000
+    sign = 1 if whole == "imported_wh" else -1
+    flow = sign * some.power_w
+    total = np.maximum(flow, 0).sum(axis=0) if after else np.maximum(flow.sum(axis=0), 0)
+    some.imported_wh[:] = np.maximum(some.power_w, 0) / 6
+    some.exported_wh[:] = np.maximum(-some.power_w, 0) / 6
+    getattr(some, whole)[:] = np.array([[1.0], [np.nan], [np.nan]]) * total / 6
+    assert sum_faults(some, LIMITS) == []
+    blind = Energies(
+        some.start_ms, 600, np.array([[1.0], [np.nan], [np.nan]]) * some.power_w.sum(axis=0),
+        some.imported_wh, some.exported_wh,
+    )  # fmt: skip
+    assert sum_faults(blind, LIMITS) == [], "what was left out by phase, nobody can tell"
+    some.power_w[2] *= 4
+    (fault,) = sum_faults(some, LIMITS)
+    assert fault.evidence["phases"] == [1, 2, 3]
+
+
 def test_gaps_and_small_amounts_are_left_out() -> None:
     """Of half a day, of a lamp, and of what nobody knows on both sides nothing is said."""
     some = day()

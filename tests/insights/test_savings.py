@@ -99,6 +99,15 @@ def test_a_weekend_that_ended_is_compared_with_weekends() -> None:
     assert found.saved == pytest.approx(WASTED_W * 4 * 48, rel=0.1)
 
 
+def test_of_hours_that_no_use_explains_no_saving_is_told() -> None:
+    """Nobody knows what it took, so nothing is like it: no saving of 0, give or take NaN."""
+    hours = office(70, streams=1)
+    change = hours.count - 28 * 24
+    values = hours.values.copy()
+    values[:, change - 3 : change] *= 1e6
+    assert savings(with_values(hours, values), change, change - 3) == [None]
+
+
 def test_waste_that_goes_by_the_weather_is_worth_what_the_weather_asks_for() -> None:
     """A valve that leaks heat in proportion to the cold, mended in spring: little is saved then."""
     hours = office(70, streams=1)

@@ -6,8 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from kilowatch.insights.explaining import About, explain
 from kilowatch.model.insight import EventKind, InsightEvent
 from kilowatch.model.lengths import DAY_MS, HOUR_MS
+from kilowatch.model.zones import Zone
 from kilowatch.pipeline.insight.electrics import VOLTAGE
 from tests.pipeline.insight_history import assert_same, snapshot
 from tests.pipeline.insight_world import MONDAY_MS, Building
@@ -153,3 +155,34 @@ def test_of_many_meters_the_one_is_told(tmp_path: Path) -> None:
     told = {series: [one.kind for one in events] for series, events in found.items()}
     assert told == {2: [EventKind.VOLTAGE]}
     assert found[2][0].found_ms == MONDAY_MS + 27 * HOUR_MS
+
+
+@pytest.mark.parametrize("gross_first", [True, False])
+def test_the_gravest_voltage_of_a_week_stays_whichever_phase_had_it(*, gross_first: bool) -> None:
+    """Phase 1 reaches 280 V, phase 2 is low in a tenth of the week: both are told."""
+    gross, low = np.full(DAYS * 96, 230.0), np.full(DAYS * 96, 231.0)
+    first, second = (100, 300) if gross_first else (300, 100)
+    gross[first : first + 8] = 280.0
+    low[second : second + 67] = 205.0
+    (told,) = _told({1: gross, 2: low})
+    assert told.evidence["phases"] == [1, 2]
+    assert told.evidence["highest_v"] == pytest.approx(280.0)
+    assert told.evidence["lowest_v"] == pytest.approx(205.0)
+    assert told.evidence["share_phase"] == 2
+    assert told.evidence["share_inside"] == pytest.approx(0.9, abs=0.01)
+    about = About("Main supply", "electricity", "Wh", "W", Zone.of("Europe/Dublin"))
+    text = explain(told, about).sentence
+    assert "phases 1 and 2 between 205 V and 280 V where no mean may be above 253 V" in text
+    assert "90 % of the means of phase 2 near 230 V where EN 50160 asks for 95 %" in text
+
+
+def test_of_an_hour_the_extremes_are_those_of_all_phases_that_are_named() -> None:
+    """One phase at 270 V and another at 262 V in the same hour: neither figure is left out."""
+    high, less = np.full(DAYS * 96, 230.0), np.full(DAYS * 96, 231.0)
+    high[100:104], less[100:104] = 270.0, 262.0
+    values = healthy()
+    values[VOLTAGE + 1], values[VOLTAGE + 2] = high, less
+    found = looked_at(values, cuts=[MONDAY_MS + day * DAY_MS for day in range(3)])
+    (told,) = (one for one in found if one.kind is EventKind.VOLTAGE)
+    assert told.evidence["phases"] == [1, 2]
+    assert (told.evidence["lowest_v"], told.evidence["highest_v"]) == (262.0, 270.0)

@@ -87,6 +87,7 @@ def _saved(request: Request) -> Response:
     shown = shown_event(request, event_of(request), point, site_names(request))
     change_ms = changed_ms(shown) if shown.state == "resolved" else None
     found = None if change_ms is None else saved_since(rooms, point, shown.event, change_ms)
+    passing = change_ms is not None and passed_by_itself(shown.event, change_ms)
     others = []
     if found is not None:
         others = _others(request, point, shown.event.id, found.saving)
@@ -95,6 +96,7 @@ def _saved(request: Request) -> Response:
         "others": others[:NAMED],
         "more": len(others[NAMED:]),
         "since": "" if change_ms is None else day_text(local_day(change_ms, point.zone)),
+        "passing": passing,
         "resolved": change_ms is not None,
     }
     return rooms.templates.TemplateResponse(request, "event_saved.html", context)
@@ -110,6 +112,16 @@ def changed_ms(shown: Shown) -> int:
     if shown.event.open:
         return shown.said.at_ms
     return min(shown.said.at_ms, shown.event.end_ms)
+
+
+def passed_by_itself(event: InsightEvent, change_ms: int) -> bool:
+    """Tell whether something was over by itself within a day: it may never have come again.
+
+    Args:
+        event: What was found.
+        change_ms: When it ended [ms since 1970, UTC].
+    """
+    return change_ms == event.end_ms and change_ms - event.start_ms < DAY_MS
 
 
 def _others(request: Request, point: DataPoint, event_id: str, saving: Saving) -> list[Shown]:
@@ -131,13 +143,15 @@ def saved_since(
         change_ms: When it ended [ms since 1970, UTC].
 
     Returns:
-        None where too little is known yet.
+        None where too little is known yet or of its own hours, and of what passed by itself.
 
     Raises:
         KilowatchError: 503 from the store.
     """
     seen = rooms.view.last_seen([point.series]).get(point.series)
     if seen is None or seen <= change_ms or not unit_of_amount(point):
+        return None
+    if passed_by_itself(event, change_ms):
         return None
     zone = point.zone
     since_ms = min(event.start_ms, change_ms)
@@ -150,7 +164,7 @@ def saved_since(
         rooms, point, hours, slice(since, (max(change_ms, event.end_ms) - from_ms) // HOUR_MS)
     )
     (saving,) = savings(replace(hours, values=hours.values - wasted), change, since)
-    if saving is None or not math.isfinite(saving.saved):
+    if saving is None or not math.isfinite(saving.saved + saving.uncertainty):
         return None
     days = dict(zip(saving.days_ms.tolist(), saving.daily.tolist(), strict=True))
     return Saved(

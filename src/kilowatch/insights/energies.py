@@ -65,24 +65,42 @@ def sum_faults(data: Energies, limits: Limits) -> list[Fault]:
     if (turned := _turned(data, powered, limits)) is not None:
         return [turned]
     counted = np.asarray(np.isfinite(data.imported_wh).any(axis=1), np.bool_)
+    fed_in = np.asarray(np.isfinite(data.exported_wh).any(axis=1), np.bool_)
     found = [
         fault
-        for registers, powers in _pairs(counted, powered)
-        if (fault := _difference(data, registers, powers, limits)) is not None
+        for registers, exporters, powers in _pairs(counted, fed_in, powered)
+        if (fault := _difference(data, registers, exporters, powers, limits)) is not None
     ]
     return [max(found, key=lambda one: float(one.evidence["difference"]))] if found else []
 
 
-def _pairs(counted: Bools, powered: Bools) -> Iterator[tuple[list[int], list[int]]]:
-    """Give which registers count what which powers come to."""
-    registers, powers = np.flatnonzero(counted).tolist(), np.flatnonzero(powered).tolist()
+def _pairs(
+    counted: Bools, fed_in: Bools, powered: Bools
+) -> Iterator[tuple[list[int], list[int], list[int]]]:
+    """Give which registers count what came in and what went out, and which powers they count.
+
+    Where import comes by phase and export as one figure, or the other way, all are one total; and
+    without powers by phase nobody can tell what the one that comes by phase left out.
+    """
+    registers, exporters, powers = (
+        np.flatnonzero(one).tolist() for one in (counted, fed_in, powered)
+    )
     if not registers or not powers:
         return
+    if _mixed(registers, exporters):
+        if powers != [0]:
+            yield registers, exporters, powers
+        return
     if registers != powers and [0] in (registers, powers):
-        yield registers, powers
+        yield registers, exporters, powers
         return
     for phase in sorted({*registers} & {*powers}):
-        yield [phase], [phase]
+        yield [phase], [phase] if phase in exporters else [], [phase]
+
+
+def _mixed(registers: list[int], exporters: list[int]) -> bool:
+    """Tell whether one of import and export comes by phase, and the other as one figure."""
+    return bool(exporters) and registers != exporters and [0] in (registers, exporters)
 
 
 def _turned(data: Energies, powered: Bools, limits: Limits) -> Fault | None:
@@ -106,23 +124,28 @@ def _turned(data: Energies, powered: Bools, limits: Limits) -> Fault | None:
 
 
 def _difference(
-    data: Energies, registers: list[int], powers: list[int], limits: Limits
+    data: Energies,
+    registers: list[int],
+    exporters: list[int],
+    powers: list[int],
+    limits: Limits,
 ) -> Fault | None:
     power = data.power_w[powers]
-    counted, fed_in = data.imported_wh[registers], data.exported_wh[registers]
-    net = np.isfinite(fed_in).any()
-    known = np.asarray(np.isfinite([*power, *counted]).all(axis=0), np.bool_)
-    if net:
-        fed_in = np.where(np.isfinite(fed_in).any(axis=1, keepdims=True), fed_in, 0.0)
-        known = known & np.isfinite(fed_in).all(axis=0)
+    counted, fed_in = data.imported_wh[registers], data.exported_wh[exporters]
+    known = np.asarray(np.isfinite([*power, *counted, *fed_in]).all(axis=0), np.bool_)
     power, counted = power[:, known] * data.hours, counted[:, known].sum(axis=0)
     if known.sum() * data.hours < limits.sum_known_h:
         return None
-    least = most = power.sum(axis=0)
-    if net:
-        counted = counted - fed_in[:, known].sum(axis=0)
-    else:  # meters add phases up before or after they leave out what flows back
-        least, most = np.maximum(least, 0.0), np.maximum(power, 0.0).sum(axis=0)
+    net = power.sum(axis=0)
+    counted = counted - fed_in[:, known].sum(axis=0)
+    least = most = net
+    # Meters add phases up before or after they leave out what flows back.
+    into = np.maximum(net, 0.0), np.maximum(power, 0.0).sum(axis=0)
+    if not exporters:
+        least, most = into
+    elif _mixed(registers, exporters):
+        out = np.maximum(-net, 0.0), np.maximum(-power, 0.0).sum(axis=0)
+        least, most = into[0] - out[1], into[1] - out[0]
     nearest = least if counted.sum() < least.sum() else most
     off = counted - nearest
     if least.sum() <= counted.sum() <= most.sum():

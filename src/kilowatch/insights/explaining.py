@@ -294,8 +294,14 @@ def _voltage(told: dict[str, Any], words: Words) -> list[str]:
             near = f"{told['low_v']:.4g} to {told['most_v']:.4g} V"
             asked_by = "what was set asks"
         where = "near" if usual else "within"
-        parts.append(f"{inside} of the means {where} {near} where {asked_by} for {asked}")
+        whose = "" if named == str(told["phase"]) else _of_phase(told.get("share_phase"))
+        parts.append(f"{inside} of the means{whose} {where} {near} where {asked_by} for {asked}")
     return parts
+
+
+def _of_phase(phase: int | None) -> str:
+    """Return whose a share is; nothing of what was told before it was kept."""
+    return "" if phase is None else f" of phase {phase}"
 
 
 def _fell(told: dict[str, Any]) -> str:

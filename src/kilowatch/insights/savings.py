@@ -110,7 +110,8 @@ def savings(hours: Hours, change: int, since: int | None = None) -> list[Saving 
         since: Index of the hour in which it began; None where all time before the change is alike.
 
     Returns:
-        One for each stream; None where there are fewer than 28 days before or 7 after.
+        One for each stream; None where there are fewer than 28 days before or 7 after, and where
+        nothing plausible is known of its own hours, so that no hour after is like them.
 
     Source:
         ASHRAE Guideline 14-2014, annex B, equation B-15 (fractional savings uncertainty with
@@ -191,8 +192,12 @@ def _compare(
     change: int,
     own: slice | None = None,
     more: tuple[Floats, Floats] | None = None,
-) -> Saving:
-    """Compare the hours after a change with the usual, and what went on beyond it until then."""
+) -> Saving | None:
+    """Compare the hours after a change with the usual, and what went on beyond it until then.
+
+    Returns:
+        None where no hour after it can be compared.
+    """
     hours, load = one.hours, one.load
     beyond, unseen = (None, np.zeros(len(load))) if more is None else more
     like = np.ones(len(load), np.bool_) if beyond is None else ~np.isnan(beyond)
@@ -200,6 +205,8 @@ def _compare(
     index = np.arange(len(load))
     both = ~np.isnan(load) & ~np.isnan(usual) & like
     after = both & (index >= change)
+    if not after.any():
+        return None
     before = both & (index >= past.start) & (index < past.stop)
     would, used = float(without[after].sum()), float(load[after].sum())
     day = hours.day - hours.day[0]
@@ -219,7 +226,7 @@ def _compare(
             np.hypot(_uncertain(error * freedom, days_after, days_own), LEAST_SHARE * would)
             + unseen[after].sum()
         )
-    last = int(np.flatnonzero(after)[-1]) if after.any() else change
+    last = int(np.flatnonzero(after)[-1])
     _, first_of, place = np.unique(hours.day[change:], return_index=True, return_inverse=True)
     daily = np.bincount(place, weights=np.where(after, without - load, 0.0)[change:])
     slots = len(np.unique(one.week[like]))

@@ -87,7 +87,7 @@ def beyond(data: Electrical, limits: Limits, after_ms: int, hours_ms: Sequence[i
         own = out[:, new]
         far = np.where(own, np.abs(part[:, new] - 1), 0.0).max(axis=1)
         phase = int(far.argmax())
-        volts = means[phase, new][own[phase]]
+        volts = means[:, new][own]
         evidence = {
             "phase": phase + 1,
             "phases": (np.flatnonzero(own.any(axis=1)) + 1).tolist(),
@@ -134,13 +134,14 @@ def voltage_faults(data: Electrical, zone: Zone, limits: Limits) -> Iterator[Fau
             continue
         phase = int(np.where(told, inside, np.inf).argmin())
         far = at[outside[told][:, at].any(axis=0)]
-        volts = means[phase, at]
+        volts = means[told][:, at]
         evidence = {
             "phase": phase + 1,
             "phases": (np.flatnonzero(told) + 1).tolist(),
             "lowest_v": float(np.nanmin(volts)),
             "highest_v": float(np.nanmax(volts)),
             "share_inside": float(inside[phase]),
+            "share_phase": phase + 1,
             "share_asked": limits.share,
             "means": int(count[phase]),
             "outside_h": len(far) * length_s / 3600,

@@ -131,14 +131,13 @@ def _of_both(before: dict[str, Any], told: dict[str, Any]) -> dict[str, Any]:
     """Return the numbers of a voltage fault with those that were found since.
 
     A week is about all of its means, an hour about those beyond what each must keep: the phase is
-    the week's, or else the one that was furthest off, with its extremes.
+    the week's, or else the one that was furthest off; the extremes are of all that are named.
     """
     phases = sorted({*before.get("phases", ()), *told.get("phases", ())})
     of_week = "share_inside" in told
     merged = before | told if of_week or _off(told) > _off(before) else dict(before)
-    if before.get("phase") == told.get("phase"):
-        merged["lowest_v"] = min(before["lowest_v"], told["lowest_v"])
-        merged["highest_v"] = max(before["highest_v"], told["highest_v"])
+    merged["lowest_v"] = min(before["lowest_v"], told["lowest_v"])
+    merged["highest_v"] = max(before["highest_v"], told["highest_v"])
     return merged | {"phases": phases}
 
 
