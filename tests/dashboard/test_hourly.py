@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from kilowatch.dashboard.hourly import actual_columns, by_point, hourly
+from kilowatch.dashboard.hourly import actual_columns, by_point, hourly, missing_of
 from kilowatch.model.blocks import Quality
 from kilowatch.model.lengths import DAY_MS, HOUR_MS
 from kilowatch.model.points import DataPoint
@@ -64,3 +64,18 @@ def test_hours_that_are_not_simply_measured_say_why(point: DataPoint) -> None:
     assert actual_columns(view, point, nothing, (BEGIN_MS, END_MS), END_MS) == {
         "start": [], "value": [], "missing": [], "doubt": [], "why": [],
     }  # fmt: skip
+
+
+def test_hours_of_a_clock_at_half_past_are_those_that_are_missing(point: DataPoint) -> None:
+    """In Kolkata an hour begins at half past of UTC; what is known is not hatched by halves."""
+    first_ms = BEGIN_MS + HOUR_MS // 2
+    view, there = FakeView(), replace(point, zone="Asia/Kolkata")
+    starts = starts_of(there, first_ms - HOUR_MS // 4, END_MS)
+    gone = (starts >= first_ms + 5 * HOUR_MS) & (starts < first_ms + 7 * HOUR_MS)
+    starts = starts[~gone]
+    view.put(there, rows_of(there, 0, starts, amount=np.full(len(starts), 7.0)))
+    span = (first_ms - 12 * HOUR_MS, first_ms + DAY_MS)
+    known = np.array([first_ms + n * HOUR_MS for n in range(24) if n not in (5, 6)], np.int64)
+    assert missing_of(view, there, known, span, END_MS) == [
+        [first_ms + 5 * HOUR_MS, first_ms + 7 * HOUR_MS]
+    ]

@@ -628,6 +628,26 @@ def test_what_was_resolved_shows_what_is_saved_since(tmp_path: Path) -> None:
     made.catalog.close()
 
 
+def test_saved_gas_is_in_cubic_metres_however_little_it_is(tmp_path: Path) -> None:
+    """0.4 m³ are not 400 litres, here as on all other pages."""
+    made = build(tmp_path, days=70)
+    furnish(made, 70)
+    point, mended = made.point("gas"), (made.now[0] - 14 * DAY_MS) // HOUR_MS * HOUR_MS
+    found = event(point.series, EventKind.LEVEL_SHIFT, mended - 7 * DAY_MS, 7 * 24)
+    made.extra["insights"].put(found)
+    made.extra["insights"].wasted = None
+    client = House(made, Mailbox()).log_in(ADMIN)
+    path = address(made, "gas", found)
+    assert post(client, path, f"{path}/say", verdict="resolved").status_code == 303
+    text = page(client, f"{path}/saved")
+    amounts = re.findall(r'<data [^>]*data-unit="m3"[^>]*>', text)
+    assert len(amounts) == 4
+    assert all('data-like="1.0"' in one for one in amounts)
+    made.writer.close()
+    made.log.close()
+    made.catalog.close()
+
+
 def test_what_else_was_found_is_another_story_and_named(tmp_path: Path) -> None:
     """What crept up after a repair is no failed repair: it is left out, and leads to its page."""
     made = build(tmp_path, days=70)

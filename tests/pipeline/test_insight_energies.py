@@ -5,9 +5,11 @@ from pathlib import Path
 import pytest
 
 from kilowatch.insights.explaining import About, explain
+from kilowatch.insights.limits import Fault
 from kilowatch.model.insight import EventKind, InsightEvent
 from kilowatch.model.lengths import DAY_MS, HOUR_MS
 from kilowatch.model.zones import Zone
+from kilowatch.pipeline.insight.fault_runs import FaultRun, end, go_on
 from tests.pipeline.insight_world import MONDAY_MS, Building
 from tests.pipeline.pipeline_world import FOREVER, point
 
@@ -87,3 +89,23 @@ def test_a_total_that_is_unlike_its_phases_is_told_with_all_figures(tmp_path: Pa
         "the register counted 202 kWh and the powers came to 151 kWh (67.2 kWh, 50.4 kWh and"
         in text
     )
+
+
+def test_a_ratio_that_shows_on_weekends_only_is_one_event() -> None:
+    """Ten per cent that are no chance on quiet days only: one event of eight weeks, of 16 days."""
+    runs: list[FaultRun] = []
+    told: dict[str, InsightEvent] = {}
+    for day in range(8 * 7):
+        from_ms = MONDAY_MS + day * DAY_MS
+        if day % 7 >= 5:
+            fault = Fault(EventKind.PHASE_SUM, from_ms, from_ms + DAY_MS, False, {}, 24.0)
+            runs, events = go_on(1, runs, [fault], from_ms + DAY_MS)
+            told |= {one.id: one for one in events}
+        runs, ended = end(1, runs, from_ms + DAY_MS)
+        told |= {one.id: one for one in ended}
+    (event,) = told.values()
+    assert event.start_ms == MONDAY_MS + 5 * DAY_MS
+    assert event.evidence["hours"] == 16 * 24
+    assert event.open
+    runs, (over,) = end(1, runs, MONDAY_MS + 64 * DAY_MS)
+    assert (runs, over.open, over.end_ms) == ([], False, MONDAY_MS + 56 * DAY_MS)

@@ -27,15 +27,35 @@ def site(folder: Path) -> History:
     return found
 
 
-@pytest.mark.parametrize(("ahead_h", "looked_at_h"), [(0, 0), (1, 0), (6, 0), (7, 7), (200, 200)])
+@pytest.mark.parametrize(
+    ("ahead_h", "looked_at_h"), [(0, 0), (6, 0), (7, 1), (48, 42), (49, 49), (200, 200)]
+)
 def test_a_dead_thermometer_delays_nobody(tmp_path: Path, ahead_h: int, looked_at_h: int) -> None:
-    """Up to six hours are waited for; of a longer silence the hours are looked at as they come."""
+    """Each hour waits for six hours; after two days of silence hours are looked at as they come."""
     history = site(tmp_path)
     history.come(2, DEAD_H)
     history.come(1, DEAD_H + ahead_h)
     history.follow()
     reached = (history.follower._kept[1].cursor_ms - MONDAY_MS) // HOUR_MS
     assert reached == DEAD_H + looked_at_h
+
+
+@pytest.mark.parametrize("each_h", [8, 24])
+def test_a_thermometer_that_delivers_now_and_then_is_not_dead(tmp_path: Path, each_h: int) -> None:
+    """Imported once a day: the last six hours of each delivery have their temperature."""
+    history = site(tmp_path)
+    given_h = DEAD_H - 4 * each_h
+    history.come(2, given_h)
+    for hour in range(given_h, DEAD_H + 1):
+        history.come(1, hour)
+        if hour > given_h and hour % each_h == 0:
+            history.follow()
+            reached = (history.follower._kept[1].cursor_ms - MONDAY_MS) // HOUR_MS
+            assert reached == hour - 6, "six hours of the day still wait for what is delivered now"
+            history.come(2, hour)
+        history.follow()
+    reached = (history.follower._kept[1].cursor_ms - MONDAY_MS) // HOUR_MS
+    assert reached == DEAD_H
 
 
 def test_a_thermometer_that_speaks_again_is_waited_for_again(tmp_path: Path) -> None:

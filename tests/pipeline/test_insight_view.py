@@ -73,6 +73,20 @@ def test_what_was_needed_is_kept_beside_what_was_wasted(tmp_path: Path) -> None:
     assert not len(view.needed(meter(1), MONDAY_MS, MONDAY_MS).start_ms)
 
 
+def test_what_was_needed_stands_on_the_hours_of_its_own_clock(tmp_path: Path) -> None:
+    """Where an hour begins at half past of UTC, need and counted waste are of the same hour."""
+    begin_ms = MONDAY_MS - 5 * HOUR_MS - HOUR_MS // 2  # midnight in Kolkata
+    need, amounts, kinds = 1000.0 + np.arange(24.0), np.zeros(24), np.full(24, -1)
+    amounts[5], kinds[5] = 70.0, 17
+    rows = [WasteRow(1, begin_ms, amounts, kinds, need)]
+    InsightFile(tmp_path / "insights.sqlite").commit(Commit(waste=rows))
+    view, there = InsightView(tmp_path / "insights.sqlite"), replace(meter(1), zone="Asia/Kolkata")
+    found = view.needed(there, begin_ms, begin_ms + DAY_MS)
+    assert found.start_ms.tolist() == [begin_ms + hour * HOUR_MS for hour in range(24)]
+    (wasted_ms,) = view.waste([there], begin_ms, begin_ms + DAY_MS).start_ms.tolist()
+    assert found.rate[found.start_ms == wasted_ms].tolist() == [1005.0]
+
+
 def test_a_page_of_waste_reads_waste_alone_and_by_its_index(tmp_path: Path) -> None:
     """Waste is told apart by what is shown of an event, whatever was found of its cause first."""
     path = tmp_path / "insights.sqlite"

@@ -11,6 +11,7 @@ from kilowatch.model.blocks import Ints
 from kilowatch.model.insight import WASTE_KINDS, EventKind, InsightEvent
 from kilowatch.model.zones import Zone
 from kilowatch.pipeline.insight.states import WasteRun
+from kilowatch.pipeline.insight.stepping import _rows
 from kilowatch.pipeline.insight.wasting import ended, go_on
 from tests.pipeline.insight_world import MONDAY_MS
 
@@ -72,6 +73,28 @@ def test_events_that_grow_hour_by_hour_are_those_of_the_whole_history(
         assert mine.confidence == theirs.confidence
         assert np.isclose(mine.amount, theirs.amount, rtol=1e-12)
         assert np.isclose(mine.evidence["expected"] * theirs.hours, theirs.expected)
+
+
+def test_the_same_needs_are_kept_live_and_of_a_whole_day() -> None:
+    """Three wasted hours of a day keep three needs, in whatever pieces the day came."""
+    kind = np.full(48, -1, np.int64)
+    kind[[30, 31, 40]] = WASTED[0]
+    rate, need = np.where(kind >= 0, 500.0, 0.0), NEED + np.arange(48.0)
+    start_ms, day = MONDAY_MS + np.arange(48) * 3_600_000, np.arange(48) // 24
+    kept = []
+    for step in (48, 1, 5):
+        parts = [slice(first, first + step) for first in range(0, 48, step)]
+        found: dict[int, float] = {}
+        for part in parts:
+            when = (start_ms[part], day[part], np.arange(48)[part] % 24)
+            for row in _rows(1, when, (rate[part], need[part], kind[part])):
+                assert row.need is not None
+                hours = row.start_ms + np.arange(len(row.need)) * 3_600_000
+                told = zip(hours.tolist(), row.need.tolist(), strict=True)
+                found |= {at_ms: one for at_ms, one in told if np.isfinite(one)}
+        kept.append(found)
+    assert kept[0] == kept[1] == kept[2]
+    assert list(kept[0].values()) == [NEED + hour for hour in (30, 31, 40)]
 
 
 def test_use_in_mild_weather_says_how_much_its_stream_goes_by_the_weather() -> None:

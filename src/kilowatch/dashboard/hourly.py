@@ -17,10 +17,12 @@ from kilowatch.dashboard.figures import elapsed_ms
 from kilowatch.dashboard.needs import View
 from kilowatch.insights.hours import COVERED_MIN
 from kilowatch.model.blocks import SHARED, Floats, Ints, Quality
+from kilowatch.model.calendar import grain_end_ms
 from kilowatch.model.insight import Expected
 from kilowatch.model.lengths import HOUR_MS
 from kilowatch.model.points import DataPoint
 from kilowatch.model.units import rate_unit
+from kilowatch.model.zones import Zone
 from kilowatch.pipeline.insight.subjects import has_hours as point_has_hours
 from kilowatch.pipeline.insight.subjects import subject_of
 from kilowatch.pipeline.tree_eras import counted_of
@@ -180,7 +182,11 @@ def missing_of(
     extent = view.extent(point)
     if extent is None:
         return []
-    from_ms = max(span[0], -(-extent.first_ms // step_ms) * step_ms)
+    if step_ms == HOUR_MS:  # of the local clock, which can be at half past in UTC
+        first_ms = int(grain_end_ms([extent.first_ms - 1], "hour", Zone.of(point.zone))[0])
+    else:
+        first_ms = -(-extent.first_ms // step_ms) * step_ms
+    from_ms = max(span[0], first_ms)
     until_ms = from_ms + elapsed_ms(from_ms, span[1], now_ms, extent.last_ms, point.gap_ms)
     lost = np.ones(max(0, (until_ms - from_ms) // step_ms), np.bool_)
     index = (known_ms - from_ms) // step_ms

@@ -18,7 +18,7 @@ from starlette.responses import Response
 from kilowatch.dashboard.access import Access, Door
 from kilowatch.dashboard.event_page import PATH, event_of
 from kilowatch.dashboard.expected_waste import without_expected
-from kilowatch.dashboard.hourly import by_point, hourly, unit_of_amount
+from kilowatch.dashboard.hourly import by_point, hourly, like_of_gas, unit_of_amount
 from kilowatch.dashboard.insight_rows import Shown, shown_event, shown_events
 from kilowatch.dashboard.measures import part
 from kilowatch.dashboard.periods import local_day, midnight_ms
@@ -55,6 +55,7 @@ class Saved:
         since: The first of them in words.
         left_out: What other findings wasted in these days, which is not in the figures
             [Wh or m³].
+        like: Size whose unit all amounts have; None where each has its own.
     """
 
     saving: Saving
@@ -64,6 +65,7 @@ class Saved:
     passed: int
     since: str
     left_out: float = 0.0
+    like: float | None = None
 
     @property
     def fit(self) -> str:
@@ -175,6 +177,7 @@ def saved_since(
         max(1, round((saving.to_ms - saving.from_ms) / DAY_MS)),
         day_text(local_day(saving.from_ms, zone)),
         float(wasted[0, change:][~np.isnan(hours.values[0, change:])].sum()),
+        like_of_gas(point, unit_of_amount(point)),
     )
 
 

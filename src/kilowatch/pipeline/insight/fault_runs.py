@@ -12,9 +12,12 @@ from kilowatch.model.insight import EventKind, InsightEvent
 from kilowatch.model.lengths import DAY_MS, HOUR_MS
 from kilowatch.pipeline.insight.records import event_key
 
-PAUSE_MS = {EventKind.VOLTAGE: 7 * DAY_MS, EventKind.POWER_FACTOR: 7 * DAY_MS}
+PAUSE_MS = dict.fromkeys(
+    (EventKind.VOLTAGE, EventKind.POWER_FACTOR, EventKind.PHASE_SUM), 7 * DAY_MS
+)
 """How long a fault may pause and still be the same one; a day unless it is said here. What
-compensates a power factor is missing all week, and shows on the days on which enough runs."""
+compensates a power factor is missing all week, and shows on the days on which enough runs; and a
+wrong ratio is there all week, and shows on the days that are steady enough to be sure of it."""
 
 
 class FaultRun(msgspec.Struct, array_like=True):
@@ -96,7 +99,9 @@ def go_on(
             run.end_ms = max(run.end_ms, fault.end_ms)
             run.evidence = _of_both(run.evidence, told)
         elif fault.end_ms > run.end_ms:
-            run.hours += (fault.end_ms - max(fault.start_ms, run.end_ms)) / HOUR_MS
+            by_day = fault.kind is EventKind.PHASE_SUM  # days of their own, with some between
+            new_h = (fault.end_ms - max(fault.start_ms, run.end_ms)) / HOUR_MS
+            run.hours += fault.length_h if by_day else new_h
             run.end_ms = fault.end_ms
             run.evidence = told
         tell(run, is_open=True)

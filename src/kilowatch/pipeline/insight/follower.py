@@ -36,7 +36,7 @@ from kilowatch.pipeline.insight.records import Commit, Kept
 from kilowatch.pipeline.insight.settling import STALE_MS, Settler
 from kilowatch.pipeline.insight.stepping import Step, StepGivenUpError, Stepper
 from kilowatch.pipeline.insight.subjects import Reach, Reaches, Subject, made_of, subject_of
-from kilowatch.pipeline.insight.surroundings import LATE_MS, Surroundings
+from kilowatch.pipeline.insight.surroundings import LATE_MS, SILENT_MS, Surroundings
 from kilowatch.pipeline.insight.training import Training
 from kilowatch.pipeline.streams import PointsNow, Streams
 from kilowatch.pipeline.view import View
@@ -285,8 +285,8 @@ class Follower:
                 if thermometer.series in recomputing:
                     continue
                 basis = f"{basis}:{thermometer.series}:{outdoor.generation}"
-                if until_ms - outdoor.until_ms <= LATE_MS:  # else it is silent: nobody waits for it
-                    until_ms = min(until_ms, outdoor.until_ms)
+                if until_ms - outdoor.until_ms <= SILENT_MS:  # else it is dead: nobody waits for it
+                    until_ms = min(until_ms, max(outdoor.until_ms, until_ms - LATE_MS))
             kept = self._kept.get(series)
             if kept is not None and (kept.basis, kept.zone) != (basis, reach.zone):
                 anew.append(series)

@@ -1,7 +1,7 @@
 """What streams needed, hour by hour: what waste is told from, for those who look at an event.
 
-Of the days in which something was wasted it is kept beside the waste, as it was when those hours
-were judged. Of the quiet days around them it is read from what was learnt, where that was learnt
+Of the hours in which something was wasted it is kept beside the waste, as it was when they were
+judged. Of the quiet hours around them it is read from what was learnt, where that was learnt
 before they began: what a building needs is learnt several times in its first year, and an hour
 was not judged by what was learnt after it.
 """
@@ -13,6 +13,7 @@ import threading
 import numpy as np
 
 from kilowatch.model.blocks import Floats, Ints
+from kilowatch.model.calendar import grain_start_ms
 from kilowatch.model.insight import Needed
 from kilowatch.model.lengths import DAY_MS, HOUR_MS
 from kilowatch.model.points import DataPoint
@@ -46,7 +47,7 @@ class Needs:
         Raises:
             KilowatchError: 503 from the store.
         """
-        first_ms = from_ms // HOUR_MS * HOUR_MS
+        first_ms = int(grain_start_ms([from_ms], "hour", Zone.of(point.zone))[0])
         rate = np.full(max(0, -(-(to_ms - first_ms) // HOUR_MS)), np.nan)
         subject = subject_of(point)
         if subject is not None and len(rate):

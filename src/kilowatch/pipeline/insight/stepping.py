@@ -378,11 +378,15 @@ def _version(reference: Reference) -> str:
 def _rows(
     series: int, when: tuple[Ints, Ints, Ints], waste: tuple[Floats, Floats, Ints]
 ) -> list[WasteRow]:
-    """Return the wasted hours by local day."""
+    """Return the wasted hours by local day, each with what was needed in it.
+
+    The need of hours without waste is left out: live, they are not looked at with those that waste.
+    """
     start_ms, day, _ = when
     rate, need, kind = waste
     if not (kind >= 0).any():
         return []
+    need = np.where(kind >= 0, need, np.nan)
     cuts = [0, *(np.flatnonzero(np.diff(day)) + 1).tolist(), len(day)]
     return [
         WasteRow(series, int(start_ms[a]), rate[a:b], kind[a:b], need[a:b])

@@ -24,8 +24,10 @@ Faults = Callable[[Sequence[Subject], Hours], Bools]
 """Tells which hours of some streams a person has called faulty, shape (streams, hours)."""
 
 LATE_MS = 6 * HOUR_MS
-"""How long a stream's hours wait for the temperature of the same hours, in the time of the data. A
-thermometer that is silent for longer is waited for no more until it speaks again."""
+"""How long a stream's hours wait for the temperature of the same hours, in the time of the data."""
+SILENT_MS = 2 * DAY_MS
+"""A thermometer that said nothing for longer is dead, and not waited for until it speaks again; one
+that delivers once a day is not."""
 
 _EPOCH = date(1970, 1, 1)
 
