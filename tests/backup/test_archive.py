@@ -8,6 +8,7 @@ import io
 import os
 import stat
 import tarfile
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,8 +17,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kilowatch.backup import Archive, Contents, Head, Manifest, read, unpack
+from kilowatch.backup import Archive, Contents, Head, Manifest, read, reading, unpack
 from kilowatch.backup.contents import FORMAT, HEAD
+from kilowatch.backup.copies import PIECE_BYTES
 from kilowatch.model.errors import KilowatchError
 
 NOW_MS = 1_795_435_200_000
@@ -86,6 +88,17 @@ def test_what_was_put_in_comes_out_for_its_owner_only(tmp_path: Path) -> None:
     assert found == as_unpacked()
     assert (manifest.contents, manifest.head) == (CONTENTS, head())
     assert [member.name for member in manifest.members] == [HEAD, *FILES]
+
+
+def test_what_was_packed_small_is_unpacked_in_small_pieces() -> None:
+    """A megabyte that stands for a gigabyte must not need a gigabyte of memory."""
+    content = bytes(64 << 20)
+    packed = gzip.compress(content, 1) + b"what follows its end is not looked at"
+    pieces = list(reading._unpacked(iter([packed[:100], packed[100:], b"nor this"])))
+    assert max(map(len, pieces)) <= PIECE_BYTES
+    assert b"".join(pieces) == content
+    with pytest.raises(zlib.error):
+        list(reading._unpacked(iter([gzip.compress(content)[:-9]])))
 
 
 def test_any_tool_for_tar_files_can_read_it(tmp_path: Path) -> None:

@@ -17,16 +17,22 @@ from sqlalchemy import func, select
 
 from kilowatch import catalog
 from kilowatch.backup import Archive, read
-from kilowatch.catalog import alerts, secrets, sessions
+from kilowatch.catalog import alerts, invitations, secrets, sessions
 from kilowatch.catalog.tables import AuditEntry, Credential, LoginSession
 from kilowatch.catalog.tables_alerts import AlertChannel
-from kilowatch.cli import backup, backup_made, restore
+from kilowatch.catalog.tables_people import Invitation
+from kilowatch.cli import backup, backup_made, backup_source, restore
+from kilowatch.cli.backup_source import standing_still
 from kilowatch.cli.folder import DataFolder
+from kilowatch.cli.standstill import only_backup
 from kilowatch.log import LogReader, copying
+from kilowatch.model.errors import KilowatchError
 from kilowatch.notify.book import Book, Delivery, insert
+from kilowatch.store import freezing
 from tests.cli.conftest import Said, Shell
 from tests.log.pushing import Push, Pushing
 
+STORED = "abc00000-0000-4000-8000-000000000000"
 WAITING = {
     "alert_id": None, "organisation_id": 1, "channel_id": 1, "channel_name": "desk",
     "shown": "desk", "what": "opened", "title": "Silent", "body": "", "facts": "{}",
@@ -129,6 +135,38 @@ def test_nobody_is_logged_in_and_the_history_says_why(
         assert (entry.action, entry.subject) == ("restored from a backup", "organisation")
         assert entry.after["file"].startswith("b.tar of 20")
     assert sessions.authenticate(again, key, **login).token, "the password is the same"
+    again.close()
+
+
+def test_an_invitation_that_was_open_has_to_be_sent_again(
+    shell: Shell, acme: dict[str, Any], file: Path, elsewhere: Shell
+) -> None:
+    """It may have been withdrawn since; those that were over stay as they were."""
+    assert acme
+    key = secrets.server_key(shell.folder)
+    opened = catalog.open(shell.folder / "catalog.sqlite")
+    with opened.change(catalog.Actor("test")) as change:
+        for number, over in enumerate((None, 7), 1):
+            change.session.add(
+                Invitation(
+                    organisation_id=1, email=f"new{number}@example.com", role="viewer",
+                    whole_organisation=True, created_at_ms=1, expires_at_ms=change.now_ms * 2,
+                    token_digest=secrets.digest(key, f"t{number}", invitations.PURPOSE),
+                    withdrawn_at_ms=over,
+                )
+            )  # fmt: skip
+    opened.close()
+    shell("backup", str(file))
+    elsewhere("restore", str(file))
+    again = catalog.open(elsewhere.folder / "catalog.sqlite")
+    with again.reading() as session:
+        rows = session.scalars(select(Invitation).order_by(Invitation.id)).all()
+        assert [row.withdrawn_at_ms == 7 for row in rows] == [False, True]
+        with pytest.raises(KilowatchError) as refusal:
+            invitations.look_up(session, key, "t1", 2)
+        assert refusal.value.code == "invitation_over"
+        noted = session.scalars(select(AuditEntry).where(AuditEntry.subject == "invitation")).all()
+        assert "withdrawn_at_ms" in noted[-1].after
     again.close()
 
 
@@ -393,6 +431,56 @@ def test_two_backups_at_once_are_one_too_many(shell: Shell, packets: int, file: 
         fcntl.flock(lock, fcntl.LOCK_EX)
         assert code_of(shell("backup", str(file))) == "backup_running"
     assert shell("backup", str(file)).refusal is None
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files to somebody else")
+def test_what_root_sets_aside_belongs_to_the_folders_owner(shell: Shell, packets: int) -> None:
+    """A backup that root made once, even one that was killed, is in nobody's way."""
+    assert packets
+    folder = DataFolder(shell.folder)
+    part = folder.store / "store" / "abc" / STORED / "all_1_1_0"
+    (part / "inner.proj").mkdir(parents=True)
+    (part / "data.bin").write_bytes(b"x")
+    (folder.store / "metadata" / "default").mkdir(parents=True)
+    (folder.store / "metadata" / "default" / "reading.sql").write_text(f"UUID '{STORED}'")
+    for path in (folder.root, *folder.root.rglob("*")):
+        os.chown(path, 65_534, 65_534)
+    with only_backup(folder), standing_still(folder):
+        assert (freezing.frozen(folder.store) / part.relative_to(folder.store)).is_dir()
+        assert (folder.root / "backup.lock").stat().st_mode & 0o777 == 0o600
+        there = [folder.backup, *(p for p in folder.root.rglob("*") if p.parent != folder.backup)]
+        assert not [path for path in there if path.stat().st_uid != 65_534]
+    left = [path for path in folder.root.rglob("*") if path.stat().st_uid != 65_534]
+    assert not left, "whoever runs the server can do it again"
+
+
+def test_a_lock_that_leads_elsewhere_is_not_followed(
+    shell: Shell, packets: int, file: Path, tmp_path: Path
+) -> None:
+    """Root must not be made to give somebody else's file away, or to make one elsewhere."""
+    assert packets
+    (shell.folder / "backup.lock").symlink_to(tmp_path / "elsewhere.conf")
+    assert code_of(shell("backup", str(file))) == "folder_full"
+    assert not (tmp_path / "elsewhere.conf").exists()
+
+
+def test_what_a_killed_platform_leaves_goes_with_the_backup(
+    shell: Shell, packets: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The next start finds the backup running and clears up nothing, so the command does."""
+    assert packets
+    folder = DataFolder(shell.folder)
+
+    def asked(_folder: DataFolder, _stack: object) -> bool:
+        freezing.link_parts(folder.store)
+        folder.backup.mkdir()
+        return True
+
+    monkeypatch.setattr(backup_source, "_asked", asked)
+    with only_backup(folder), standing_still(folder):
+        assert freezing.frozen(folder.store).exists()
+    assert not freezing.frozen(folder.store).exists()
+    assert not folder.backup.exists()
 
 
 def test_what_a_restored_server_needs_besides_is_said(

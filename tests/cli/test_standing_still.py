@@ -7,6 +7,7 @@ import json
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
+from contextlib import ExitStack
 from pathlib import Path
 
 import apsw
@@ -14,11 +15,11 @@ import httpx
 import pytest
 from starlette.applications import Starlette
 
-from kilowatch.cli import standing_still
+from kilowatch.cli import backup_source, standing_still
 from kilowatch.cli.folder import DataFolder
 from kilowatch.cli.listeners import listener, serve_all, take_path
 from kilowatch.cli.standing_still import StandingStill
-from kilowatch.cli.standstill import copied
+from kilowatch.cli.standstill import Standstill, copied
 from kilowatch.model.errors import KilowatchError
 from kilowatch.store import freezing
 from tests.journeys.waiting import until
@@ -167,3 +168,54 @@ def test_what_a_killed_platform_left_is_cleared_up_at_its_next_start(
     StandingStill(folder, Resting(folder))
     assert not folder.backup.exists()
     assert not freezing.frozen(folder.store).exists()
+
+
+def refuse(_what: object) -> None:
+    """Be a disk that can only be read."""
+    raise PermissionError(13, "Permission denied")
+
+
+def test_what_cannot_be_cleared_up_is_no_reason_not_to_start(
+    folder: DataFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The next backup tries again; packets and pages do without."""
+    monkeypatch.setattr(standing_still, "tidy", refuse)
+    StandingStill(folder, Resting(folder))
+
+
+def test_what_cannot_be_cleared_up_ends_all_the_same(
+    folder: DataFolder, pipeline: Resting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The log drops old packets again, and the command is told that it is over."""
+    monkeypatch.setattr(Standstill, "close", refuse)
+    monkeypatch.setattr(standing_still, "STAND_S_MAX", 0.1)
+    with client(folder) as one:
+        said = [json.loads(line) for line in one.get("/backup").text.splitlines() if line]
+    assert said[-1] == {"copied": True}
+    assert pipeline.asked[-1] is False
+
+
+def test_a_command_that_does_not_end_is_let_go_of(
+    folder: DataFolder, pipeline: Resting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A disk that hangs must not keep the log from dropping packets until it is full."""
+    monkeypatch.setattr(standing_still, "STAND_S_MAX", 0.1)
+    with client(folder) as one, one.stream("GET", "/backup") as answer:
+        assert json.loads([line for line in answer.iter_lines() if line][-1]) == {"copied": True}
+        assert pipeline.asked == [True, "freeze", False]
+        assert not freezing.frozen(folder.store).exists()
+        with pytest.raises(KilowatchError) as refusal:
+            copied(folder)
+    assert refusal.value.code == "backup_broken"
+
+
+def test_a_platform_that_gives_no_sign_of_life_is_not_waited_for(
+    folder: DataFolder, pipeline: Resting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may have been stopped; the command gives back what says that a backup is made."""
+    pipeline.writing = True
+    monkeypatch.setattr(standing_still, "WAIT_S_MAX", 1.0)
+    monkeypatch.setattr(backup_source, "SILENT_S_MAX", 0.2)
+    with ExitStack() as stack, pytest.raises(KilowatchError) as refusal:
+        backup_source._asked(folder, stack)
+    assert refusal.value.code == "backup_broken"

@@ -102,9 +102,13 @@ def _make(folder: Path) -> None:
 
 
 def _unpacked(pieces: Iterator[bytes]) -> Iterator[bytes]:
+    """Decompress in pieces: a crafted one must not be a thousand times as long in memory."""
     unpacker = zlib.decompressobj(wbits=31)
     for piece in pieces:
-        yield unpacker.decompress(piece)
+        rest = piece
+        while rest and not unpacker.eof:
+            yield unpacker.decompress(rest, PIECE_BYTES)
+            rest = unpacker.unconsumed_tail
     yield unpacker.flush()
     if not unpacker.eof:
         raise zlib.error("it ends too early")

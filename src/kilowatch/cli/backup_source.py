@@ -6,18 +6,19 @@ import importlib
 import json
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 
 import httpx
 
 from kilowatch.cli.folder import DataFolder
-from kilowatch.cli.standstill import Standstill, broken
+from kilowatch.cli.standstill import Standstill, broken, tidy
 from kilowatch.model.errors import KilowatchError
 from kilowatch.store import freezing
 
 STARTING_S_MAX = 60.0
 AGAIN_S = 0.5
 CONNECT_S = 5.0
+SILENT_S_MAX = 30.0  # the platform gives a sign of life every two seconds
 SOON = ("starting", "already_running")
 """The platform is starting or stopping: a moment later it can be asked, or is gone."""
 
@@ -31,6 +32,7 @@ def standing_still(folder: DataFolder) -> Iterator[None]:
     """
     until_s = time.monotonic() + STARTING_S_MAX
     with ExitStack() as stack:
+        stack.callback(_clear_up, folder)  # last: a platform that is killed meanwhile leaves all
         while True:
             try:
                 if not _asked(folder, stack):
@@ -43,10 +45,16 @@ def standing_still(folder: DataFolder) -> Iterator[None]:
         yield
 
 
+def _clear_up(folder: DataFolder) -> None:
+    """Remove what is left; what can't be is left to the next start or backup."""
+    with suppress(OSError):
+        tidy(folder)
+
+
 def _asked(folder: DataFolder, stack: ExitStack) -> bool:
     """Have the running platform stand still until the stack ends; False where there is none."""
     transport = httpx.HTTPTransport(uds=str(folder.control_socket))
-    patience = httpx.Timeout(None, connect=CONNECT_S)
+    patience = httpx.Timeout(SILENT_S_MAX, connect=CONNECT_S)
     client = stack.enter_context(
         httpx.Client(
             transport=transport, base_url="http://kilowatch", timeout=patience, trust_env=False
@@ -78,5 +86,6 @@ def _at_rest(folder: DataFolder, stack: ExitStack) -> None:
     moment = Standstill(folder)
     stack.callback(moment.close)
     with alone(folder, "platform", "It is starting or stopping: try again in a moment."):
+        freezing.hand_over(folder.root / "platform.lock", folder.root)
         moment.take(lambda work: work(), lambda: freezing.link_parts(folder.store))
     moment.copy()

@@ -1,7 +1,7 @@
 """The platform's part of ``kilowatch backup``: its files stand still while the command reads them.
 
 The answer lasts as long as the command listens. However that ends, with a kill too, what was
-frozen is let go of.
+frozen is let go of; so it is after hours with a command that does not end.
 """
 
 from __future__ import annotations
@@ -28,6 +28,8 @@ log = structlog.get_logger("backup")
 
 BEAT_S = 2.0
 WAIT_S_MAX = 120.0  # a flush to a slow disk, or a slice of a recomputation
+STAND_S_MAX = 6 * 3600.0
+"""A disk that takes 5 MB/s gets 100 GB of store by then. Until it ends the log drops nothing."""
 
 
 class Pausing(Protocol):
@@ -56,8 +58,10 @@ class StandingStill:
         self._one = asyncio.Lock()
         self._tasks: set[asyncio.Task[None]] = set()
         self._stopping = False
-        with suppress(KilowatchError), only_backup(folder):
-            tidy(folder)  # of a backup that was killed
+        with suppress(KilowatchError, OSError), only_backup(folder):
+            tidy(
+                folder
+            )  # of a backup that was killed; what can't be removed is no reason not to start
 
     def route(self) -> Route:
         """Return the address at which the command asks."""
@@ -104,7 +108,7 @@ class StandingStill:
                 told.put_nowait({"held": round(time.monotonic() - began_s, 3)})
                 await asyncio.to_thread(moment.copy)
                 told.put_nowait({"copied": True})
-                await gone.wait()
+                await self._until(gone)
             except KilowatchError as error:
                 told.put_nowait(
                     {"code": error.code, "detail": error.detail, "remedy": error.remedy}
@@ -112,9 +116,20 @@ class StandingStill:
             except Exception:
                 log.exception("a backup could not be made")
             finally:
-                await asyncio.to_thread(moment.close)
-                self._pipeline.keep_log(False)
-                told.put_nowait(None)
+                try:
+                    await asyncio.to_thread(moment.close)
+                except Exception:
+                    log.exception("what a backup had set aside could not be removed")
+                finally:
+                    self._pipeline.keep_log(False)
+                    told.put_nowait(None)
+
+    async def _until(self, gone: asyncio.Event) -> None:
+        """Wait for the end of the command, but not for ever."""
+        try:
+            await asyncio.wait_for(gone.wait(), STAND_S_MAX)
+        except TimeoutError:
+            log.warning("a backup took too long and is let go of", hours=STAND_S_MAX / 3600)
 
     def _hold(self, work: Work) -> None:
         """Have something done between two rounds of the pipeline, and wait for it.

@@ -93,15 +93,20 @@ def clear(folder: DataFolder) -> None:
     Raises:
         KilowatchError: ``folder_full``.
     """
-    tidy(folder)
     try:
+        tidy(folder)
         folder.backup.mkdir(mode=0o700)
+        freezing.hand_over(folder.backup, folder.root)
     except OSError as error:
         raise no_room(folder, error) from error
 
 
 def tidy(folder: DataFolder) -> None:
-    """Remove what a backup had set aside in the data folder."""
+    """Remove what a backup had set aside in the data folder.
+
+    Raises:
+        OSError: It can't be removed.
+    """
     (folder.backup / STANDING).unlink(missing_ok=True)  # first: see ``copied``
     freezing.thaw(folder.store)
     shutil.rmtree(folder.backup, ignore_errors=True)
@@ -124,13 +129,18 @@ def copied(folder: DataFolder) -> list[str]:
 def only_backup(folder: DataFolder) -> Iterator[None]:
     """Hold what says that a backup of this folder is being made.
 
+    The lock belongs to the folder's owner whoever makes it: root's must not shut out those of the
+    user that runs the server.
+
     Raises:
-        KilowatchError: 409 ``backup_running``.
+        KilowatchError: 409 ``backup_running``, or ``folder_full``.
     """
     with ExitStack() as stack:
         try:
-            lock = stack.enter_context((folder.root / "backup.lock").open("a"))
-            os.fchmod(lock.fileno(), 0o600)
+            path = folder.root / "backup.lock"
+            lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+            stack.callback(os.close, lock)
+            freezing.hand_over(path, folder.root)
         except OSError as error:
             raise no_room(folder, error) from error
         try:
@@ -159,10 +169,10 @@ def no_room(folder: DataFolder, error: OSError) -> KilowatchError:
 
 
 def broken() -> KilowatchError:
-    """Return that the platform ended, or was started again, in the middle of a backup."""
+    """Return that the platform ended or was started again in the middle of a backup, or let go."""
     return KilowatchError(
         "backup_broken",
-        "The platform ended before everything was copied.",
+        "The platform ended, or did not wait any longer, before everything was copied.",
         status=503,
         remedy="Try again; `kilowatch status` tells how it is. Nothing of this backup was kept.",
         retry_helps=True,

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import stat
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -39,6 +40,26 @@ def frozen(folder: Path) -> Path:
     return folder / "shadow" / FROZEN
 
 
+def hand_over(path: Path, folder: Path) -> None:
+    """Give what root has made in a folder to the folder's owner, who must be able to remove it.
+
+    A link is not followed, and a file with a second name is left alone: the owner could have put
+    somebody else's there.
+
+    Raises:
+        OSError: It is not there, or is a link.
+    """
+    if os.geteuid() != 0:
+        return
+    handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    try:
+        made, owner = os.fstat(handle), folder.stat()
+        if stat.S_ISDIR(made.st_mode) or (stat.S_ISREG(made.st_mode) and made.st_nlink == 1):
+            os.fchown(handle, owner.st_uid, owner.st_gid)
+    finally:
+        os.close(handle)
+
+
 def thaw(folder: Path) -> None:
     """Let go of what was frozen; nothing happens where nothing was."""
     shutil.rmtree(frozen(folder), ignore_errors=True)
@@ -52,11 +73,15 @@ def link_parts(folder: Path) -> None:
     """
     thaw(folder)
     (frozen(folder) / "store").mkdir(mode=0o700, parents=True)
+    for made in (frozen(folder).parent, frozen(folder), frozen(folder) / "store"):
+        hand_over(made, folder)
     for number in tables(folder).values():
         place = Path("store", number[:3], number)
         for part in sorted((folder / place).iterdir()):
             if part.is_dir() and _PART.fullmatch(part.name):
                 shutil.copytree(part, frozen(folder) / place / part.name, copy_function=os.link)
+        for within, _folders, _files in os.walk(frozen(folder) / place.parent):
+            hand_over(Path(within), folder)
 
 
 def members(folder: Path) -> Iterator[tuple[str, Path]]:
