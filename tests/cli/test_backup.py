@@ -434,22 +434,27 @@ def test_two_backups_at_once_are_one_too_many(shell: Shell, packets: int, file: 
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files to somebody else")
-def test_what_root_sets_aside_belongs_to_the_folders_owner(shell: Shell, packets: int) -> None:
+@pytest.mark.parametrize("has_run", [True, False])
+def test_what_root_sets_aside_belongs_to_the_folders_owner(
+    shell: Shell, packets: int, has_run: bool
+) -> None:
     """A backup that root made once, even one that was killed, is in nobody's way."""
     assert packets
     folder = DataFolder(shell.folder)
     part = folder.store / "store" / "abc" / STORED / "all_1_1_0"
-    (part / "inner.proj").mkdir(parents=True)
-    (part / "data.bin").write_bytes(b"x")
-    (folder.store / "metadata" / "default").mkdir(parents=True)
-    (folder.store / "metadata" / "default" / "reading.sql").write_text(f"UUID '{STORED}'")
+    if has_run:
+        (part / "inner.proj").mkdir(parents=True)
+        (part / "data.bin").write_bytes(b"x")
+        (folder.store / "metadata" / "default").mkdir(parents=True)
+        (folder.store / "metadata" / "default" / "reading.sql").write_text(f"UUID '{STORED}'")
     for path in (folder.root, *folder.root.rglob("*")):
         os.chown(path, 65_534, 65_534)
     with only_backup(folder), standing_still(folder):
-        assert (freezing.frozen(folder.store) / part.relative_to(folder.store)).is_dir()
+        there = freezing.frozen(folder.store) / part.relative_to(folder.store)
+        assert there.is_dir() == has_run
         assert (folder.root / "backup.lock").stat().st_mode & 0o777 == 0o600
-        there = [folder.backup, *(p for p in folder.root.rglob("*") if p.parent != folder.backup)]
-        assert not [path for path in there if path.stat().st_uid != 65_534]
+        made = [folder.backup, *(p for p in folder.root.rglob("*") if p.parent != folder.backup)]
+        assert not [path for path in made if path.stat().st_uid != 65_534]
     left = [path for path in folder.root.rglob("*") if path.stat().st_uid != 65_534]
     assert not left, "whoever runs the server can do it again"
 

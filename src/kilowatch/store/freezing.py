@@ -72,6 +72,9 @@ def link_parts(folder: Path) -> None:
         OSError: The links can't be made.
     """
     thaw(folder)
+    if not folder.is_dir():  # no platform has run yet; the first one must be able to use it
+        folder.mkdir(mode=0o700)
+        hand_over(folder, folder.parent)
     (frozen(folder) / "store").mkdir(mode=0o700, parents=True)
     for made in (frozen(folder).parent, frozen(folder), frozen(folder) / "store"):
         hand_over(made, folder)
