@@ -269,8 +269,13 @@ def whole(server: Server, gateways: list[Gateway]) -> str:
 
 
 def stored_seq(server: Server) -> int:
-    """Return up to which packet figures are in the store."""
-    with closing(sqlite3.connect(f"file:{server.data}/pipeline.sqlite?mode=ro", uri=True)) as file:
+    """Return up to which packet figures are in the store; 0 before the pipeline has begun."""
+    path = server.data / "pipeline.sqlite"
+    if not path.exists():  # pages are served while the store opens
+        return 0
+    with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as file:
+        if not file.execute("SELECT 1 FROM sqlite_schema WHERE name = 'cursor'").fetchone():
+            return 0
         found: int = file.execute("SELECT max(seq) FROM cursor").fetchone()[0] or 0
     return found
 
