@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import http
-from typing import Any
-
 import msgspec
 from starlette.responses import Response
 
 from kilowatch.model.errors import KilowatchError
 
 PROBLEM = "application/problem+json"
-PROBLEM_TYPE = "urn:kilowatch:problem:"
 CHALLENGE = 'Bearer realm="Kilowatch API"'
 ALLOWED = "GET, HEAD"
 RETRY_AFTER_S = 5
@@ -20,17 +16,6 @@ RETRY_AFTER_S = 5
 
 def answer(error: KilowatchError) -> Response:
     """Return a refusal as it goes on the wire."""
-    said: dict[str, Any] = {
-        "type": PROBLEM_TYPE + error.code,
-        "title": http.HTTPStatus(error.status).phrase,
-        "status": error.status,
-        "detail": error.detail,
-        "code": error.code,
-    }
-    if error.remedy:
-        said["remedy"] = error.remedy
-    for key, value in error.data.items():
-        said.setdefault(key, value)
     headers = {"cache-control": "no-store"}
     if error.status == 401:
         wrong = ', error="invalid_token"' if error.code == "token_wrong" else ""
@@ -39,7 +24,7 @@ def answer(error: KilowatchError) -> Response:
         headers["allow"] = ALLOWED
     if error.status in (429, 503):
         headers["retry-after"] = str(error.data.get("retry_after_s", RETRY_AFTER_S))
-    return Response(msgspec.json.encode(said), error.status, headers, PROBLEM)
+    return Response(msgspec.json.encode(error.problem()), error.status, headers, PROBLEM)
 
 
 def not_found() -> KilowatchError:

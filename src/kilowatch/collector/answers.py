@@ -40,8 +40,6 @@ TITLES = {
     "kind_mismatch": "The packet does not fit the data point",
 }
 
-PROBLEM_TYPE = "urn:kilowatch:problem:"
-
 
 @dataclass(frozen=True, slots=True)
 class Answer:
@@ -118,17 +116,7 @@ def problem(error: KilowatchError, *, closes: bool = False, allow: str = "") -> 
         closes: Whether the connection is closed after it.
         allow: Value of ``Allow`` for a 405.
     """
-    said: dict[str, Any] = {
-        "type": PROBLEM_TYPE + error.code,
-        "title": TITLES.get(error.code) or http.HTTPStatus(error.status).phrase,
-        "status": error.status,
-        "detail": error.detail,
-        "code": error.code,
-    }
-    if error.remedy:
-        said["remedy"] = error.remedy
-    for key, value in error.data.items():
-        said.setdefault(key, value)
+    said = error.problem(TITLES.get(error.code, ""))
     headers = b""
     if error.status == 401:
         headers = b"www-authenticate: " + CHALLENGE + b"\r\n"

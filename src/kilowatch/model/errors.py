@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import http
 from typing import Any
+
+PROBLEM_TYPE = "urn:kilowatch:problem:"
+"""What the ``type`` of a problem begins with; its code follows."""
 
 
 class KilowatchError(Exception):
@@ -34,3 +38,20 @@ class KilowatchError(Exception):
         self.remedy = remedy
         self.retry_helps = retry_helps
         self.data = data or {}
+
+    def problem(self, title: str = "") -> dict[str, Any]:
+        """Return the refusal as problem details (RFC 9457), which its own data do not replace.
+
+        Args:
+            title: What the kind of refusal is called; empty for the phrase of its status.
+        """
+        said: dict[str, Any] = {
+            "type": PROBLEM_TYPE + self.code,
+            "title": title or http.HTTPStatus(self.status).phrase,
+            "status": self.status,
+            "detail": self.detail,
+            "code": self.code,
+        }
+        if self.remedy:
+            said["remedy"] = self.remedy
+        return said | {key: value for key, value in self.data.items() if key not in said}
