@@ -73,19 +73,19 @@ def _point(request: Request, session: Session, site: Site, text: str) -> DataPoi
     """Return the data point that a form names; what its person can't see is not there."""
     number = whole_number(text) if text else None
     found = session.get(DataPoint, number) if number is not None else None
-    if text and (found is None or not _offered(request, session, site, found)):
+    linked = facts.read_site(session, site).temperature_point
+    if text and (found is None or not _offered(request, site, found, linked)):
         raise KilowatchError(
             "not_a_temperature", t("weather.not_there"), data={"field": "temperature"}
         )
     return found
 
 
-def _offered(request: Request, session: Session, site: Site, point: DataPoint) -> bool:
+def _offered(request: Request, site: Site, point: DataPoint, linked: int | None) -> bool:
     """Tell whether a person may link a data point: they read it, or it is linked already."""
     if point.organisation_id != site.organisation_id:
         return False
     place = {"organisation_id": site.organisation_id, "site_id": point.site_id}
-    linked = facts.read_site(session, site).temperature_point
     who = visit_of(request).person
     return point.id == linked or may(who, "read", **place, data_point_id=point.id)
 
@@ -126,7 +126,7 @@ def _weather(
     with rooms.registry.catalog.reading() as session:
         known = facts.read_site(session, site)
         there = site_terms.temperatures(session, site.organisation_id)
-        points = [one for one in there if _offered(request, session, site, one)]
+        points = [one for one in there if _offered(request, site, one, known.temperature_point)]
         places = {one.id: one.name for one in session.query(Site).filter_by(
             organisation_id=site.organisation_id
         )}  # fmt: skip
