@@ -18,7 +18,8 @@ from kilowatch.catalog import data_points, people, plans, registry, tokens
 from kilowatch.catalog.settings_check import Settings
 from kilowatch.catalog.tables import DataPoint, Membership, Meter, Organisation, Site, User
 from kilowatch.catalog.tables_people import ApiToken
-from kilowatch.cli.addresses import ByPath, guarded, wasted
+from kilowatch.cli.addresses import ByPath, guarded
+from kilowatch.dashboard.expected_waste import wasted
 from kilowatch.model.durations import Durations
 from tests.dashboard.worlds import ADMIN, END_USER, KEY, PASSWORD, STRANGER, VIEWER, World, build
 

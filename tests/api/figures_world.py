@@ -15,8 +15,9 @@ from kilowatch import catalog as catalogs
 from kilowatch.api.app import PREFIX
 from kilowatch.catalog import data_points, people, prices, registry, tokens
 from kilowatch.catalog.settings_check import Settings
-from kilowatch.cli.addresses import ByPath, guarded, wasted
+from kilowatch.cli.addresses import ByPath, guarded
 from kilowatch.dashboard import DashboardSettings, create_app
+from kilowatch.dashboard.expected_waste import wasted
 from kilowatch.log import LogReader, LogWriter
 from kilowatch.model.points import DataPoint
 from kilowatch.model.zones import Zone

@@ -2,19 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from kilowatch.dashboard.expected_waste import without_expected
-from kilowatch.dashboard.needs import Insights
 from kilowatch.dashboard.operating import PageTimes
-from kilowatch.dashboard.registry import Registry
 from kilowatch.dashboard.security import SecurityHeaders
 from kilowatch.dashboard.static_files import PackedAnswers
 from kilowatch.model.durations import Durations
-from kilowatch.model.insight import WasteHours
-from kilowatch.model.points import DataPoint
 
 
 class ByPath:
@@ -48,19 +41,3 @@ def guarded(asked: ASGIApp, times: dict[str, Durations], *, production: bool) ->
         production: Whether browsers may be told to come by https only.
     """
     return PageTimes(SecurityHeaders(PackedAnswers(asked), production=production), times)
-
-
-def wasted(
-    insights: Insights, registry: Registry, points: Sequence[DataPoint], from_ms: int, to_ms: int
-) -> WasteHours:
-    """Return wasted hours as the page of waste has them: without what people called expected.
-
-    Args:
-        insights: What was found.
-        registry: Knows what was said of it.
-        points: Whose hours.
-        from_ms: First start [ms since 1970, UTC].
-        to_ms: First start that is not wanted [ms since 1970, UTC].
-    """
-    hours = insights.waste(points, from_ms, to_ms)
-    return without_expected(insights, registry, points, hours)[0]

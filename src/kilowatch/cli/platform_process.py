@@ -21,7 +21,7 @@ from starlette.applications import Starlette
 from kilowatch import api, catalog
 from kilowatch.catalog import judgements, secrets
 from kilowatch.cli import exporting
-from kilowatch.cli.addresses import ByPath, guarded, wasted
+from kilowatch.cli.addresses import ByPath, guarded
 from kilowatch.cli.alerting import create_notifier, follow_values
 from kilowatch.cli.child import Ready
 from kilowatch.cli.control import create_control
@@ -37,6 +37,7 @@ from kilowatch.cli.standing_still import StandingStill
 from kilowatch.client.history import HistoryDesk
 from kilowatch.collector import ensure_certificate
 from kilowatch.dashboard import CollectorEvents, DashboardSettings, create_app
+from kilowatch.dashboard.expected_waste import wasted
 from kilowatch.dashboard.warming import Warming
 from kilowatch.exports import memory
 from kilowatch.health.deadman import DeadMan, DeadManSettings

@@ -29,6 +29,22 @@ Expectation = tuple[Said, InsightEvent | None]
 """What is expected, and the event that it was said of, as it is known now; None if it is gone."""
 
 
+def wasted(
+    insights: Insights, registry: Registry, points: Sequence[DataPoint], from_ms: int, to_ms: int
+) -> WasteHours:
+    """Return wasted hours as the page of waste has them: without what people called expected.
+
+    Args:
+        insights: What was found.
+        registry: Knows what was said of it.
+        points: Whose hours.
+        from_ms: First start [ms since 1970, UTC].
+        to_ms: First start that is not wanted [ms since 1970, UTC].
+    """
+    hours = insights.waste(points, from_ms, to_ms)
+    return without_expected(insights, registry, points, hours)[0]
+
+
 def without_expected(
     insights: Insights, registry: Registry, points: Sequence[DataPoint], hours: WasteHours
 ) -> tuple[WasteHours, dict[int, int]]:

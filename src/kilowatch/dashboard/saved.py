@@ -17,7 +17,7 @@ from starlette.responses import Response
 
 from kilowatch.dashboard.access import Access, Door
 from kilowatch.dashboard.event_page import PATH, event_of
-from kilowatch.dashboard.expected_waste import without_expected
+from kilowatch.dashboard.expected_waste import wasted
 from kilowatch.dashboard.hourly import by_point, hourly, like_of_gas, unit_of_amount
 from kilowatch.dashboard.insight_rows import Shown, shown_event, shown_events
 from kilowatch.dashboard.measures import part
@@ -162,10 +162,10 @@ def saved_since(
     facts = rooms.registry.facts().get(point.site_id)
     hours = _hours(rooms, point, facts, from_ms, count)
     change, since = ((at_ms - from_ms) // HOUR_MS for at_ms in (change_ms, since_ms))
-    wasted = _wasted(
+    of_others = _wasted(
         rooms, point, hours, slice(since, (max(change_ms, event.end_ms) - from_ms) // HOUR_MS)
     )
-    (saving,) = savings(replace(hours, values=hours.values - wasted), change, since)
+    (saving,) = savings(replace(hours, values=hours.values - of_others), change, since)
     if saving is None or not math.isfinite(saving.saved + saving.uncertainty):
         return None
     days = dict(zip(saving.days_ms.tolist(), saving.daily.tolist(), strict=True))
@@ -176,7 +176,7 @@ def saved_since(
         max(1, round(saving.hours * HOUR_MS / DAY_MS)),
         max(1, round((saving.to_ms - saving.from_ms) / DAY_MS)),
         day_text(local_day(saving.from_ms, zone)),
-        float(wasted[0, change:][~np.isnan(hours.values[0, change:])].sum()),
+        float(of_others[0, change:][~np.isnan(hours.values[0, change:])].sum()),
         like_of_gas(point, unit_of_amount(point)),
     )
 
@@ -187,8 +187,7 @@ def _wasted(rooms: Rooms, point: DataPoint, hours: Hours, own: slice) -> Floats:
     if rooms.insights is None:
         return found[None]
     end_ms = hours.first_ms + hours.count * HOUR_MS
-    waste = rooms.insights.waste([point], hours.first_ms, end_ms)
-    waste, _ = without_expected(rooms.insights, rooms.registry, [point], waste)
+    waste = wasted(rooms.insights, rooms.registry, [point], hours.first_ms, end_ms)
     np.add.at(found, (waste.start_ms - hours.first_ms) // HOUR_MS, waste.amount)
     found[own] = 0.0
     return found[None]
